@@ -1,1 +1,4 @@
+//! Pantry Keeper: MongoDB backups that prove themselves.
+#![forbid(unsafe_code)]
 
+pub mod secret;
