@@ -1,4 +1,5 @@
 //! Pantry Keeper: MongoDB backups that prove themselves.
 #![forbid(unsafe_code)]
 
+pub mod schedule;
 pub mod secret;
