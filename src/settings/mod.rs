@@ -1,0 +1,219 @@
+//! The settings: read from the environment in two stages, what was typed and what was meant, with all faults reported
+//! at once. The environment is an argument, so this is the whole of it and tests need no other.
+
+use crate::schedule::Schedule;
+use crate::secret::{Redactor, Secret};
+use chrono_tz::Tz;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod check;
+mod fault;
+mod names;
+mod parse;
+mod raw;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod uri;
+
+pub use fault::{Fault, Faults, Refusal};
+pub use names::NamespacePattern;
+pub use raw::Setting;
+pub use uri::{MongoUri, UriError};
+
+/// What a command needs the settings for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// It talks to the server: a connection string is required.
+    Server,
+    /// It reads the backup folder only.
+    Folder,
+}
+
+/// Every setting, in the order in which they are documented.
+pub fn known() -> &'static [Setting] {
+    raw::TABLE
+}
+
+/// A redactor for all secrets among `vars`, of settings that are faulty too. Files named by `…_FILE` are read;
+/// unreadable ones are passed over, as [`Settings::load`] reports them.
+pub fn redactor(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Redactor {
+    raw::Gathered::from_vars(vars).redactor()
+}
+
+/// The checked settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The server to back up; there whenever [`Needs::Server`] was asked for.
+    pub mongodb: Option<MongoUri>,
+    /// The databases to back up; empty means all.
+    pub databases: Vec<String>,
+    /// Namespaces to leave out.
+    pub exclude: Vec<NamespacePattern>,
+    /// Whether to dump with the oplog.
+    pub oplog: OplogMode,
+    /// When to back up, in `time_zone`.
+    pub schedule: Schedule,
+    /// The zone of schedules and of archive names.
+    pub time_zone: Tz,
+    /// Also at start.
+    pub on_start: bool,
+    /// Make up once, at start, for a run that was missed.
+    pub catch_up: bool,
+    /// Where the archives go.
+    pub backup_dir: PathBuf,
+    /// Where the log files go.
+    pub log_dir: PathBuf,
+    /// How the names of archives start.
+    pub prefix: String,
+    /// 1 to 12.
+    pub compression_level: u8,
+    /// How many threads compress.
+    pub threads: NonZeroUsize,
+    /// The longest that a run may take in all.
+    pub timeout: Duration,
+    /// The longest that a run may go without a byte moving.
+    pub stall_timeout: Duration,
+    /// Further attempts after a failure that may pass.
+    pub retries: u32,
+    /// Refuse to write where the backup folder is not the disk it was.
+    pub require_mount: bool,
+    /// Which archives stay.
+    pub retention: RetentionPolicy,
+    /// Trial restores.
+    pub drill: DrillSettings,
+    /// How to send mail; `None` means that mail is off.
+    pub mail: Option<MailSettings>,
+    /// When to send mail.
+    pub notify_on: NotifyOn,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// Whether a dump includes the oplog, and so shows one point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OplogMode {
+    /// Where the server has one and the whole server is dumped.
+    Auto,
+    /// Always; a server without one is an error.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Which archives stay; each field is a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// Archives older than this many days go.
+    pub days: u32,
+    /// Never fewer verified archives than this, at least 1.
+    pub min_keep: u32,
+    /// One per day for this many days.
+    pub daily: u32,
+    /// One per ISO week for this many weeks.
+    pub weekly: u32,
+    /// One per month for this many months.
+    pub monthly: u32,
+    /// One per year for this many years.
+    pub yearly: u32,
+}
+
+/// Trial restores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrillSettings {
+    /// The scratch server.
+    pub uri: Option<MongoUri>,
+    /// When to drill without being asked.
+    pub schedule: Option<Schedule>,
+}
+
+/// How to send mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailSettings {
+    /// The SMTP server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// Who signs in; there exactly when `password` is.
+    pub username: Option<String>,
+    /// The password, as given: app passwords may hold spaces.
+    pub password: Option<Secret>,
+    /// The sender, an address or `Name <address>`.
+    pub from: String,
+    /// The recipients, at least one, each an address or `Name <address>`.
+    pub to: Vec<String>,
+}
+
+/// How a mail connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// It starts in clear and must change to TLS before anything else.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+    /// In clear, only when asked for.
+    None,
+}
+
+/// When to send mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifyOn {
+    /// When a run fails, still fails, or works again.
+    Failure,
+    /// After every run.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe level that is logged.
+    pub level: tracing::Level,
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A log file larger than this many bytes starts anew.
+    pub max_size_bytes: u64,
+    /// How many full log files stay.
+    pub keep: u32,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Settings {
+    /// Checks the settings among `vars`, the whole environment; other variables are passed over.
+    ///
+    /// # Errors
+    /// All that is wrong, at once and free of secrets.
+    pub fn load(
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+        needs: Needs,
+    ) -> Result<Self, Faults> {
+        check::check(raw::Gathered::from_vars(vars), needs)
+    }
+
+    /// Everything in the settings that must never be shown.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let uris = [&self.mongodb, &self.drill.uri];
+        let mut secrets: Vec<Secret> = uris
+            .into_iter()
+            .flatten()
+            .flat_map(MongoUri::secrets)
+            .collect();
+        secrets.extend(self.mail.iter().filter_map(|mail| mail.password.clone()));
+        secrets
+    }
+}
