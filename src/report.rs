@@ -1,0 +1,115 @@
+//! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
+
+use crate::namespace::{Kind, Namespace};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// One namespace, as read from an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    #[serde(flatten)]
+    pub namespace: Namespace,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Documents that were read, also when some are missing.
+    pub documents: u64,
+    pub bytes: u64,
+    /// What is wrong with it; none when it is sound.
+    pub damage: Option<String>,
+}
+
+/// What reading an archive from end to end showed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifyReport {
+    /// The file's name.
+    pub archive: String,
+    pub sound: bool,
+    pub archive_bytes: u64,
+    pub documents: u64,
+    pub bytes: u64,
+    pub sha256: Option<String>,
+    pub namespaces: Vec<Checked>,
+    /// Damage that belongs to no single namespace.
+    pub damage: Vec<String>,
+    /// What could not be checked, and why.
+    pub not_checked: Vec<String>,
+    pub elapsed_seconds: f64,
+}
+
+impl VerifyReport {
+    /// For a file that could not even be opened.
+    pub fn unreadable(archive: &str, problem: String) -> Self {
+        VerifyReport {
+            archive: archive.to_owned(),
+            sound: false,
+            archive_bytes: 0,
+            documents: 0,
+            bytes: 0,
+            sha256: None,
+            namespaces: Vec::new(),
+            damage: vec![problem],
+            not_checked: Vec::new(),
+            elapsed_seconds: 0.0,
+        }
+    }
+
+    /// Every fault, in one sentence each.
+    pub fn faults(&self) -> impl Iterator<Item = String> {
+        let namespaces = self.namespaces.iter().filter_map(|checked| {
+            let damage = checked.damage.as_ref()?;
+            Some(format!("{}: {damage}", checked.namespace))
+        });
+        self.damage.iter().cloned().chain(namespaces)
+    }
+}
+
+/// A backup that was made, read back and verified.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BackupReport {
+    /// The file's name.
+    pub archive: String,
+    pub path: String,
+    pub started_at: DateTime<Utc>,
+    pub archive_bytes: u64,
+    pub documents: u64,
+    /// BSON bytes of all documents.
+    pub bytes: u64,
+    pub namespaces: u64,
+    pub sha256: String,
+    pub point_in_time: bool,
+    pub server_version: String,
+    pub mongodump_version: String,
+    /// Attempts it took; 1 when the first succeeded.
+    pub attempts: u32,
+    pub dump_seconds: f64,
+    pub verify_seconds: f64,
+    pub elapsed_seconds: f64,
+    /// What went right but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// One archive in the folder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed {
+    /// The file's name.
+    pub archive: String,
+    /// When its dump began; from the manifest, or else from the name.
+    pub made_at: Option<DateTime<Utc>>,
+    pub archive_bytes: u64,
+    pub documents: Option<u64>,
+    pub namespaces: Option<u64>,
+    pub point_in_time: Option<bool>,
+    /// When it was last read from end to end and found sound.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// What is wrong with it, as far as a glance shows or the last `verify` found.
+    pub damage: Option<String>,
+}
+
+/// The folder's archives, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListReport {
+    pub folder: String,
+    pub archives: Vec<Listed>,
+    pub archives_bytes: u64,
+    pub free_bytes: Option<u64>,
+}
