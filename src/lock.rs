@@ -1,0 +1,54 @@
+//! One writer per folder.
+//!
+//! Why this is safe: `flock` belongs to the open file, so the kernel releases it when its process dies, however it dies.
+//! A file that merely exists, or holds a process id, says nothing: in containers every process is number 1. The lock file
+//! itself is never removed; removing it would let two processes hold locks on two files of the same name.
+
+use crate::durable::FileError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another Pantry Keeper is at work in {0}; wait for it, or stop it first")]
+    Held(String),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Lock {
+    /// Takes the lock in `path`, at once or not at all. `folder` is named when someone else has it.
+    pub fn take(path: &Path, folder: &Path) -> Result<Self, LockError> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(folder.display().to_string())),
+            Err(TryLockError::Error(error)) => Err(FileError::new("lock", path, error).into()),
+        }
+    }
+
+    /// Takes the lock in `path` as soon as it is free. Only where it is never held for long.
+    pub fn wait(path: &Path) -> Result<Self, FileError> {
+        let file = open(path)?;
+        file.lock().map_err(|error| FileError::new("lock", path, error))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn open(path: &Path) -> Result<File, FileError> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(path)
+        .map_err(|error| FileError::new("open", path, error))
+}

@@ -1,0 +1,51 @@
+//! Work for all cores whose results come back in the order it was given.
+//!
+//! The queue is bounded, so that memory is too: whoever submits waits while the workers are behind.
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::io;
+use std::num::NonZeroUsize;
+use std::thread;
+
+/// A fixed set of threads that turn `I` into `O`.
+pub struct Pool<I, O> {
+    work: Sender<(I, Sender<O>)>,
+}
+
+/// The promise of one result.
+pub struct Ticket<O>(Receiver<O>);
+
+impl<O> Ticket<O> {
+    /// Waits for the result; none when the worker that had it is gone (it panicked).
+    pub fn wait(self) -> Option<O> {
+        self.0.recv().ok()
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
+    /// Starts `threads` workers, each with its own function made by `worker`. They end when the pool is dropped.
+    pub fn start<F: FnMut(I) -> O + Send + 'static>(
+        threads: NonZeroUsize,
+        name: &str,
+        mut worker: impl FnMut() -> F,
+    ) -> io::Result<Self> {
+        let (work, jobs) = bounded::<(I, Sender<O>)>(threads.get());
+        for _ in 0..threads.get() {
+            let (jobs, mut function) = (jobs.clone(), worker());
+            thread::Builder::new().name(name.to_owned()).spawn(move || {
+                for (input, result) in jobs {
+                    // A receiver that has gone has given up; there is nobody left to tell.
+                    let _ = result.send(function(input));
+                }
+            })?;
+        }
+        Ok(Pool { work })
+    }
+
+    /// Queues one piece of work; none when no worker is left.
+    pub fn submit(&self, input: I) -> Option<Ticket<O>> {
+        let (result, ticket) = bounded(1);
+        self.work.send((input, result)).ok()?;
+        Some(Ticket(ticket))
+    }
+}

@@ -1,0 +1,169 @@
+//! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
+
+use crate::manifest::{Server, Topology};
+use crate::namespace::{Kind, Namespace};
+use crate::settings::MongoUri;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::ClientOptions;
+use mongodb::results::CollectionType;
+use mongodb::{Client, Database};
+use std::time::Duration;
+
+/// How long to look for a server when the connection string does not say.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Counts asked for at the same time.
+const COUNTS_AT_ONCE: usize = 8;
+
+/// Why the server cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot reach MongoDB at {hosts}: {reason}; check that it runs and that MONGODB_URI names it")]
+    Unreachable { hosts: String, reason: String },
+    #[error("MongoDB at {hosts} refused the user name or the password in MONGODB_URI; check both, and authSource")]
+    Credentials { hosts: String },
+    #[error(
+        "the user in MONGODB_URI may not {action}; in mongosh, as an administrator: \
+         db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])"
+    )]
+    Role { action: &'static str, user: String, auth: String },
+    #[error("MONGODB_URI cannot be used: {0}")]
+    Uri(String),
+    #[error("MongoDB at {hosts} answered with an error: {reason}")]
+    Other { hosts: String, reason: String },
+}
+
+impl ServerError {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, ServerError::Unreachable { .. } | ServerError::Other { .. })
+    }
+}
+
+/// A collection, view or time series on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub namespace: Namespace,
+    pub kind: Kind,
+    /// An estimate, from the collection's own statistics; none when the server would not say.
+    pub documents: Option<u64>,
+}
+
+/// What the server holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub server: Server,
+    /// All databases the user may see, without `local`; with their size on disk in bytes.
+    pub databases: Vec<(String, u64)>,
+    pub found: Vec<Found>,
+}
+
+/// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
+pub async fn ask(uri: &MongoUri) -> Result<Facts, ServerError> {
+    let connected = async {
+        let mut options = ClientOptions::parse(uri.expose()).await?;
+        options.app_name.get_or_insert_with(|| "pantry-keeper".into());
+        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+        Client::with_options(options)
+    };
+    let client = connected.await.map_err(|error| explain(uri, "connect", error))?;
+    let facts = facts(&client, uri).await;
+    client.shutdown().immediate(true).await;
+    facts
+}
+
+async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
+    let admin = client.database("admin");
+    let run = async |command: Document| admin.run_command(command).await;
+    let hello = match run(doc! { "hello": 1 }).await {
+        // Servers before 4.4.2 do not know it by this name.
+        Err(error) if is_command(&error, 59) => run(doc! { "isMaster": 1 }).await,
+        result => result,
+    };
+    let hello = hello.map_err(|error| explain(uri, "connect", error))?;
+    let build =
+        run(doc! { "buildInfo": 1 }).await.map_err(|error| explain(uri, "ask for the server's version", error))?;
+    let topology = if hello.get_str("msg").is_ok_and(|message| message == "isdbgrid") {
+        Topology::Sharded
+    } else if hello.contains_key("setName") {
+        Topology::ReplicaSet
+    } else {
+        Topology::Standalone
+    };
+    let version = build.get_str("version").unwrap_or("unknown").to_owned();
+    let databases = client.list_databases().await.map_err(|error| explain(uri, "list databases", error))?;
+    let mut databases: Vec<(String, u64)> = databases
+        .into_iter()
+        .filter(|database| database.name != "local")
+        .map(|database| (database.name, database.size_on_disk))
+        .collect();
+    databases.sort();
+    let mut found = Vec::new();
+    for (name, _) in &databases {
+        found.extend(
+            collections(&client.database(name)).await.map_err(|error| explain(uri, "list collections", error))?,
+        );
+    }
+    Ok(Facts { server: Server { version, hosts: uri.hosts().to_owned(), topology }, databases, found })
+}
+
+async fn collections(database: &Database) -> Result<Vec<Found>, Error> {
+    let mut listed = Vec::new();
+    let mut cursor = database.list_collections().await?;
+    while let Some(collection) = cursor.try_next().await? {
+        let kind = match collection.collection_type {
+            CollectionType::View => Kind::View,
+            CollectionType::Timeseries => Kind::TimeSeries,
+            _ => Kind::Collection,
+        };
+        listed.push((collection.name, kind));
+    }
+    // The server's own collections are dumped where mongodump dumps them; nobody waits for their counts.
+    listed.retain(|(name, _)| !name.starts_with("system."));
+    let counted = stream::iter(listed).map(async |(name, kind)| {
+        let documents = match kind {
+            Kind::Collection => database.collection::<Document>(&name).estimated_document_count().await.ok(),
+            _ => None,
+        };
+        Found { namespace: Namespace::new(database.name(), name), kind, documents }
+    });
+    let mut found: Vec<Found> = counted.buffer_unordered(COUNTS_AT_ONCE).collect().await;
+    found.sort_by(|one, other| one.namespace.cmp(&other.namespace));
+    Ok(found)
+}
+
+fn is_command(error: &Error, code: i32) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(command) if command.code == code)
+}
+
+/// Turns the driver's words into ours. Nothing of the connection string but its hosts is ever repeated.
+fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
+    let hosts = uri.hosts().to_owned();
+    let credentials = matches!(*error.kind, ErrorKind::Authentication { .. }) || is_command(&error, 18);
+    if credentials {
+        return ServerError::Credentials { hosts };
+    }
+    if is_command(&error, 13) {
+        let auth = uri.option("authSource").or_else(|| uri.database()).unwrap_or("admin").to_owned();
+        return ServerError::Role { action, user: uri.user().unwrap_or("(nobody)").to_owned(), auth };
+    }
+    match &*error.kind {
+        ErrorKind::ServerSelection { message, .. } => {
+            ServerError::Unreachable { hosts, reason: selection_reason(message) }
+        }
+        ErrorKind::Io(reason) => ServerError::Unreachable { hosts, reason: reason.to_string() },
+        ErrorKind::DnsResolve { message, .. } => ServerError::Unreachable { hosts, reason: message.clone() },
+        ErrorKind::ConnectionPoolCleared { message, .. } => ServerError::Unreachable { hosts, reason: message.clone() },
+        ErrorKind::InvalidArgument { message, .. } => ServerError::Uri(message.clone()),
+        ErrorKind::InvalidTlsConfig { message, .. } => ServerError::Uri(message.clone()),
+        other => ServerError::Other { hosts, reason: other.to_string() },
+    }
+}
+
+/// The driver describes its whole view of the topology; what a person needs is why the first server did not answer.
+fn selection_reason(message: &str) -> String {
+    let Some((_, cause)) = message.split_once("Error: ") else { return "no server answered in time".into() };
+    let cause = cause.split(", labels:").next().unwrap_or(cause);
+    cause.trim_start_matches("Kind: ").trim_end_matches([' ', '}', ']']).to_owned()
+}

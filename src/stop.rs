@@ -1,0 +1,99 @@
+//! Being asked to stop: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Why work ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Interruption {
+    #[error("stopped as asked")]
+    Asked,
+    #[error("it took longer than BACKUP_TIMEOUT allows")]
+    Deadline,
+}
+
+/// Held by whoever works.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    asked: watch::Receiver<bool>,
+    deadline: Option<Instant>,
+}
+
+/// Held by whoever may ask.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    pub fn new() -> (Self, Stop) {
+        let (sender, asked) = watch::channel(false);
+        (Stopper(sender), Stop { asked, deadline: None })
+    }
+
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it has been asked already.
+    pub fn asked(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+impl Stop {
+    /// The same, but at the latest at `deadline`.
+    pub fn by(&self, deadline: Instant) -> Self {
+        Stop { asked: self.asked.clone(), deadline: Some(deadline) }
+    }
+
+    /// Waits until it is time to stop.
+    pub async fn requested(&self) -> Interruption {
+        let mut asked = self.asked.clone();
+        let deadline = self.deadline;
+        let late = async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            gone = asked.wait_for(|asked| *asked) => match gone {
+                Ok(_) => Interruption::Asked,
+                // Nobody is left who could ask.
+                Err(_) => std::future::pending().await,
+            },
+            () = late => Interruption::Deadline,
+        }
+    }
+
+    /// Runs something that may be dropped at any moment.
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        tokio::select! {
+            biased;
+            reason = self.requested() => Err(reason),
+            result = work => Ok(result),
+        }
+    }
+
+    /// Runs something on a thread of its own that looks at a flag now and then.
+    ///
+    /// None when the thread panicked.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<Option<T>, Interruption> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let thread = tokio::task::spawn_blocking(move || work(&seen));
+        tokio::select! {
+            biased;
+            reason = self.requested() => {
+                flag.store(true, Ordering::Relaxed);
+                Err(reason)
+            }
+            result = thread => Ok(result.ok()),
+        }
+    }
+}
