@@ -1,6 +1,40 @@
-//! Pantry Keeper: MongoDB backups that prove themselves.
+//! MongoDB backups that prove themselves.
+//!
+//! Data flows one way, and a module imports only from the layers above its own in this list:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | pure: no I/O, no clock | [`manifest`] [`namespace`] [`document`] [`name`] [`report`] [`schedule`] [`secret`] [`units`] |
+//! | edges | [`settings`] (sole reader of the environment) |
+//! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
+//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
+//! | sequences | [`job`] |
+//! | top | [`cli`] |
+//!
+//! `tests/it/layering.rs` holds the code to it.
+
 #![forbid(unsafe_code)]
 
+pub mod archive;
+pub mod catalog;
+pub mod cli;
+pub mod document;
+pub mod dump;
+pub mod durable;
+pub mod job;
+pub mod lock;
+pub mod logging;
+pub mod manifest;
+pub mod name;
+pub mod namespace;
+pub mod pool;
+pub mod process;
+pub mod progress;
+pub mod report;
 pub mod schedule;
 pub mod secret;
+pub mod server;
 pub mod settings;
+pub mod stop;
+pub mod units;
+pub mod verify;

@@ -198,21 +198,14 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong, at once and free of secrets.
-    pub fn load(
-        vars: impl IntoIterator<Item = (OsString, OsString)>,
-        needs: Needs,
-    ) -> Result<Self, Faults> {
+    pub fn load(vars: impl IntoIterator<Item = (OsString, OsString)>, needs: Needs) -> Result<Self, Faults> {
         check::check(raw::Gathered::from_vars(vars), needs)
     }
 
     /// Everything in the settings that must never be shown.
     pub fn secrets(&self) -> Vec<Secret> {
         let uris = [&self.mongodb, &self.drill.uri];
-        let mut secrets: Vec<Secret> = uris
-            .into_iter()
-            .flatten()
-            .flat_map(MongoUri::secrets)
-            .collect();
+        let mut secrets: Vec<Secret> = uris.into_iter().flatten().flat_map(MongoUri::secrets).collect();
         secrets.extend(self.mail.iter().filter_map(|mail| mail.password.clone()));
         secrets
     }

@@ -30,22 +30,13 @@ impl NamespacePattern {
                       *.cache";
         let pattern = match text.split_once('.') {
             Some((database, collection)) if !database.is_empty() && !collection.is_empty() => {
-                Self {
-                    database: database.to_owned(),
-                    collection: collection.to_owned(),
-                }
+                Self { database: database.to_owned(), collection: collection.to_owned() }
             }
             _ => return Err(Refusal::of(text, "is not a namespace pattern", advice)),
         };
-        let possible = !pattern
-            .database
-            .contains(|c: char| "/\\ \"$".contains(c) || c.is_control());
+        let possible = !pattern.database.contains(|c: char| "/\\ \"$".contains(c) || c.is_control());
         if !possible || pattern.collection.contains(char::is_control) {
-            return Err(Refusal::of(
-                text,
-                "has a character that no namespace has",
-                advice,
-            ));
+            return Err(Refusal::of(text, "has a character that no namespace has", advice));
         }
         Ok(pattern)
     }

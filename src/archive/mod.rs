@@ -1,0 +1,13 @@
+//! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
+
+mod entry;
+mod hashing;
+mod member;
+mod reader;
+mod sink;
+mod writer;
+
+pub use hashing::Hashing;
+pub use reader::{Damage, Expected, Opened, Ours, Role, Scrubbed, Section, open};
+pub use sink::{ArchiveSink, Plan};
+pub use writer::{WriteError, Written};

@@ -1,0 +1,329 @@
+//! The backup folder: the one place that names, lists, completes and sweeps what is in it.
+//!
+//! Why this is safe: only names of our own pattern are ever looked at, only regular files are opened, and symlinks are
+//! never followed. A final name appears by [`Catalog::commit`] alone, which takes a file that was synced and verified.
+//! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
+
+use crate::archive::{self, Opened};
+use crate::durable::{self, FileError, Partial};
+use crate::lock::{Lock, LockError};
+use crate::manifest::Manifest;
+use crate::name;
+use crate::report::Listed;
+use crate::verify::Sidecar;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use rustix::fs::{OFlags, statvfs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Our own folder inside the backup folder.
+const OWN_FOLDER: &str = ".pantry-keeper";
+const VERIFIED_FILE: &str = "verified.json";
+
+/// A sidecar is one short line; anything longer is not one.
+const LONGEST_SIDECAR: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(
+        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
+         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
+    )]
+    NotWritable { folder: PathBuf, owner: String, user: String },
+    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
+    NoFolder(PathBuf),
+    #[error("{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path")]
+    NotAName(String),
+    #[error("there is no {name} in {}", folder.display())]
+    NoSuchArchive { name: String, folder: PathBuf },
+    #[error("there are no archives in {} yet", .0.display())]
+    Empty(PathBuf),
+}
+
+/// The folder and what our files in it are called.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    folder: PathBuf,
+    prefix: String,
+    time_zone: Tz,
+}
+
+/// What the last reading of an archive from end to end showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub at: DateTime<Utc>,
+    /// The archive it was about: another file of the same name is another matter.
+    pub archive_bytes: u64,
+    /// None when it was sound.
+    pub damage: Option<String>,
+}
+
+impl Catalog {
+    pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
+        Catalog { folder, prefix, time_zone }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the folder ready to be written to, and keeps other writers out for as long as the lock is held.
+    pub fn lock(&self) -> Result<Lock, LockOrCatalogError> {
+        let own = self.folder.join(OWN_FOLDER);
+        durable::create_folder(&own).map_err(|error| self.explain(error))?;
+        match Lock::take(&own.join("lock"), &self.folder) {
+            Err(LockError::File(error)) => Err(self.explain(error).into()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Says who may write where, when that is why a file could not be made.
+    fn explain(&self, error: FileError) -> CatalogError {
+        let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
+        let own = self.folder.join(OWN_FOLDER);
+        let barrier =
+            [own.as_path(), &self.folder].into_iter().chain(self.folder.ancestors()).find(|path| path.exists());
+        match barrier.and_then(|path| Some((path, fs::metadata(path).ok()?))) {
+            Some((path, metadata)) if denied => CatalogError::NotWritable {
+                folder: path.to_owned(),
+                owner: format!("{}:{}", metadata.uid(), metadata.gid()),
+                user: format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
+            },
+            _ => error.into(),
+        }
+    }
+
+    /// Removes what an interrupted run left behind; how many files went. Only under the lock.
+    pub fn sweep(&self, _lock: &Lock) -> u64 {
+        let mut swept = 0;
+        for name in self.names().unwrap_or_default() {
+            let Some(target) = name.strip_prefix('.').and_then(|name| name.strip_suffix(name::PARTIAL_EXTENSION))
+            else {
+                continue;
+            };
+            let stem = target.strip_suffix(name::SIDECAR_EXTENSION).or_else(|| target.strip_suffix(name::EXTENSION));
+            let ours = stem.is_some_and(|stem| name::time_of(&self.prefix, stem).is_some());
+            let path = self.folder.join(&name);
+            let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            if ours && regular && fs::remove_file(&path).is_ok() {
+                swept += 1;
+            }
+        }
+        swept
+    }
+
+    /// A name for an archive that begins now, without `.tar.gz`.
+    pub fn free_stem(&self, now: DateTime<Utc>) -> String {
+        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        name::free_stem(&self.prefix, now, self.time_zone, taken)
+    }
+
+    pub fn archive_path(&self, stem: &str) -> PathBuf {
+        self.folder.join(format!("{stem}{}", name::EXTENSION))
+    }
+
+    /// Opens the file that will become the archive.
+    pub fn begin(&self, stem: &str) -> Result<Partial, CatalogError> {
+        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
+    }
+
+    /// Gives a verified archive its name, and its checksum beside it.
+    ///
+    /// The archive is in place even when an error about the checksum or our own notes comes back.
+    pub fn commit(
+        &self,
+        partial: Partial,
+        stem: &str,
+        sha256: &str,
+        verdict: Verdict,
+    ) -> Result<Vec<FileError>, FileError> {
+        partial.commit()?;
+        let line = format!("{sha256}  {stem}{}\n", name::EXTENSION);
+        let sidecar = durable::replace(&self.sidecar_path(stem), line.as_bytes());
+        let noted = self.note(stem, verdict);
+        Ok([sidecar, noted].into_iter().filter_map(Result::err).collect())
+    }
+
+    fn sidecar_path(&self, stem: &str) -> PathBuf {
+        self.folder.join(format!("{stem}{}", name::SIDECAR_EXTENSION))
+    }
+
+    /// Keeps what a reading from end to end showed.
+    pub fn note(&self, stem: &str, verdict: Verdict) -> Result<(), FileError> {
+        // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
+        let _lock = Lock::wait(&self.folder.join(OWN_FOLDER).join("verified.lock"))?;
+        let mut verdicts = self.verdicts();
+        verdicts.insert(stem.to_owned(), verdict);
+        verdicts.retain(|stem, _| self.archive_path(stem).exists());
+        let path = self.folder.join(OWN_FOLDER).join(VERIFIED_FILE);
+        let json =
+            serde_json::to_vec_pretty(&verdicts).map_err(|error| FileError::new("write", &path, error.into()))?;
+        durable::replace(&path, &json)
+    }
+
+    /// What is known from earlier readings. Unreadable notes are no notes.
+    fn verdicts(&self) -> BTreeMap<String, Verdict> {
+        let path = self.folder.join(OWN_FOLDER).join(VERIFIED_FILE);
+        fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+    }
+
+    /// The stems of all archives of ours, oldest name first.
+    pub fn stems(&self) -> Result<Vec<String>, CatalogError> {
+        let names = self.names().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CatalogError::NoFolder(self.folder.clone()),
+            _ => FileError::new("read", &self.folder, error).into(),
+        })?;
+        let mut stems: Vec<String> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(name::EXTENSION))
+            .filter(|stem| name::time_of(&self.prefix, stem).is_some())
+            .filter(|stem| fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file()))
+            .map(str::to_owned)
+            .collect();
+        stems.sort();
+        Ok(stems)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        // Names that are not UTF-8 are not ours.
+        fs::read_dir(&self.folder)?
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
+    }
+
+    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    pub fn find(&self, name: &str) -> Result<String, CatalogError> {
+        if name == "latest" {
+            return self.stems()?.pop().ok_or_else(|| CatalogError::Empty(self.folder.clone()));
+        }
+        let stem = name.strip_suffix(name::EXTENSION).unwrap_or(name);
+        if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
+            return Err(CatalogError::NotAName(name.to_owned()));
+        }
+        let metadata = fs::symlink_metadata(self.archive_path(stem));
+        if metadata.is_ok_and(|metadata| metadata.is_file()) {
+            Ok(stem.to_owned())
+        } else {
+            let name = format!("{stem}{}", name::EXTENSION);
+            Err(CatalogError::NoSuchArchive { name, folder: self.folder.clone() })
+        }
+    }
+
+    /// Opens an archive to be read.
+    pub fn open(&self, stem: &str) -> Result<File, FileError> {
+        let path = self.archive_path(stem);
+        open_regular(&path).map_err(|error| FileError::new("open", path, error))
+    }
+
+    pub fn sidecar(&self, stem: &str) -> Sidecar {
+        let mut text = String::new();
+        let read = open_regular(&self.sidecar_path(stem))
+            .and_then(|file| file.take(LONGEST_SIDECAR).read_to_string(&mut text));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
+            Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
+            Ok(_) => parse_sidecar(&text, stem),
+        }
+    }
+
+    /// What a glance at an archive shows; reads its ends, not its middle.
+    pub fn glance(&self, stem: &str) -> Listed {
+        let verdict = self.verdicts().remove(stem);
+        self.glance_with(stem, verdict)
+    }
+
+    /// A glance at every archive.
+    pub fn list(&self) -> Result<Vec<Listed>, CatalogError> {
+        let mut verdicts = self.verdicts();
+        Ok(self.stems()?.iter().map(|stem| self.glance_with(stem, verdicts.remove(stem))).collect())
+    }
+
+    fn glance_with(&self, stem: &str, verdict: Option<Verdict>) -> Listed {
+        let opened = self.open(stem).map_err(|error| error.to_string());
+        let archive_bytes =
+            opened.as_ref().ok().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let verdict = verdict.filter(|verdict| verdict.archive_bytes == archive_bytes);
+        let (manifest, damage) = match opened.and_then(|file| archive::open(file).map_err(|error| error.to_string())) {
+            Ok(Opened::Ours(ours)) => (Some(ours.manifest), None),
+            Ok(Opened::Foreign(_)) => (None, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        self.listed(stem, archive_bytes, manifest, damage, verdict)
+    }
+
+    fn listed(
+        &self,
+        stem: &str,
+        archive_bytes: u64,
+        manifest: Option<Manifest>,
+        damage: Option<String>,
+        verdict: Option<Verdict>,
+    ) -> Listed {
+        let named =
+            || name::time_of(&self.prefix, stem)?.and_local_timezone(self.time_zone).earliest().map(|at| at.to_utc());
+        let damage = damage.or_else(|| verdict.as_ref().and_then(|verdict| verdict.damage.clone()));
+        // A final name of ours is only given to what was verified, right after its dump ended.
+        let verified_at = match (&damage, &verdict) {
+            (Some(_), _) => None,
+            (None, Some(verdict)) => Some(verdict.at),
+            (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
+        };
+        Listed {
+            archive: format!("{stem}{}", name::EXTENSION),
+            made_at: manifest.as_ref().map(|manifest| manifest.started_at).or_else(named),
+            archive_bytes,
+            documents: manifest.as_ref().map(|manifest| manifest.documents),
+            namespaces: manifest.as_ref().map(|manifest| manifest.namespaces.len() as u64),
+            point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
+            verified_at,
+            damage,
+        }
+    }
+
+    /// Bytes that can still be written to the folder's disk.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = statvfs(&self.folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+/// Either the folder is not ours to use, or someone else is using it.
+#[derive(Debug, thiserror::Error)]
+pub enum LockOrCatalogError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// Opens a regular file, and nothing that a link or a pipe of its name leads to.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+fn parse_sidecar(text: &str, stem: &str) -> Sidecar {
+    let Some((digest, name)) = text.trim_end().split_once("  ") else {
+        return Sidecar::Unreadable("is not a line of checksum and name".into());
+    };
+    if name != format!("{stem}{}", name::EXTENSION) {
+        return Sidecar::Unreadable("is that of another file".into());
+    }
+    let mut sha256 = [0; 32];
+    let valid = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for (at, byte) in sha256.iter_mut().enumerate() {
+        match digest.get(2 * at..2 * at + 2).filter(|_| valid).and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(value) => *byte = value,
+            None => return Sidecar::Unreadable("is not a SHA-256 checksum".into()),
+        }
+    }
+    Sidecar::Sha256(sha256)
+}

@@ -1,0 +1,438 @@
+//! One backup, from the lock to the final name. It reads top to bottom:
+//!
+//!     lock → sweep → mongodump there? → [ ask the server → dump into an archive → sync → read back ] → commit
+//!
+//! What is in brackets is tried again when its failure may pass.
+
+use crate::archive::{ArchiveSink, Plan, WriteError};
+use crate::catalog::{Catalog, CatalogError, LockOrCatalogError, Verdict};
+use crate::dump::{self, DumpError, Order, Part, Tool, ToolError};
+use crate::durable::{FileError, Partial};
+use crate::manifest::{Manifest, Topology};
+use crate::namespace::{Kind, Namespace};
+use crate::progress::{Meter, Screen, Unit};
+use crate::report::{BackupReport, VerifyReport};
+use crate::secret::Redactor;
+use crate::server::{self, Facts, ServerError};
+use crate::settings::MongoUri;
+use crate::settings::{NamespacePattern, OplogMode, Settings};
+use crate::stop::{Interruption, Stop};
+use crate::units;
+use crate::verify::{self, Sidecar};
+use chrono::{DateTime, Utc};
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The first wait before another attempt; each further one is three times as long.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// What a backup needs besides the settings.
+pub struct Surroundings {
+    pub environment: Vec<(OsString, OsString)>,
+    pub redactor: Redactor,
+    pub screen: Screen,
+    /// The clock.
+    pub now: fn() -> DateTime<Utc>,
+    pub stop: Stop,
+}
+
+/// Why there is no new archive.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(transparent)]
+    Lock(#[from] LockOrCatalogError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
+    NoDatabase { name: String, hosts: String, hint: String },
+    #[error("BACKUP_OPLOG is on, but {0}")]
+    NoOplog(&'static str),
+    #[error("the server holds {0} collections to back up, but mongodump sent none")]
+    Nothing(usize),
+    #[error(transparent)]
+    Dump(DumpError<WriteError>),
+    #[error("{}", describe_write(.error, .folder, *.free_bytes))]
+    Write { error: WriteError, folder: String, free_bytes: Option<u64> },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(
+        "the archive was read back from the disk and is not what was written: {0}\nthe disk or its memory may be failing"
+    )]
+    NotSound(String),
+    #[error("the backup was not finished: {0}")]
+    Interrupted(#[from] Interruption),
+    #[error("a part of Pantry Keeper stopped early; please report this")]
+    Lost,
+}
+
+fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
+    let full = matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
+    let free = free_bytes.map(|free| format!(" ({} free)", units::bytes(free))).unwrap_or_default();
+    if full {
+        format!(
+            "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"
+        )
+    } else {
+        format!("{error}, in {folder}{free}")
+    }
+}
+
+impl JobError {
+    fn may_pass(&self) -> bool {
+        match self {
+            JobError::Server(error) => error.may_pass(),
+            JobError::Dump(error) => error.may_pass(),
+            JobError::NotSound(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Makes one verified archive.
+pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) -> Result<BackupReport, JobError> {
+    let begun = Instant::now();
+    let stop = around.stop.by(begun + settings.timeout);
+    let catalog = Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone);
+    let lock = catalog.lock()?;
+    let swept = catalog.sweep(&lock);
+    if swept > 0 {
+        tracing::info!("removed {} of an interrupted backup", units::counted(swept, "leftover file"));
+    }
+    let path = around.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
+    let tool = stop.or(Tool::find(path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")))).await??;
+    let order = Order {
+        tool,
+        uri: uri.without_database(),
+        environment: around.environment.clone(),
+        redactor: around.redactor.clone(),
+        stall_timeout: settings.stall_timeout,
+    };
+    let mut attempts = Attempts { left: settings.retries, wait: FIRST_WAIT, number: 1 };
+    let mut oplog = settings.oplog;
+    let mut warnings = Vec::new();
+    let made = loop {
+        let attempt = Attempt { settings, uri, around, stop: &stop, catalog: &catalog, order: &order, oplog };
+        match attempt.run(&mut warnings).await {
+            Ok(made) => break made,
+            Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
+                warnings.push(format!("not of one point in time: {reason}"));
+                tracing::warn!("{reason}; dumping again without the oplog");
+                oplog = OplogMode::Off;
+            }
+            Err(error) => attempts.after(error, &stop).await?,
+        }
+    };
+    made.commit(&catalog, begun, attempts.number, warnings, around)
+}
+
+/// How often is left to try.
+struct Attempts {
+    left: u32,
+    wait: Duration,
+    number: u32,
+}
+
+impl Attempts {
+    /// Waits for the next attempt, or gives the error back when there is none.
+    async fn after(&mut self, error: JobError, stop: &Stop) -> Result<(), JobError> {
+        // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
+        let dropped = matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
+        if !error.may_pass() || (self.left == 0 && !dropped) {
+            return Err(error);
+        }
+        tracing::warn!("attempt {} failed: {error}; trying again in {}", self.number, units::duration(self.wait));
+        stop.or(tokio::time::sleep(self.wait)).await?;
+        self.left = self.left.saturating_sub(1);
+        self.number += 1;
+        self.wait *= 3;
+        Ok(())
+    }
+}
+
+/// One try, with all it needs.
+struct Attempt<'j> {
+    settings: &'j Settings,
+    uri: &'j MongoUri,
+    around: &'j Surroundings,
+    stop: &'j Stop,
+    catalog: &'j Catalog,
+    order: &'j Order,
+    oplog: OplogMode,
+}
+
+/// An archive that was read back and found sound, but has no name yet.
+struct Made {
+    partial: Partial,
+    stem: String,
+    manifest: Manifest,
+    verified: VerifyReport,
+    sha256: String,
+    archive_bytes: u64,
+    dump_seconds: f64,
+    verify_seconds: f64,
+}
+
+impl Attempt<'_> {
+    async fn run(&self, warnings: &mut Vec<String>) -> Result<Made, JobError> {
+        let facts = self.stop.or(server::ask(self.uri)).await??;
+        let choice = Choice::new(self.settings, &facts, self.oplog)?;
+        choice.announce(&facts);
+        let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.around.now)()));
+        let partial = self.catalog.begin(&stem)?;
+        let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
+        choice.missing(&facts, &manifest, warnings)?;
+        let dump_seconds = dump_begun.elapsed().as_secs_f64();
+        tracing::info!(
+            "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
+            units::counted(manifest.documents, "document"),
+            units::counted(manifest.namespaces.len() as u64, "namespace"),
+            units::bytes(manifest.bytes),
+            units::bytes(archive_bytes),
+        );
+        let verify_begun = Instant::now();
+        let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
+        let sha256 = verified.sha256.clone().ok_or(JobError::Lost)?;
+        let verify_seconds = verify_begun.elapsed().as_secs_f64();
+        Ok(Made { partial, stem, manifest, verified, sha256, archive_bytes, dump_seconds, verify_seconds })
+    }
+
+    async fn dump(
+        &self,
+        choice: &Choice,
+        facts: &Facts,
+        partial: &Partial,
+        stem: &str,
+    ) -> Result<(Manifest, u64), JobError> {
+        let plan = Plan {
+            name: stem.to_owned(),
+            level: self.settings.compression_level,
+            threads: self.settings.threads,
+            started_at: (self.around.now)(),
+            server: facts.server.clone(),
+        };
+        let failed = |error| self.write_error(error);
+        let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
+        let meter = Meter::new("dumping", Unit::Documents, choice.documents(facts), &self.around.screen);
+        for part in &choice.parts {
+            let wanted = choice.filter();
+            let result = dump::run(self.order, part, wanted, sink, &meter, self.stop).await;
+            sink = match result {
+                Ok((sink, _)) => sink,
+                Err(DumpError::Sink(error)) => return Err(failed(error)),
+                Err(DumpError::Interrupted(reason)) => return Err(reason.into()),
+                Err(error) => return Err(JobError::Dump(error)),
+            };
+        }
+        let finished_at = (self.around.now)();
+        let finished = self.stop.blocking(move |_| sink.finish(finished_at)).await?;
+        let (written, manifest) = finished.ok_or(JobError::Lost)?.map_err(failed)?;
+        Ok((manifest, written.archive_bytes))
+    }
+
+    /// Syncs the archive and reads it from the disk, against what was in memory while it was written.
+    async fn read_back(
+        &self,
+        partial: &Partial,
+        manifest: &Manifest,
+        archive_bytes: u64,
+    ) -> Result<VerifyReport, JobError> {
+        let synced = partial.file();
+        let sync = self.stop.blocking(move |_| synced.sync_all()).await?.ok_or(JobError::Lost)?;
+        sync.map_err(|error| self.write_error(error.into()))?;
+        let file = partial.reopen_uncached()?;
+        let meter = Meter::new("verifying", Unit::Bytes, Some(archive_bytes), &self.around.screen);
+        let (threads, name, shown) = (self.settings.threads, manifest.archive.clone(), Arc::clone(&meter));
+        let reading = self.stop.blocking(move |stop| {
+            let moved = |bytes| shown.set(bytes);
+            verify::verify(&name, file, &Sidecar::Missing, &verify::Options { threads, stop, moved: &moved })
+        });
+        let verified = showing(&meter, reading).await?.ok_or(JobError::Lost)?;
+        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
+        let problem = report.faults().next();
+        if let Some(problem) = problem {
+            return Err(JobError::NotSound(problem));
+        }
+        if !report.sound || !verify::same_namespaces(&report, manifest) || report.archive_bytes != archive_bytes {
+            return Err(JobError::NotSound("it holds other collections than were dumped".into()));
+        }
+        Ok(report)
+    }
+
+    fn write_error(&self, error: WriteError) -> JobError {
+        let folder = self.catalog.folder().display().to_string();
+        JobError::Write { error, folder, free_bytes: self.catalog.free_bytes() }
+    }
+}
+
+/// Shows progress while something else is waited for.
+pub async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
+    let mut look = tokio::time::interval(Duration::from_millis(200));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = look.tick() => meter.show(),
+        }
+    }
+}
+
+impl Made {
+    fn commit(
+        self,
+        catalog: &Catalog,
+        begun: Instant,
+        attempts: u32,
+        mut warnings: Vec<String>,
+        around: &Surroundings,
+    ) -> Result<BackupReport, JobError> {
+        let verdict = Verdict { at: (around.now)(), archive_bytes: self.archive_bytes, damage: None };
+        let troubles = catalog.commit(self.partial, &self.stem, &self.sha256, verdict)?;
+        warnings.extend(troubles.iter().map(|trouble| format!("the archive is safe, but {trouble}")));
+        let path = catalog.archive_path(&self.stem);
+        let report = BackupReport {
+            archive: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.display().to_string(),
+            started_at: self.manifest.started_at,
+            archive_bytes: self.archive_bytes,
+            documents: self.manifest.documents,
+            bytes: self.manifest.bytes,
+            namespaces: self.verified.namespaces.len() as u64,
+            sha256: self.sha256,
+            point_in_time: self.manifest.point_in_time,
+            server_version: self.manifest.server.version,
+            mongodump_version: self.manifest.mongodump_version,
+            attempts,
+            dump_seconds: self.dump_seconds,
+            verify_seconds: self.verify_seconds,
+            elapsed_seconds: begun.elapsed().as_secs_f64(),
+            warnings,
+        };
+        for warning in &report.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(report)
+    }
+}
+
+/// What is dumped, and by how many calls of mongodump.
+struct Choice {
+    parts: Vec<Part>,
+    databases: Vec<String>,
+    exclude: Vec<NamespacePattern>,
+}
+
+impl Choice {
+    fn new(settings: &Settings, facts: &Facts, oplog: OplogMode) -> Result<Self, JobError> {
+        let (databases, exclude) = (settings.databases.clone(), settings.exclude.clone());
+        for name in &databases {
+            if !facts.databases.iter().any(|(known, _)| known == name) {
+                let known = facts.databases.iter().map(|(known, _)| known.as_str());
+                let near = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+                let near = near.filter(|(distance, _)| *distance <= 2);
+                let hint = near.map(|(_, near)| format!(" (there is {near:?})")).unwrap_or_default();
+                return Err(JobError::NoDatabase { name: name.clone(), hosts: facts.server.hosts.clone(), hint });
+            }
+        }
+        let whole = databases.is_empty() && exclude.is_empty();
+        let oplog = match (oplog, facts.server.topology) {
+            (OplogMode::Off, _) => false,
+            (OplogMode::Auto, topology) => whole && topology == Topology::ReplicaSet,
+            (OplogMode::On, Topology::ReplicaSet) => true,
+            (OplogMode::On, Topology::Standalone) => return Err(JobError::NoOplog("a standalone server has no oplog")),
+            (OplogMode::On, Topology::Sharded) => return Err(JobError::NoOplog("mongos has no oplog")),
+        };
+        let choice = Choice { parts: Vec::new(), databases, exclude };
+        let parts = if whole { vec![Part { oplog, ..Part::default() }] } else { choice.split(facts) };
+        Ok(Choice { parts, ..choice })
+    }
+
+    /// One call for each database: mongodump takes one name, and leaves collections out only within it.
+    fn split(&self, facts: &Facts) -> Vec<Part> {
+        let chosen = |name: &String| match self.databases.as_slice() {
+            // A sharded cluster's configuration is of use only with everything else of it.
+            [] => name != "config",
+            some => some.contains(name),
+        };
+        let databases = facts.databases.iter().map(|(name, _)| name).filter(|name| chosen(name));
+        let parts = databases.map(|database| {
+            let of_it = facts.found.iter().filter(|found| found.namespace.database == *database);
+            let (out, kept): (Vec<_>, Vec<_>) = of_it.partition(|found| self.excludes(&found.namespace));
+            let without = out.iter().map(|found| found.namespace.collection.clone()).collect::<Vec<_>>();
+            let nothing_left = !without.is_empty() && kept.is_empty();
+            (nothing_left, Part { database: Some(database.clone()), without, oplog: false })
+        });
+        parts.filter(|(nothing_left, _)| !nothing_left).map(|(_, part)| part).collect()
+    }
+
+    fn excludes(&self, namespace: &Namespace) -> bool {
+        self.exclude.iter().any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
+    }
+
+    /// Turns down what appeared after the server was asked and is not wanted either.
+    fn filter(&self) -> impl Fn(&Namespace) -> bool + Send + 'static {
+        let exclude = self.exclude.clone();
+        move |namespace| !exclude.iter().any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
+    }
+
+    /// The owner's collections that are to be dumped, as far as the server named them.
+    fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f server::Found> {
+        facts.found.iter().filter(|found| {
+            let database = &found.namespace.database;
+            let own = self.databases.is_empty() && matches!(database.as_str(), "admin" | "config");
+            let chosen = self.databases.is_empty() || self.databases.contains(database);
+            chosen && !own && !self.excludes(&found.namespace)
+        })
+    }
+
+    fn documents(&self, facts: &Facts) -> Option<u64> {
+        Some(self.expected(facts).filter_map(|found| found.documents).sum())
+    }
+
+    fn announce(&self, facts: &Facts) {
+        let server = &facts.server;
+        let oplog = if self.parts.iter().any(|part| part.oplog) { ", at one point in time" } else { "" };
+        tracing::info!(
+            "backing up {} (MongoDB {}, {}): {}, about {}{oplog}",
+            server.hosts,
+            server.version,
+            server.topology.words(),
+            units::counted(self.expected(facts).count() as u64, "collection"),
+            units::counted(self.documents(facts).unwrap_or_default(), "document"),
+        );
+    }
+
+    /// Holds the archive against what the server named before.
+    fn missing(&self, facts: &Facts, manifest: &Manifest, warnings: &mut Vec<String>) -> Result<(), JobError> {
+        let expected: Vec<&Namespace> = self.expected(facts).map(|found| &found.namespace).collect();
+        let dumped = |namespace: &Namespace| manifest.namespaces.iter().any(|entry| entry.namespace == *namespace);
+        let missing: Vec<String> =
+            expected.iter().filter(|namespace| !dumped(namespace)).map(|n| n.to_string()).collect();
+        let own = |entry: &crate::manifest::Entry| entry.kind == Kind::Oplog || entry.namespace.database == "admin";
+        let nothing = manifest.namespaces.iter().all(own);
+        match (expected.len(), nothing) {
+            (0, true) => warnings.push("the server holds no collections: this backup is empty".into()),
+            (some, true) => return Err(JobError::Nothing(some)),
+            _ => {}
+        }
+        if !missing.is_empty() {
+            warnings.push(format!("gone before it was dumped: {}", missing.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+/// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
+pub fn note(catalog: &Catalog, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
+    let damage = (!report.sound).then(|| report.faults().next().unwrap_or_else(|| "it is not sound".into()));
+    let verdict = Verdict { at: now, archive_bytes: report.archive_bytes, damage };
+    if let Err(error) = catalog.note(stem, verdict) {
+        tracing::debug!("the result is not kept: {error}");
+    }
+}
