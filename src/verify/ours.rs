@@ -42,47 +42,42 @@ pub fn verify(ours: Box<Ours>, options: &Options, found: &mut Found) -> Result<(
 }
 
 fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, found: &mut Found) {
-    let mut expected = section.files.iter();
-    // Borrowed anew for each file that is found, so that what is left over at a failure can be named.
-    let mut failure = None;
+    // Files that share a section may stand in any order, each of them once.
+    let mut missing: Vec<&Expected> = section.files.iter().collect();
+    let problem = match check_entries(manifest, input, &mut missing, found) {
+        Ok(()) => "it is missing".to_owned(),
+        Err(problem) => {
+            if missing.is_empty() {
+                // What is wrong stands behind the last file, and belongs to nobody else.
+                missing.extend(section.files.last());
+            }
+            problem
+        }
+    };
+    for file in missing {
+        blame(file, problem.clone(), found);
+    }
+}
+
+/// Takes every file that is found sound out of `missing`.
+fn check_entries(
+    manifest: &Manifest,
+    input: &mut dyn Read,
+    missing: &mut Vec<&Expected>,
+    found: &mut Found,
+) -> Result<(), String> {
     let mut archive = tar::Archive::new(input);
-    match archive.entries() {
-        Err(error) => failure = Some(error.to_string()),
-        Ok(mut entries) => {
-            for file in expected.by_ref() {
-                let outcome = match entries.next() {
-                    None => Err("it is missing".to_owned()),
-                    Some(Err(error)) => Err(reason(&error)),
-                    Some(Ok(mut entry)) if *entry.path_bytes() == *file.path.as_bytes() => {
-                        check_file(manifest, file, &mut entry, found)
-                    }
-                    Some(Ok(_)) => Err("another file stands in its place".to_owned()),
-                };
-                if let Err(problem) = outcome {
-                    blame(file, problem.clone(), found);
-                    failure = Some(problem);
-                    break;
-                }
-            }
-            if failure.is_none() {
-                failure = match entries.next() {
-                    None => None,
-                    Some(Err(error)) => Some(reason(&error)),
-                    Some(Ok(entry)) => {
-                        Some(format!("{:?} does not belong here", String::from_utf8_lossy(&entry.path_bytes())))
-                    }
-                };
-                if let (Some(problem), Some(last)) = (&failure, section.files.last()) {
-                    blame(last, problem.clone(), found);
-                }
-            }
+    for entry in archive.entries().map_err(|error| reason(&error))? {
+        let mut entry = entry.map_err(|error| reason(&error))?;
+        let Some(at) = missing.iter().position(|file| *entry.path_bytes() == *file.path.as_bytes()) else {
+            return Err(format!("{:?} does not belong here", String::from_utf8_lossy(&entry.path_bytes())));
+        };
+        let file = missing.remove(at);
+        if let Err(problem) = check_file(manifest, file, &mut entry, found) {
+            blame(file, problem, found);
         }
     }
-    if let Some(problem) = failure {
-        for file in expected {
-            blame(file, problem.clone(), found);
-        }
-    }
+    Ok(())
 }
 
 fn check_file(manifest: &Manifest, file: &Expected, input: &mut impl Read, found: &mut Found) -> Result<(), String> {
