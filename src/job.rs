@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The first wait before another attempt; each further one is three times as long.
@@ -218,7 +219,8 @@ impl Attempt<'_> {
         };
         let failed = |error| self.write_error(error);
         let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
-        let meter = Meter::new("dumping", Unit::Documents, choice.documents(facts), &self.around.screen);
+        let meter = Meter::new("dumping", Unit::Documents, None, &self.around.screen);
+        let _counting = self.count(choice, facts, &meter);
         for part in &choice.parts {
             let wanted = choice.filter();
             let result = dump::run(self.order, part, wanted, sink, &meter, self.stop).await;
@@ -233,6 +235,21 @@ impl Attempt<'_> {
         let finished = self.stop.blocking(move |_| sink.finish(finished_at)).await?;
         let (written, manifest) = finished.ok_or(JobError::Lost)?.map_err(failed)?;
         Ok((manifest, written.archive_bytes))
+    }
+
+    /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
+    fn count(&self, choice: &Choice, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
+        let collections = choice.expected(facts).filter(|found| found.kind == Kind::Collection);
+        let namespaces = collections.map(|found| found.namespace.clone()).collect();
+        let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            match server::estimate(&uri, namespaces).await {
+                Ok(total) => meter.set_total(total),
+                Err(error) => tracing::debug!("no estimate of the documents: {error}"),
+            }
+        });
+        tasks
     }
 
     /// Syncs the archive and reads it from the disk, against what was in memory while it was written.
@@ -332,8 +349,8 @@ impl Choice {
     fn new(settings: &Settings, facts: &Facts, oplog: OplogMode) -> Result<Self, JobError> {
         let (databases, exclude) = (settings.databases.clone(), settings.exclude.clone());
         for name in &databases {
-            if !facts.databases.iter().any(|(known, _)| known == name) {
-                let known = facts.databases.iter().map(|(known, _)| known.as_str());
+            if !facts.databases.contains(name) {
+                let known = facts.databases.iter().map(String::as_str);
                 let near = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
                 let near = near.filter(|(distance, _)| *distance <= 2);
                 let hint = near.map(|(_, near)| format!(" (there is {near:?})")).unwrap_or_default();
@@ -360,7 +377,7 @@ impl Choice {
             [] => name != "config",
             some => some.contains(name),
         };
-        let databases = facts.databases.iter().map(|(name, _)| name).filter(|name| chosen(name));
+        let databases = facts.databases.iter().filter(|name| chosen(name));
         let parts = databases.map(|database| {
             let of_it = facts.found.iter().filter(|found| found.namespace.database == *database);
             let (out, kept): (Vec<_>, Vec<_>) = of_it.partition(|found| self.excludes(&found.namespace));
@@ -391,20 +408,15 @@ impl Choice {
         })
     }
 
-    fn documents(&self, facts: &Facts) -> Option<u64> {
-        Some(self.expected(facts).filter_map(|found| found.documents).sum())
-    }
-
     fn announce(&self, facts: &Facts) {
         let server = &facts.server;
         let oplog = if self.parts.iter().any(|part| part.oplog) { ", at one point in time" } else { "" };
         tracing::info!(
-            "backing up {} (MongoDB {}, {}): {}, about {}{oplog}",
+            "backing up {} (MongoDB {}, {}): {}{oplog}",
             server.hosts,
             server.version,
             server.topology.words(),
             units::counted(self.expected(facts).count() as u64, "collection"),
-            units::counted(self.documents(facts).unwrap_or_default(), "document"),
         );
     }
 

@@ -38,3 +38,6 @@ pub mod settings;
 pub mod stop;
 pub mod units;
 pub mod verify;
+
+#[cfg(test)]
+mod testing;

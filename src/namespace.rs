@@ -15,7 +15,7 @@ const CUT_ESCAPED: usize = 208;
 pub const BUCKETS_PREFIX: &str = "system.buckets.";
 
 /// What kind of thing a namespace is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Collection,

@@ -26,7 +26,8 @@ pub struct Meter {
     unit: Unit,
     done: AtomicU64,
     stream_bytes: AtomicU64,
-    total: Option<u64>,
+    /// 0 while it is not known.
+    total: AtomicU64,
     at: Mutex<String>,
     shown: Mutex<Shown>,
     screen: Screen,
@@ -66,7 +67,7 @@ impl Meter {
             unit,
             done: AtomicU64::new(0),
             stream_bytes: AtomicU64::new(0),
-            total: total.filter(|total| *total > 0),
+            total: AtomicU64::new(total.unwrap_or_default()),
             at: Mutex::default(),
             shown: Mutex::new(Shown { bar: None, started: now, last_line: now }),
             screen: screen.clone(),
@@ -76,6 +77,15 @@ impl Meter {
     /// Bytes that have come out of mongodump.
     pub fn stream_bytes(&self) -> u64 {
         self.stream_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Says how much there is to do, once that is known; an estimate will do.
+    pub fn set_total(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }
 
     pub fn set(&self, done: u64) {
@@ -98,16 +108,20 @@ impl Meter {
         if let Some(screen) = &self.screen.0 {
             if shown.started.elapsed() >= BAR_AFTER {
                 let bar = shown.bar.get_or_insert_with(|| screen.add(self.bar()));
-                if let Some(length) = bar.length().filter(|length| done > *length) {
+                if let Some(total) = self.total().filter(|_| bar.length().is_none()) {
+                    bar.set_style(style(BAR));
+                    bar.set_length(total);
+                }
+                if bar.length().is_some_and(|length| done > length) {
                     // The estimate was too low.
-                    bar.set_length(length.max(done));
+                    bar.set_length(done);
                 }
                 bar.set_position(done);
                 bar.set_message(self.message(done));
             }
         } else if shown.last_line.elapsed() >= LINE_EVERY {
             shown.last_line = Instant::now();
-            let part = self.total.map(|total| format!("{} %, ", (done * 100 / total).min(99)));
+            let part = self.total().map(|total| format!("{} %, ", (done * 100 / total).min(99)));
             tracing::info!("{}: {}{}", self.what, part.unwrap_or_default(), self.message(done));
         }
     }
@@ -124,13 +138,19 @@ impl Meter {
     }
 
     fn bar(&self) -> ProgressBar {
-        let (bar, template) = match self.total {
-            Some(total) => (ProgressBar::new(total), "{prefix} [{bar:28}] {percent:>3} %  {msg}  {eta} left"),
-            None => (ProgressBar::no_length(), "{prefix} {spinner}  {msg}"),
+        let bar = match self.total() {
+            Some(total) => ProgressBar::new(total).with_style(style(BAR)),
+            None => ProgressBar::no_length().with_style(style(SPINNER)),
         };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.with_style(style.progress_chars("=> ")).with_prefix(self.what.clone())
+        bar.with_prefix(self.what.clone())
     }
+}
+
+const BAR: &str = "{prefix} [{bar:28}] {percent:>3} %  {msg}  {eta} left";
+const SPINNER: &str = "{prefix} {spinner}  {msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
 impl Drop for Meter {

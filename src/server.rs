@@ -46,31 +46,46 @@ impl ServerError {
 pub struct Found {
     pub namespace: Namespace,
     pub kind: Kind,
-    /// An estimate, from the collection's own statistics; none when the server would not say.
-    pub documents: Option<u64>,
 }
 
 /// What the server holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     pub server: Server,
-    /// All databases the user may see, without `local`; with their size on disk in bytes.
-    pub databases: Vec<(String, u64)>,
+    /// All databases the user may see, without `local`.
+    pub databases: Vec<String>,
     pub found: Vec<Found>,
 }
 
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
 pub async fn ask(uri: &MongoUri) -> Result<Facts, ServerError> {
+    let client = connect(uri).await?;
+    let facts = facts(&client, uri).await;
+    client.shutdown().immediate(true).await;
+    facts
+}
+
+/// About how many documents there are, from the collections' own statistics. What the server will not tell counts as
+/// nothing. For progress only: a server may take its time, so nothing waits for it.
+pub async fn estimate(uri: &MongoUri, namespaces: Vec<Namespace>) -> Result<u64, ServerError> {
+    let client = connect(uri).await?;
+    let counts = stream::iter(namespaces).map(async |namespace| {
+        let collection = client.database(&namespace.database).collection::<Document>(&namespace.collection);
+        collection.estimated_document_count().await.unwrap_or_default()
+    });
+    let total = counts.buffer_unordered(COUNTS_AT_ONCE).fold(0, async |total, count| total + count).await;
+    client.shutdown().immediate(true).await;
+    Ok(total)
+}
+
+async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
     let connected = async {
         let mut options = ClientOptions::parse(uri.expose()).await?;
         options.app_name.get_or_insert_with(|| "pantry-keeper".into());
         options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
         Client::with_options(options)
     };
-    let client = connected.await.map_err(|error| explain(uri, "connect", error))?;
-    let facts = facts(&client, uri).await;
-    client.shutdown().immediate(true).await;
-    facts
+    connected.await.map_err(|error| explain(uri, "connect", error))
 }
 
 async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
@@ -92,15 +107,12 @@ async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
         Topology::Standalone
     };
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
-    let databases = client.list_databases().await.map_err(|error| explain(uri, "list databases", error))?;
-    let mut databases: Vec<(String, u64)> = databases
-        .into_iter()
-        .filter(|database| database.name != "local")
-        .map(|database| (database.name, database.size_on_disk))
-        .collect();
+    // Names only: for sizes, some servers read all their files.
+    let listed = client.list_database_names().await.map_err(|error| explain(uri, "list databases", error))?;
+    let mut databases: Vec<String> = listed.into_iter().filter(|name| name != "local").collect();
     databases.sort();
     let mut found = Vec::new();
-    for (name, _) in &databases {
+    for name in &databases {
         found.extend(
             collections(&client.database(name)).await.map_err(|error| explain(uri, "list collections", error))?,
         );
@@ -119,18 +131,11 @@ async fn collections(database: &Database) -> Result<Vec<Found>, Error> {
         };
         listed.push((collection.name, kind));
     }
-    // The server's own collections are dumped where mongodump dumps them; nobody waits for their counts.
+    // The server's own collections are dumped where mongodump dumps them; nobody asks for them.
     listed.retain(|(name, _)| !name.starts_with("system."));
-    let counted = stream::iter(listed).map(async |(name, kind)| {
-        let documents = match kind {
-            Kind::Collection => database.collection::<Document>(&name).estimated_document_count().await.ok(),
-            _ => None,
-        };
-        Found { namespace: Namespace::new(database.name(), name), kind, documents }
-    });
-    let mut found: Vec<Found> = counted.buffer_unordered(COUNTS_AT_ONCE).collect().await;
-    found.sort_by(|one, other| one.namespace.cmp(&other.namespace));
-    Ok(found)
+    listed.sort();
+    let named = |(name, kind)| Found { namespace: Namespace::new(database.name(), name), kind };
+    Ok(listed.into_iter().map(named).collect())
 }
 
 fn is_command(error: &Error, code: i32) -> bool {

@@ -1,6 +1,8 @@
 //! Runs mongodump and feeds its stream to whoever makes an archive of it.
 
 mod stream;
+#[cfg(test)]
+mod stream_tests;
 mod tool;
 
 pub use stream::{StreamError, Streamed};

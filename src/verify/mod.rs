@@ -3,6 +3,8 @@
 mod foreign;
 mod ours;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use crate::archive::{self, Damage, Opened};
 use crate::manifest::Manifest;
