@@ -9,6 +9,7 @@
 import argparse
 import datetime
 import json
+import sys
 import time
 
 import bson
@@ -146,4 +147,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

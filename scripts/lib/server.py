@@ -2,7 +2,7 @@
 """Throw-away MongoDB servers on a free port of 127.0.0.1, for the tests, the demo and the benchmark.
 
     server.py start DIR [--standalone] [--server PROGRAM]     prints the server's connection string when it is ready
-    server.py stop DIR
+    server.py stop DIR [--now]                                --now: its data is not needed any more
 
 PROGRAM is a real mongod or a MongoDB-compatible server; by default the one scripts/setup has found. Unless
 --standalone is given, it runs as a replica set of one, so that it has an oplog. DIR keeps its data, its log and
@@ -132,15 +132,19 @@ def alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    try:
+        # In a container, nobody may be there to reap it: a zombie has ended.
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
-def stop_by_pid(folder):
+def stop_by_pid(folder, now=False):
     path = pathlib.Path(folder) / "server.pid"
     if not path.exists():
         return
     pid = int(path.read_text())
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+    for sent in (signal.SIGKILL,) if now else (signal.SIGTERM, signal.SIGKILL):
         if not alive(pid):
             break
         os.kill(pid, sent)
@@ -155,13 +159,15 @@ def main():
     parser.add_argument("action", choices=["start", "stop"])
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("--standalone", action="store_true")
+    parser.add_argument("--now", action="store_true")
     parser.add_argument("--server", metavar="PROGRAM")
     options = parser.parse_args()
     if options.action == "stop":
-        stop_by_pid(options.folder)
+        stop_by_pid(options.folder, options.now)
         return
-    # SIGTERM must not leave a half-started server behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Neither may leave a half-started server behind.
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sent, lambda *_: sys.exit(1))
     try:
         print(Server(options.folder, options.server, options.standalone).start().uri)
     except ServerError as error:
