@@ -5,12 +5,12 @@
 //! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
 
 use crate::archive::{self, Opened};
+use crate::checksum::{self, Sidecar};
 use crate::durable::{self, FileError, Partial};
 use crate::lock::{Lock, LockError};
 use crate::manifest::Manifest;
 use crate::name;
 use crate::report::Listed;
-use crate::verify::Sidecar;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rustix::fs::{OFlags, statvfs};
@@ -145,7 +145,7 @@ impl Catalog {
         verdict: Verdict,
     ) -> Result<Vec<FileError>, FileError> {
         partial.commit()?;
-        let line = format!("{sha256}  {stem}{}\n", name::EXTENSION);
+        let line = checksum::line(sha256, &format!("{stem}{}", name::EXTENSION));
         let sidecar = durable::replace(&self.sidecar_path(stem), line.as_bytes());
         let noted = self.note(stem, verdict);
         Ok([sidecar, noted].into_iter().filter_map(Result::err).collect())
@@ -229,7 +229,7 @@ impl Catalog {
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
             Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
-            Ok(_) => parse_sidecar(&text, stem),
+            Ok(_) => checksum::parse(&text, &format!("{stem}{}", name::EXTENSION)),
         }
     }
 
@@ -308,22 +308,4 @@ fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-fn parse_sidecar(text: &str, stem: &str) -> Sidecar {
-    let Some((digest, name)) = text.trim_end().split_once("  ") else {
-        return Sidecar::Unreadable("is not a line of checksum and name".into());
-    };
-    if name != format!("{stem}{}", name::EXTENSION) {
-        return Sidecar::Unreadable("is that of another file".into());
-    }
-    let mut sha256 = [0; 32];
-    let valid = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    for (at, byte) in sha256.iter_mut().enumerate() {
-        match digest.get(2 * at..2 * at + 2).filter(|_| valid).and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(value) => *byte = value,
-            None => return Sidecar::Unreadable("is not a SHA-256 checksum".into()),
-        }
-    }
-    Sidecar::Sha256(sha256)
 }

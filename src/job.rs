@@ -4,21 +4,28 @@
 //!
 //! What is in brackets is tried again when its failure may pass.
 
+mod choice;
+mod error;
+
+pub use error::JobError;
+
 use crate::archive::{ArchiveSink, Plan, WriteError};
-use crate::catalog::{Catalog, CatalogError, LockOrCatalogError, Verdict};
-use crate::dump::{self, DumpError, Order, Part, Tool, ToolError};
-use crate::durable::{FileError, Partial};
-use crate::manifest::{Manifest, Topology};
-use crate::namespace::{Kind, Namespace};
+use crate::catalog::{Catalog, Verdict};
+use crate::checksum::Sidecar;
+use crate::dump::{self, DumpError, Order, Tool};
+use crate::durable::Partial;
+use crate::manifest::Manifest;
+use crate::namespace::Kind;
 use crate::progress::{Meter, Screen, Unit};
 use crate::report::{BackupReport, VerifyReport};
 use crate::secret::Redactor;
-use crate::server::{self, Facts, ServerError};
+use crate::server::{self, Facts};
 use crate::settings::MongoUri;
-use crate::settings::{NamespacePattern, OplogMode, Settings};
+use crate::settings::{OplogMode, Settings};
 use crate::stop::{Interruption, Stop};
 use crate::units;
-use crate::verify::{self, Sidecar};
+use crate::verify;
+use choice::Choice;
 use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -37,62 +44,6 @@ pub struct Surroundings {
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
     pub stop: Stop,
-}
-
-/// Why there is no new archive.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    #[error(transparent)]
-    Lock(#[from] LockOrCatalogError),
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
-    NoDatabase { name: String, hosts: String, hint: String },
-    #[error("BACKUP_OPLOG is on, but {0}")]
-    NoOplog(&'static str),
-    #[error("the server holds {0} collections to back up, but mongodump sent none")]
-    Nothing(usize),
-    #[error(transparent)]
-    Dump(DumpError<WriteError>),
-    #[error("{}", describe_write(.error, .folder, *.free_bytes))]
-    Write { error: WriteError, folder: String, free_bytes: Option<u64> },
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(
-        "the archive was read back from the disk and is not what was written: {0}\nthe disk or its memory may be failing"
-    )]
-    NotSound(String),
-    #[error("the backup was not finished: {0}")]
-    Interrupted(#[from] Interruption),
-    #[error("a part of Pantry Keeper stopped early; please report this")]
-    Lost,
-}
-
-fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
-    let full = matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
-    let free = free_bytes.map(|free| format!(" ({} free)", units::bytes(free))).unwrap_or_default();
-    if full {
-        format!(
-            "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"
-        )
-    } else {
-        format!("{error}, in {folder}{free}")
-    }
-}
-
-impl JobError {
-    fn may_pass(&self) -> bool {
-        match self {
-            JobError::Server(error) => error.may_pass(),
-            JobError::Dump(error) => error.may_pass(),
-            JobError::NotSound(_) => true,
-            _ => false,
-        }
-    }
 }
 
 /// Makes one verified archive.
@@ -335,108 +286,6 @@ impl Made {
             tracing::warn!("{warning}");
         }
         Ok(report)
-    }
-}
-
-/// What is dumped, and by how many calls of mongodump.
-struct Choice {
-    parts: Vec<Part>,
-    databases: Vec<String>,
-    exclude: Vec<NamespacePattern>,
-}
-
-impl Choice {
-    fn new(settings: &Settings, facts: &Facts, oplog: OplogMode) -> Result<Self, JobError> {
-        let (databases, exclude) = (settings.databases.clone(), settings.exclude.clone());
-        for name in &databases {
-            if !facts.databases.contains(name) {
-                let known = facts.databases.iter().map(String::as_str);
-                let near = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
-                let near = near.filter(|(distance, _)| *distance <= 2);
-                let hint = near.map(|(_, near)| format!(" (there is {near:?})")).unwrap_or_default();
-                return Err(JobError::NoDatabase { name: name.clone(), hosts: facts.server.hosts.clone(), hint });
-            }
-        }
-        let whole = databases.is_empty() && exclude.is_empty();
-        let oplog = match (oplog, facts.server.topology) {
-            (OplogMode::Off, _) => false,
-            (OplogMode::Auto, topology) => whole && topology == Topology::ReplicaSet,
-            (OplogMode::On, Topology::ReplicaSet) => true,
-            (OplogMode::On, Topology::Standalone) => return Err(JobError::NoOplog("a standalone server has no oplog")),
-            (OplogMode::On, Topology::Sharded) => return Err(JobError::NoOplog("mongos has no oplog")),
-        };
-        let choice = Choice { parts: Vec::new(), databases, exclude };
-        let parts = if whole { vec![Part { oplog, ..Part::default() }] } else { choice.split(facts) };
-        Ok(Choice { parts, ..choice })
-    }
-
-    /// One call for each database: mongodump takes one name, and leaves collections out only within it.
-    fn split(&self, facts: &Facts) -> Vec<Part> {
-        let chosen = |name: &String| match self.databases.as_slice() {
-            // A sharded cluster's configuration is of use only with everything else of it.
-            [] => name != "config",
-            some => some.contains(name),
-        };
-        let databases = facts.databases.iter().filter(|name| chosen(name));
-        let parts = databases.map(|database| {
-            let of_it = facts.found.iter().filter(|found| found.namespace.database == *database);
-            let (out, kept): (Vec<_>, Vec<_>) = of_it.partition(|found| self.excludes(&found.namespace));
-            let without = out.iter().map(|found| found.namespace.collection.clone()).collect::<Vec<_>>();
-            let nothing_left = !without.is_empty() && kept.is_empty();
-            (nothing_left, Part { database: Some(database.clone()), without, oplog: false })
-        });
-        parts.filter(|(nothing_left, _)| !nothing_left).map(|(_, part)| part).collect()
-    }
-
-    fn excludes(&self, namespace: &Namespace) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
-    }
-
-    /// Turns down what appeared after the server was asked and is not wanted either.
-    fn filter(&self) -> impl Fn(&Namespace) -> bool + Send + 'static {
-        let exclude = self.exclude.clone();
-        move |namespace| !exclude.iter().any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
-    }
-
-    /// The owner's collections that are to be dumped, as far as the server named them.
-    fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f server::Found> {
-        facts.found.iter().filter(|found| {
-            let database = &found.namespace.database;
-            let own = self.databases.is_empty() && matches!(database.as_str(), "admin" | "config");
-            let chosen = self.databases.is_empty() || self.databases.contains(database);
-            chosen && !own && !self.excludes(&found.namespace)
-        })
-    }
-
-    fn announce(&self, facts: &Facts) {
-        let server = &facts.server;
-        let oplog = if self.parts.iter().any(|part| part.oplog) { ", at one point in time" } else { "" };
-        tracing::info!(
-            "backing up {} (MongoDB {}, {}): {}{oplog}",
-            server.hosts,
-            server.version,
-            server.topology.words(),
-            units::counted(self.expected(facts).count() as u64, "collection"),
-        );
-    }
-
-    /// Holds the archive against what the server named before.
-    fn missing(&self, facts: &Facts, manifest: &Manifest, warnings: &mut Vec<String>) -> Result<(), JobError> {
-        let expected: Vec<&Namespace> = self.expected(facts).map(|found| &found.namespace).collect();
-        let dumped = |namespace: &Namespace| manifest.namespaces.iter().any(|entry| entry.namespace == *namespace);
-        let missing: Vec<String> =
-            expected.iter().filter(|namespace| !dumped(namespace)).map(|n| n.to_string()).collect();
-        let own = |entry: &crate::manifest::Entry| entry.kind == Kind::Oplog || entry.namespace.database == "admin";
-        let nothing = manifest.namespaces.iter().all(own);
-        match (expected.len(), nothing) {
-            (0, true) => warnings.push("the server holds no collections: this backup is empty".into()),
-            (some, true) => return Err(JobError::Nothing(some)),
-            _ => {}
-        }
-        if !missing.is_empty() {
-            warnings.push(format!("gone before it was dumped: {}", missing.join(", ")));
-        }
-        Ok(())
     }
 }
 

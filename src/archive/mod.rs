@@ -4,10 +4,12 @@ mod entry;
 mod hashing;
 mod member;
 mod reader;
+mod scrub;
 mod sink;
 mod writer;
 
 pub use hashing::Hashing;
-pub use reader::{Damage, Expected, Opened, Ours, Role, Scrubbed, Section, open};
+pub use reader::{Damage, Expected, Opened, Ours, Role, Section, open};
+pub use scrub::Scrubbed;
 pub use sink::{ArchiveSink, Plan};
 pub use writer::{WriteError, Written};

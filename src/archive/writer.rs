@@ -67,7 +67,7 @@ enum Step {
     Mark,
     Member(Ticket<Slot>),
     Placeholder,
-    Fill([u8; TAR_BLOCK]),
+    Fill(Box<[u8; TAR_BLOCK]>),
     Positions(Sender<Vec<u64>>),
     Trailer(Mark),
 }
@@ -165,7 +165,7 @@ impl Writer {
             }
             None => {
                 self.flush()?;
-                self.send(Step::Fill(header))
+                self.send(Step::Fill(Box::new(header)))
             }
         }
     }

@@ -7,6 +7,7 @@ mod scan;
 mod tests;
 
 use crate::archive::{self, Damage, Opened};
+use crate::checksum::{Sidecar, hex};
 use crate::manifest::Manifest;
 use crate::namespace::Kind;
 use crate::report::{Checked, VerifyReport};
@@ -41,16 +42,6 @@ impl Found {
     fn faults(&self) -> usize {
         self.damage.len() + self.namespaces.iter().filter(|checked| checked.damage.is_some()).count()
     }
-}
-
-/// What the archive's `.sha256` says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sidecar {
-    /// The file is not there: everything else is still checked.
-    Missing,
-    /// The file is there, and is not one line of checksum and name.
-    Unreadable(String),
-    Sha256([u8; 32]),
 }
 
 /// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
@@ -110,10 +101,6 @@ pub fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
     let read = report.namespaces.iter().map(|checked| (&checked.namespace, checked.documents, checked.bytes));
     let written = manifest.namespaces.iter().map(|entry| (&entry.namespace, entry.documents, entry.bytes));
     read.eq(written)
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The damage below an input's error, without the layers that carried it.

@@ -1,4 +1,5 @@
-use super::{Options, Sidecar, verify};
+use super::{Options, verify};
+use crate::checksum::Sidecar;
 use crate::report::VerifyReport;
 use crate::testing::{STEM, Sample, archive, encode, kitchen};
 use flate2::Compression;
