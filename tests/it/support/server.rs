@@ -123,7 +123,10 @@ impl Server {
 
     /// For the test itself, which may do everything.
     pub fn uri(&self) -> String {
-        self.address(&if self.auth { format!("{ADMIN}@") } else { String::new() }, "")
+        match self.auth {
+            true => self.address(&format!("{ADMIN}@"), "?authSource=admin"),
+            false => self.address("", ""),
+        }
     }
 
     /// For Pantry Keeper.
@@ -133,9 +136,12 @@ impl Server {
 
     /// The same through another port.
     pub fn backup_uri_by(&self, port: u16) -> String {
-        let user = if self.auth { format!("backup%40er:{PASSWORD_ENCODED}@") } else { String::new() };
+        let (user, source) = match self.auth {
+            true => (format!("backup%40er:{PASSWORD_ENCODED}@"), "&authSource=admin"),
+            false => (String::new(), ""),
+        };
         // Without directConnection a driver finds out about the real port.
-        format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000")
+        format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}")
     }
 
     pub fn seed(&self, set: &str) {
