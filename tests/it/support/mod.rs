@@ -11,11 +11,11 @@ mod tools;
 
 pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
 pub use fake::{ANSWER_VERSION, recorded_stream};
-pub use folder::{Before, OLDER};
+pub use folder::OLDER;
 pub use proxy::{Proxy, Then, Trap};
 pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
-pub use site::{Outcome, Running, Site, is_alive};
+pub use site::{Running, Site, is_alive};
 pub use tools::{command, needed, path_with_tools, tool};
 
 use std::time::{Duration, Instant};

@@ -169,6 +169,10 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it has said something on stderr.
     pub fn until_it_says(&self, words: &str) {
         until(&format!("it says {words:?}"), SOON, || self.stderr.so_far().contains(words));
