@@ -21,13 +21,14 @@ import subprocess
 import sys
 import tarfile
 
-from measure import run
+from measure import Bystanders, run
 from server import Server, ServerError
 
 LIB = pathlib.Path(__file__).resolve().parent
 TOOLS = LIB.parent.parent / ".tools"
 LIMITS = {"A": 1.4, "B": 0.6, "C": 0.3}  # P may take this many times as long
 WRITTEN_LIMIT = 1.02  # bytes written, to the size of the archive
+BUSY = 0.1  # share of the machine that others may use before the figures are doubtful
 JUDGED_FROM_MB = 400  # below this, starting and connecting weigh more than the work
 NAMES = {
     "P": "pantry-keeper backup",
@@ -153,18 +154,30 @@ class Bench:
             for number in range(self.options.rounds):
                 turn = number % len(runners)  # nobody is always first, or always after the same one
                 for which in runners[turn:] + runners[:turn]:
-                    results[which].append(self.once(which, server.uri))
+                    meanwhile = Bystanders(server.process.pid)
+                    results[which].append(meanwhile.add_to(self.once(which, server.uri)))
                 print(f"  {number + 1:>5} " + "".join(f"{seconds(results[w][-1]):>16}" for w in runners), flush=True)
         median = lambda which, field: statistics.median(getattr(one, field) for one in results[which])
         print("  median" + "".join(f"{median(w, 'wall'):>8.2f} ({median(w, 'cpu'):5.2f})" for w in runners))
         for which in runners:
             print(f"  {which}: {NAMES[which]}"
                   + (f": {results[which][-1].output_bytes / 1e6:.1f} MB" if results[which][-1].output_bytes else ""))
+        self.bystanders(results)
         if "P" in results:
             self.ratios(results, judged=size >= JUDGED_FROM_MB)
             self.written(results["P"])
             self.check_archive(results["P"][-1].archive, holds)
         return results
+
+    def bystanders(self, results):
+        runs = [one for these in results.values() for one in these]
+        if any(one.server_cpu is None for one in runs):
+            return
+        print("  CPU seconds of the server meanwhile, median: " + ", ".join(
+            f"{which} {statistics.median(one.server_cpu for one in these):.2f}" for which, these in results.items()))
+        share = sum(one.others_cpu for one in runs) / sum(one.wall for one in runs) / os.cpu_count()
+        print(f"  Other programs used {share:.0%} of the machine meanwhile"
+              + (": it is too busy for these figures to mean much." if share > BUSY else "."))
 
     def ratios(self, results, judged):
         print("\nP compared, round by round")

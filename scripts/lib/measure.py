@@ -20,6 +20,8 @@ class Result:
     stderr: str  # its last lines
     peak_rss: int | None = None  # bytes, of this process alone
     written: int | None = None  # bytes sent to the disk
+    server_cpu: float | None = None  # seconds of the server meanwhile
+    others_cpu: float | None = None  # seconds of every other program meanwhile
     output_bytes: int = 0  # for the caller
     archive: pathlib.Path | None = None  # for the caller
 
@@ -49,6 +51,34 @@ class PeakMemory(threading.Thread):
             kilobytes = field(self.status, "VmHWM")
             if kilobytes is not None:
                 self.peak = kilobytes * 1024
+
+
+def busy_seconds(path, fields):
+    """CPU seconds from one of /proc's stat files; None where there is none."""
+    try:
+        text = pathlib.Path(path).read_text().splitlines()[0].rpartition(")")[2].split()
+    except OSError:
+        return None
+    return sum(int(text[field]) for field in fields) / os.sysconf("SC_CLK_TCK")
+
+
+class Bystanders:
+    """What the server and everybody else use of the machine while something is measured."""
+
+    def __init__(self, server_pid):
+        self.server_pid = server_pid
+        self.before = self.now()
+
+    def now(self):
+        # user, nice, system, irq, softirq, steal of all cores; user and system of the server
+        return busy_seconds("/proc/stat", (1, 2, 3, 6, 7, 8)), busy_seconds(f"/proc/{self.server_pid}/stat", (11, 12))
+
+    def add_to(self, result):
+        (all_before, server_before), (everything, server) = self.before, self.now()
+        if None not in (all_before, server_before, everything, server):
+            result.server_cpu = server - server_before
+            result.others_cpu = max(0.0, everything - all_before - result.server_cpu - result.cpu)
+        return result
 
 
 def run(command, cwd, env, watch=False):

@@ -37,7 +37,7 @@ def free_port():
 
 class Server:
     def __init__(self, folder, program=None, standalone=False):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).resolve()
         self.program = program or os.environ.get("PANTRY_TEST_SERVER")
         self.standalone = standalone
         self.port = None
