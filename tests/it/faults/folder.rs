@@ -1,0 +1,110 @@
+//! Folders that cannot be written to, and disks that are full.
+
+use crate::support::{Site, path_with_tools, shared};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// Words before the program that make it run as someone who owns nothing; none when that is who we are.
+fn as_nobody(site: Site) -> Site {
+    if !rustix::process::geteuid().is_root() {
+        return site;
+    }
+    // The program may lie where nobody else may look.
+    let program = site.path("pantry-keeper");
+    fs::copy(env!("CARGO_BIN_EXE_pantry-keeper"), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = format!(
+        "shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {} \"$@\"",
+        program.display()
+    );
+    site.started_by(&["sh", "-c", &run, "sh"])
+}
+
+fn read_only(path: std::path::PathBuf) {
+    fs::create_dir_all(&path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+}
+
+#[test]
+fn a_folder_of_someone_else_is_named_with_both_owners_and_the_way_out() {
+    let site = as_nobody(Site::of(shared()));
+    let folder = site.backups();
+    read_only(folder.clone());
+    let (owner, user) = match rustix::process::geteuid().as_raw() {
+        0 => ("0:0".to_owned(), "65534:65534".to_owned()),
+        own => (format!("{own}:"), format!("{own}:")),
+    };
+    let outcome = site.run(&["backup"]).ended_with(1).saying(&[
+        &format!("cannot write in {}", folder.display()),
+        &format!("it belongs to {owner}"),
+        &format!("this runs as {user}"),
+        &format!("sudo chown -R {user}"),
+    ]);
+    assert!(outcome.stderr.contains(&format!(" {}", folder.display())), "{}", outcome.stderr);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn log_files_that_cannot_be_written_do_not_fail_a_backup() {
+    let site = as_nobody(Site::of(shared()).with("BACKUP_DATABASES", "shop"));
+    read_only(site.path("logs"));
+    fs::create_dir(site.backups()).unwrap();
+    fs::set_permissions(site.backups(), fs::Permissions::from_mode(0o777)).unwrap();
+    // Someone else may have no way to the tools either; a copy is as good.
+    let bin = site.path("tools");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(crate::support::tool("mongodump"), bin.join("mongodump")).unwrap();
+    let site = site.with("PATH", format!("{}:{}", bin.display(), path_with_tools()));
+    site.run(&["backup"]).done().saying(&["WARN", "backup.log", "going on without that file"]);
+    site.run(&["verify"]).done();
+}
+
+#[test]
+fn a_backup_folder_that_is_a_file() {
+    let site = Site::of(shared());
+    fs::write(site.backups(), "a file").unwrap();
+    let folder = site.backups().display().to_string();
+    site.run(&["backup"]).ended_with(1).saying(&["the backup failed", &folder]);
+    assert_eq!(fs::read_to_string(site.backups()).unwrap(), "a file");
+    site.run(&["list"]).ended_with(1).saying(&[&folder]);
+}
+
+/// Runs on a disk of its own that is smaller than the archive; what is then on it is copied to `after`.
+fn on_a_small_disk(site: Site, kilobytes: u32) -> Site {
+    let script = format!(
+        "mount -t tmpfs -o size={kilobytes}k tmpfs \"$BACKUP_DIR\" && cp -a ../older/. \"$BACKUP_DIR\" && \
+         {{ \"$@\"; code=$?; cp -a \"$BACKUP_DIR/.\" ../after; exit $code; }}"
+    );
+    let script = script.replace("..", &site.path("").display().to_string());
+    fs::create_dir_all(site.backups()).unwrap();
+    fs::create_dir_all(site.path("older")).unwrap();
+    fs::create_dir_all(site.path("after")).unwrap();
+    // Works for root and, where the system lets users have namespaces, for everyone else.
+    site.started_by(&["unshare", "-rm", "sh", "-c", &script, "sh"])
+}
+
+#[test]
+fn a_disk_that_fills_up_mid_archive_is_said_to_be_full() {
+    let site = on_a_small_disk(Site::of(shared()), 1500);
+    fs::write(site.path("older/jorbites_backup_20250105_020000.tar.gz"), "older").unwrap();
+    fs::write(site.path("older/notes.txt"), "not ours").unwrap();
+    let outcome = site.run(&["backup"]).ended_with(1);
+    outcome.saying(&["the disk is full", "make room", &site.backups().display().to_string()]);
+    let names = |folder: &str| {
+        let entries = fs::read_dir(site.path(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name != ".pantry-keeper");
+        names.sort();
+        names
+    };
+    assert_eq!(names("after"), names("older"));
+    assert_eq!(fs::read_to_string(site.path("after/jorbites_backup_20250105_020000.tar.gz")).unwrap(), "older");
+}
+
+#[test]
+fn a_disk_without_room_for_a_single_byte_is_a_clear_failure() {
+    let site = on_a_small_disk(Site::of(shared()), 64);
+    fs::write(site.path("older/filling"), vec![b'x'; 60 * 1024]).unwrap();
+    site.run(&["backup"]).ended_with(1).saying(&["the backup failed", &site.backups().display().to_string()]);
+    assert_eq!(fs::read(site.path("after/filling")).unwrap().len(), 60 * 1024);
+}

@@ -1,0 +1,13 @@
+//! Tests of the whole: the real binary, the real mongodump and mongorestore, and a real server.
+//!
+//! Each test has folders, ports and processes of its own; what several of them only read from is shared.
+
+mod choice;
+mod faults;
+mod layering;
+mod list;
+mod readers;
+mod roundtrip;
+mod settings;
+mod support;
+mod verify;

@@ -1,0 +1,62 @@
+//! Archives, seen without our own code: through the `tar` and `flate2` crates and stock programs.
+
+use super::tools::{command, succeed};
+use flate2::read::MultiGzDecoder;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
+
+/// All files in an archive, by their path in it.
+pub fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive).unwrap()));
+    let mut files = BTreeMap::new();
+    for entry in tar.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        assert!(files.insert(path.clone(), content).is_none(), "{path} is there twice");
+    }
+    files
+}
+
+pub fn member_names(archive: &Path) -> Vec<String> {
+    stored_files(archive).into_keys().collect()
+}
+
+/// The bytes of the archive in which a collection's documents lie, going by its manifest.
+pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
+    let files = stored_files(archive);
+    let (_, manifest) = files.iter().find(|(name, _)| name.ends_with("/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+    let namespaces = manifest["namespaces"].as_array().unwrap();
+    let places: Vec<&serde_json::Value> =
+        namespaces.iter().flat_map(|entry| [&entry["data"], &entry["metadata"]]).filter(|place| !place.is_null()).collect();
+    let start = places.iter().find(|place| place["path"] == path).expect(path)["position"].as_u64().unwrap();
+    let later = places.iter().filter_map(|place| place["position"].as_u64()).filter(|position| *position > start).min();
+    start..later.unwrap_or(fs::metadata(archive).unwrap().len())
+}
+
+/// Changes an archive's bytes in place.
+pub fn rewrite(archive: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(archive).unwrap();
+    change(&mut bytes);
+    fs::write(archive, bytes).unwrap();
+}
+
+/// Unpacks with GNU tar.
+pub fn unpack(archive: &Path, into: &Path) {
+    fs::create_dir_all(into).unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("xzf").arg(archive).arg("-C").arg(into);
+    succeed(tar);
+}
+
+/// Packs a folder with GNU tar, as one would by hand.
+pub fn pack(parent: &Path, folder: &str, archive: &Path) {
+    fs::create_dir_all(archive.parent().unwrap()).unwrap();
+    command("tar", ["czf", archive.to_str().unwrap(), "-C", parent.to_str().unwrap(), folder]);
+}

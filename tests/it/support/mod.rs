@@ -1,0 +1,32 @@
+//! What the tests are made of: servers, runs of the program, folders, a bad network, and a false mongodump.
+
+mod archive;
+mod fake;
+mod folder;
+mod proxy;
+mod secret;
+mod server;
+mod site;
+mod tools;
+
+pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
+pub use fake::{ANSWER_VERSION, recorded_stream};
+pub use folder::OLDER;
+pub use proxy::{Proxy, Then, Trap};
+pub use secret::{PASSWORD, PASSWORD_ENCODED};
+pub use server::{Server, empty_port, shared};
+pub use site::{Running, Site, is_alive};
+pub use tools::{command, needed, path_with_tools, tool};
+
+use std::time::{Duration, Instant};
+
+/// Waits until something is so, and fails the test when it never is.
+pub fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !so() {
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,297 @@
+//! One place where Pantry Keeper runs: its folders, its settings, and runs of the real binary.
+
+use super::folder::{Before, OLDER};
+use super::secret;
+use super::server::{Server, shared};
+use super::tools::path_with_tools;
+use super::{SOON, until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// No run of a test takes longer, even on a slow machine.
+const LONGEST_RUN: Duration = Duration::from_secs(90);
+
+pub struct Site {
+    root: TempDir,
+    environment: BTreeMap<String, String>,
+    /// Started by this program instead of by the test.
+    by: Vec<String>,
+}
+
+impl Site {
+    /// A place with no settings but its folders, and with mongodump on PATH.
+    pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let site = Site { root, environment: BTreeMap::new(), by: Vec::new() };
+        let folder = |name: &str| site.root.path().join(name).display().to_string();
+        let (backups, logs) = (folder("backups"), folder("logs"));
+        site.with("BACKUP_DIR", backups).with("LOG_DIR", logs).with("PATH", path_with_tools()).with("BACKUP_RETRIES", 0)
+    }
+
+    /// A place that backs up a server.
+    pub fn of(server: &Server) -> Self {
+        Self::new().with("MONGODB_URI", server.backup_uri())
+    }
+
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.insert(name.into(), value.to_string());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Starts the program with other words in front, such as `sh -c 'ulimit …; exec "$@"' sh`.
+    pub fn started_by(mut self, words: &[&str]) -> Self {
+        self.by = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub fn backups(&self) -> PathBuf {
+        self.path("backups")
+    }
+
+    /// Puts an archive from long ago, its checksum, and files of other people into the backup folder.
+    pub fn with_older_files(&self) -> Before {
+        let folder = self.backups();
+        fs::create_dir_all(&folder).unwrap();
+        let (archive, name) = (folder.join(format!("{OLDER}.tar.gz")), format!("{OLDER}.tar.gz"));
+        fs::write(&archive, &sound_archive().1).unwrap();
+        fs::write(folder.join(format!("{name}.sha256")), format!("{}  {name}\n", "0".repeat(64))).unwrap();
+        for name in ["notes.txt", "other_backup_20250105_020000.tar.gz", ".notes.txt.partial", "x.partial"] {
+            fs::write(folder.join(name), "not ours").unwrap();
+        }
+        Before::of(&folder)
+    }
+
+    /// Puts an archive as it was made into the folder, without a checksum beside it; its path.
+    pub fn with_sound_archive(&self) -> PathBuf {
+        let (name, content) = sound_archive();
+        fs::create_dir_all(self.backups()).unwrap();
+        let path = self.backups().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The only archive in the folder.
+    pub fn archive(&self) -> PathBuf {
+        let names = fs::read_dir(self.backups()).unwrap().map(|entry| entry.unwrap().path());
+        let mut archives = names.filter(|path| path.display().to_string().ends_with(".tar.gz"));
+        let archive = archives.next().expect("an archive");
+        assert_eq!(archives.next(), None);
+        archive
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.start(arguments).end(LONGEST_RUN)
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let program = env!("CARGO_BIN_EXE_pantry-keeper");
+        let mut words = self.by.iter().map(String::as_str).chain([program]).chain(arguments.iter().copied());
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).env_clear().envs(&self.environment).current_dir(self.root.path());
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
+                panic!("{command:?}: {error}");
+            });
+        let stdout = Capture::of(child.stdout.take().unwrap());
+        let stderr = Capture::of(child.stderr.take().unwrap());
+        Running { child, stdout, stderr, begun: Instant::now(), root: self.root.path().to_owned(), done: false }
+    }
+}
+
+/// An archive of the shared server, made once: its name and content.
+fn sound_archive() -> &'static (String, Vec<u8>) {
+    static SOUND: OnceLock<(String, Vec<u8>)> = OnceLock::new();
+    SOUND.get_or_init(|| {
+        let site = Site::of(shared()).with("BACKUP_DATABASES", "shop,blog,library,bulk");
+        site.run(&["backup"]).done();
+        let path = site.archive();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+    })
+}
+
+/// What a process writes, read as it comes so that it never waits for us.
+struct Capture {
+    text: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Capture {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&text);
+        let thread = thread::spawn(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                written.lock().unwrap().extend_from_slice(&buffer[..read]);
+            }
+        });
+        Capture { text, thread }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+}
+
+/// A run that has not ended yet; killed when it is dropped.
+pub struct Running {
+    child: Child,
+    stdout: Capture,
+    stderr: Capture,
+    begun: Instant,
+    root: PathBuf,
+    done: bool,
+}
+
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has said something on stderr.
+    pub fn until_it_says(&self, words: &str) {
+        until(&format!("it says {words:?}"), SOON, || self.stderr.so_far().contains(words));
+    }
+
+    /// Waits for the mongodump that it starts, and gives its process id.
+    pub fn mongodump(&self) -> u32 {
+        let mut found = None;
+        until("mongodump is started", SOON, || {
+            found = children(self.child.id()).into_iter().find(|pid| {
+                let words = command_line(*pid);
+                words.first().is_some_and(|word| !word.contains("pantry-keeper") && word != "/proc/self/exe")
+                    && words.iter().any(|word| word.ends_with("mongodump"))
+                    && !words.iter().any(|word| word == "--version")
+            });
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Waits for its end, and looks for the password wherever it was written.
+    pub fn end(mut self, limit: Duration) -> Outcome {
+        let deadline = self.begun + limit;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                panic!("it has not ended within {limit:?}:\n{}", self.stderr.so_far());
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        self.done = true;
+        // Whoever still holds the pipes has outlived it.
+        until("its output ends", SOON, || self.stdout.thread.is_finished() && self.stderr.thread.is_finished());
+        let outcome =
+            Outcome { status, stdout: self.stdout.so_far(), stderr: self.stderr.so_far(), took: self.begun.elapsed() };
+        secret::nowhere_in("stdout", outcome.stdout.as_bytes());
+        secret::nowhere_in("stderr", outcome.stderr.as_bytes());
+        secret::nowhere_below(&self.root);
+        outcome
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let of_thread = |path: PathBuf| fs::read_to_string(path.join("children")).unwrap_or_default();
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists: Vec<String> = threads.map(|entry| of_thread(entry.path())).collect();
+    lists.iter().flat_map(|list| list.split_whitespace()).map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn command_line(pid: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// How a run ended.
+pub struct Outcome {
+    status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// Everything went well.
+    pub fn done(self) -> Self {
+        self.ended_with(0)
+    }
+
+    pub fn ended_with(self, code: i32) -> Self {
+        let Outcome { status, stdout, stderr, .. } = &self;
+        assert_eq!(
+            status.code(),
+            Some(code),
+            "ended with {status} (signal {:?}):\n{stdout}\n{stderr}",
+            status.signal()
+        );
+        self
+    }
+
+    /// All of these are in what it said on stderr.
+    pub fn saying(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stderr.contains(word), "it does not say {word:?}:\n{}", self.stderr);
+        }
+        self
+    }
+
+    /// All of these are in what it printed on stdout.
+    pub fn printing(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stdout.contains(word), "it does not print {word:?}:\n{}", self.stdout);
+        }
+        self
+    }
+
+    pub fn within(self, limit: Duration) -> Self {
+        assert!(self.took < limit, "it took {:?}:\n{}", self.took, self.stderr);
+        self
+    }
+
+    /// The one JSON document on stdout.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// Whether a process is there; one that has ended but was not asked after is not.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}

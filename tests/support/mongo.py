@@ -1,0 +1,208 @@
+"""Fills test servers and tells what they hold, independently of Pantry Keeper's own code.
+
+    mongo.py wait URI             until the server answers
+    mongo.py initiate URI         makes a real mongod a replica set of one
+    mongo.py users URI            creates USER_ADMIN (root) and USER_BACKUP (role backup), as JSON on stdin
+    mongo.py seed URI SET         see the functions below
+    mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
+"""
+
+import datetime
+import hashlib
+import json
+import random
+import struct
+import sys
+import time
+import uuid
+
+import pymongo
+from bson import (BSON, Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util)
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+RAW = CodecOptions(document_class=RawBSONDocument)
+OWN = ("admin", "config", "local")
+LARGEST = 16 * 1024 * 1024
+
+
+def client(uri, wait_ms=10_000):
+    return pymongo.MongoClient(uri, serverSelectionTimeoutMS=wait_ms, directConnection=True)
+
+
+def wait(uri):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            client(uri, 1000).admin.command("hello")
+            return
+        except pymongo.errors.PyMongoError as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the server does not answer: {error}")
+            time.sleep(0.05)
+
+
+def initiate(uri):
+    server = client(uri)
+    host = "%s:%d" % server.address if server.address else uri.split("/")[2]
+    server.admin.command("replSetInitiate", {"_id": "pantry", "members": [{"_id": 0, "host": host}]})
+    while not server.admin.command("hello").get("isWritablePrimary"):
+        time.sleep(0.05)
+
+
+def users(uri):
+    for user in json.load(sys.stdin):
+        client(uri).admin.command("createUser", user["user"], pwd=user["password"], roles=[user["role"]])
+
+
+def is_mongod(server):
+    return "secantus" not in json.dumps(server.server_info(), default=str).lower()
+
+
+def document_of_every_type():
+    """Raw bytes, since no driver writes the deprecated types any more."""
+
+    def element(kind, name, value):
+        return bytes([kind]) + name.encode() + b"\0" + value
+
+    def text(value):
+        return struct.pack("<i", len(value.encode()) + 1) + value.encode() + b"\0"
+
+    modern = BSON.encode({
+        "_id": ObjectId("65f0c0ffee65f0c0ffee0001"),
+        "double": 1.5, "nan": float("nan"), "infinite": float("-inf"), "minus_zero": -0.0,
+        "string": "ñ \u0000 \U0001f35e \" \\ \n", "empty": "", "": "a field without a name",
+        "document": {"a": {"b": {}}}, "array": [1, [2, [3, []]], {"x": None}],
+        "generic": Binary(b"\0\1\xff"), "uuid": Binary.from_uuid(uuid.UUID(int=7)),
+        "md5": Binary(b"m" * 16, 5), "user_defined": Binary(b"own", 128), "nothing": Binary(b""),
+        "id": ObjectId("0" * 24), "yes": True, "no": False,
+        "date": datetime.datetime(2025, 5, 31, 13, 41, 8, 123000), "early": datetime.datetime(1066, 10, 14),
+        "null": None, "regex": Regex("^a/b\\d+", "imsx"), "code": Code("function() { return 1 }"),
+        "scope": Code("x", {"x": 1}), "int32": -2**31, "timestamp": Timestamp(1, 2), "int64": Int64(2**63 - 1),
+        "decimal": Decimal128("-1.234567890123456789012345678901234E+6000"),
+        "min": MinKey(), "max": MaxKey(), "ref": DBRef("c", 1),
+    })
+    deprecated = (element(0x06, "undefined", b"") + element(0x0E, "symbol", text("symbol"))
+                  + element(0x0C, "pointer", text("db.c") + b"\1" * 12))
+    body = modern[4:-1] + deprecated + b"\0"
+    return struct.pack("<i", len(body) + 4) + body
+
+
+def raw_insert(collection, raw):
+    collection.with_options(RAW).insert_one(RawBSONDocument(raw))
+
+
+def seed_small(server):
+    """Three databases that are quick to dump."""
+    shop = server.shop
+    shop.products.insert_many([{"_id": n, "name": f"product {n}", "price": n * 1.25} for n in range(300)])
+    shop.orders.insert_many([{"_id": n, "of": n % 300, "note": "thanks " * (n % 7)} for n in range(200)])
+    shop.sessions.insert_many([{"_id": n} for n in range(10)])
+    shop.cache_pages.insert_one({"_id": 1})
+    shop.cache_images.insert_one({"_id": 1})
+    shop.products.create_index("name", unique=True)
+    server.blog.posts.insert_many([{"_id": n, "text": "lorem ipsum " * 20} for n in range(100)])
+    server.blog.sessions.insert_one({"_id": 1})
+    server.library.books.insert_many([{"_id": n, "pages": n} for n in range(50)])
+
+
+def seed_bulk(server):
+    """About 3 MB that do not compress: long enough on the way to be interrupted, too much for a small disk."""
+    chance = random.Random(1)
+    server.bulk.first.insert_one({"_id": 1})
+    server.bulk.noise.insert_many([{"_id": n, "noise": chance.randbytes(30_000)} for n in range(100)])
+    server.bulk.zlast.insert_one({"_id": 1})
+
+
+def seed_names(server):
+    """Names that a file system, a tar, a URI or a line of a log could trip over."""
+    names = ["we/ird", "per%cent", "100%25", "sp ace", "new\nline", "tab\t", "ñandú", "食谱", "quo\"te'", "a\\b", "semi;colon&|`",
+             "dots.in.side", "-dash", "plus+", "CamelCase", "camelcase", "*", "?", "#", "@", ":", "=", "~", "{}", "[]", "()",
+             "l" * 99, "l" * 100, "l" * 237, "l" * 238, "l" * 239, "ñ" * 60, "x/" * 100]
+    for number, name in enumerate(names):
+        server["names"][name].insert_many([{"_id": number, "name": name}, {"_id": "second"}])
+        server["names"][name].create_index("name")
+    server["names-ñ"].plain.insert_one({"_id": 1})
+
+
+def seed_options(server):
+    """Everything about a collection that is not a document."""
+    database = server["options"]
+    database.create_collection("empty")
+    database.create_collection("capped", capped=True, size=1_000_000, max=50)
+    database.capped.insert_many([{"_id": n} for n in range(20)])
+    database.create_collection("collated", collation={"locale": "es", "strength": 2})
+    database.collated.insert_many([{"_id": "ñ"}, {"_id": "N"}])
+    database.create_collection("checked", validator={"$jsonSchema": {"required": ["name"]}}, validationLevel="moderate",
+                               validationAction="warn")
+    database.checked.insert_one({"_id": 1, "name": "valid"})
+    database.indexed.insert_many([{"_id": n, "mail": f"{n}@example.org", "at": datetime.datetime(2030, 1, 1), "n": n,
+                                   "place": {"type": "Point", "coordinates": [n, n]}} for n in range(20)])
+    database.indexed.create_index("mail", unique=True, name="one mail each")
+    database.indexed.create_index("at", expireAfterSeconds=3600)
+    database.indexed.create_index([("n", pymongo.DESCENDING), ("mail", pymongo.ASCENDING)],
+                                  partialFilterExpression={"n": {"$gt": 5}})
+    database.indexed.create_index("missing", sparse=True)
+    database.indexed.create_index([("place", "2dsphere")])
+    database.create_collection("view", viewOn="indexed", pipeline=[{"$match": {"n": {"$gt": 3}}}])
+    if is_mongod(server):
+        database.indexed.create_index([("mail", "hashed")])
+        database.indexed.create_index([("mail", "text")])
+        database.create_collection("weather", timeseries={"timeField": "at", "metaField": "place"})
+        database.weather.insert_many([{"_id": n, "at": datetime.datetime(2025, 1, 1, n), "place": "x"} for n in range(20)])
+
+
+def seed_types(server):
+    raw_insert(server["types"].every, document_of_every_type())
+    server["types"].ids.insert_many([{"_id": value} for value in
+                                  [None, 1.5, Int64(2), "text", {"a": 1}, Binary(b"x"), True, MinKey(), Decimal128("3.0")]])
+    server["types"].order.insert_one({"_id": 1, "z": 1, "a": 2, "m": 3})
+
+
+def seed_large(server):
+    """A document as large as MongoDB takes."""
+    empty = len(BSON.encode({"_id": 1, "filling": b""}))
+    pattern = bytes(random.Random(2).randbytes(4096))
+    filling = (pattern * (LARGEST // 4096 + 1))[:LARGEST - empty]
+    document = BSON.encode({"_id": 1, "filling": filling})
+    assert len(document) == LARGEST
+    raw_insert(server.large.one, document)
+
+
+def seed_many(server):
+    for number in range(150):
+        server.many[f"collection {number}"].insert_one({"_id": number})
+
+
+def seed_everything(server):
+    for seed_set in (seed_small, seed_names, seed_options, seed_types, seed_large):
+        seed_set(server)
+
+
+def canonical(value):
+    return json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS)
+
+
+def fingerprint(uri):
+    server = client(uri)
+    found = {}
+    for name in sorted(set(server.list_database_names()) - set(OWN)):
+        for info in server[name].list_collections():
+            if info["name"].startswith("system."):
+                continue
+            collection = server[name].get_collection(info["name"], codec_options=RAW)
+            entry = {"type": info.get("type"), "options": canonical(sorted(info.get("options", {}).items()))}
+            if entry["type"] != "view":
+                indexes = [sorted(index.items()) for index in server[name][info["name"]].list_indexes()]
+                entry["indexes"] = sorted(canonical([pair for pair in index if pair[0] != "ns"]) for index in indexes)
+                entry["documents"] = sorted(hashlib.sha256(document.raw).hexdigest() for document in collection.find())
+            found[name + "." + info["name"]] = entry
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    command, uri, *rest = sys.argv[1:]
+    if command == "seed":
+        globals()["seed_" + rest[0]](client(uri))
+    else:
+        {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint}[command](uri)
