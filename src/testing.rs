@@ -81,16 +81,19 @@ pub fn noon() -> DateTime<Utc> {
 
 pub const STEM: &str = "jorbites_backup_20250531_120000";
 
-/// Writes an archive of these samples.
-pub fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
-    let plan = Plan {
+fn plan() -> Plan {
+    Plan {
         name: STEM.to_owned(),
         level: 6,
         threads: NonZeroUsize::new(2).unwrap(),
         started_at: noon(),
         server: Server { version: "8.0.0".into(), hosts: "db:27017".into(), topology: Topology::ReplicaSet },
-    };
-    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan)?;
+    }
+}
+
+/// Writes an archive of these samples.
+pub fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan())?;
     sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
     for sample in samples {
         sink.announce(sample.announced())?;
@@ -143,4 +146,22 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
         bytes.extend(TERMINATOR);
     }
     bytes
+}
+
+/// Writes an archive of one collection that holds `document` many times; its bytes of BSON are returned.
+pub fn archive_of_one_large(file: &File, document: &[u8], times: u64) -> Result<u64, WriteError> {
+    let sample = Sample::new("jorbites", "large", Vec::new());
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan())?;
+    sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
+    sink.announce(sample.announced())?;
+    sink.begin(&sample.namespace)?;
+    let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc64Xz);
+    for _ in 0..times {
+        crc.update(document);
+        sink.data(document)?;
+    }
+    let bytes = document.len() as u64 * times;
+    sink.end(Totals { documents: times, bytes, crc64: crc.finalize() })?;
+    sink.finish(noon())?;
+    Ok(bytes)
 }

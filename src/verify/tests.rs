@@ -266,3 +266,28 @@ fn it_ends_when_asked_to() {
     packed.flush().unwrap();
     assert!(verify(STEM, packed, &Sidecar::Missing, &options).is_err());
 }
+
+/// Takes about two minutes: `cargo test --release -- --ignored over_8_gib`.
+#[test]
+#[ignore = "writes and reads 9 GiB"]
+fn a_collection_over_8_gib_is_read_by_every_tar() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("{STEM}.tar.gz"));
+    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    let zeros =
+        mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: vec![0; 16 << 20] };
+    let document = encode(&doc! { "_id": 1, "zeros": zeros });
+    let sizes = crate::testing::archive_of_one_large(&file, &document, 600).unwrap();
+    assert!(sizes > 9 << 30);
+    let report = check(&file, &Sidecar::Missing);
+    assert!(report.sound, "{report:?}");
+    assert_eq!((report.documents, report.bytes), (600, sizes));
+    let python = "import sys,tarfile\nfor m in tarfile.open(sys.argv[1]): print(m.size, m.name)";
+    for command in [&["tar", "tvzf"][..], &["busybox", "tar", "tvzf"], &["bsdtar", "tvzf"], &["python3", "-c", python]]
+    {
+        let output = std::process::Command::new(command[0]).args(&command[1..]).arg(&path).output().unwrap();
+        let listed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && listed.contains(&sizes.to_string()), "{command:?}: {listed}");
+        assert!(listed.contains("manifest.json"), "{command:?} reads on behind the large file: {listed}");
+    }
+}

@@ -110,9 +110,11 @@ impl Site {
         let mut command = Command::new(words.next().unwrap());
         command.args(words).env_clear().envs(&self.environment).current_dir(self.root.path());
         let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
-                panic!("{command:?}: {error}");
-            });
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(
+                |error| {
+                    panic!("{command:?}: {error}");
+                },
+            );
         let stdout = Capture::of(child.stdout.take().unwrap());
         let stderr = Capture::of(child.stderr.take().unwrap());
         Running { child, stdout, stderr, begun: Instant::now(), root: self.root.path().to_owned(), done: false }

@@ -31,7 +31,9 @@ pub fn tool(name: &str) -> PathBuf {
 pub fn python() -> PathBuf {
     let given = std::env::var_os("PANTRY_TEST_PYTHON").map(PathBuf::from);
     let ours = in_project(".tools/venv/bin/python");
-    given.or_else(|| ours.is_file().then_some(ours)).unwrap_or_else(|| panic!("there is no Python with pymongo: {SETUP}"))
+    given
+        .or_else(|| ours.is_file().then_some(ours))
+        .unwrap_or_else(|| panic!("there is no Python with pymongo: {SETUP}"))
 }
 
 /// The command that starts a server, to which port and folder are added.
