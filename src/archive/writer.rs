@@ -24,6 +24,10 @@ use std::thread::{self, JoinHandle};
 /// at once keeps the server busy while we compress; memory is what it costs.
 const WAITING: usize = 9;
 
+/// A block of at most this many bytes is compressed on the spot: that takes less time than to wake another thread and wait
+/// for it, and there may be thousands of small collections.
+const SMALL_BYTES: usize = 64 * 1024;
+
 /// Small members are gathered to at least this many bytes before they are written.
 const GATHER_BYTES: usize = 128 * 1024;
 
@@ -76,6 +80,7 @@ impl Slot {
 enum Step {
     Mark,
     Member(Ticket<Slot>),
+    Packed(Slot),
     Placeholder,
     Fill(Box<[u8; TAR_BLOCK]>),
     Positions(Sender<Vec<u64>>),
@@ -92,6 +97,7 @@ struct Open {
 
 pub struct Writer {
     headers: Headers,
+    packer: Packer,
     pool: Pool<Slot, Slot>,
     steps: Sender<Step>,
     free: Receiver<Slot>,
@@ -120,7 +126,8 @@ impl Writer {
         let thread =
             thread::Builder::new().name("write".into()).spawn(move || Appender::new(file, free_sender).run(inbox))?;
         let headers = Headers { modified_at };
-        Ok(Writer { headers, pool, steps, free, slot: Slot::new(), open: None, marks: 0, thread })
+        let packer = Packer::new(level);
+        Ok(Writer { headers, packer, pool, steps, free, slot: Slot::new(), open: None, marks: 0, thread })
     }
 
     /// Adds a whole small file. Small files share a member, at whose start a reader finds the first of them.
@@ -242,8 +249,12 @@ impl Writer {
             return Ok(());
         }
         let empty = self.free.recv().map_err(|_| WriteError::Lost)?;
-        let full = std::mem::replace(&mut self.slot, empty);
+        let mut full = std::mem::replace(&mut self.slot, empty);
         self.slot.buffer.clear();
+        if full.buffer.len() <= SMALL_BYTES {
+            full.packed = self.packer.pack(&mut full.buffer);
+            return self.send(Step::Packed(full));
+        }
         let ticket = self.pool.submit(full).ok_or(WriteError::Lost)?;
         self.send(Step::Member(ticket))
     }
@@ -282,12 +293,8 @@ impl Appender {
         for step in inbox {
             match step {
                 Step::Mark => self.positions.push(self.position()),
-                Step::Member(ticket) => {
-                    let slot = ticket.wait().filter(|slot| slot.packed).ok_or(WriteError::Lost)?;
-                    self.crc.update(&slot.buffer);
-                    self.append(&slot.buffer)?;
-                    let _ = self.free.send(slot);
-                }
+                Step::Member(ticket) => self.member(ticket.wait().ok_or(WriteError::Lost)?)?,
+                Step::Packed(slot) => self.member(slot)?,
                 Step::Placeholder => {
                     let before = std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
                     self.gap = Some(Gap { position: self.position(), before });
@@ -301,6 +308,16 @@ impl Appender {
             }
         }
         Err(WriteError::Lost)
+    }
+
+    fn member(&mut self, slot: Slot) -> Result<(), WriteError> {
+        if !slot.packed {
+            return Err(WriteError::Lost);
+        }
+        self.crc.update(&slot.buffer);
+        self.append(&slot.buffer)?;
+        let _ = self.free.send(slot);
+        Ok(())
     }
 
     fn position(&self) -> u64 {

@@ -7,6 +7,7 @@ use crate::namespace::{Kind, Namespace};
 use crate::server::{Facts, Found};
 use crate::settings::{NamespacePattern, OplogMode, Settings};
 use crate::units;
+use std::collections::HashSet;
 
 /// What is dumped, and by how many calls of mongodump.
 pub struct Choice {
@@ -97,9 +98,9 @@ impl Choice {
     /// Holds the archive against what the server named before.
     pub fn missing(&self, facts: &Facts, manifest: &Manifest, warnings: &mut Vec<String>) -> Result<(), JobError> {
         let expected: Vec<&Namespace> = self.expected(facts).map(|found| &found.namespace).collect();
-        let dumped = |namespace: &Namespace| manifest.namespaces.iter().any(|entry| entry.namespace == *namespace);
+        let dumped: HashSet<&Namespace> = manifest.namespaces.iter().map(|entry| &entry.namespace).collect();
         let missing: Vec<String> =
-            expected.iter().filter(|namespace| !dumped(namespace)).map(|n| n.to_string()).collect();
+            expected.iter().filter(|namespace| !dumped.contains(*namespace)).map(|n| n.to_string()).collect();
         let own = |entry: &Entry| entry.kind == Kind::Oplog || entry.namespace.database == "admin";
         let nothing = manifest.namespaces.iter().all(own);
         match (expected.len(), nothing) {
