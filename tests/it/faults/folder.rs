@@ -13,10 +13,7 @@ fn as_nobody(site: Site) -> Site {
     let program = site.path("pantry-keeper");
     fs::copy(env!("CARGO_BIN_EXE_pantry-keeper"), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let run = format!(
-        "shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {} \"$@\"",
-        program.display()
-    );
+    let run = format!("shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {} \"$@\"", program.display());
     site.started_by(&["sh", "-c", &run, "sh"])
 }
 

@@ -100,7 +100,8 @@ fn a_link_in_place_of_the_lock_is_refused() {
 fn only_leftovers_of_ours_are_swept() {
     let site = Site::of(small());
     let before = site.with_older_files();
-    let ours = [".jorbites_backup_20250105_020000.tar.gz.partial", ".jorbites_backup_20250105_020000.tar.gz.sha256.partial"];
+    let ours =
+        [".jorbites_backup_20250105_020000.tar.gz.partial", ".jorbites_backup_20250105_020000.tar.gz.sha256.partial"];
     for name in ours {
         fs::write(site.backups().join(name), "left behind").unwrap();
     }

@@ -33,8 +33,11 @@ pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
     let (_, manifest) = files.iter().find(|(name, _)| name.ends_with("/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     let namespaces = manifest["namespaces"].as_array().unwrap();
-    let places: Vec<&serde_json::Value> =
-        namespaces.iter().flat_map(|entry| [&entry["data"], &entry["metadata"]]).filter(|place| !place.is_null()).collect();
+    let places: Vec<&serde_json::Value> = namespaces
+        .iter()
+        .flat_map(|entry| [&entry["data"], &entry["metadata"]])
+        .filter(|place| !place.is_null())
+        .collect();
     let start = places.iter().find(|place| place["path"] == path).expect(path)["position"].as_u64().unwrap();
     let later = places.iter().filter_map(|place| place["position"].as_u64()).filter(|position| *position > start).min();
     start..later.unwrap_or(fs::metadata(archive).unwrap().len())

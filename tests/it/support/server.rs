@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Starts the server, tells its process id, and ends it when the test lets go of the pipe or is itself killed.
-const KEEPER: &str = r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
+const KEEPER: &str =
+    r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
 
 const ADMIN: &str = "root:r00t-of-the-test";
 

@@ -49,11 +49,6 @@ impl Site {
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
-        self.environment.remove(name);
-        self
-    }
-
     /// Starts the program with other words in front, such as `sh -c 'ulimit …; exec "$@"' sh`.
     pub fn started_by(mut self, words: &[&str]) -> Self {
         self.by = words.iter().map(|word| (*word).to_owned()).collect();
@@ -110,9 +105,11 @@ impl Site {
         let mut command = Command::new(words.next().unwrap());
         command.args(words).env_clear().envs(&self.environment).current_dir(self.root.path());
         let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
-                panic!("{command:?}: {error}");
-            });
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(
+                |error| {
+                    panic!("{command:?}: {error}");
+                },
+            );
         let stdout = Capture::of(child.stdout.take().unwrap());
         let stderr = Capture::of(child.stderr.take().unwrap());
         Running { child, stdout, stderr, begun: Instant::now(), root: self.root.path().to_owned(), done: false }

@@ -31,13 +31,19 @@ pub fn tool(name: &str) -> PathBuf {
 pub fn python() -> PathBuf {
     let given = std::env::var_os("PANTRY_TEST_PYTHON").map(PathBuf::from);
     let ours = in_project(".tools/venv/bin/python");
-    given.or_else(|| ours.is_file().then_some(ours)).unwrap_or_else(|| panic!("there is no Python with pymongo: {SETUP}"))
+    given
+        .or_else(|| ours.is_file().then_some(ours))
+        .unwrap_or_else(|| panic!("there is no Python with pymongo: {SETUP}"))
 }
 
 /// The command that starts a server, to which port and folder are added.
 pub fn server_command() -> Vec<String> {
     if let Ok(given) = std::env::var("PANTRY_TEST_SERVER") {
-        return given.split_whitespace().map(str::to_owned).collect();
+        // A path may hold spaces; what is no path is a command with arguments.
+        return match Path::new(&given).is_file() {
+            true => vec![given],
+            false => given.split_whitespace().map(str::to_owned).collect(),
+        };
     }
     let ours = in_project(".tools/venv/bin/secantusd-py");
     let found = on_path("mongod").or_else(|| ours.is_file().then_some(ours));

@@ -72,7 +72,8 @@ fn nothing_depends_on_our_own_folder() {
 fn a_folder_that_only_may_be_read_is_enough() {
     let site = Site::new();
     site.with_sound_archive();
-    let read_only = "mount --bind \"$BACKUP_DIR\" \"$BACKUP_DIR\" && mount -o remount,ro,bind \"$BACKUP_DIR\" && exec \"$@\"";
+    let read_only =
+        "mount --bind \"$BACKUP_DIR\" \"$BACKUP_DIR\" && mount -o remount,ro,bind \"$BACKUP_DIR\" && exec \"$@\"";
     let site = site.started_by(&["unshare", "-rm", "sh", "-c", read_only, "sh"]);
     site.run(&["verify"]).done().printing(&["is sound"]);
     site.run(&["list"]).done();
