@@ -37,6 +37,11 @@ pub enum CatalogError {
          allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
     )]
     NotWritable { folder: PathBuf, owner: String, user: String },
+    #[error(
+        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
+         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
+    )]
+    NotTheDisk(PathBuf, PathBuf),
     #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
     NoFolder(PathBuf),
     #[error("{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path")]
@@ -75,8 +80,14 @@ impl Catalog {
     }
 
     /// Makes the folder ready to be written to, and keeps other writers out for as long as the lock is held.
-    pub fn lock(&self) -> Result<Lock, LockOrCatalogError> {
+    ///
+    /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
+    /// that belongs there is not mounted, and it would fill the disk below.
+    pub fn lock(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
         let own = self.folder.join(OWN_FOLDER);
+        if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
+            return Err(CatalogError::NotTheDisk(self.folder.clone(), own).into());
+        }
         durable::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
             Err(LockError::File(error)) => Err(self.explain(error).into()),
@@ -158,7 +169,9 @@ impl Catalog {
     /// Keeps what a reading from end to end showed.
     pub fn note(&self, stem: &str, verdict: Verdict) -> Result<(), FileError> {
         // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
-        let _lock = Lock::wait(&self.folder.join(OWN_FOLDER).join("verified.lock"))?;
+        let own = self.folder.join(OWN_FOLDER);
+        durable::create_folder(&own)?;
+        let _lock = Lock::wait(&own.join("verified.lock"))?;
         let mut verdicts = self.verdicts();
         verdicts.insert(stem.to_owned(), verdict);
         verdicts.retain(|stem, _| self.archive_path(stem).exists());

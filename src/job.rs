@@ -51,7 +51,7 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
     let begun = Instant::now();
     let stop = around.stop.by(begun + settings.timeout);
     let catalog = Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone);
-    let lock = catalog.lock()?;
+    let lock = catalog.lock(settings.require_mount)?;
     let swept = catalog.sweep(&lock);
     if swept > 0 {
         tracing::info!("removed {} of an interrupted backup", units::counted(swept, "leftover file"));
@@ -132,7 +132,7 @@ struct Made {
 
 impl Attempt<'_> {
     async fn run(&self, warnings: &mut Vec<String>) -> Result<Made, JobError> {
-        let facts = self.stop.or(server::ask(self.uri)).await??;
+        let facts = self.stop.or(server::ask(self.uri, self.settings.stall_timeout)).await??;
         let choice = Choice::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
         let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.around.now)()));
@@ -195,6 +195,8 @@ impl Attempt<'_> {
         let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
+            // A short dump whose progress nobody sees is not worth the server's effort.
+            tokio::time::sleep(meter.first_shown_after()).await;
             match server::estimate(&uri, namespaces).await {
                 Ok(total) => meter.set_total(total),
                 Err(error) => tracing::debug!("no estimate of the documents: {error}"),

@@ -33,6 +33,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
         for _ in 0..threads.get() {
             let (jobs, mut function) = (jobs.clone(), worker());
             thread::Builder::new().name(name.to_owned()).spawn(move || {
+                step_back();
                 for (input, result) in jobs {
                     // A receiver that has gone has given up; there is nobody left to tell.
                     let _ = result.send(function(input));
@@ -48,4 +49,15 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
         self.work.send((input, result)).ok()?;
         Some(Ticket(ticket))
     }
+}
+
+/// How far behind others a worker stands in line for a processor, as `nice` counts it.
+const NICENESS: i32 = 10;
+
+/// Lets the server and mongodump go first where processors are few: they are one chain, in which each waits for the other,
+/// while this work can be done at any time. It also keeps a backup from slowing down the owner's application.
+fn step_back() {
+    // Linux counts threads where POSIX counts processes. A system that refuses has only lost a courtesy.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }

@@ -84,6 +84,11 @@ impl Meter {
         self.total.store(total, Ordering::Relaxed);
     }
 
+    /// How long it takes until a person sees anything of this.
+    pub fn first_shown_after(&self) -> Duration {
+        if self.screen.0.is_some() { BAR_AFTER } else { LINE_EVERY / 2 }
+    }
+
     fn total(&self) -> Option<u64> {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }

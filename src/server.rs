@@ -3,6 +3,7 @@
 use crate::manifest::{Server, Topology};
 use crate::namespace::{Kind, Namespace};
 use crate::settings::MongoUri;
+use crate::units;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
@@ -58,11 +59,19 @@ pub struct Facts {
 }
 
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
-pub async fn ask(uri: &MongoUri) -> Result<Facts, ServerError> {
-    let client = connect(uri).await?;
-    let facts = facts(&client, uri).await;
-    client.shutdown().immediate(true).await;
-    facts
+///
+/// A server that takes longer than `limit` to answer is as good as away.
+pub async fn ask(uri: &MongoUri, limit: Duration) -> Result<Facts, ServerError> {
+    let asked = async {
+        let client = connect(uri).await?;
+        let facts = facts(&client, uri).await;
+        client.shutdown().immediate(true).await;
+        facts
+    };
+    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+        let reason = format!("it did not answer within {}", units::duration(limit));
+        Err(ServerError::Unreachable { hosts: uri.hosts().to_owned(), reason })
+    })
 }
 
 /// About how many documents there are, from the collections' own statistics. What the server will not tell counts as

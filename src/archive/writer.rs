@@ -7,7 +7,7 @@
 //! Every file opened with [`Writer::open`] starts a gzip member, so that it can be reached without reading the rest.
 
 use super::entry::{Headers, TAR_BLOCK, padding};
-use super::member::{self, BLOCK_BYTES, Packer};
+use super::member::{self, BLOCK_BYTES, LARGEST_BYTES, Packer};
 use crate::pool::{Pool, Ticket};
 use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -17,6 +17,12 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+
+/// Blocks that may wait for a thread to compress them.
+///
+/// mongodump hands over 16 MiB at a time and asks the server for more only when it is rid of them. Taking in much of that
+/// at once keeps the server busy while we compress; memory is what it costs.
+const WAITING: usize = 9;
 
 /// Small members are gathered to at least this many bytes before they are written.
 const GATHER_BYTES: usize = 128 * 1024;
@@ -54,12 +60,16 @@ pub struct Written {
     pub crc64: u64,
 }
 
-/// Buffers for one block and what it is compressed to; a fixed number of them bounds the memory.
-#[derive(Default)]
+/// A block on its way to becoming a member; a fixed number of them bounds the memory.
 struct Slot {
-    block: Vec<u8>,
-    member: Vec<u8>,
+    buffer: Vec<u8>,
     packed: bool,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Slot { buffer: Vec::with_capacity(LARGEST_BYTES), packed: false }
+    }
 }
 
 /// What the thread that owns the file does next.
@@ -97,20 +107,20 @@ impl Writer {
         let pool = Pool::start(threads, "compress", || {
             let mut packer = Packer::new(level);
             move |mut slot: Slot| {
-                slot.packed = packer.pack(&slot.block, &mut slot.member);
+                slot.packed = packer.pack(&mut slot.buffer);
                 slot
             }
         })?;
-        let slots = 2 * threads.get() + 1;
+        let slots = threads.get() + WAITING;
         let (free_sender, free) = bounded(slots);
         for _ in 0..slots {
-            let _ = free_sender.send(Slot::default());
+            let _ = free_sender.send(Slot::new());
         }
         let (steps, inbox) = bounded(2 * slots);
         let thread =
             thread::Builder::new().name("write".into()).spawn(move || Appender::new(file, free_sender).run(inbox))?;
         let headers = Headers { modified_at };
-        Ok(Writer { headers, pool, steps, free, slot: Slot::default(), open: None, marks: 0, thread })
+        Ok(Writer { headers, pool, steps, free, slot: Slot::new(), open: None, marks: 0, thread })
     }
 
     /// Adds a whole small file. Small files share a member, at whose start a reader finds the first of them.
@@ -119,10 +129,10 @@ impl Writer {
         head.extend_from_slice(&self.headers.file(path, content.len() as u64));
         let padding = padding(content.len() as u64);
         let whole = head.len() + content.len() + padding;
-        if !self.slot.block.is_empty() && self.slot.block.len() + whole > BLOCK_BYTES {
+        if !self.slot.buffer.is_empty() && self.slot.buffer.len() + whole > BLOCK_BYTES {
             self.flush()?;
         }
-        let mark = if self.slot.block.is_empty() { self.mark()? } else { Mark(self.marks - 1) };
+        let mark = if self.slot.buffer.is_empty() { self.mark()? } else { Mark(self.marks - 1) };
         self.append(&head)?;
         self.append(content)?;
         self.append(&[0; TAR_BLOCK][..padding])?;
@@ -137,9 +147,9 @@ impl Writer {
     pub fn open(&mut self, path: String) -> Result<Mark, WriteError> {
         self.flush()?;
         let mark = self.mark()?;
-        self.slot.block.extend_from_slice(&self.headers.long_name(&path));
-        let header_at = Some(self.slot.block.len());
-        self.slot.block.extend_from_slice(&[0; TAR_BLOCK]);
+        self.slot.buffer.extend_from_slice(&self.headers.long_name(&path));
+        let header_at = Some(self.slot.buffer.len());
+        self.slot.buffer.extend_from_slice(&[0; TAR_BLOCK]);
         self.open = Some(Open { path, content_bytes: 0, header_at });
         Ok(mark)
     }
@@ -160,7 +170,7 @@ impl Writer {
         let header = self.headers.file(&open.path, open.content_bytes);
         match open.header_at {
             Some(at) => {
-                self.slot.block[at..at + TAR_BLOCK].copy_from_slice(&header);
+                self.slot.buffer[at..at + TAR_BLOCK].copy_from_slice(&header);
                 self.flush()
             }
             None => {
@@ -205,10 +215,10 @@ impl Writer {
 
     fn append(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
         while !bytes.is_empty() {
-            let step = bytes.len().min(BLOCK_BYTES - self.slot.block.len());
-            self.slot.block.extend_from_slice(&bytes[..step]);
+            let step = bytes.len().min(BLOCK_BYTES - self.slot.buffer.len());
+            self.slot.buffer.extend_from_slice(&bytes[..step]);
             bytes = &bytes[step..];
-            if self.slot.block.len() == BLOCK_BYTES {
+            if self.slot.buffer.len() == BLOCK_BYTES {
                 self.flush()?;
             }
         }
@@ -218,23 +228,22 @@ impl Writer {
     /// Sends the block off to be compressed, and goes on with an empty one.
     fn flush(&mut self) -> Result<(), WriteError> {
         if let Some(at) = self.open.as_mut().and_then(|open| open.header_at.take()) {
-            let content = self.slot.block.split_off(at + TAR_BLOCK);
-            self.slot.block.truncate(at);
+            let content = self.slot.buffer.split_off(at + TAR_BLOCK);
+            self.slot.buffer.truncate(at);
             self.flush_block()?;
             self.send(Step::Placeholder)?;
-            self.slot.block.extend_from_slice(&content);
+            self.slot.buffer.extend_from_slice(&content);
         }
         self.flush_block()
     }
 
     fn flush_block(&mut self) -> Result<(), WriteError> {
-        if self.slot.block.is_empty() {
+        if self.slot.buffer.is_empty() {
             return Ok(());
         }
         let empty = self.free.recv().map_err(|_| WriteError::Lost)?;
         let full = std::mem::replace(&mut self.slot, empty);
-        self.slot.block.clear();
-        self.slot.block.reserve_exact(BLOCK_BYTES);
+        self.slot.buffer.clear();
         let ticket = self.pool.submit(full).ok_or(WriteError::Lost)?;
         self.send(Step::Member(ticket))
     }
@@ -275,8 +284,8 @@ impl Appender {
                 Step::Mark => self.positions.push(self.position()),
                 Step::Member(ticket) => {
                     let slot = ticket.wait().filter(|slot| slot.packed).ok_or(WriteError::Lost)?;
-                    self.crc.update(&slot.member);
-                    self.append(&slot.member)?;
+                    self.crc.update(&slot.buffer);
+                    self.append(&slot.buffer)?;
                     let _ = self.free.send(slot);
                 }
                 Step::Placeholder => {

@@ -67,8 +67,8 @@ pub enum DumpError<E> {
     Oplog { reason: String },
     #[error("a collection was dropped while it was dumped: {reason}")]
     Dropped { reason: String },
-    #[error("{stream}; {how}{reason}")]
-    Stream { stream: String, how: String, reason: String },
+    #[error("{0}")]
+    Stream(String),
     #[error(transparent)]
     Sink(E),
     #[error("a part of Pantry Keeper stopped early; please report this")]
@@ -80,7 +80,7 @@ impl<E> DumpError<E> {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            DumpError::Stalled(_) | DumpError::Failed { .. } | DumpError::Dropped { .. } | DumpError::Stream { .. }
+            DumpError::Stalled(_) | DumpError::Failed { .. } | DumpError::Dropped { .. } | DumpError::Stream(_)
         )
     }
 }
@@ -113,7 +113,7 @@ where
         (sink, result)
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
-        Outcome::Read(sink, Ok(streamed)) => match judge(child.wait().await, None) {
+        Outcome::Read(sink, Ok(streamed)) => match judge(child.wait().await, Stream::Whole) {
             None => Ok((sink, streamed)),
             Some(error) => Err(error),
         },
@@ -123,12 +123,15 @@ where
             Err(DumpError::Sink(error))
         }
         Outcome::Read(_, Err(error)) => {
+            let problem = error.to_string();
             // One that closed its stdout has nothing left to do but to say why and end.
-            let ended = match error {
-                StreamError::Cut(_) | StreamError::Missing(_) => child.wait_for(LAST_WRITES).await,
-                _ => child.stop().await,
+            let judged = match error {
+                StreamError::Cut(_) | StreamError::Missing(_) => {
+                    judge(child.wait_for(LAST_WRITES).await, Stream::BrokenOff(problem))
+                }
+                _ => judge(child.stop().await, Stream::Refused(problem)),
             };
-            Err(judge(ended, Some(error.to_string())).unwrap_or(DumpError::Lost))
+            Err(judged.unwrap_or(DumpError::Lost))
         }
         Outcome::Panicked => {
             let _ = child.stop().await;
@@ -183,8 +186,17 @@ async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Me
     }
 }
 
-/// What a child's end, and perhaps a stream that broke off, amount to; none when all is well.
-fn judge<E>(ended: io::Result<Ended>, stream: Option<String>) -> Option<DumpError<E>> {
+/// How the reading of a stream ended, with what was wrong with it.
+enum Stream {
+    Whole,
+    /// mongodump wrote no more, and will have a reason.
+    BrokenOff(String),
+    /// We wanted no more, and stopped mongodump: how it ended then says nothing.
+    Refused(String),
+}
+
+/// What a child's end and its stream's amount to; none when all is well.
+fn judge<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
     let Ok(ended) = ended else { return Some(DumpError::Lost) };
     let line = |words: &[&str]| {
         ended.last_lines.iter().rev().find(|line| words.iter().any(|word| line.contains(word))).cloned()
@@ -193,7 +205,7 @@ fn judge<E>(ended: io::Result<Ended>, stream: Option<String>) -> Option<DumpErro
         return Some(DumpError::Dropped { reason });
     }
     let success = ended.status.success();
-    if success && stream.is_none() {
+    if success && matches!(stream, Stream::Whole) {
         return None;
     }
     if line(&["AuthenticationFailed", "unable to authenticate", "auth error"]).is_some() {
@@ -211,11 +223,10 @@ fn judge<E>(ended: io::Result<Ended>, stream: Option<String>) -> Option<DumpErro
     let reason = reason.unwrap_or_else(|| "it gave no reason".into());
     Some(match stream {
         // A cut stream is what a failed mongodump leaves; the failure itself says more.
-        Some(_) if !success => DumpError::Failed { how: ended.how(), reason },
-        Some(stream) => {
-            DumpError::Stream { stream, how: "mongodump ended without an error".into(), reason: String::new() }
-        }
-        None => DumpError::Failed { how: ended.how(), reason },
+        Stream::Whole => DumpError::Failed { how: ended.how(), reason },
+        Stream::BrokenOff(_) if !success => DumpError::Failed { how: ended.how(), reason },
+        Stream::BrokenOff(problem) => DumpError::Stream(format!("{problem}, though mongodump ended without an error")),
+        Stream::Refused(problem) => DumpError::Stream(problem),
     })
 }
 

@@ -36,6 +36,10 @@ impl Choice {
             (OplogMode::On, Topology::Sharded) => return Err(JobError::NoOplog("mongos has no oplog")),
         };
         let choice = Choice { parts: Vec::new(), databases, exclude };
+        if choice.expected(facts).next().is_none() && facts.found.iter().any(|found| !is_servers_own(&found.namespace))
+        {
+            return Err(JobError::NothingChosen);
+        }
         let parts = if whole { vec![Part { oplog, ..Part::default() }] } else { choice.split(facts) };
         Ok(Choice { parts, ..choice })
     }
@@ -72,7 +76,7 @@ impl Choice {
     pub fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f Found> {
         facts.found.iter().filter(|found| {
             let database = &found.namespace.database;
-            let own = self.databases.is_empty() && matches!(database.as_str(), "admin" | "config");
+            let own = self.databases.is_empty() && is_servers_own(&found.namespace);
             let chosen = self.databases.is_empty() || self.databases.contains(database);
             chosen && !own && !self.excludes(&found.namespace)
         })
@@ -108,4 +112,9 @@ impl Choice {
         }
         Ok(())
     }
+}
+
+/// Users, roles and a cluster's configuration: dumped with everything else, but not what a backup is made for.
+fn is_servers_own(namespace: &Namespace) -> bool {
+    matches!(namespace.database.as_str(), "admin" | "config")
 }

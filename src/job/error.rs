@@ -23,6 +23,8 @@ pub enum JobError {
     NoDatabase { name: String, hosts: String, hint: String },
     #[error("BACKUP_OPLOG is on, but {0}")]
     NoOplog(&'static str),
+    #[error("BACKUP_DATABASES and BACKUP_EXCLUDE leave nothing to back up")]
+    NothingChosen,
     #[error("the server holds {0} collections to back up, but mongodump sent none")]
     Nothing(usize),
     #[error(transparent)]

@@ -132,7 +132,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let backup_dir = checker.value("BACKUP_DIR", |text| Ok(PathBuf::from(text)));
     let log_dir = checker.value("LOG_DIR", |text| Ok(PathBuf::from(text)));
     let prefix = checker.value("BACKUP_PREFIX", parse::prefix);
-    let level = checker.value("BACKUP_COMPRESSION_LEVEL", |text| parse::whole_number(text, 1..=12));
+    let level = checker.value("BACKUP_COMPRESSION_LEVEL", |text| parse::whole_number(text, 1..=9));
     let threads =
         checker.optional("BACKUP_THREADS", |text| parse::whole_number(text, NonZeroUsize::MIN..=MAX_THREADS_NON_ZERO));
     let timeout = checker.value("BACKUP_TIMEOUT", parse::duration);

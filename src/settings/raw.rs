@@ -70,7 +70,7 @@ settings! {
     backup_dir "BACKUP_DIR" = "backups", "Where the archives go; created if missing.";
     log_dir "LOG_DIR" = "logs", "Where the log files go; created if missing.";
     backup_prefix "BACKUP_PREFIX" = "jorbites", "How the names of the archives start.";
-    backup_compression_level "BACKUP_COMPRESSION_LEVEL" = "6", "From 1 (fast) to 12 (small).";
+    backup_compression_level "BACKUP_COMPRESSION_LEVEL" = "6", "From 1 (fast) to 9 (small).";
     backup_threads "BACKUP_THREADS" = "", "How many cores may compress; empty means all.";
     backup_timeout "BACKUP_TIMEOUT" = "6h", "A run that takes longer in all is ended and counts as failed.";
     backup_stall_timeout "BACKUP_STALL_TIMEOUT" = "5m", "So does a run in which nothing moves for this long.";

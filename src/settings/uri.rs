@@ -196,7 +196,8 @@ impl MongoUri {
         if self.srv || external || self.user.is_none() || self.option("authSource").is_some() {
             return None;
         }
-        self.database()
+        // The server's own rule. It has to be said, since mongodump would look in the database it is told to dump.
+        Some(self.database().unwrap_or("admin"))
     }
 
     /// Everything in it that must never be shown.
