@@ -23,7 +23,6 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("logging", "progress", "the screen, on which lines and bars take turns"),
     ("verify", "archive", "its reader"),
     ("catalog", "archive", "its reader, for a glance at manifests"),
-    ("catalog", "verify", "the type of what a checksum file says"),
 ];
 
 /// Modules that exist for tests of others only.

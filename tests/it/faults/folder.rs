@@ -1,20 +1,26 @@
 //! Folders that cannot be written to, and disks that are full.
 
-use crate::support::{Site, path_with_tools, shared};
+use crate::support::{Site, command, path_with_tools, shared, tool};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
 
-/// Words before the program that make it run as someone who owns nothing; none when that is who we are.
-fn as_nobody(site: Site) -> Site {
+/// Makes the program run as someone who owns nothing, which a test that is not run by root does anyway. The folder
+/// holds copies of all that is executed: where they lie may be closed to others.
+fn as_nobody(site: Site) -> (Site, TempDir) {
+    let programs = tempfile::tempdir().unwrap();
     if !rustix::process::geteuid().is_root() {
-        return site;
+        return (site, programs);
     }
-    // The program may lie where nobody else may look.
-    let program = site.path("pantry-keeper");
-    fs::copy(env!("CARGO_BIN_EXE_pantry-keeper"), &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let run = format!("shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {} \"$@\"", program.display());
-    site.started_by(&["sh", "-c", &run, "sh"])
+    fs::set_permissions(programs.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mongodump = tool("mongodump").display().to_string();
+    for program in [env!("CARGO_BIN_EXE_pantry-keeper"), mongodump.as_str()] {
+        command("install", ["-m", "755", program, programs.path().to_str().unwrap()]);
+    }
+    let folder = programs.path().display().to_string();
+    let site = site.with("PATH", format!("{folder}:{}", path_with_tools()));
+    let run = format!("shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {folder}/pantry-keeper \"$@\"");
+    (site.started_by(&["sh", "-c", &run, "sh"]), programs)
 }
 
 fn read_only(path: std::path::PathBuf) {
@@ -24,7 +30,7 @@ fn read_only(path: std::path::PathBuf) {
 
 #[test]
 fn a_folder_of_someone_else_is_named_with_both_owners_and_the_way_out() {
-    let site = as_nobody(Site::of(shared()));
+    let (site, _programs) = as_nobody(Site::of(shared()));
     let folder = site.backups();
     read_only(folder.clone());
     let (owner, user) = match rustix::process::geteuid().as_raw() {
@@ -43,15 +49,10 @@ fn a_folder_of_someone_else_is_named_with_both_owners_and_the_way_out() {
 
 #[test]
 fn log_files_that_cannot_be_written_do_not_fail_a_backup() {
-    let site = as_nobody(Site::of(shared()).with("BACKUP_DATABASES", "shop"));
+    let (site, _programs) = as_nobody(Site::of(shared()).with("BACKUP_DATABASES", "shop"));
     read_only(site.path("logs"));
     fs::create_dir(site.backups()).unwrap();
     fs::set_permissions(site.backups(), fs::Permissions::from_mode(0o777)).unwrap();
-    // Someone else may have no way to the tools either; a copy is as good.
-    let bin = site.path("tools");
-    fs::create_dir(&bin).unwrap();
-    fs::copy(crate::support::tool("mongodump"), bin.join("mongodump")).unwrap();
-    let site = site.with("PATH", format!("{}:{}", bin.display(), path_with_tools()));
     site.run(&["backup"]).done().saying(&["WARN", "backup.log", "going on without that file"]);
     site.run(&["verify"]).done();
 }

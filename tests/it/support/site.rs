@@ -49,11 +49,6 @@ impl Site {
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
-        self.environment.remove(name);
-        self
-    }
-
     /// Starts the program with other words in front, such as `sh -c 'ulimit …; exec "$@"' sh`.
     pub fn started_by(mut self, words: &[&str]) -> Self {
         self.by = words.iter().map(|word| (*word).to_owned()).collect();
