@@ -70,7 +70,7 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
     let mut warnings = Vec::new();
     let made = loop {
         let attempt = Attempt { settings, uri, around, stop: &stop, catalog: &catalog, order: &order, oplog };
-        match attempt.run(&mut warnings).await {
+        match attempt.run().await {
             Ok(made) => break made,
             Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
                 warnings.push(format!("not of one point in time: {reason}"));
@@ -80,6 +80,7 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
             Err(error) => attempts.after(error, &stop).await?,
         }
     };
+    warnings.extend(made.warnings.iter().cloned());
     made.commit(&catalog, begun, attempts.number, warnings, around)
 }
 
@@ -128,17 +129,18 @@ struct Made {
     archive_bytes: u64,
     dump_seconds: f64,
     verify_seconds: f64,
+    warnings: Vec<String>,
 }
 
 impl Attempt<'_> {
-    async fn run(&self, warnings: &mut Vec<String>) -> Result<Made, JobError> {
+    async fn run(&self) -> Result<Made, JobError> {
         let facts = self.stop.or(server::ask(self.uri, self.settings.stall_timeout)).await??;
         let choice = Choice::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
         let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.around.now)()));
         let partial = self.catalog.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
-        choice.missing(&facts, &manifest, warnings)?;
+        let warnings = choice.missing(&facts, &manifest)?;
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
         tracing::info!(
             "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
@@ -151,7 +153,7 @@ impl Attempt<'_> {
         let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
         let sha256 = verified.sha256.clone().ok_or(JobError::Lost)?;
         let verify_seconds = verify_begun.elapsed().as_secs_f64();
-        Ok(Made { partial, stem, manifest, verified, sha256, archive_bytes, dump_seconds, verify_seconds })
+        Ok(Made { partial, stem, manifest, verified, sha256, archive_bytes, dump_seconds, verify_seconds, warnings })
     }
 
     async fn dump(

@@ -9,6 +9,9 @@ use crate::settings::{NamespacePattern, OplogMode, Settings};
 use crate::units;
 use std::collections::HashSet;
 
+/// Collections named in a warning; the rest are counted.
+const MISSING_NAMED: usize = 10;
+
 /// What is dumped, and by how many calls of mongodump.
 pub struct Choice {
     pub parts: Vec<Part>,
@@ -37,8 +40,10 @@ impl Choice {
             (OplogMode::On, Topology::Sharded) => return Err(JobError::NoOplog("mongos has no oplog")),
         };
         let choice = Choice { parts: Vec::new(), databases, exclude };
-        if choice.expected(facts).next().is_none() && facts.found.iter().any(|found| !is_servers_own(&found.namespace))
-        {
+        // Of the server's own databases only what nobody lists may be left: users and roles.
+        let only_beside = choice.databases.iter().any(|name| is_servers_own(name));
+        let server_has_some = facts.found.iter().any(|found| !is_servers_own(&found.namespace.database));
+        if choice.expected(facts).next().is_none() && server_has_some && !only_beside {
             return Err(JobError::NothingChosen);
         }
         let parts = if whole { vec![Part { oplog, ..Part::default() }] } else { choice.split(facts) };
@@ -77,9 +82,8 @@ impl Choice {
     pub fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f Found> {
         facts.found.iter().filter(|found| {
             let database = &found.namespace.database;
-            let own = self.databases.is_empty() && is_servers_own(&found.namespace);
             let chosen = self.databases.is_empty() || self.databases.contains(database);
-            chosen && !own && !self.excludes(&found.namespace)
+            chosen && !self.is_beside(&found.namespace) && !self.excludes(&found.namespace)
         })
     }
 
@@ -95,27 +99,38 @@ impl Choice {
         );
     }
 
-    /// Holds the archive against what the server named before.
-    pub fn missing(&self, facts: &Facts, manifest: &Manifest, warnings: &mut Vec<String>) -> Result<(), JobError> {
+    /// Holds the archive against what the server named before; what the owner should know of the difference.
+    pub fn missing(&self, facts: &Facts, manifest: &Manifest) -> Result<Vec<String>, JobError> {
         let expected: Vec<&Namespace> = self.expected(facts).map(|found| &found.namespace).collect();
         let dumped: HashSet<&Namespace> = manifest.namespaces.iter().map(|entry| &entry.namespace).collect();
+        let beside = |entry: &Entry| entry.kind == Kind::Oplog || self.is_beside(&entry.namespace);
+        if manifest.namespaces.iter().all(beside) {
+            return match expected.len() {
+                0 => Ok(vec!["the server holds no collections: this backup is empty".into()]),
+                some => Err(JobError::Nothing(some)),
+            };
+        }
         let missing: Vec<String> =
             expected.iter().filter(|namespace| !dumped.contains(*namespace)).map(|n| n.to_string()).collect();
-        let own = |entry: &Entry| entry.kind == Kind::Oplog || entry.namespace.database == "admin";
-        let nothing = manifest.namespaces.iter().all(own);
-        match (expected.len(), nothing) {
-            (0, true) => warnings.push("the server holds no collections: this backup is empty".into()),
-            (some, true) => return Err(JobError::Nothing(some)),
-            _ => {}
+        if missing.is_empty() {
+            return Ok(Vec::new());
         }
-        if !missing.is_empty() {
-            warnings.push(format!("gone before it was dumped: {}", missing.join(", ")));
-        }
-        Ok(())
+        let named = missing.iter().take(MISSING_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = match missing.len().saturating_sub(MISSING_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        // mongodump leaves out names with a dollar sign.
+        Ok(vec![format!("not in this backup, since dropped or of a name that mongodump leaves out: {named}{more}")])
+    }
+
+    /// Dumped with everything else, but not what a backup is made for, unless it was asked for.
+    fn is_beside(&self, namespace: &Namespace) -> bool {
+        is_servers_own(&namespace.database) && !self.databases.contains(&namespace.database)
     }
 }
 
-/// Users, roles and a cluster's configuration: dumped with everything else, but not what a backup is made for.
-fn is_servers_own(namespace: &Namespace) -> bool {
-    matches!(namespace.database.as_str(), "admin" | "config")
+/// Users, roles and a cluster's configuration.
+fn is_servers_own(database: &str) -> bool {
+    matches!(database, "admin" | "config")
 }
