@@ -74,7 +74,10 @@ impl Partial {
     pub fn commit(mut self) -> Result<(), FileError> {
         rename_new(&self.path, &self.target).map_err(|error| FileError::new("name", &self.target, error))?;
         self.committed = true;
-        sync_folder(&self.target)
+        // A name that a power cut may take away is not given at all: the run fails, and nothing must look as if it had not.
+        sync_folder(&self.target).inspect_err(|_| {
+            let _ = fs::remove_file(&self.target);
+        })
     }
 }
 
@@ -104,6 +107,9 @@ pub fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
 
 /// Creates a folder and those above it, open to their owner only. What exists stays as it is.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Ok(());
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| FileError::new("create", path, error))
 }
 

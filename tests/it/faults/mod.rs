@@ -6,4 +6,5 @@ mod folder;
 mod links;
 mod network;
 mod server;
+mod steps;
 mod tool;

@@ -15,7 +15,7 @@ pub use folder::OLDER;
 pub use proxy::{Proxy, Then, Trap};
 pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
-pub use site::{Running, Site, is_alive};
+pub use site::{Outcome, Running, Site, is_alive};
 pub use tools::{command, needed, path_with_tools, tool};
 
 use std::time::{Duration, Instant};

@@ -244,6 +244,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// None when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// Everything went well.
     pub fn done(self) -> Self {
         self.ended_with(0)
