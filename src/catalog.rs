@@ -4,6 +4,9 @@
 //! never followed. A final name appears by [`Catalog::commit`] alone, which takes a file that was synced and verified.
 //! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
 
+#[cfg(test)]
+mod tests;
+
 use crate::archive::{self, Opened};
 use crate::checksum::{self, Sidecar};
 use crate::durable::{self, FileError, Partial};
@@ -11,7 +14,7 @@ use crate::lock::{Lock, LockError};
 use crate::manifest::Manifest;
 use crate::name;
 use crate::report::Listed;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rustix::fs::{OFlags, statvfs};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,9 @@ use std::path::{Path, PathBuf};
 /// Our own folder inside the backup folder.
 const OWN_FOLDER: &str = ".pantry-keeper";
 const VERIFIED_FILE: &str = "verified.json";
+
+/// The most by which clocks are set back in autumn, and some.
+const OVERLAP: TimeDelta = TimeDelta::hours(2);
 
 /// A sidecar is one short line; anything longer is not one.
 const LONGEST_SIDECAR: u64 = 4096;
@@ -214,7 +220,7 @@ impl Catalog {
     /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
     pub fn find(&self, name: &str) -> Result<String, CatalogError> {
         if name == "latest" {
-            return self.stems()?.pop().ok_or_else(|| CatalogError::Empty(self.folder.clone()));
+            return self.latest();
         }
         let stem = name.strip_suffix(name::EXTENSION).unwrap_or(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
@@ -227,6 +233,20 @@ impl Catalog {
             let name = format!("{stem}{}", name::EXTENSION);
             Err(CatalogError::NoSuchArchive { name, folder: self.folder.clone() })
         }
+    }
+
+    /// The newest archive. Names are in local time, in which the last hour of summer comes twice: of those that lie this
+    /// close together, the manifests know the order.
+    fn latest(&self) -> Result<String, CatalogError> {
+        let mut stems = self.stems()?;
+        let newest = stems.last().ok_or_else(|| CatalogError::Empty(self.folder.clone()))?;
+        let time = |stem: &str| name::time_of(&self.prefix, stem);
+        let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
+        stems.retain(|stem| time(stem) >= from);
+        if stems.len() > 1 {
+            stems.sort_by_key(|stem| self.glance(stem).made_at);
+        }
+        stems.pop().ok_or_else(|| CatalogError::Empty(self.folder.clone()))
     }
 
     /// Opens an archive to be read.

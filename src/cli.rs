@@ -47,6 +47,15 @@ enum Command {
     Verify(VerifyArguments),
 }
 
+impl Command {
+    fn wants_json(&self) -> bool {
+        match self {
+            Command::Backup(output) | Command::List(output) => output.json,
+            Command::Verify(arguments) => arguments.output.json,
+        }
+    }
+}
+
 #[derive(Args)]
 struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
@@ -91,7 +100,12 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     let settings = match Settings::load(environment.clone(), needs) {
         Ok(settings) => settings,
         Err(faults) => {
-            eprint!("{}", logging::one_event(&redactor.redact(&faults.to_string())));
+            let text = faults.to_string();
+            let text = redactor.redact(&text);
+            eprint!("{}", logging::one_event(&text));
+            if arguments.command.wants_json() {
+                failure(&text);
+            }
             return WRONG;
         }
     };

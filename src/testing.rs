@@ -81,19 +81,29 @@ pub fn noon() -> DateTime<Utc> {
 
 pub const STEM: &str = "jorbites_backup_20250531_120000";
 
-fn plan() -> Plan {
+fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
     Plan {
-        name: STEM.to_owned(),
+        name: name.to_owned(),
         level: 6,
         threads: NonZeroUsize::new(2).unwrap(),
-        started_at: noon(),
+        started_at,
         server: Server { version: "8.0.0".into(), hosts: "db:27017".into(), topology: Topology::ReplicaSet },
     }
 }
 
 /// Writes an archive of these samples.
 pub fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
-    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan())?;
+    archive_named(file, samples, STEM, noon())
+}
+
+/// Writes an archive of these samples, with a name and a time.
+pub fn archive_named(
+    file: &File,
+    samples: &[Sample],
+    name: &str,
+    started_at: DateTime<Utc>,
+) -> Result<(Written, Manifest), WriteError> {
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(name, started_at))?;
     sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
     for sample in samples {
         sink.announce(sample.announced())?;
@@ -151,7 +161,7 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
 /// Writes an archive of one collection that holds `document` many times; its bytes of BSON are returned.
 pub fn archive_of_one_large(file: &File, document: &[u8], times: u64) -> Result<u64, WriteError> {
     let sample = Sample::new("jorbites", "large", Vec::new());
-    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan())?;
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(STEM, noon()))?;
     sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
     sink.announce(sample.announced())?;
     sink.begin(&sample.namespace)?;

@@ -8,6 +8,8 @@ fn without_a_server_nothing_is_started() {
     let site = Site::new();
     let outcome = site.run(&["backup"]).ended_with(2);
     outcome.saying(&["1 setting needs attention", "MONGODB_URI: is not set", "mongodb://HOST:27017/"]);
+    let json = site.run(&["backup", "--json"]).ended_with(2).json();
+    assert!(json["error"].as_str().unwrap().contains("MONGODB_URI: is not set"));
     assert!(!site.backups().exists() && !site.path("logs").exists());
     // These do without one.
     fs::create_dir(site.backups()).unwrap();
