@@ -5,6 +5,7 @@ use crate::testing::{STEM, Sample, archive, encode, kitchen};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mongodb::bson::doc;
+use proptest::prelude::*;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::num::NonZeroUsize;
@@ -265,6 +266,66 @@ fn it_ends_when_asked_to() {
     packed.rewind().unwrap();
     packed.flush().unwrap();
     assert!(verify(STEM, packed, &Sidecar::Missing, &options).is_err());
+}
+
+/// Something that happens to a file.
+#[derive(Debug, Clone)]
+enum Harm {
+    Overwrite(Vec<u8>),
+    Insert(Vec<u8>),
+    Delete(usize),
+    Repeat(usize),
+}
+
+fn harm() -> impl Strategy<Value = (prop::sample::Index, Harm)> {
+    let bytes = || prop::collection::vec(any::<u8>(), 1..600);
+    let harm = prop_oneof![
+        bytes().prop_map(Harm::Overwrite),
+        bytes().prop_map(Harm::Insert),
+        (1..600usize).prop_map(Harm::Delete),
+        (1..600usize).prop_map(Harm::Repeat),
+    ];
+    (any::<prop::sample::Index>(), harm)
+}
+
+fn harmed(mut bytes: Vec<u8>, (at, harm): (prop::sample::Index, Harm)) -> Vec<u8> {
+    let at = at.index(bytes.len());
+    let end = |length: usize| (at + length).min(bytes.len());
+    match harm {
+        Harm::Overwrite(new) => {
+            let end = end(new.len());
+            bytes[at..end].copy_from_slice(&new[..end - at]);
+        }
+        Harm::Insert(new) => drop(bytes.splice(at..at, new)),
+        Harm::Delete(length) => drop(bytes.drain(at..end(length))),
+        Harm::Repeat(length) => {
+            let again = bytes[at..end(length)].to_vec();
+            drop(bytes.splice(at..at, again));
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn an_archive_of_ours_that_was_changed_in_any_way_never_passes(harm in harm()) {
+        static WHOLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| read(&make(&kitchen(30_000))));
+        let bytes = harmed(WHOLE.clone(), harm);
+        prop_assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound || bytes == *WHOLE);
+    }
+
+    #[test]
+    fn a_packed_folder_of_any_content_never_makes_it_panic(harm in harm(), path in 0..4usize) {
+        // Before it is compressed, so that it is the content that was changed.
+        let mut folder = dump_folder();
+        folder[path].1 = harmed(folder[path].1.clone(), harm);
+        let _ = check(&file_of(&by_hand(&folder)), &Sidecar::Missing);
+    }
+
+    #[test]
+    fn no_file_at_all_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+        prop_assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound);
+    }
 }
 
 /// Takes about two minutes: `cargo test --release -- --ignored over_8_gib`.
