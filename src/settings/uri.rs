@@ -196,8 +196,10 @@ impl MongoUri {
         if self.srv || external || self.user.is_none() || self.option("authSource").is_some() {
             return None;
         }
-        // The server's own rule. It has to be said, since mongodump would look in the database it is told to dump.
-        Some(self.database().unwrap_or("admin"))
+        // Without a database, PLAIN has a rule of its own. The others look in admin, which has to be said: mongodump would
+        // look in the database it is told to dump.
+        let plain = self.option("authMechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN"));
+        self.database().or((!plain).then_some("admin"))
     }
 
     /// Everything in it that must never be shown.

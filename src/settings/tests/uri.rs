@@ -105,7 +105,8 @@ fn the_database_moves_from_the_path_into_auth_source() -> Result<(), UriError> {
         ("mongodb://u@h/x?authMechanism=mongodb-x509", "mongodb://u@h/?authMechanism=mongodb-x509"),
         ("mongodb://u@h/$external?w=1", "mongodb://u@h/?w=1&authSource=%24external"),
         ("mongodb://h/shop", "mongodb://h/"),
-        ("mongodb://u:p@h?w=1", "mongodb://u:p@h/?w=1"),
+        ("mongodb://u:p@h?w=1", "mongodb://u:p@h/?w=1&authSource=admin"),
+        ("mongodb://u:p@h/?authMechanism=plain", "mongodb://u:p@h/?authMechanism=plain"),
         ("mongodb+srv://u:p@h/shop", "mongodb+srv://u:p@h/"),
     ] {
         let uri = MongoUri::parse(text)?;
@@ -138,7 +139,7 @@ proptest! {
         prop_assert_eq!(uri.user(), Some(user.as_str()));
         prop_assert_eq!(uri.password(), Some(&Secret::new(password)));
         prop_assert_eq!(uri.hosts(), "db:27017");
-        prop_assert_eq!(uri.without_database(), Secret::new(text));
+        prop_assert_eq!(uri.without_database(), Secret::new(format!("{text}?authSource=admin")));
     }
 
     #[test]
