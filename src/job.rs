@@ -1,6 +1,8 @@
 //! One backup, from the lock to the final name. It reads top to bottom:
 //!
-//!     lock → sweep → mongodump there? → [ ask the server → dump into an archive → sync → read back ] → commit
+//! ```text
+//! lock → sweep → mongodump there? → [ ask the server → dump into an archive → sync → read back ] → commit
+//! ```
 //!
 //! What is in brackets is tried again when its failure may pass.
 
