@@ -231,11 +231,11 @@ async fn verify(settings: &Settings, around: &Surroundings, arguments: &VerifyAr
             return FAILED;
         };
         job::note(&catalog, &stem, &report, (around.now)());
-        let (level_line, lines) = print::verify(&report);
+        let (line, lines) = print::verify(&report);
         if report.sound {
-            tracing::info!("{level_line}");
+            tracing::info!(target: logging::RECORD, "{line}");
         } else {
-            tracing::error!("{level_line}");
+            tracing::error!(target: logging::RECORD, "{line}");
         }
         if !arguments.output.json {
             say(&lines);

@@ -26,6 +26,9 @@ use tracing_subscriber::{Layer, fmt as layer};
 /// Events with this target go to `scheduler.log`, all others of ours to `backup.log`.
 pub const SCHEDULER: &str = "scheduler";
 
+/// Events with this target go to `backup.log` only: what they say was printed for whoever ran the command.
+pub const RECORD: &str = "record";
+
 const CRATE: &str = "pantry_keeper";
 
 /// Starts logging. `folder` is where the log files go; none for commands that only look.
@@ -50,7 +53,7 @@ pub fn start(
     let backup = file("backup.log").map(|file| output(file, settings, clock, redactor, |target| target != SCHEDULER));
     let scheduler =
         file("scheduler.log").map(|file| output(file, settings, clock, redactor, |target| target == SCHEDULER));
-    let stderr = output(Stderr(screen.clone()), settings, clock, redactor, |_| true);
+    let stderr = output(Stderr(screen.clone()), settings, clock, redactor, |target| target != RECORD);
     // A second start happens in tests only; the first stays.
     let _ = tracing_subscriber::registry().with(stderr).with(backup).with(scheduler).try_init();
     problems
@@ -67,7 +70,9 @@ fn output<S: Subscriber + for<'s> LookupSpan<'s>>(
     // The driver's own events are not for the owner's eyes, and may quote what ours never would.
     let ours = move |event: &Metadata<'_>| {
         let target = event.target();
-        *event.level() <= level && (target.starts_with(CRATE) || target == SCHEDULER) && wanted(target)
+        *event.level() <= level
+            && (target.starts_with(CRATE) || [SCHEDULER, RECORD].contains(&target))
+            && wanted(target)
     };
     let writer = Redacting { sink: Arc::new(sink), redactor: redactor.clone() };
     let layer = layer::layer().with_writer(writer).with_timer(clock).with_ansi(false);
