@@ -24,19 +24,23 @@ impl<O> Ticket<O> {
 
 impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
     /// Starts `threads` workers, each with its own function made by `worker`. They end when the pool is dropped.
-    pub fn start<F: FnMut(I) -> O + Send + 'static>(
+    ///
+    /// At most `waiting` pieces of work wait; a worker is told how many do when it takes one.
+    pub fn start<F: FnMut(I, usize) -> O + Send + 'static>(
         threads: NonZeroUsize,
+        waiting: usize,
         name: &str,
         mut worker: impl FnMut() -> F,
     ) -> io::Result<Self> {
-        let (work, jobs) = bounded::<(I, Sender<O>)>(threads.get());
+        let (work, jobs) = bounded::<(I, Sender<O>)>(waiting);
         for _ in 0..threads.get() {
             let (jobs, mut function) = (jobs.clone(), worker());
             thread::Builder::new().name(name.to_owned()).spawn(move || {
                 step_back();
-                for (input, result) in jobs {
+                for (input, result) in &jobs {
+                    let output = function(input, jobs.len());
                     // A receiver that has gone has given up; there is nobody left to tell.
-                    let _ = result.send(function(input));
+                    let _ = result.send(output);
                 }
             })?;
         }

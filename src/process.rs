@@ -20,6 +20,9 @@ pub const CHILD_ARGUMENT: &str = "__child";
 /// How long a child has to end after SIGTERM before it is killed. Docker kills everything after ten seconds.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// How long the last lines of a child that has ended may take to arrive.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A child may write endlessly: lines are cut here, in bytes, and only the last ones are kept.
 const LONGEST_LINE: usize = 2048;
 const LINES_KEPT: usize = 40;
@@ -111,16 +114,10 @@ impl Command {
 }
 
 impl Child {
-    /// Waits for the child to end.
-    pub async fn wait(mut self) -> io::Result<Ended> {
-        let status = self.child.wait().await?;
-        Ok(Ended { status, last_lines: self.stderr.await.unwrap_or_default() })
-    }
-
     /// Waits for the child to end by itself, and ends it when it does not within `limit`.
     pub async fn wait_for(mut self, limit: Duration) -> io::Result<Ended> {
         match tokio::time::timeout(limit, self.child.wait()).await {
-            Ok(_) => self.wait().await,
+            Ok(status) => Ok(self.ended(status?).await),
             Err(_) => self.stop().await,
         }
     }
@@ -135,7 +132,13 @@ impl Child {
                 self.child.wait().await?
             }
         };
-        Ok(Ended { status, last_lines: self.stderr.await.unwrap_or_default() })
+        Ok(self.ended(status).await)
+    }
+
+    async fn ended(self, status: ExitStatus) -> Ended {
+        // Someone whom the child left behind may hold its stderr open; nobody waits for that.
+        let last_lines = tokio::time::timeout(LAST_LINES, self.stderr).await;
+        Ended { status, last_lines: last_lines.map(Result::unwrap_or_default).unwrap_or_default() }
     }
 
     fn signal(&self, signal: Signal) {

@@ -34,14 +34,14 @@ impl Ours {
         moved: impl Fn(u64) + Send,
         mut visit: impl FnMut(&Section, &mut dyn Read),
     ) -> Result<Scrubbed, Damage> {
-        let pool = Pool::start(threads, "decompress", || {
+        let slots = 2 * threads.get() + 2;
+        let pool = Pool::start(threads, slots, "decompress", || {
             let mut unpacker = Unpacker::default();
-            move |mut slot: Slot| {
+            move |mut slot: Slot, _| {
                 slot.unpacked = unpacker.unpack(&slot.member, &mut slot.block);
                 slot
             }
         })?;
-        let slots = 2 * threads.get() + 2;
         let (free_sender, free) = bounded(slots);
         for _ in 0..slots {
             let _ = free_sender.send(Slot::new());

@@ -7,7 +7,7 @@
 //! Every file opened with [`Writer::open`] starts a gzip member, so that it can be reached without reading the rest.
 
 use super::entry::{Headers, TAR_BLOCK, padding};
-use super::member::{self, BLOCK_BYTES, LARGEST_BYTES, Packer};
+use super::member::{self, BLOCK_BYTES, LARGEST_BYTES, Pace, Packer};
 use crate::pool::{Pool, Ticket};
 use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -22,7 +22,11 @@ use std::thread::{self, JoinHandle};
 ///
 /// mongodump hands over 16 MiB at a time and asks the server for more only when it is rid of them. Taking in much of that
 /// at once keeps the server busy while we compress; memory is what it costs.
-const WAITING: usize = 9;
+const WAITING: usize = 7;
+
+/// From this many waiting blocks on, compression is made quicker. While we are behind, the server has to keep a dump's
+/// cursors open; a few percent of disk are the lesser evil, and only where processors are few.
+const BEHIND: usize = 5;
 
 /// A block of at most this many bytes is compressed on the spot: that takes less time than to wake another thread and wait
 /// for it, and there may be thousands of small collections.
@@ -110,10 +114,11 @@ pub struct Writer {
 impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
     pub fn start(file: Arc<File>, level: u8, threads: NonZeroUsize, modified_at: u64) -> Result<Self, WriteError> {
-        let pool = Pool::start(threads, "compress", || {
+        let pool = Pool::start(threads, WAITING, "compress", || {
             let mut packer = Packer::new(level);
-            move |mut slot: Slot| {
-                slot.packed = packer.pack(&mut slot.buffer);
+            move |mut slot: Slot, waiting| {
+                let pace = if waiting >= BEHIND { Pace::Quick } else { Pace::Thorough };
+                slot.packed = packer.pack(&mut slot.buffer, pace);
                 slot
             }
         })?;
@@ -252,7 +257,7 @@ impl Writer {
         let mut full = std::mem::replace(&mut self.slot, empty);
         self.slot.buffer.clear();
         if full.buffer.len() <= SMALL_BYTES {
-            full.packed = self.packer.pack(&mut full.buffer);
+            full.packed = self.packer.pack(&mut full.buffer, Pace::Thorough);
             return self.send(Step::Packed(full));
         }
         let ticket = self.pool.submit(full).ok_or(WriteError::Lost)?;

@@ -23,6 +23,8 @@ use tokio::time::Instant;
 
 /// How often a dump is looked at for a stall.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long mongodump may take to end once its stdout is closed: there is nothing left for it to do.
+const LAST_WORDS: Duration = Duration::from_secs(4);
 /// How long the rest of a stream may take to be written once mongodump has been stopped.
 const LAST_WRITES: Duration = Duration::from_secs(3);
 
@@ -113,7 +115,7 @@ where
         (sink, result)
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
-        Outcome::Read(sink, Ok(streamed)) => match judge(child.wait().await, Stream::Whole) {
+        Outcome::Read(sink, Ok(streamed)) => match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
             None => Ok((sink, streamed)),
             Some(error) => Err(error),
         },
@@ -127,7 +129,7 @@ where
             // One that closed its stdout has nothing left to do but to say why and end.
             let judged = match error {
                 StreamError::Cut(_) | StreamError::Missing(_) => {
-                    judge(child.wait_for(LAST_WRITES).await, Stream::BrokenOff(problem))
+                    judge(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
                 }
                 _ => judge(child.stop().await, Stream::Refused(problem)),
             };

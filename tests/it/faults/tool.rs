@@ -116,6 +116,17 @@ fn a_stream_that_ends_early_is_a_failure_whatever_the_exit_code() {
 }
 
 #[test]
+fn a_mongodump_that_has_sent_everything_but_does_not_end_is_ended_and_not_believed() {
+    let site = Site::of(shared());
+    std::fs::write(site.path("stream"), recorded_stream()).unwrap();
+    let script = format!("{ANSWER_VERSION}\ncat {}; exec >&-; sleep 60", site.path("stream").display());
+    let site = site.with_false_mongodump(&script);
+    let before = site.with_older_files();
+    site.run(&["backup"]).ended_with(1).saying(&["mongodump failed with signal 15"]).within(Duration::from_secs(20));
+    before.still_holds();
+}
+
+#[test]
 fn a_stream_that_was_changed_on_the_way_is_a_failure_that_names_the_collection() {
     let mut stream = recorded_stream().to_vec();
     let text = b"product 7";
