@@ -136,7 +136,8 @@ struct Made {
 
 impl Attempt<'_> {
     async fn run(&self) -> Result<Made, JobError> {
-        let facts = self.stop.or(server::ask(self.uri, self.settings.stall_timeout)).await??;
+        let asking = server::ask(self.uri, &self.settings.databases, self.settings.stall_timeout);
+        let facts = self.stop.or(asking).await??;
         let choice = Choice::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
         let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.around.now)()));

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long to look for a server when the connection string does not say.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The server's code for what a user may not do.
+const NOT_AUTHORIZED: i32 = 13;
 /// Counts asked for at the same time.
 const COUNTS_AT_ONCE: usize = 8;
 
@@ -60,11 +62,12 @@ pub struct Facts {
 
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
 ///
+/// A user who may not list databases may still read those that were `chosen` by name.
 /// A server that takes longer than `limit` to answer is as good as away.
-pub async fn ask(uri: &MongoUri, limit: Duration) -> Result<Facts, ServerError> {
+pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<Facts, ServerError> {
     let asked = async {
         let client = connect(uri).await?;
-        let facts = facts(&client, uri).await;
+        let facts = facts(&client, uri, chosen).await;
         client.shutdown().immediate(true).await;
         facts
     };
@@ -97,7 +100,7 @@ async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
     connected.await.map_err(|error| explain(uri, "connect", error))
 }
 
-async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
+async fn facts(client: &Client, uri: &MongoUri, chosen: &[String]) -> Result<Facts, ServerError> {
     let admin = client.database("admin");
     let run = async |command: Document| admin.run_command(command).await;
     let hello = match run(doc! { "hello": 1 }).await {
@@ -117,7 +120,10 @@ async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
     };
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
     // Names only: for sizes, some servers read all their files.
-    let listed = client.list_database_names().await.map_err(|error| explain(uri, "list databases", error))?;
+    let (listed, guessed) = match client.list_database_names().await {
+        Err(error) if is_command(&error, NOT_AUTHORIZED) && !chosen.is_empty() => (chosen.to_vec(), true),
+        result => (result.map_err(|error| explain(uri, "list databases", error))?, false),
+    };
     let mut databases: Vec<String> = listed.into_iter().filter(|name| name != "local").collect();
     databases.sort();
     let mut found = Vec::new();
@@ -125,6 +131,10 @@ async fn facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
         found.extend(
             collections(&client.database(name)).await.map_err(|error| explain(uri, "list collections", error))?,
         );
+    }
+    if guessed {
+        // Nobody has said that they are there; a database without collections is not.
+        databases.retain(|name| found.iter().any(|found: &Found| found.namespace.database == *name));
     }
     Ok(Facts { server: Server { version, hosts: uri.hosts().to_owned(), topology }, databases, found })
 }
@@ -158,7 +168,7 @@ fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
     if credentials {
         return ServerError::Credentials { hosts };
     }
-    if is_command(&error, 13) {
+    if is_command(&error, NOT_AUTHORIZED) {
         let auth = uri.option("authSource").or_else(|| uri.database()).unwrap_or("admin").to_owned();
         return ServerError::Role { action, user: uri.user().unwrap_or("(nobody)").to_owned(), auth };
     }

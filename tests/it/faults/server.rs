@@ -35,6 +35,19 @@ fn a_user_without_the_backup_role_is_told_how_to_get_it() {
 }
 
 #[test]
+fn a_user_who_may_read_one_database_backs_up_that_one_and_no_mistyped_one() {
+    let reader = || site_with(&format!("reader:{PASSWORD_ENCODED}"), shared().port);
+    let site = reader().with("BACKUP_DATABASES", "shop");
+    site.run(&["backup"]).done();
+    site.run(&["verify"]).done();
+
+    let site = reader().with("BACKUP_DATABASES", "shoq");
+    let before = site.with_older_files();
+    site.run(&["backup"]).ended_with(1);
+    before.still_holds();
+}
+
+#[test]
 fn a_server_that_is_away_is_tried_as_often_as_asked_for() {
     let user = format!("nobody:{PASSWORD_ENCODED}");
     for (retries, attempts) in [(0, 0), (1, 1)] {

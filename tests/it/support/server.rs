@@ -56,6 +56,7 @@ impl Server {
         let users = serde_json::json!([
             { "user": name, "password": password, "role": "root" },
             { "user": "backup@er", "password": PASSWORD, "role": "backup" },
+            { "user": "reader", "password": PASSWORD, "role": { "role": "read", "db": "shop" } },
             { "user": "nobody", "password": PASSWORD, "role": "read" },
         ]);
         mongo(&["users", &server.uri()], &users.to_string());
