@@ -143,7 +143,7 @@ impl Catalog {
     }
 
     pub fn archive_path(&self, stem: &str) -> PathBuf {
-        self.folder.join(format!("{stem}{}", name::EXTENSION))
+        self.folder.join(name::archive(stem))
     }
 
     /// Opens the file that will become the archive.
@@ -162,7 +162,7 @@ impl Catalog {
         verdict: Verdict,
     ) -> Result<Vec<FileError>, FileError> {
         partial.commit()?;
-        let line = checksum::line(sha256, &format!("{stem}{}", name::EXTENSION));
+        let line = checksum::line(sha256, &name::archive(stem));
         let sidecar = durable::replace(&self.sidecar_path(stem), line.as_bytes());
         let noted = self.note(stem, verdict);
         Ok([sidecar, noted].into_iter().filter_map(Result::err).collect())
@@ -230,7 +230,7 @@ impl Catalog {
         if metadata.is_ok_and(|metadata| metadata.is_file()) {
             Ok(stem.to_owned())
         } else {
-            let name = format!("{stem}{}", name::EXTENSION);
+            let name = name::archive(stem);
             Err(CatalogError::NoSuchArchive { name, folder: self.folder.clone() })
         }
     }
@@ -262,7 +262,7 @@ impl Catalog {
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
             Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
-            Ok(_) => checksum::parse(&text, &format!("{stem}{}", name::EXTENSION)),
+            Ok(_) => checksum::parse(&text, &name::archive(stem)),
         }
     }
 
@@ -309,7 +309,7 @@ impl Catalog {
             (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
         };
         Listed {
-            archive: format!("{stem}{}", name::EXTENSION),
+            archive: name::archive(stem),
             made_at: manifest.as_ref().map(|manifest| manifest.started_at).or_else(named),
             archive_bytes,
             documents: manifest.as_ref().map(|manifest| manifest.documents),

@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, CatalogError, LockOrCatalogError};
 use crate::job::{self, JobError, Surroundings};
 use crate::lock::LockError;
 use crate::logging;
+use crate::name;
 use crate::process;
 use crate::progress::{Meter, Screen, Unit};
 use crate::report::{ListReport, VerifyReport};
@@ -188,7 +189,7 @@ async fn backup(settings: &Settings, around: &Surroundings, output: &Output) -> 
 }
 
 fn list(settings: &Settings, output: &Output) -> u8 {
-    let catalog = catalog(settings);
+    let catalog = job::catalog(settings);
     let archives = match catalog.list() {
         Ok(archives) => archives,
         Err(error) => return refuse(&error, output),
@@ -208,7 +209,7 @@ fn list(settings: &Settings, output: &Output) -> u8 {
 }
 
 async fn verify(settings: &Settings, around: &Surroundings, arguments: &VerifyArguments) -> u8 {
-    let catalog = catalog(settings);
+    let catalog = job::catalog(settings);
     let stems = if arguments.all {
         catalog.stems().and_then(|stems| match stems.is_empty() {
             true => Err(CatalogError::Empty(catalog.folder().to_owned())),
@@ -257,7 +258,7 @@ async fn verify(settings: &Settings, around: &Surroundings, arguments: &VerifyAr
 /// None when it was stopped.
 async fn verify_one(settings: &Settings, around: &Surroundings, catalog: &Catalog, stem: &str) -> Option<VerifyReport> {
     let begun = Instant::now();
-    let name = format!("{stem}{}", crate::name::EXTENSION);
+    let name = name::archive(stem);
     let opened = catalog.open(stem);
     let sidecar = catalog.sidecar(stem);
     let bytes = opened.as_ref().ok().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
@@ -278,10 +279,6 @@ async fn verify_one(settings: &Settings, around: &Surroundings, catalog: &Catalo
     };
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)
-}
-
-fn catalog(settings: &Settings) -> Catalog {
-    Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
 }
 
 fn refuse(error: &CatalogError, output: &Output) -> u8 {

@@ -52,7 +52,7 @@ pub struct Surroundings {
 pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
     let stop = around.stop.by(begun + settings.timeout);
-    let catalog = Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone);
+    let catalog = catalog(settings);
     let lock = catalog.lock(settings.require_mount)?;
     let swept = catalog.sweep(&lock);
     if swept > 0 {
@@ -84,6 +84,11 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
     };
     warnings.extend(made.warnings.iter().cloned());
     made.commit(&catalog, begun, attempts.number, warnings, around)
+}
+
+/// The backup folder that the settings name.
+pub fn catalog(settings: &Settings) -> Catalog {
+    Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
 }
 
 /// How often is left to try.
@@ -181,7 +186,7 @@ impl Attempt<'_> {
             let wanted = choice.filter();
             let result = dump::run(self.order, part, wanted, sink, &meter, self.stop).await;
             sink = match result {
-                Ok((sink, _)) => sink,
+                Ok(sink) => sink,
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
                 Err(DumpError::Interrupted(reason)) => return Err(reason.into()),
                 Err(error) => return Err(JobError::Dump(error)),

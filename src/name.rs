@@ -14,6 +14,11 @@ pub fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
     format!("{prefix}{MIDDLE}{}", at.with_timezone(&time_zone).format(STAMP))
 }
 
+/// The file name of the archive with this stem.
+pub fn archive(stem: &str) -> String {
+    format!("{stem}{EXTENSION}")
+}
+
 /// The first name from `at` on that is not `taken`: a clock that was set back, or an hour that comes twice in autumn,
 /// must not bring two archives to one name.
 pub fn free_stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz, taken: impl Fn(&str) -> bool) -> String {

@@ -26,18 +26,6 @@ pub enum Kind {
     Oplog,
 }
 
-impl Kind {
-    /// The word for it in tables and messages.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Collection => "collection",
-            Kind::View => "view",
-            Kind::TimeSeries => "time series",
-            Kind::Oplog => "oplog",
-        }
-    }
-}
-
 /// A database and a collection in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {

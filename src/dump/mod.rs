@@ -5,7 +5,7 @@ mod stream;
 mod stream_tests;
 mod tool;
 
-pub use stream::{StreamError, Streamed};
+pub use stream::StreamError;
 pub use tool::{Tool, ToolError};
 
 use crate::namespace::{DumpSink, Namespace};
@@ -95,7 +95,7 @@ pub async fn run<S: DumpSink + Send + 'static>(
     mut sink: S,
     meter: &Arc<Meter>,
     stop: &Stop,
-) -> Result<(S, Streamed), DumpError<S::Error>>
+) -> Result<S, DumpError<S::Error>>
 where
     S::Error: std::fmt::Display + Send + 'static,
 {
@@ -115,8 +115,8 @@ where
         (sink, result)
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
-        Outcome::Read(sink, Ok(streamed)) => match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
-            None => Ok((sink, streamed)),
+        Outcome::Read(sink, Ok(_)) => match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
+            None => Ok(sink),
             Some(error) => Err(error),
         },
         // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
@@ -152,10 +152,10 @@ where
     }
 }
 
-type Reading<S, E> = JoinHandle<(S, Result<Streamed, StreamError<E>>)>;
+type Reading<S, E> = JoinHandle<(S, Result<stream::Streamed, StreamError<E>>)>;
 
 enum Outcome<S, E> {
-    Read(S, Result<Streamed, StreamError<E>>),
+    Read(S, Result<stream::Streamed, StreamError<E>>),
     Panicked,
     Stalled(Reading<S, E>),
     Interrupted(Interruption, Reading<S, E>),

@@ -9,6 +9,7 @@ mod tests;
 use crate::archive::{self, Damage, Opened};
 use crate::checksum::{Sidecar, hex};
 use crate::manifest::Manifest;
+use crate::name::{EXTENSION, archive as archive_name};
 use crate::namespace::Kind;
 use crate::report::{Checked, VerifyReport};
 use std::fs::File;
@@ -51,8 +52,8 @@ pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> R
     let again = file.try_clone();
     let outcome = match archive::open(file) {
         Ok(Opened::Ours(ours)) => {
-            if ours.manifest.archive != name.strip_suffix(".tar.gz").unwrap_or(name) {
-                found.not_checked.push(format!("its name: it was written as {}.tar.gz", ours.manifest.archive));
+            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+                found.not_checked.push(format!("its name: it was written as {}", archive_name(&ours.manifest.archive)));
             }
             ours::verify(ours, options, &mut found)
         }
