@@ -1,11 +1,20 @@
-//! When something is due: a cron expression, and the instants it names in a time zone.
+//! When something is due: a cron expression, the instants it names in a time zone, and how to say them.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
-use croner::Cron;
 use croner::parser::{CronParser, Year};
+use local_time::Pattern;
 use std::fmt;
 use thiserror::Error;
+
+#[cfg(test)]
+mod clock_change_tests;
+mod local_time;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use words::{Upcoming, in_words};
 
 const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"];
 
@@ -30,7 +39,7 @@ pub enum ScheduleError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Schedule {
     text: String,
-    cron: Cron,
+    pattern: Pattern,
 }
 
 impl Schedule {
@@ -58,7 +67,7 @@ impl Schedule {
         let Ok(cron) = parser.parse(text) else {
             return syntax("one of its fields is out of range or malformed");
         };
-        let schedule = Self { text: text.to_owned(), cron };
+        let schedule = Self { text: text.to_owned(), pattern: Pattern::new(cron) };
         let start = DateTime::from_timestamp(PROBE_START_SECONDS, 0).unwrap_or_default();
         match schedule.next_after(start, Tz::UTC) {
             Some(next) if (next - start).num_days() <= LONGEST_WAIT_DAYS => Ok(schedule),
@@ -73,10 +82,30 @@ impl Schedule {
 
     /// The first instant after `instant` that the schedule names, read as local time in `tz`, in whole seconds.
     /// `None` if there is none that the calendar can hold.
+    ///
+    /// A local time that clocks jump over counts at the first instant after the jump, together with others that do. One
+    /// that comes twice counts the first time, or both times when the hour field is `*` or has a step: such a schedule
+    /// means a rhythm, and a rhythm does not pause.
     pub fn next_after(&self, instant: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
-        let local = instant.trunc_subsecs(0).with_timezone(&tz);
-        let next = self.cron.find_next_occurrence(&local, false).ok()?;
-        Some(next.with_timezone(&Utc))
+        self.pattern.next_slot(instant, tz).map(|slot| slot.at)
+    }
+
+    /// The last instant that the schedule names after `after` and not after `until`.
+    pub fn last_in(&self, after: DateTime<Utc>, until: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
+        let due_after = |instant| self.next_after(instant, tz).filter(|next| *next <= until);
+        let mut last = due_after(after)?;
+        let mut end = until.trunc_subsecs(0);
+        // Something is due after every instant before the one sought, and nothing after that one: halving finds it
+        // however many lie between.
+        while let Some(later) = due_after(last) {
+            last = later;
+            let middle = last + TimeDelta::seconds((end - last).num_seconds() / 2);
+            match due_after(middle) {
+                Some(later) => last = later,
+                None => end = middle,
+            }
+        }
+        Some(last)
     }
 }
 
@@ -89,60 +118,5 @@ impl fmt::Debug for Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeZone as _;
-    use proptest::prelude::*;
-
-    #[test]
-    fn what_is_no_schedule_is_refused() {
-        for (text, error) in [
-            ("", "is not a schedule: it does not have 5 or 6 fields"),
-            ("daily", "is not a schedule: it does not have 5 or 6 fields"),
-            ("0 0 2 * * SUN 2030", "is not a schedule: it does not have 5 or 6 fields"),
-            ("@dayly", "is not a schedule: it is not one of the known nicknames"),
-            ("0 2 * * @daily", "is not a schedule: it has a character that cron does not know"),
-            ("0 2 * * dimanché", "is not a schedule: it has a character that cron does not know"),
-            ("0 25 * * *", "is not a schedule: one of its fields is out of range or malformed"),
-            ("30 2 31 2 *", "names a time that never comes"),
-            ("0 0 30 2 *", "names a time that never comes"),
-        ] {
-            assert_eq!(Schedule::parse(text).map_err(|e| e.to_string()), Err(error.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_next_run_is_in_local_time() {
-        let at = |y, m, d, h, min, s| Utc.with_ymd_and_hms(y, m, d, h, min, s).single();
-        for (text, tz, after, next) in [
-            ("0 2 * * SUN", Tz::UTC, at(2025, 5, 31, 13, 41, 8), at(2025, 6, 1, 2, 0, 0)),
-            ("0 2 * * SUN", Tz::Europe__Madrid, at(2025, 5, 31, 13, 41, 8), at(2025, 6, 1, 0, 0, 0)),
-            ("30 0 2 * * *", Tz::UTC, at(2025, 1, 1, 2, 0, 30), at(2025, 1, 2, 2, 0, 30)),
-            ("@daily", Tz::UTC, at(2025, 1, 1, 0, 0, 0), at(2025, 1, 2, 0, 0, 0)),
-            ("0 0 29 2 *", Tz::UTC, at(2096, 3, 1, 0, 0, 0), at(2104, 2, 29, 0, 0, 0)),
-        ] {
-            let schedule = Schedule::parse(text);
-            let found = schedule.map(|s| after.and_then(|after| s.next_after(after, tz)));
-            assert_eq!(found, Ok(next), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_nicknames_all_parse_and_keep_their_text() {
-        for name in NICKNAMES {
-            let schedule = Schedule::parse(name);
-            assert_eq!(schedule.as_ref().map(Schedule::text), Ok(name));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_gives_an_answer_not_a_panic(text in "[0-9*/,#LW?+-]{1,6}( [0-9*/,#LWA-Z?+-]{1,5}){4,5}|\\PC{0,20}") {
-            let _ = Schedule::parse(&text);
-        }
     }
 }
