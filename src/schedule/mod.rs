@@ -8,7 +8,7 @@ use std::fmt;
 use thiserror::Error;
 
 #[cfg(test)]
-mod clock_change_tests;
+pub(crate) mod clock_change_tests;
 mod local_time;
 #[cfg(test)]
 mod tests;

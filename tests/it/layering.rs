@@ -6,7 +6,21 @@ use std::path::{Path, PathBuf};
 
 /// From the purest to the top; a module may import from the layers before its own.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("pure", &["manifest", "checksum", "namespace", "document", "name", "report", "schedule", "secret", "units"]),
+    (
+        "pure",
+        &[
+            "manifest",
+            "checksum",
+            "namespace",
+            "document",
+            "name",
+            "report",
+            "schedule",
+            "secret",
+            "timetable",
+            "units",
+        ],
+    ),
     ("edges", &["settings"]),
     ("tools", &["durable", "lock", "logging", "pool", "process", "progress", "server", "stop"]),
     ("stages", &["dump", "archive", "verify", "catalog"]),
@@ -18,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("manifest", "namespace", "its entries are namespaces"),
     ("report", "namespace", "so are those of a report"),
+    ("timetable", "schedule", "when its slots are"),
     ("lock", "durable", "the error that names a file and what was done to it"),
     ("logging", "durable", "folders for their owner only"),
     ("logging", "progress", "the screen, on which lines and bars take turns"),
