@@ -11,6 +11,8 @@ mod opening;
 mod simulation_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrong_clock_tests;
 
 pub use ledger::{Begun, Ledger};
 pub use opening::Opened;
@@ -49,14 +51,17 @@ pub enum Step {
     Missed { slot: DateTime<Utc>, count: u32 },
 }
 
+/// The first and the last of some slots.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
 impl Timetable<'_> {
     /// What is to be done at `now`. The ledger is to be kept when it has changed.
     pub fn step(&self, ledger: &mut Ledger, now: DateTime<Utc>) -> Step {
         let mut due = self.due(ledger.base(now), now);
         if ledger.ahead.is_some_and(|ahead| now >= ahead) {
-            // By itself time brings one slot after another. Several at once, all of them among those once dealt with,
-            // are no outage: the clock was set right.
-            let leap = due.is_ok_and(|(first, last)| first != last && Some(last) <= ledger.ahead);
+            // By itself time brings one slot after another. Several at once are no outage: the clock was set right, and
+            // holds again what was done before it fell behind.
+            let leap = due.is_ok_and(|(first, last)| first != last);
             ledger.clock_caught_up(leap);
             due = self.due(ledger.base(now), now);
         }
@@ -74,18 +79,6 @@ impl Timetable<'_> {
             return Step::Missed { slot, count };
         }
         Step::Due { slot, late, collapsed: count - 1 }
-    }
-
-    /// The first and the last slot after `base` and up to `now`; if there is none, the next.
-    fn due(
-        &self,
-        base: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<(DateTime<Utc>, DateTime<Utc>), Option<DateTime<Utc>>> {
-        match self.next_after(base) {
-            Some(first) if first <= now => Ok((first, self.last_in(first, now).unwrap_or(first))),
-            next => Err(next),
-        }
     }
 
     /// A run for `slot` is about to start. The ledger must be on disk before it does.
@@ -110,6 +103,14 @@ impl Timetable<'_> {
     /// The clock was seen to jump while the program was running.
     pub fn jumped(&self, ledger: &mut Ledger, now: DateTime<Utc>) {
         ledger.clock_set(now);
+    }
+
+    /// The first and the last slot after `base` and up to `now`; if there is none, the next.
+    fn due(&self, base: DateTime<Utc>, now: DateTime<Utc>) -> Result<Span, Option<DateTime<Utc>>> {
+        match self.next_after(base) {
+            Some(first) if first <= now => Ok((first, self.last_in(first, now).unwrap_or(first))),
+            next => Err(next),
+        }
     }
 
     fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {

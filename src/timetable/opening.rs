@@ -2,7 +2,7 @@
 
 use super::{Begun, Ledger, MOST_BEGINNINGS, Timetable};
 use crate::schedule::Schedule;
-use chrono::{DateTime, SubsecRound as _, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 /// No schedule pauses for longer, so looking back this far finds the slot before any instant.
@@ -83,7 +83,7 @@ impl Timetable<'_> {
                 && schedule == *self.schedule
                 && last > ledger.since
             {
-                let local = |at: DateTime<Utc>, tz: Tz| tz.from_utc_datetime(&at.naive_utc()).naive_local();
+                let local = |at: DateTime<Utc>, tz: Tz| at.with_timezone(&tz).naive_local();
                 ledger.already = self.next_after(now).filter(|next| local(*next, self.time_zone) == local(last, tz));
             }
         } else if ledger.behind_from.is_some() {

@@ -3,35 +3,35 @@
 use super::*;
 use std::time::{Duration, Instant};
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     // `2026-05-31 02:00` is enough in a test.
     format!("{}:00Z", text.replace(' ', "T")).parse().unwrap()
 }
 
-fn schedule(text: &str) -> Schedule {
+pub(super) fn schedule(text: &str) -> Schedule {
     Schedule::parse(text).unwrap()
 }
 
-fn table(schedule: &Schedule) -> Timetable<'_> {
+pub(super) fn table(schedule: &Schedule) -> Timetable<'_> {
     Timetable { schedule, time_zone: Tz::UTC, catch_up: true }
 }
 
 /// A ledger of `table`, kept since January, with everything done up to `handled`.
-fn kept(table: Timetable<'_>, handled: &str) -> Ledger {
+pub(super) fn kept(table: Timetable<'_>, handled: &str) -> Ledger {
     let mut ledger = table.open(None, None, at("2026-01-01 00:00")).ledger;
     ledger.handled = at(handled);
     ledger
 }
 
-fn wait(next: &str) -> Step {
+pub(super) fn wait(next: &str) -> Step {
     Step::Wait { next: Some(at(next)) }
 }
 
-fn due(slot: &str, late_minutes: i64, collapsed: u32) -> Step {
+pub(super) fn due(slot: &str, late_minutes: i64, collapsed: u32) -> Step {
     Step::Due { slot: at(slot), late: TimeDelta::minutes(late_minutes), collapsed }
 }
 
-fn run(table: Timetable<'_>, ledger: &mut Ledger, slot: &str, end: &str) -> u32 {
+pub(super) fn run(table: Timetable<'_>, ledger: &mut Ledger, slot: &str, end: &str) -> u32 {
     table.begin(ledger, at(slot), at(slot));
     table.finish(ledger, at(slot), at(end))
 }
@@ -175,16 +175,6 @@ fn without_a_ledger_the_archives_tell_what_was_done() {
 }
 
 #[test]
-fn without_a_ledger_and_with_the_clock_at_1970_nothing_is_repeated() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let mut ledger = table.open(None, Some(at("2026-05-31 02:00")), at("1970-01-01 00:01")).ledger;
-    assert_eq!(table.step(&mut ledger, at("1970-01-01 00:02")), wait("1970-01-01 02:00"));
-    table.jumped(&mut ledger, at("2026-05-31 03:00"));
-    assert_eq!(table.step(&mut ledger, at("2026-05-31 03:00")), wait("2026-06-01 02:00"));
-}
-
-#[test]
 fn a_changed_schedule_owes_what_the_former_one_missed_and_no_more() {
     let daily = schedule("0 2 * * *");
     let weekly = schedule("0 2 * * SUN");
@@ -253,89 +243,6 @@ fn the_same_date_and_time_in_another_zone_is_the_same_slot() {
     // Another date.
     let mut opened = madrid.open(Some(kept(new_york, "2026-05-30 06:00")), None, at("2026-05-30 23:00"));
     assert_eq!(madrid.step(&mut opened.ledger, at("2026-05-30 23:00")), wait("2026-05-31 00:00"));
-}
-
-#[test]
-fn a_clock_put_back_a_little_is_waited_for() {
-    let quarters = schedule("*/15 * * * *");
-    let table = table(&quarters);
-    let mut ledger = kept(table, "2026-05-31 02:00");
-    assert_eq!(table.step(&mut ledger, at("2026-05-31 01:00")), wait("2026-05-31 02:15"));
-    assert_eq!(ledger.behind_from, None);
-}
-
-#[test]
-fn a_boot_at_1970_repeats_nothing_once_the_clock_is_right() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let ledger = kept(table, "2026-05-31 02:00");
-    let mut ledger = table.open(Some(ledger), None, at("1970-01-01 00:01")).ledger;
-    assert_eq!(table.step(&mut ledger, at("1970-01-01 00:02")), wait("1970-01-01 02:00"));
-    assert_eq!((ledger.behind_from, ledger.handled), (Some(at("1970-01-01 00:01")), at("2026-05-31 02:00")));
-    assert_eq!(table.step(&mut ledger.clone(), at("2026-05-31 03:00")), wait("2026-06-01 02:00"));
-    assert_eq!(table.step(&mut ledger.clone(), at("2026-06-01 03:00")), due("2026-06-01 02:00", 60, 0));
-
-    // Also when there was a run in 1970.
-    assert_eq!(table.step(&mut ledger, at("1970-01-01 02:00")), due("1970-01-01 02:00", 0, 0));
-    assert_eq!(run(table, &mut ledger, "1970-01-01 02:00", "1970-01-01 02:10"), 0);
-    assert_eq!((ledger.behind_from, ledger.handled), (None, at("1970-01-01 02:00")));
-    assert_eq!(table.step(&mut ledger.clone(), at("1970-01-01 03:00")), wait("1970-01-02 02:00"));
-    assert_eq!(table.step(&mut ledger.clone(), at("2026-05-31 03:00")), wait("2026-06-01 02:00"));
-    let Step::Due { slot, .. } = table.step(&mut ledger, at("2026-06-01 03:00")) else { panic!("the slot is lost") };
-    assert_eq!(slot, at("2026-06-01 02:00"));
-}
-
-#[test]
-fn a_clock_set_right_during_a_run_counts_from_what_was_done() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let mut ledger = kept(table, "2026-05-30 02:00");
-    table.step(&mut ledger, at("1970-01-01 00:02"));
-    assert_eq!(run(table, &mut ledger, "1970-01-01 02:00", "2026-05-31 02:10"), 1);
-    assert_eq!((ledger.behind_from, ledger.ahead, ledger.handled), (None, None, at("2026-05-31 02:00")));
-}
-
-#[test]
-fn after_a_clock_that_was_years_ahead_runs_go_on() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let mut ledger = kept(table, "2035-01-01 02:00");
-    assert_eq!(table.step(&mut ledger, at("2026-05-31 01:00")), wait("2026-05-31 02:00"));
-    assert_eq!(table.step(&mut ledger, at("2026-05-31 02:00")), due("2026-05-31 02:00", 0, 0));
-    assert_eq!(run(table, &mut ledger, "2026-05-31 02:00", "2026-05-31 02:10"), 0);
-    assert_eq!(table.step(&mut ledger, at("2026-06-02 03:00")), due("2026-06-02 02:00", 60, 1));
-
-    // Nine years later time comes there by itself, and the slot is one like any other.
-    ledger.handled = at("2034-12-31 02:00");
-    assert_eq!(ledger.ahead, Some(at("2035-01-01 02:00")));
-    assert_eq!(table.step(&mut ledger, at("2035-01-01 02:00")), due("2035-01-01 02:00", 0, 0));
-    assert_eq!(ledger.ahead, None);
-}
-
-#[test]
-fn a_leap_while_the_clock_is_behind_makes_nothing_due() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let mut ledger = kept(table, "2026-05-31 02:00");
-    table.step(&mut ledger, at("1970-01-01 00:02"));
-    table.jumped(&mut ledger, at("1999-12-31 23:00"));
-    assert_eq!(ledger.behind_from, Some(at("1999-12-31 23:00")));
-    assert_eq!(table.step(&mut ledger, at("1999-12-31 23:00")), wait("2000-01-01 02:00"));
-    assert_eq!(table.step(&mut ledger, at("1980-01-01 23:00")), wait("1980-01-02 02:00"));
-    table.jumped(&mut ledger, at("2026-05-31 03:00"));
-    assert_eq!(ledger.behind_from, None);
-    table.jumped(&mut ledger, at("2026-05-31 01:30"));
-    assert_eq!(ledger.behind_from, None);
-    assert_eq!(table.step(&mut ledger, at("2026-05-31 01:30")), wait("2026-06-01 02:00"));
-}
-
-#[test]
-fn a_leap_forward_leaves_one_run_due() {
-    let daily = schedule("0 2 * * *");
-    let table = table(&daily);
-    let mut ledger = kept(table, "2026-05-31 02:00");
-    table.jumped(&mut ledger, at("2026-06-04 03:00"));
-    assert_eq!(table.step(&mut ledger, at("2026-06-04 03:00")), due("2026-06-04 02:00", 60, 3));
 }
 
 #[test]
