@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
 //! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
 //! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
@@ -37,6 +37,7 @@ pub mod schedule;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod shrink;
 pub mod stop;
 pub mod units;
 pub mod verify;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "retention",
             "schedule",
             "secret",
+            "shrink",
             "units",
         ],
     ),
@@ -32,6 +33,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("manifest", "namespace", "its entries are namespaces"),
     ("report", "namespace", "so are those of a report"),
+    ("shrink", "manifest", "it compares the entries of two"),
+    ("shrink", "namespace", "what is lost is a namespace"),
+    ("shrink", "units", "how many documents, as people read it"),
     ("lock", "durable", "the error that names a file and what was done to it"),
     ("logging", "durable", "folders for their owner only"),
     ("logging", "progress", "the screen, on which lines and bars take turns"),
