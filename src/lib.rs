@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`forecast`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
 //! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
 //! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod document;
 pub mod dump;
 pub mod durable;
+pub mod forecast;
 pub mod job;
 pub mod lock;
 pub mod logging;

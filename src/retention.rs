@@ -165,6 +165,14 @@ impl Dated {
     }
 }
 
+/// For each of `dated`, oldest first, whether it goes. Behind the newest archive's time, this says nothing.
+pub(crate) fn going(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Vec<bool> {
+    if halt::leap(dated, policy, now).is_some() {
+        return vec![false; dated.len()];
+    }
+    rules_met(dated, policy, now).iter().map(|met| !met.contains(&true)).collect()
+}
+
 /// For each of `dated`, oldest first, which of [`RULES`] hold it.
 fn rules_met(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Vec<[bool; RULES.len()]> {
     let mut met = vec![[false; RULES.len()]; dated.len()];

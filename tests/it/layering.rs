@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "checksum",
             "namespace",
             "document",
+            "forecast",
             "name",
             "report",
             "retention",
@@ -33,6 +34,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("manifest", "namespace", "its entries are namespaces"),
     ("report", "namespace", "so are those of a report"),
+    ("forecast", "retention", "it simulates what goes"),
+    ("forecast", "schedule", "and when the next archives come"),
     ("shrink", "manifest", "it compares the entries of two"),
     ("shrink", "namespace", "what is lost is a namespace"),
     ("shrink", "units", "how many documents, as people read it"),
