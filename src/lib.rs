@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`schedule`] [`secret`] [`timetable`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`forecast`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`timetable`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
 //! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
 //! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod document;
 pub mod dump;
 pub mod durable;
+pub mod forecast;
 pub mod job;
 pub mod lock;
 pub mod logging;
@@ -32,10 +33,12 @@ pub mod pool;
 pub mod process;
 pub mod progress;
 pub mod report;
+pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod shrink;
 pub mod stop;
 pub mod timetable;
 pub mod units;

@@ -24,6 +24,8 @@ pub use names::NamespacePattern;
 pub use raw::Setting;
 pub use uri::{MongoUri, UriError};
 
+pub use crate::retention::RetentionPolicy;
+
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
@@ -102,23 +104,6 @@ pub enum OplogMode {
     On,
     /// Never.
     Off,
-}
-
-/// Which archives stay; each field is a count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionPolicy {
-    /// Archives older than this many days go.
-    pub days: u32,
-    /// Never fewer verified archives than this, at least 1.
-    pub min_keep: u32,
-    /// One per day for this many days.
-    pub daily: u32,
-    /// One per ISO week for this many weeks.
-    pub weekly: u32,
-    /// One per month for this many months.
-    pub monthly: u32,
-    /// One per year for this many years.
-    pub yearly: u32,
 }
 
 /// Trial restores.
