@@ -4,10 +4,10 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`schedule`] [`secret`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`letter`] [`name`] [`report`] [`schedule`] [`secret`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
 //! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
-//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
+//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) [`notify`] (mail) |
 //! | sequences | [`job`] |
 //! | top | [`cli`] |
 //!
@@ -23,11 +23,13 @@ pub mod document;
 pub mod dump;
 pub mod durable;
 pub mod job;
+pub mod letter;
 pub mod lock;
 pub mod logging;
 pub mod manifest;
 pub mod name;
 pub mod namespace;
+pub mod notify;
 pub mod pool;
 pub mod process;
 pub mod progress;

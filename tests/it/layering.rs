@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// From the purest to the top; a module may import from the layers before its own.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("pure", &["manifest", "checksum", "namespace", "document", "name", "report", "schedule", "secret", "units"]),
+    (
+        "pure",
+        &["manifest", "checksum", "namespace", "document", "letter", "name", "report", "schedule", "secret", "units"],
+    ),
     ("edges", &["settings"]),
     ("tools", &["durable", "lock", "logging", "pool", "process", "progress", "server", "stop"]),
-    ("stages", &["dump", "archive", "verify", "catalog"]),
+    ("stages", &["dump", "archive", "verify", "catalog", "notify"]),
     ("sequences", &["job"]),
     ("top", &["cli"]),
 ];
