@@ -219,3 +219,36 @@ pub(super) fn is_gmail(place: &str) -> bool {
     let host = place.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
     matches!(host.as_str(), "smtp.gmail.com" | "smtp-relay.gmail.com" | "smtp.googlemail.com")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gmail_is_known_by_its_host_and_by_its_words() {
+        for (place, text, hint) in [
+            ("smtp.gmail.com:587", "no", true),
+            ("SMTP.Gmail.com.:587", "no", true),
+            ("relay.example.org:25", "see https://support.google.com/mail", true),
+            ("smtp.gmail.com.example.org:587", "no", false),
+            ("[2001:db8::1]:587", "no", false),
+        ] {
+            let error = MailError::SignIn { place: place.into(), reply: Reply::new(535, text, &[]) };
+            assert_eq!(error.to_string().contains("https://myaccount.google.com/apppasswords"), hint, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_for_tls_that_waits_is_explained() {
+        let late = |place: &str, stage| {
+            MailError::TimedOut { place: place.into(), stage, limit: Duration::from_secs(30) }.to_string()
+        };
+        assert_eq!(
+            late("mx:465", Stage::Greeting),
+            "the mail server mx:465 took longer than 30 s, waiting for its greeting; port 465 mostly wants \
+             SMTP_SECURITY=tls"
+        );
+        assert!(late("mx:587", Stage::Greeting).ends_with("waiting for its greeting"));
+        assert!(late("mx:587", Stage::Connect).ends_with("firewalls in between"));
+    }
+}

@@ -25,9 +25,10 @@ impl Parties {
         Ok(Parties { from, to: to? })
     }
 
-    /// Whether an address needs a server that takes more than ASCII.
-    pub fn need_utf8(&self) -> bool {
-        std::iter::once(&self.from).chain(&self.to).any(|mailbox| !AsRef::<str>::as_ref(&mailbox.email).is_ascii())
+    /// The first address, if any, that needs a server which takes more than ASCII.
+    pub fn beyond_ascii(&self) -> Option<&str> {
+        let mailboxes = std::iter::once(&self.from).chain(&self.to);
+        mailboxes.map(|mailbox| mailbox.email.as_ref()).find(|address: &&str| !address.is_ascii())
     }
 }
 

@@ -12,6 +12,10 @@ pub use outbox::{Flushed, Outbox};
 pub use send::{deliver, probe};
 
 #[cfg(test)]
+mod flush_tests;
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
 mod send_tests;

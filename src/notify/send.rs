@@ -218,11 +218,11 @@ impl<'a> Talk<'a> {
     /// Names the sender and the recipients; those that were refused, unless it is all of them.
     async fn address(&mut self, parties: &Parties) -> Result<Vec<Refused>, MailError> {
         let mut parameters = Vec::new();
-        if parties.need_utf8() {
+        if let Some(address) = parties.beyond_ascii() {
             if !self.offers.supports_feature(Extension::SmtpUtfEight) {
                 return Err(MailError::Address {
                     setting: "EMAIL_FROM and EMAIL_TO",
-                    address: parties.from.email.to_string(),
+                    address: address.to_owned(),
                     problem: format!("{} takes only addresses in ASCII", self.desk.place),
                 });
             }
