@@ -29,7 +29,8 @@ def arguments():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--port", type=int, default=0, help="an old port, to come back on it")
     parser.add_argument("--security", choices=["none", "starttls", "tls"], default="none")
-    parser.add_argument("--certificate", choices=["server", "other-name", "self-signed"], default="server")
+    parser.add_argument("--certificate", default="server",
+                        choices=["server", "other-name", "expired", "self-signed"])
     parser.add_argument("--login", nargs=2, metavar=("USER", "PASSWORD"), help="wanted before any mail")
     parser.add_argument("--answer", action="append", default=[], metavar="START=REPLY",
                         help="the reply to commands that start like this, such as 'RCPT TO:<a@b>=550 no'")

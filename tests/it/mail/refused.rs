@@ -56,6 +56,7 @@ fn a_wrong_password_is_tried_once_and_explained() {
 fn a_certificate_that_is_not_to_be_trusted_ends_it_before_a_word() {
     for (certificate, trusted, words) in [
         ("other-name", true, "it is for another name (mail.example.org)"),
+        ("expired", true, "it has expired; nothing was sent; check this machine's clock"),
         ("self-signed", true, "it is an authority's (CA), not a server's"),
         ("server", false, "nobody who is trusted has issued it"),
     ] {
