@@ -1,5 +1,6 @@
 //! The command line: what was asked for, and what to print about it.
 
+mod notify;
 mod print;
 
 use crate::catalog::{Catalog, CatalogError, LockOrCatalogError};
@@ -46,6 +47,8 @@ enum Command {
     List(Output),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Send a test mail, to see whether mail arrives
+    NotifyTest,
 }
 
 impl Command {
@@ -53,6 +56,7 @@ impl Command {
         match self {
             Command::Backup(output) | Command::List(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
+            Command::NotifyTest => false,
         }
     }
 }
@@ -96,7 +100,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     hide_secrets_of_panics(redactor.clone());
     let needs = match arguments.command {
         Command::Backup(_) => Needs::Server,
-        Command::List(_) | Command::Verify(_) => Needs::Folder,
+        Command::List(_) | Command::Verify(_) | Command::NotifyTest => Needs::Folder,
     };
     let settings = match Settings::load(environment.clone(), needs) {
         Ok(settings) => settings,
@@ -129,6 +133,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             Command::Backup(output) => backup(&settings, &around, &output).await,
             Command::List(output) => list(&settings, &output),
             Command::Verify(arguments) => verify(&settings, &around, &arguments).await,
+            Command::NotifyTest => notify::test(&settings, &around).await,
         }
     });
     // A thread that is stuck in a system call (a dying disk) must not keep us from ending.

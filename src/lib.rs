@@ -4,10 +4,10 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`forecast`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`timetable`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`letter`] [`forecast`] [`name`] [`report`] [`retention`] [`schedule`] [`secret`] [`shrink`] [`timetable`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
 //! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
-//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) |
+//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) [`notify`] (mail) |
 //! | sequences | [`job`] |
 //! | top | [`cli`] |
 //!
@@ -24,11 +24,13 @@ pub mod dump;
 pub mod durable;
 pub mod forecast;
 pub mod job;
+pub mod letter;
 pub mod lock;
 pub mod logging;
 pub mod manifest;
 pub mod name;
 pub mod namespace;
+pub mod notify;
 pub mod pool;
 pub mod process;
 pub mod progress;

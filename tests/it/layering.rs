@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "checksum",
             "namespace",
             "document",
+            "letter",
             "name",
             "report",
             "schedule",
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("edges", &["settings"]),
     ("tools", &["durable", "lock", "logging", "pool", "process", "progress", "server", "stop"]),
-    ("stages", &["dump", "archive", "verify", "catalog"]),
+    ("stages", &["dump", "archive", "verify", "catalog", "notify"]),
     ("sequences", &["job"]),
     ("top", &["cli"]),
 ];

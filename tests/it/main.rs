@@ -6,6 +6,7 @@ mod choice;
 mod faults;
 mod layering;
 mod list;
+mod mail;
 mod readers;
 mod roundtrip;
 mod settings;

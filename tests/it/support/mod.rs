@@ -7,6 +7,7 @@ mod proxy;
 mod secret;
 mod server;
 mod site;
+mod smtp;
 mod tools;
 
 pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
@@ -16,6 +17,7 @@ pub use proxy::{Proxy, Then, Trap};
 pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
+pub use smtp::Smtp;
 pub use tools::{command, needed, path_with_tools, tool};
 
 use std::time::{Duration, Instant};

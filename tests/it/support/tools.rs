@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 const SETUP: &str = "run scripts/setup first";
 
-fn in_project(path: &str) -> PathBuf {
+pub fn in_project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -27,7 +27,7 @@ pub fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("there is no {name}: {SETUP}"))
 }
 
-/// A Python that has pymongo.
+/// A Python that has pymongo and aiosmtpd.
 pub fn python() -> PathBuf {
     let given = std::env::var_os("PANTRY_TEST_PYTHON").map(PathBuf::from);
     let ours = in_project(".tools/venv/bin/python");
