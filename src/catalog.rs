@@ -4,21 +4,19 @@
 //! never followed. A final name appears by [`Catalog::commit`] alone, which takes a file that was synced and verified.
 //! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
 
+mod glance;
 #[cfg(test)]
 mod tests;
 
-use crate::archive::{self, Opened};
+pub use glance::Verdict;
+
 use crate::checksum::{self, Sidecar};
 use crate::durable::{self, FileError, Partial};
 use crate::lock::{Lock, LockError};
-use crate::manifest::Manifest;
 use crate::name;
-use crate::report::Listed;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rustix::fs::{OFlags, statvfs};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -26,7 +24,6 @@ use std::path::{Path, PathBuf};
 
 /// Our own folder inside the backup folder.
 const OWN_FOLDER: &str = ".pantry-keeper";
-const VERIFIED_FILE: &str = "verified.json";
 
 /// The most by which clocks are set back in autumn, and some.
 const OVERLAP: TimeDelta = TimeDelta::hours(2);
@@ -66,16 +63,6 @@ pub struct Catalog {
     time_zone: Tz,
 }
 
-/// What the last reading of an archive from end to end showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    pub at: DateTime<Utc>,
-    /// The archive it was about: another file of the same name is another matter.
-    pub archive_bytes: u64,
-    /// None when it was sound.
-    pub damage: Option<String>,
-}
-
 impl Catalog {
     pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
         Catalog { folder, prefix, time_zone }
@@ -85,12 +72,18 @@ impl Catalog {
         &self.folder
     }
 
+    /// Our own folder inside it, which [`Catalog::lock`] alone creates: on a disk that is not there, nothing may look as
+    /// if it were.
+    pub fn own_folder(&self) -> PathBuf {
+        self.folder.join(OWN_FOLDER)
+    }
+
     /// Makes the folder ready to be written to, and keeps other writers out for as long as the lock is held.
     ///
     /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
     /// that belongs there is not mounted, and it would fill the disk below.
     pub fn lock(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
-        let own = self.folder.join(OWN_FOLDER);
+        let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
             return Err(CatalogError::NotTheDisk(self.folder.clone(), own).into());
         }
@@ -101,10 +94,33 @@ impl Catalog {
         }
     }
 
+    /// Keeps a second scheduler out, for as long as the lock is held. Backups made by hand take turns with the scheduler's
+    /// by [`Catalog::lock`]; only two schedulers would do everything twice.
+    pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
+        // Makes the folder ready, and says what is wrong with it now and not at the first run.
+        match self.lock(known_only) {
+            Err(LockOrCatalogError::Lock(LockError::Held(_))) => {}
+            result => drop(result?),
+        }
+        Ok(Lock::take(&self.scheduler_path(), &self.folder)?)
+    }
+
+    /// Writes a little and takes it away again: a folder may be there and still take nothing.
+    pub fn try_writing(&self) -> Result<(), CatalogError> {
+        let probe = self.own_folder().join("probe");
+        durable::replace(&probe, b"written to see whether that is possible").map_err(|error| self.explain(error))?;
+        Ok(fs::remove_file(&probe).map_err(|error| FileError::new("remove", &probe, error))?)
+    }
+
+    /// The scheduler's lock, which its file's time also shows to be alive.
+    pub fn scheduler_path(&self) -> PathBuf {
+        self.own_folder().join("scheduler.lock")
+    }
+
     /// Says who may write where, when that is why a file could not be made.
     fn explain(&self, error: FileError) -> CatalogError {
         let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
-        let own = self.folder.join(OWN_FOLDER);
+        let own = self.own_folder();
         let barrier =
             [own.as_path(), &self.folder].into_iter().chain(self.folder.ancestors()).find(|path| path.exists());
         match barrier.and_then(|path| Some((path, fs::metadata(path).ok()?))) {
@@ -170,27 +186,6 @@ impl Catalog {
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
         self.folder.join(format!("{stem}{}", name::SIDECAR_EXTENSION))
-    }
-
-    /// Keeps what a reading from end to end showed.
-    pub fn note(&self, stem: &str, verdict: Verdict) -> Result<(), FileError> {
-        // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
-        let own = self.folder.join(OWN_FOLDER);
-        durable::create_folder(&own)?;
-        let _lock = Lock::wait(&own.join("verified.lock"))?;
-        let mut verdicts = self.verdicts();
-        verdicts.insert(stem.to_owned(), verdict);
-        verdicts.retain(|stem, _| self.archive_path(stem).exists());
-        let path = self.folder.join(OWN_FOLDER).join(VERIFIED_FILE);
-        let json =
-            serde_json::to_vec_pretty(&verdicts).map_err(|error| FileError::new("write", &path, error.into()))?;
-        durable::replace(&path, &json)
-    }
-
-    /// What is known from earlier readings. Unreadable notes are no notes.
-    fn verdicts(&self) -> BTreeMap<String, Verdict> {
-        let path = self.folder.join(OWN_FOLDER).join(VERIFIED_FILE);
-        fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -266,57 +261,20 @@ impl Catalog {
         }
     }
 
-    /// What a glance at an archive shows; reads its ends, not its middle.
-    pub fn glance(&self, stem: &str) -> Listed {
-        let verdict = self.verdicts().remove(stem);
-        self.glance_with(stem, verdict)
-    }
-
-    /// A glance at every archive.
-    pub fn list(&self) -> Result<Vec<Listed>, CatalogError> {
-        let mut verdicts = self.verdicts();
-        Ok(self.stems()?.iter().map(|stem| self.glance_with(stem, verdicts.remove(stem))).collect())
-    }
-
-    fn glance_with(&self, stem: &str, verdict: Option<Verdict>) -> Listed {
-        let opened = self.open(stem).map_err(|error| error.to_string());
-        let archive_bytes =
-            opened.as_ref().ok().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
-        let verdict = verdict.filter(|verdict| verdict.archive_bytes == archive_bytes);
-        let (manifest, damage) = match opened.and_then(|file| archive::open(file).map_err(|error| error.to_string())) {
-            Ok(Opened::Ours(ours)) => (Some(ours.manifest), None),
-            Ok(Opened::Foreign(_)) => (None, None),
-            Err(problem) => (None, Some(problem)),
-        };
-        self.listed(stem, archive_bytes, manifest, damage, verdict)
-    }
-
-    fn listed(
-        &self,
-        stem: &str,
-        archive_bytes: u64,
-        manifest: Option<Manifest>,
-        damage: Option<String>,
-        verdict: Option<Verdict>,
-    ) -> Listed {
-        let named =
-            || name::time_of(&self.prefix, stem)?.and_local_timezone(self.time_zone).earliest().map(|at| at.to_utc());
-        let damage = damage.or_else(|| verdict.as_ref().and_then(|verdict| verdict.damage.clone()));
-        // A final name of ours is only given to what was verified, right after its dump ended.
-        let verified_at = match (&damage, &verdict) {
-            (Some(_), _) => None,
-            (None, Some(verdict)) => Some(verdict.at),
-            (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
-        };
-        Listed {
-            archive: name::archive(stem),
-            made_at: manifest.as_ref().map(|manifest| manifest.started_at).or_else(named),
-            archive_bytes,
-            documents: manifest.as_ref().map(|manifest| manifest.documents),
-            namespaces: manifest.as_ref().map(|manifest| manifest.namespaces.len() as u64),
-            point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
-            verified_at,
-            damage,
+    /// Removes an archive and its checksum. Only under the lock, and only what retention's plan names.
+    ///
+    /// The archive goes first: a checksum without an archive misleads nobody.
+    pub fn remove(&self, _lock: &Lock, stem: &str) -> Result<(), FileError> {
+        let path = self.archive_path(stem);
+        let metadata = fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        if !metadata.is_file() {
+            return Err(FileError::new("remove", &path, io::Error::other("it is not a regular file")));
+        }
+        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        let sidecar = self.sidecar_path(stem);
+        match fs::remove_file(&sidecar) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", &sidecar, error)),
+            _ => Ok(()),
         }
     }
 

@@ -1,84 +1,35 @@
 //! The command line: what was asked for, and what to print about it.
 
-mod notify;
+mod arguments;
+mod commands;
+mod mail;
 mod print;
+mod verify;
 
-use crate::catalog::{Catalog, CatalogError, LockOrCatalogError};
-use crate::job::{self, JobError, Surroundings};
-use crate::lock::LockError;
+use crate::catalog::CatalogError;
+use crate::job::Surroundings;
 use crate::logging;
-use crate::name;
 use crate::process;
-use crate::progress::{Meter, Screen, Unit};
-use crate::report::{ListReport, VerifyReport};
+use crate::progress::Screen;
 use crate::secret::Redactor;
-use crate::settings::{self, Needs, Settings};
+use crate::service;
+use crate::settings::{self, Settings};
 use crate::stop::{Stop, Stopper};
-use crate::verify;
+use arguments::{Arguments, Command, Output};
 use chrono::Utc;
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use futures_util::StreamExt;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use std::ffi::OsString;
 use std::io::Write;
-use std::sync::Arc;
-use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Exit codes.
 pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 pub const WRONG: u8 = 2;
 pub const BUSY: u8 = 3;
-
-/// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
-#[derive(Parser)]
-#[command(name = "pantry-keeper", version, arg_required_else_help = true, disable_help_subcommand = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Make one backup now: dumped, compressed, read back, verified
-    Backup(Output),
-    /// Show the archives
-    List(Output),
-    /// Read archives from end to end and prove them sound
-    Verify(VerifyArguments),
-    /// Send a test mail, to see whether mail arrives
-    NotifyTest,
-}
-
-impl Command {
-    fn wants_json(&self) -> bool {
-        match self {
-            Command::Backup(output) | Command::List(output) => output.json,
-            Command::Verify(arguments) => arguments.output.json,
-            Command::NotifyTest => false,
-        }
-    }
-}
-
-#[derive(Args)]
-struct Output {
-    /// Print one JSON document on stdout (logs go to stderr)
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-struct VerifyArguments {
-    /// An archive's file name, with or without .tar.gz
-    #[arg(value_name = "NAME|latest", default_value = "latest", conflicts_with = "all")]
-    name: String,
-    /// All archives
-    #[arg(long)]
-    all: bool,
-    #[command(flatten)]
-    output: Output,
-}
 
 /// Runs the program and returns its exit code. `environment` is read here and nowhere else.
 pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
@@ -98,17 +49,14 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     };
     let redactor = settings::redactor(environment.clone());
     hide_secrets_of_panics(redactor.clone());
-    let needs = match arguments.command {
-        Command::Backup(_) => Needs::Server,
-        Command::List(_) | Command::Verify(_) | Command::NotifyTest => Needs::Folder,
-    };
-    let settings = match Settings::load(environment.clone(), needs) {
+    let command = arguments.command.unwrap_or(Command::Run);
+    let settings = match Settings::load(environment.clone(), command.needs()) {
         Ok(settings) => settings,
         Err(faults) => {
             let text = faults.to_string();
             let text = redactor.redact(&text);
             eprint!("{}", logging::one_event(&text));
-            if arguments.command.wants_json() {
+            if command.wants_json() {
                 failure(&text);
             }
             return WRONG;
@@ -122,18 +70,24 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
         }
     };
     let screen = Screen::of_stderr();
-    let folder = (!matches!(arguments.command, Command::List(_))).then_some(settings.log_dir.as_path());
-    for problem in logging::start(&settings.log, settings.time_zone, folder, &redactor, &screen) {
+    let folder = command.logs_to_files().then_some(settings.log_dir.as_path());
+    let (tail, problems) = logging::start(&settings.log, settings.time_zone, folder, &redactor, &screen);
+    for problem in problems {
         tracing::warn!("{problem}; going on without that file");
     }
     let code = runtime.block_on(async {
-        let stop = listen();
-        let around = Surroundings { environment, redactor, screen, now: Utc::now, stop };
-        match arguments.command {
-            Command::Backup(output) => backup(&settings, &around, &output).await,
-            Command::List(output) => list(&settings, &output),
-            Command::Verify(arguments) => verify(&settings, &around, &arguments).await,
-            Command::NotifyTest => notify::test(&settings, &around).await,
+        let (asked, now) = mpsc::channel(1);
+        let stop = listen(matches!(command, Command::Run).then_some(asked));
+        let around = Surroundings { environment, redactor, screen, now: Utc::now, stop, tail };
+        match command {
+            Command::Run => serve(&settings, &around, now).await,
+            Command::Backup(output) => commands::backup(&settings, &around, &output).await,
+            Command::List(output) => commands::list(&settings, &around, &output),
+            Command::Verify(arguments) => verify::verify(&settings, &around, &arguments).await,
+            Command::Prune(arguments) => commands::prune(&settings, &around, &arguments),
+            Command::Doctor(output) => commands::doctor(&settings, &around, &output).await,
+            Command::NotifyTest => mail::test(&settings, &around).await,
+            Command::Health(output) => commands::health(&settings, &around, &output),
         }
     });
     // A thread that is stuck in a system call (a dying disk) must not keep us from ending.
@@ -149,13 +103,19 @@ fn hide_secrets_of_panics(redactor: Redactor) {
     }));
 }
 
-/// Turns SIGTERM and SIGINT into a request to stop; the second one ends us at once.
-fn listen() -> Stop {
+/// Turns SIGTERM and SIGINT into a request to stop; the second one ends us at once. SIGUSR1 goes to `asked`, if given.
+fn listen(asked: Option<mpsc::Sender<()>>) -> Stop {
     let (stopper, stop) = Stopper::new();
-    match signal_hook_tokio::Signals::new([SIGTERM, SIGINT]) {
+    let signals = [SIGTERM, SIGINT].into_iter().chain(asked.is_some().then_some(SIGUSR1));
+    match signal_hook_tokio::Signals::new(signals) {
         Ok(mut signals) => {
             tokio::spawn(async move {
-                while signals.next().await.is_some() {
+                while let Some(signal) = signals.next().await {
+                    if signal == SIGUSR1 {
+                        // One that waits already is enough.
+                        let _ = asked.as_ref().map(|asked| asked.try_send(()));
+                        continue;
+                    }
                     if stopper.asked() {
                         std::process::exit(i32::from(FAILED));
                     }
@@ -169,121 +129,14 @@ fn listen() -> Stop {
     stop
 }
 
-async fn backup(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
+async fn serve(settings: &Settings, around: &Surroundings, asked: mpsc::Receiver<()>) -> u8 {
     // Settings::load made sure of it.
     let Some(uri) = &settings.mongodb else { return WRONG };
-    match job::backup(settings, uri, around).await {
-        Ok(report) => {
-            tracing::info!("{}", print::backup(&report));
-            if output.json {
-                json(&report);
-            }
-            DONE
-        }
-        Err(error) => {
-            tracing::error!("the backup failed: {error}");
-            if output.json {
-                failure(&around.redactor.redact(&error.to_string()));
-            }
-            match error {
-                JobError::Lock(LockOrCatalogError::Lock(LockError::Held(_))) => BUSY,
-                _ => FAILED,
-            }
-        }
+    match service::run(settings, uri, around, asked).await {
+        service::End::Stopped => DONE,
+        service::End::Failed => FAILED,
+        service::End::Busy => BUSY,
     }
-}
-
-fn list(settings: &Settings, output: &Output) -> u8 {
-    let catalog = job::catalog(settings);
-    let archives = match catalog.list() {
-        Ok(archives) => archives,
-        Err(error) => return refuse(&error, output),
-    };
-    let report = ListReport {
-        folder: catalog.folder().display().to_string(),
-        archives_bytes: archives.iter().map(|archive| archive.archive_bytes).sum(),
-        archives,
-        free_bytes: catalog.free_bytes(),
-    };
-    if output.json {
-        json(&report);
-    } else {
-        say(&print::list(&report, settings.time_zone));
-    }
-    DONE
-}
-
-async fn verify(settings: &Settings, around: &Surroundings, arguments: &VerifyArguments) -> u8 {
-    let catalog = job::catalog(settings);
-    let stems = if arguments.all {
-        catalog.stems().and_then(|stems| match stems.is_empty() {
-            true => Err(CatalogError::Empty(catalog.folder().to_owned())),
-            false => Ok(stems),
-        })
-    } else {
-        catalog.find(&arguments.name).map(|stem| vec![stem])
-    };
-    let stems = match stems {
-        Ok(stems) => stems,
-        Err(error) => return refuse(&error, &arguments.output),
-    };
-    let mut reports = Vec::new();
-    for stem in stems {
-        let Some(report) = verify_one(settings, around, &catalog, &stem).await else {
-            tracing::error!("verifying was not finished: stopped as asked");
-            if arguments.output.json {
-                failure("stopped as asked");
-            }
-            return FAILED;
-        };
-        job::note(&catalog, &stem, &report, (around.now)());
-        let (line, lines) = print::verify(&report);
-        if report.sound {
-            tracing::info!(target: logging::RECORD, "{line}");
-        } else {
-            tracing::error!(target: logging::RECORD, "{line}");
-        }
-        if !arguments.output.json {
-            say(&lines);
-        }
-        reports.push(report);
-    }
-    let sound = reports.iter().all(|report| report.sound);
-    if arguments.output.json {
-        #[derive(Serialize)]
-        struct Verified<'r> {
-            sound: bool,
-            archives: &'r [VerifyReport],
-        }
-        json(&Verified { sound, archives: &reports });
-    }
-    if sound { DONE } else { FAILED }
-}
-
-/// None when it was stopped.
-async fn verify_one(settings: &Settings, around: &Surroundings, catalog: &Catalog, stem: &str) -> Option<VerifyReport> {
-    let begun = Instant::now();
-    let name = name::archive(stem);
-    let opened = catalog.open(stem);
-    let sidecar = catalog.sidecar(stem);
-    let bytes = opened.as_ref().ok().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
-    let meter = Meter::new("verifying", Unit::Bytes, bytes, &around.screen);
-    let (threads, shown) = (settings.threads, Arc::clone(&meter));
-    let reading = around.stop.blocking(move |stop| {
-        let moved = |bytes| shown.set(bytes);
-        let options = verify::Options { threads, stop, moved: &moved };
-        match opened {
-            Ok(file) => verify::verify(&name, file, &sidecar, &options),
-            Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
-        }
-    });
-    let outcome = job::showing(&meter, reading).await.ok()?;
-    let mut report = match outcome {
-        Some(result) => result.ok()?,
-        None => VerifyReport::unreadable(stem, "a part of Pantry Keeper stopped early; please report this".into()),
-    };
-    report.elapsed_seconds = begun.elapsed().as_secs_f64();
-    Some(report)
 }
 
 fn refuse(error: &CatalogError, output: &Output) -> u8 {

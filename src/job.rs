@@ -1,7 +1,7 @@
-//! One backup, from the lock to the final name. It reads top to bottom:
+//! Making one archive, from leftovers to the final name. It reads top to bottom:
 //!
 //! ```text
-//! lock → sweep → mongodump there? → [ ask the server → dump into an archive → sync → read back ] → commit
+//! sweep → mongodump there? → [ ask the server → room? → dump into an archive → sync → read back ] → commit
 //! ```
 //!
 //! What is in brackets is tried again when its failure may pass.
@@ -9,15 +9,17 @@
 mod choice;
 mod error;
 
-pub use error::JobError;
+pub use choice::leaves_out;
+pub use error::{Failed, JobError, Stage};
 
 use crate::archive::{ArchiveSink, Plan, WriteError};
 use crate::catalog::{Catalog, Verdict};
 use crate::checksum::Sidecar;
 use crate::dump::{self, DumpError, Order, Tool};
 use crate::durable::Partial;
+use crate::lock::Lock;
+use crate::logging::Tail;
 use crate::manifest::Manifest;
-use crate::namespace::Kind;
 use crate::progress::{Meter, Screen, Unit};
 use crate::report::{BackupReport, VerifyReport};
 use crate::secret::Redactor;
@@ -29,6 +31,7 @@ use crate::units;
 use crate::verify;
 use choice::Choice;
 use chrono::{DateTime, Utc};
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,20 +49,54 @@ pub struct Surroundings {
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
     pub stop: Stop,
+    /// The end of the log.
+    pub tail: Tail,
 }
 
-/// Makes one verified archive.
-pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) -> Result<BackupReport, JobError> {
+impl Surroundings {
+    /// Where programs are looked for.
+    pub fn path(&self) -> &OsStr {
+        let given = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
+        given.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"))
+    }
+}
+
+/// What the archive will probably need of the disk: bytes, and the documents they are reckoned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    pub bytes: u64,
+    pub documents: u64,
+}
+
+/// Makes one verified archive in a folder that is locked.
+pub async fn backup(
+    settings: &Settings,
+    uri: &MongoUri,
+    around: &Surroundings,
+    (catalog, lock): (&Catalog, &Lock),
+    need: Option<Need>,
+) -> Result<BackupReport, Failed> {
+    let stage = Cell::new(Stage::Folder);
+    let made = make(settings, uri, around, (catalog, lock), need, &stage).await;
+    made.map_err(|error| Failed { stage: stage.get(), error })
+}
+
+async fn make(
+    settings: &Settings,
+    uri: &MongoUri,
+    around: &Surroundings,
+    (catalog, lock): (&Catalog, &Lock),
+    need: Option<Need>,
+    stage: &Cell<Stage>,
+) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
     let stop = around.stop.by(begun + settings.timeout);
-    let catalog = catalog(settings);
-    let lock = catalog.lock(settings.require_mount)?;
-    let swept = catalog.sweep(&lock);
+    let swept = catalog.sweep(lock);
     if swept > 0 {
         tracing::info!("removed {} of an interrupted backup", units::counted(swept, "leftover file"));
     }
-    let path = around.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
-    let tool = stop.or(Tool::find(path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")))).await??;
+    stage.set(Stage::Tool);
+    let tool = stop.or(Tool::find("mongodump", around.path())).await??;
     let order = Order {
         tool,
         uri: uri.without_database(),
@@ -71,7 +108,7 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
     let mut oplog = settings.oplog;
     let mut warnings = Vec::new();
     let made = loop {
-        let attempt = Attempt { settings, uri, around, stop: &stop, catalog: &catalog, order: &order, oplog };
+        let attempt = Attempt { settings, uri, around, stop: &stop, catalog, order: &order, oplog, need, stage };
         match attempt.run().await {
             Ok(made) => break made,
             Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
@@ -83,7 +120,8 @@ pub async fn backup(settings: &Settings, uri: &MongoUri, around: &Surroundings) 
         }
     };
     warnings.extend(made.warnings.iter().cloned());
-    made.commit(&catalog, begun, attempts.number, warnings, around)
+    stage.set(Stage::Name);
+    made.commit(catalog, begun, attempts.number, warnings, around)
 }
 
 /// The backup folder that the settings name.
@@ -124,6 +162,8 @@ struct Attempt<'j> {
     catalog: &'j Catalog,
     order: &'j Order,
     oplog: OplogMode,
+    need: Option<Need>,
+    stage: &'j Cell<Stage>,
 }
 
 /// An archive that was read back and found sound, but has no name yet.
@@ -141,10 +181,13 @@ struct Made {
 
 impl Attempt<'_> {
     async fn run(&self) -> Result<Made, JobError> {
+        self.stage.set(Stage::Server);
         let asking = server::ask(self.uri, &self.settings.databases, self.settings.stall_timeout);
         let facts = self.stop.or(asking).await??;
         let choice = Choice::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
+        self.check_room(&choice, &facts).await?;
+        self.stage.set(Stage::Dump);
         let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.around.now)()));
         let partial = self.catalog.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
@@ -157,11 +200,36 @@ impl Attempt<'_> {
             units::bytes(manifest.bytes),
             units::bytes(archive_bytes),
         );
+        self.stage.set(Stage::Verify);
         let verify_begun = Instant::now();
         let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
         let sha256 = verified.sha256.clone().ok_or(JobError::Lost)?;
         let verify_seconds = verify_begun.elapsed().as_secs_f64();
+        tracing::info!(
+            "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
+        );
         Ok(Made { partial, stem, manifest, verified, sha256, archive_bytes, dump_seconds, verify_seconds, warnings })
+    }
+
+    /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
+    async fn check_room(&self, choice: &Choice, facts: &Facts) -> Result<(), JobError> {
+        let (Some(need), Some(free_bytes)) = (self.need, self.catalog.free_bytes()) else { return Ok(()) };
+        if free_bytes >= need.bytes {
+            return Ok(());
+        }
+        // Before giving up, see whether the server still holds as much as the last time.
+        let counting = server::estimate(self.uri, choice.collections(facts));
+        let counted = self.stop.or(tokio::time::timeout(self.settings.stall_timeout, counting)).await?;
+        let part = match counted {
+            Ok(Ok(documents)) if need.documents > 0 => (documents as f64 / need.documents as f64).min(1.0),
+            _ => 1.0,
+        };
+        let need_bytes = (need.bytes as f64 * part) as u64;
+        if free_bytes >= need_bytes {
+            return Ok(());
+        }
+        let folder = self.catalog.folder().display().to_string();
+        Err(JobError::NoRoom { need_bytes, free_bytes, folder })
     }
 
     async fn dump(
@@ -200,8 +268,7 @@ impl Attempt<'_> {
 
     /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
     fn count(&self, choice: &Choice, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
-        let collections = choice.expected(facts).filter(|found| found.kind == Kind::Collection);
-        let namespaces = collections.map(|found| found.namespace.clone()).collect();
+        let namespaces = choice.collections(facts);
         let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {

@@ -1,12 +1,19 @@
-//! A mail that is to be sent, as data: composed once, kept until a mail server has accepted it.
+//! The mails: what they say, as plain text and as simple HTML. Sending them is another matter.
+
+mod compose;
+mod page;
+#[cfg(test)]
+mod tests;
+
+pub use compose::{Ending, LastGood, Sender, Trouble, failed, receipt, recovered, test, warning};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// One mail, without its recipients: those are settings, and may have changed by the time it is sent.
+/// A mail, ready to be sent. It holds no secrets: all that goes into it is redacted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
-    /// Unique; the same over all attempts to send it.
+    /// The same however often it is tried.
     pub id: String,
     pub kind: Kind,
     pub written_at: DateTime<Utc>,
@@ -15,20 +22,14 @@ pub struct Letter {
     pub html: String,
 }
 
-/// What a letter is about.
+/// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A run failed, and the one before it had not.
     Failed,
-    /// Runs keep failing.
     StillFailing,
-    /// A run succeeded again.
     Recovered,
-    /// A run succeeded, but something should be known.
     Warning,
-    /// A run succeeded.
     Receipt,
-    /// Somebody wants to know whether mail arrives.
     Test,
 }

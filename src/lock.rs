@@ -8,11 +8,14 @@ use crate::durable::FileError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::SystemTime;
+
+const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +31,32 @@ impl Lock {
     pub fn take(path: &Path, folder: &Path) -> Result<Self, LockError> {
         let file = open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(folder.display().to_string())),
             Err(TryLockError::Error(error)) => Err(FileError::new("lock", path, error).into()),
         }
+    }
+
+    /// Whether someone holds the lock in `path`, and when they last gave a sign of life. None when nobody does.
+    pub fn holder(path: &Path) -> Option<Option<SystemTime>> {
+        // Shared, so that two who ask do not take each other for the holder.
+        let file = OpenOptions::new().read(true).custom_flags(NO_LINKS).open(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(file.metadata().and_then(|metadata| metadata.modified()).ok()),
+            _ => None,
+        }
+    }
+
+    /// Gives a sign of life: the time of the lock's file. Written to the disk when the system finds it convenient.
+    pub fn beat(&self, now: SystemTime) -> std::io::Result<()> {
+        self.file.set_modified(now)
     }
 
     /// Takes the lock in `path` as soon as it is free. Only where it is never held for long.
     pub fn wait(path: &Path) -> Result<Self, FileError> {
         let file = open(path)?;
         file.lock().map_err(|error| FileError::new("lock", path, error))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 }
 
@@ -48,7 +66,7 @@ fn open(path: &Path) -> Result<File, FileError> {
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .custom_flags(NO_LINKS)
         .open(path)
         .map_err(|error| FileError::new("open", path, error))
 }

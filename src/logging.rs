@@ -7,6 +7,7 @@ use crate::secret::Redactor;
 use crate::settings::{LogFormat, LogSettings};
 use chrono::Utc;
 use chrono_tz::Tz;
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,16 +32,46 @@ pub const RECORD: &str = "record";
 
 const CRATE: &str = "pantry_keeper";
 
+/// Lines kept for a mail, and the most characters of each: a mail is read on a telephone.
+const TAIL_LINES: usize = 30;
+const TAIL_LINE_CHARS: usize = 500;
+
+/// The end of the log, as it was written: redacted.
+#[derive(Clone, Default)]
+pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    /// The last lines, oldest first.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Sink for Tail {
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(line);
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in text.lines() {
+            if lines.len() == TAIL_LINES {
+                lines.pop_front();
+            }
+            lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
+        }
+        Ok(())
+    }
+}
+
 /// Starts logging. `folder` is where the log files go; none for commands that only look.
 ///
-/// Returns what kept log files from being opened: to be logged, now that there is a log.
+/// Returns the end of the log from now on, and what kept log files from being opened: to be logged, now that there is a
+/// log.
 pub fn start(
     settings: &LogSettings,
     time_zone: Tz,
     folder: Option<&Path>,
     redactor: &Redactor,
     screen: &Screen,
-) -> Vec<String> {
+) -> (Tail, Vec<String>) {
     let clock = LocalTime(time_zone);
     let mut problems = Vec::new();
     let mut file = |name: &str| match RotatingFile::open(folder?.join(name), settings.max_size_bytes, settings.keep) {
@@ -54,9 +85,13 @@ pub fn start(
     let scheduler =
         file("scheduler.log").map(|file| output(file, settings, clock, redactor, |target| target == SCHEDULER));
     let stderr = output(Stderr(screen.clone()), settings, clock, redactor, |target| target != RECORD);
+    let tail = Tail::default();
+    // For a mail, which text suits whatever the format of the log.
+    let as_text = LogSettings { format: LogFormat::Text, ..*settings };
+    let kept = output(tail.clone(), &as_text, clock, redactor, |_| true);
     // A second start happens in tests only; the first stays.
-    let _ = tracing_subscriber::registry().with(stderr).with(backup).with(scheduler).try_init();
-    problems
+    let _ = tracing_subscriber::registry().with(stderr).with(backup).with(scheduler).with(kept).try_init();
+    (tail, problems)
 }
 
 fn output<S: Subscriber + for<'s> LookupSpan<'s>>(

@@ -54,7 +54,7 @@ pub enum Reason {
     Yearly,
     NotVerified,
     NoManifest,
-    /// It would go, but the clock is in doubt; see [`Plan::halt`].
+    /// It would go, but nothing does for now; see [`Plan::halt`].
     Halted,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for Reason {
             Reason::Yearly => "newest of its year",
             Reason::NotVerified => "not verified",
             Reason::NoManifest => "has no manifest",
-            Reason::Halted => "the clock is in doubt",
+            Reason::Halted => "nothing goes for now",
         })
     }
 }
@@ -89,7 +89,7 @@ pub struct Kept {
 }
 
 /// What stays and what goes: together all archives, each in the order they came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     pub keep: Vec<Kept>,
     pub go: Vec<Archive>,
@@ -145,6 +145,20 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
         plan.keep.push(Kept { archive, reasons, goes_at });
     }
     plan
+}
+
+impl Plan {
+    /// The same, but nothing goes, for this reason.
+    pub fn halted(mut self, halt: Halt) -> Self {
+        for archive in self.go.drain(..) {
+            self.keep.push(Kept { archive, reasons: vec![Reason::Halted], goes_at: None });
+        }
+        for kept in &mut self.keep {
+            kept.goes_at = None;
+        }
+        self.halt = Some(halt);
+        self
+    }
 }
 
 /// When a verified archive was made, and the local day, ISO week, month and year that this was in.

@@ -1,5 +1,9 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
+mod examine;
+
+pub use examine::{Examination, examine};
+
 use crate::manifest::{Server, Topology};
 use crate::namespace::{Kind, Namespace};
 use crate::settings::MongoUri;
@@ -26,11 +30,8 @@ pub enum ServerError {
     Unreachable { hosts: String, reason: String },
     #[error("MongoDB at {hosts} refused the user name or the password in MONGODB_URI; check both, and authSource")]
     Credentials { hosts: String },
-    #[error(
-        "the user in MONGODB_URI may not {action}; in mongosh, as an administrator: \
-         db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])"
-    )]
-    Role { action: &'static str, user: String, auth: String },
+    #[error("the user in MONGODB_URI may not {action}; in mongosh, as an administrator: {grant}")]
+    Role { action: &'static str, grant: String },
     #[error("MONGODB_URI cannot be used: {0}")]
     Uri(String),
     #[error("MongoDB at {hosts} answered with an error: {reason}")]
@@ -71,10 +72,12 @@ pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<F
         client.shutdown().immediate(true).await;
         facts
     };
-    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
-        let reason = format!("it did not answer within {}", units::duration(limit));
-        Err(ServerError::Unreachable { hosts: uri.hosts().to_owned(), reason })
-    })
+    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(silent(uri, limit)))
+}
+
+fn silent(uri: &MongoUri, limit: Duration) -> ServerError {
+    let reason = format!("it did not answer within {}", units::duration(limit));
+    ServerError::Unreachable { hosts: uri.hosts().to_owned(), reason }
 }
 
 /// About how many documents there are, from the collections' own statistics. What the server will not tell counts as
@@ -88,6 +91,13 @@ pub async fn estimate(uri: &MongoUri, namespaces: Vec<Namespace>) -> Result<u64,
     let total = counts.buffer_unordered(COUNTS_AT_ONCE).fold(0, async |total, count| total + count).await;
     client.shutdown().immediate(true).await;
     Ok(total)
+}
+
+/// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`.
+pub fn grant(uri: &MongoUri) -> String {
+    let auth = uri.option("authSource").or_else(|| uri.database()).unwrap_or("admin");
+    let user = uri.user().unwrap_or("(nobody)");
+    format!("db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])")
 }
 
 async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
@@ -169,8 +179,7 @@ fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
         return ServerError::Credentials { hosts };
     }
     if is_command(&error, NOT_AUTHORIZED) {
-        let auth = uri.option("authSource").or_else(|| uri.database()).unwrap_or("admin").to_owned();
-        return ServerError::Role { action, user: uri.user().unwrap_or("(nobody)").to_owned(), auth };
+        return ServerError::Role { action, grant: grant(uri) };
     }
     match &*error.kind {
         ErrorKind::ServerSelection { message, .. } => {

@@ -58,12 +58,14 @@ impl Stop {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            gone = asked.wait_for(|asked| *asked) => match gone {
-                Ok(_) => Interruption::Asked,
+        let asking = async move {
+            if asked.wait_for(|asked| *asked).await.is_err() {
                 // Nobody is left who could ask.
-                Err(_) => std::future::pending().await,
-            },
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = asking => Interruption::Asked,
             () = late => Interruption::Deadline,
         }
     }

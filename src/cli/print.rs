@@ -1,64 +1,172 @@
 //! Reports as people read them.
 
-use crate::report::{BackupReport, ListReport, Listed, VerifyReport};
+use crate::report::{DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport, VerifyReport};
+use crate::schedule::in_words;
 use crate::units;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::time::Duration;
 
-/// The line that ends a backup.
-pub fn backup(report: &BackupReport) -> String {
-    format!(
-        "backup complete and verified: {} ({}, {}, in {})",
-        report.path,
-        units::counted(report.documents, "document"),
-        units::bytes(report.archive_bytes),
-        units::duration(Duration::from_secs_f64(report.elapsed_seconds)),
-    )
-}
-
 /// A table of archives, the newest last, where a terminal leaves the eye.
-pub fn list(report: &ListReport, time_zone: Tz) -> String {
+pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     if report.archives.is_empty() {
         return format!("no archives in {} yet\n", report.folder);
     }
-    let head = ["ARCHIVE", "MADE", "SIZE", "DOCUMENTS", "VERIFIED"].map(str::to_owned);
-    let rows: Vec<[String; 5]> =
-        std::iter::once(head).chain(report.archives.iter().map(|archive| row(archive, time_zone))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3, 4].map(width);
-    let mut text = String::new();
-    for [archive, made, size, documents, verified] in &rows {
-        let [w0, w1, w2, w3, _] = widths;
-        text.push_str(&format!("{archive:w0$}  {made:w1$}  {size:>w2$}  {documents:>w3$}  {verified}\n"));
-    }
+    let head = ["ARCHIVE", "MADE", "SIZE", "DOCUMENTS", "VERIFIED", "KEPT"].map(str::to_owned);
+    let rows = report.archives.iter().map(|archive| row(archive, time_zone));
+    let mut text = table(std::iter::once(head).chain(rows).collect(), &[2, 3]);
     let free = report.free_bytes.map(|free| format!(", {} free", units::bytes(free))).unwrap_or_default();
+    let full = report.full_at.map(|at| {
+        let days = units::counted((at - now).num_days().max(0) as u64, "day");
+        format!(", full in {days} at this pace")
+    });
     text.push_str(&format!(
-        "\n{} in {}: {}{free}\n",
+        "\n{} in {}: {}{free}{}\n",
         units::counted(report.archives.len() as u64, "archive"),
         report.folder,
-        units::bytes(report.archives_bytes)
+        units::bytes(report.archives_bytes),
+        full.unwrap_or_default(),
     ));
+    if let Some(halted) = &report.halted {
+        text.push_str(&format!("nothing is removed for now: {halted}\n"));
+    }
     text
 }
 
-fn row(archive: &Listed, time_zone: Tz) -> [String; 5] {
-    let time = |at: Option<DateTime<Utc>>| match at {
-        Some(at) => at.with_timezone(&time_zone).format("%a %d %b %Y %H:%M").to_string(),
-        None => "unknown".into(),
-    };
+/// Columns side by side; the ones in `right` are numbers.
+fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| match widths[column] {
+            width if right.contains(&column) => format!("{cell:>width$}"),
+            width => format!("{cell:width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(archive: &Listed, time_zone: Tz) -> [String; 6] {
     let verified = match (&archive.damage, archive.verified_at) {
         (Some(damage), _) => format!("DAMAGED: {damage}"),
         (None, None) => "never: `pantry-keeper verify` does it".into(),
-        (None, at) => time(at),
+        (None, at) => time(at, time_zone),
     };
     [
         archive.archive.clone(),
-        time(archive.made_at),
+        time(archive.made_at, time_zone),
         units::bytes(archive.archive_bytes),
         archive.documents.map_or("?".into(), units::count),
         verified,
+        fate(&archive.kept, archive.goes_at, time_zone),
     ]
+}
+
+fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
+    match at {
+        Some(at) => at.with_timezone(&time_zone).format("%a %d %b %Y %H:%M").to_string(),
+        None => "unknown".into(),
+    }
+}
+
+/// Why an archive stays, and until when.
+fn fate(kept: &[String], goes_at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
+    match (kept, goes_at) {
+        ([], _) => "goes after the next backup".into(),
+        (_, Some(at)) => format!("until {}", at.with_timezone(&time_zone).format("%-d %b %Y")),
+        (reasons, None) => reasons.join(", "),
+    }
+}
+
+/// What retention did, or would do.
+pub fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String {
+    let age = |made_at: Option<DateTime<Utc>>| match made_at {
+        Some(made_at) => units::counted((now - made_at).num_days().max(0) as u64, "day"),
+        None => "?".into(),
+    };
+    let mut rows = Vec::new();
+    let verb = if report.dry_run { "goes" } else { "removed" };
+    for kept in &report.kept {
+        let fate = match kept.goes_at {
+            Some(at) => {
+                format!("{}, until {}", kept.reasons.join(", "), at.with_timezone(&time_zone).format("%-d %b %Y"))
+            }
+            None => kept.reasons.join(", "),
+        };
+        rows.push([kept.archive.clone(), age(kept.made_at), "stays".into(), fate]);
+    }
+    for removed in &report.removed {
+        let fate = format!("nothing keeps it; frees {}", units::bytes(removed.archive_bytes));
+        rows.push([removed.archive.clone(), age(removed.made_at), verb.into(), fate]);
+    }
+    for failure in &report.not_removed {
+        rows.push([failure.archive.clone(), String::new(), "NOT REMOVED".into(), failure.problem.clone()]);
+    }
+    rows.sort();
+    if rows.is_empty() {
+        return format!("no archives in {} yet\n", report.folder);
+    }
+    rows.insert(0, ["ARCHIVE", "AGE", "", "WHY"].map(str::to_owned));
+    let mut text = table(rows, &[1]);
+    let freed = units::bytes(report.freed_bytes);
+    let removed = units::counted(report.removed.len() as u64, "archive");
+    text.push_str(&match (&report.halted, report.dry_run) {
+        (Some(halted), _) => format!("\nnothing is removed for now: {halted}\n"),
+        (None, true) => format!("\n{removed} would go and free {freed}; nothing was touched\n"),
+        (None, false) => format!("\n{removed} removed, {freed} freed\n"),
+    });
+    text
+}
+
+/// Findings one below the other, each with what to do about it.
+pub fn doctor(report: &DoctorReport) -> String {
+    let width = report.findings.iter().map(|finding| finding.area.chars().count()).max().unwrap_or_default();
+    let indent = format!("\n{:1$}", "", width + 4);
+    let mut text = String::new();
+    for finding in &report.findings {
+        let mark = match finding.verdict {
+            FindingVerdict::Fine => '✓',
+            FindingVerdict::Advice => '!',
+            FindingVerdict::Wrong => '✗',
+        };
+        let words = finding.text.replace('\n', &indent);
+        text.push_str(&format!("{mark} {:width$}  {words}\n", finding.area));
+        if let Some(fix) = &finding.fix {
+            text.push_str(&format!("  {:width$}  → {}\n", "", fix.replace('\n', &format!("{indent}  "))));
+        }
+    }
+    text.push_str("\nThe next runs:\n");
+    for next in &report.next_runs {
+        let note = next.note.as_ref().map(|note| format!("   {note}")).unwrap_or_default();
+        text.push_str(&format!("  {}{note}\n", next.local));
+    }
+    let count = |verdict| report.findings.iter().filter(|finding| finding.verdict == verdict).count() as u64;
+    text.push_str(&match (count(FindingVerdict::Wrong), count(FindingVerdict::Advice)) {
+        (0, 0) => "\nAll is well.\n".to_owned(),
+        (0, _) => "\nNothing is wrong; what is marked ! is worth a thought.\n".to_owned(),
+        (wrong, _) => format!("\n{} to be put right.\n", units::counted(wrong, "thing")),
+    });
+    text
+}
+
+/// One line when all is well, one for each problem otherwise.
+pub fn health(report: &HealthReport, time_zone: Tz, now: DateTime<Utc>) -> String {
+    let newest = match (&report.newest_archive, report.newest_made_at) {
+        (Some(archive), Some(made_at)) => {
+            let age = units::duration((now - made_at).to_std().unwrap_or_default());
+            format!("the newest backup is {archive}, {age} old")
+        }
+        _ => "no backup yet".into(),
+    };
+    let next = report.next_run_at.map(|next| format!("; next {}", in_words(next, time_zone, now))).unwrap_or_default();
+    if report.healthy {
+        return format!("healthy: {newest}{next}\n");
+    }
+    let problems: Vec<String> = report.problems.iter().map(|problem| format!("UNHEALTHY: {problem}\n")).collect();
+    format!("{}{newest}{next}\n", problems.concat())
 }
 
 /// One line for the log, and the lines for a person.

@@ -1,4 +1,4 @@
-//! mongodump itself: where it is, whether it starts, and whether it is new enough.
+//! The MongoDB Database Tools: where they are, whether they start, and whether they are new enough.
 
 use crate::process::find_program;
 use std::ffi::OsStr;
@@ -9,6 +9,17 @@ use std::time::Duration;
 
 /// `--config`, through which the connection string goes, came with this version.
 const OLDEST: (u32, u32) = (100, 3);
+/// The first release of the tools that knows a server of this version, by the release notes of both.
+const OLDEST_FOR: [((u32, u32), (u32, u32)); 8] = [
+    ((5, 0), (100, 4)),
+    ((6, 0), (100, 5)),
+    ((7, 0), (100, 8)),
+    ((8, 0), (100, 10)),
+    ((8, 1), (100, 12)),
+    ((8, 2), (100, 13)),
+    ((8, 3), (100, 16)),
+    ((9, 0), (100, 18)),
+];
 /// Printing a version takes milliseconds; a slow disk, a little more.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
@@ -22,20 +33,20 @@ pub struct Tool {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    #[error("there is no mongodump on PATH; {GET_IT}")]
-    Missing,
+    #[error("there is no {name} on PATH; {GET_IT}")]
+    Missing { name: &'static str },
     #[error("{program} does not start: {source}; it may be for another kind of processor. {GET_IT}")]
     Start { program: String, source: io::Error },
-    #[error("{program} --version does not answer like mongodump; {GET_IT}")]
-    Strange { program: String },
+    #[error("{program} --version does not answer like {name}; {GET_IT}")]
+    Strange { program: String, name: &'static str },
     #[error("{program} has version {version}, which cannot be given a connection string safely; {GET_IT}")]
     Old { program: String, version: String },
 }
 
 impl Tool {
-    /// Finds mongodump on `path` and asks for its version.
-    pub async fn find(path: &OsStr) -> Result<Self, ToolError> {
-        let found = find_program("mongodump", path).ok_or(ToolError::Missing)?;
+    /// Finds mongodump or mongorestore on `path` and asks for its version.
+    pub async fn find(name: &'static str, path: &OsStr) -> Result<Self, ToolError> {
+        let found = find_program(name, path).ok_or(ToolError::Missing { name })?;
         let program = found.display().to_string();
         let mut command = tokio::process::Command::new(&found);
         command.arg("--version").env_clear().env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
@@ -43,19 +54,32 @@ impl Tool {
         let output = match answer {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ToolError::Start { program, source }),
-            Err(_) => return Err(ToolError::Strange { program }),
+            Err(_) => return Err(ToolError::Strange { program, name }),
         };
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = text.lines().find_map(|line| line.strip_prefix("mongodump version: ")).map(str::trim);
+        let lead = format!("{name} version: ");
+        let version = text.lines().find_map(|line| line.strip_prefix(&lead)).map(str::trim);
         let Some(version) = version.filter(|_| output.status.success()) else {
-            return Err(ToolError::Strange { program });
+            return Err(ToolError::Strange { program, name });
         };
         let version = version.to_owned();
         match number(&version) {
             Some(number) if number >= OLDEST => Ok(Tool { program: found, version }),
             Some(_) => Err(ToolError::Old { program, version }),
-            None => Err(ToolError::Strange { program }),
+            None => Err(ToolError::Strange { program, name }),
         }
+    }
+}
+
+impl Tool {
+    /// The oldest release of the tools that is made for a server of this version, when this one is older still, and
+    /// whether it does not even know the server's major version.
+    pub fn too_old_for(&self, server_version: &str) -> Option<(String, bool)> {
+        let (server, own) = (number(server_version)?, number(&self.version)?);
+        let oldest_for = |server| OLDEST_FOR.iter().rev().find(|(from, _)| *from <= server).map(|(_, oldest)| *oldest);
+        let oldest = oldest_for(server)?;
+        let of_major = oldest_for((server.0, 0)).unwrap_or(oldest);
+        (own < oldest).then(|| (format!("{}.{}", oldest.0, oldest.1), own < of_major))
     }
 }
 
@@ -76,5 +100,22 @@ mod tests {
         assert!(number("100.2.1") < Some(OLDEST));
         assert!(number("4.2.0") < Some(OLDEST));
         assert_eq!(number("built-without-version-string"), None);
+    }
+
+    #[test]
+    fn newer_servers_need_newer_tools() {
+        let tool = |version: &str| Tool { program: "mongodump".into(), version: version.into() };
+        for (tools, server, wanted) in [
+            ("100.9.4", "8.0.4", Some(("100.10", true))),
+            ("100.12.2", "8.0.4", None),
+            ("100.12.2", "8.2.1", Some(("100.13", false))),
+            ("100.12.2", "12.0.0", Some(("100.18", true))),
+            ("100.3.0", "4.4.18", None),
+            ("r100.5.1", "7.0.2-rc1", Some(("100.8", true))),
+            ("100.5.1", "unknown", None),
+        ] {
+            let wanted = wanted.map(|(oldest, serious)| (oldest.to_owned(), serious));
+            assert_eq!(tool(tools).too_old_for(server), wanted, "{tools} for {server}");
+        }
     }
 }

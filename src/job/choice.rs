@@ -87,6 +87,12 @@ impl Choice {
         })
     }
 
+    /// Those of them that have documents to count.
+    pub fn collections(&self, facts: &Facts) -> Vec<Namespace> {
+        let collections = self.expected(facts).filter(|found| found.kind == Kind::Collection);
+        collections.map(|found| found.namespace.clone()).collect()
+    }
+
     pub fn announce(&self, facts: &Facts) {
         let server = &facts.server;
         let oplog = if self.parts.iter().any(|part| part.oplog) { ", at one point in time" } else { "" };
@@ -128,6 +134,13 @@ impl Choice {
     fn is_beside(&self, namespace: &Namespace) -> bool {
         is_servers_own(&namespace.database) && !self.databases.contains(&namespace.database)
     }
+}
+
+/// Whether a backup leaves this out because its settings say so.
+pub fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
+    let (database, collection) = (&namespace.database, &namespace.collection);
+    let chosen = settings.databases.is_empty() || settings.databases.contains(database);
+    !chosen || settings.exclude.iter().any(|pattern| pattern.matches(database, collection))
 }
 
 /// Users, roles and a cluster's configuration.

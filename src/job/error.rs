@@ -4,9 +4,71 @@ use crate::archive::WriteError;
 use crate::catalog::{CatalogError, LockOrCatalogError};
 use crate::dump::{DumpError, ToolError};
 use crate::durable::FileError;
+use crate::lock::LockError;
 use crate::server::ServerError;
 use crate::stop::Interruption;
 use crate::units;
+use serde::{Deserialize, Serialize};
+
+/// Where a run can fail, in the order of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Folder,
+    Tool,
+    Server,
+    Dump,
+    Verify,
+    Name,
+}
+
+impl Stage {
+    /// What was being done: `while dumping`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Stage::Folder => "preparing the backup folder",
+            Stage::Tool => "starting mongodump",
+            Stage::Server => "asking the server",
+            Stage::Dump => "dumping",
+            Stage::Verify => "reading the archive back",
+            Stage::Name => "giving the archive its name",
+        }
+    }
+
+    /// What the owner may do about it, beside what the error itself says.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Stage::Folder => "Look at the backup folder: is its disk mounted, writable and healthy?",
+            Stage::Tool => "Look at the installation: mongodump must be on PATH and made for this processor.",
+            Stage::Server => {
+                "See whether MongoDB runs (docker compose ps, docker compose logs mongodb) and takes the user."
+            }
+            Stage::Dump => "See whether MongoDB was restarted or short of memory, and whether the disk is full.",
+            Stage::Verify => "The disk, its cable or the memory may be failing: look at dmesg, and try another disk.",
+            Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",
+        }
+    }
+}
+
+/// Why there is no new archive, and how far it had come.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    pub stage: Stage,
+    pub error: JobError,
+}
+
+impl Failed {
+    /// Whether it failed because it was told to stop.
+    pub fn was_asked(&self) -> bool {
+        matches!(self.error, JobError::Interrupted(Interruption::Asked))
+    }
+
+    /// Whether somebody else is at work in the folder.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.error, JobError::Lock(LockOrCatalogError::Lock(LockError::Held(_))))
+    }
+}
 
 /// Why there is no new archive.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +91,11 @@ pub enum JobError {
     Nothing(usize),
     #[error(transparent)]
     Dump(DumpError<WriteError>),
+    #[error(
+        "there is not enough room in {folder}: this backup will need about {}, and {} are free; \
+         make room, or move BACKUP_DIR to a larger disk", units::bytes(*.need_bytes), units::bytes(*.free_bytes)
+    )]
+    NoRoom { need_bytes: u64, free_bytes: u64, folder: String },
     #[error("{}", describe_write(.error, .folder, *.free_bytes))]
     Write { error: WriteError, folder: String, free_bytes: Option<u64> },
     #[error(transparent)]

@@ -14,8 +14,9 @@ use crate::settings::MailSettings;
 use crate::stop::Stop;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -162,7 +163,7 @@ impl Outbox {
 
     /// Beside the folder, so that the folder holds nothing but letters.
     fn lock(&self) -> Result<Lock, LockError> {
-        durable::create_folder(&self.folder)?;
+        self.create_folder()?;
         Lock::take(&self.folder.with_extension("lock"), &self.folder)
     }
 
@@ -170,8 +171,19 @@ impl Outbox {
         let path = self.folder.join(file_name(letter));
         let json = serde_json::to_vec_pretty(letter)
             .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
-        durable::create_folder(&self.folder)?;
+        self.create_folder()?;
         durable::replace(&path, &json)
+    }
+
+    /// The folder alone, and none above it: where that is missing, the backup disk is not there, and must not be made to
+    /// look as if it were.
+    fn create_folder(&self) -> Result<(), FileError> {
+        match DirBuilder::new().mode(0o700).create(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(FileError::new("create", &self.folder, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write_what_memory_holds(&self) {

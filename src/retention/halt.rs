@@ -24,9 +24,16 @@ pub enum Halt {
         after: Option<String>,
         after_at: DateTime<Utc>,
     },
+    /// Something else, in words.
+    Other(String),
 }
 
 impl Halt {
+    /// Whether setting the clock right would end it.
+    pub fn is_about_the_clock(&self) -> bool {
+        !matches!(self, Halt::Other(_))
+    }
+
     /// Whether an archive, verified or not, is later than `now`.
     pub(super) fn behind(archives: &[Archive], now: DateTime<Utc>) -> Option<Self> {
         let dated = archives.iter().filter_map(|archive| Some((archive.made_at?, &archive.name)));
@@ -59,9 +66,10 @@ impl fmt::Display for Halt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
         match self {
+            Halt::Other(reason) => out.write_str(reason),
             Halt::ClockBehind { newest, made_at, now } => write!(
                 out,
-                "no old archive goes, because the clock is behind: it shows {}, but {newest} was made at {}\n\
+                "the clock is behind: it shows {}, but {newest} was made at {}\n\
                  set the clock right; if it is right, that archive's time is wrong: move it to another folder",
                 shown(now),
                 shown(made_at)
@@ -70,7 +78,7 @@ impl fmt::Display for Halt {
                 let after = after.as_deref().unwrap_or("now");
                 write!(
                     out,
-                    "no old archive goes, because the clock may be ahead: there is no verified archive between \
+                    "the clock may be ahead: there is no verified archive between \
                      {before} ({}) and {after} ({})\n\
                      if the clock is right there is nothing to do: they go again after a few more backups; if not, \
                      set it right",

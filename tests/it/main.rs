@@ -2,13 +2,16 @@
 //!
 //! Each test has folders, ports and processes of its own; what several of them only read from is shared.
 
+mod checkup;
 mod choice;
 mod faults;
 mod layering;
 mod list;
 mod mail;
 mod readers;
+mod retention;
 mod roundtrip;
+mod service;
 mod settings;
 mod support;
 mod verify;

@@ -4,6 +4,7 @@
     mongo.py initiate URI         makes a real mongod a replica set of one
     mongo.py users URI            creates USER_ADMIN (root) and USER_BACKUP (role backup), as JSON on stdin
     mongo.py seed URI SET         see the functions below
+    mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
 """
 
@@ -179,6 +180,16 @@ def seed_everything(server):
         seed_set(server)
 
 
+def change(server, how, namespace):
+    database, _, collection = namespace.partition(".")
+    if how == "drop":
+        server[database].drop_collection(collection)
+    elif how == "fill":
+        server[database][collection].insert_many([{"_id": n} for n in range(200)])
+    else:
+        server[database][collection].delete_many({})
+
+
 def canonical(value):
     return json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS)
 
@@ -204,5 +215,7 @@ if __name__ == "__main__":
     command, uri, *rest = sys.argv[1:]
     if command == "seed":
         globals()["seed_" + rest[0]](client(uri))
+    elif command == "change":
+        change(client(uri), *rest)
     else:
         {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint}[command](uri)

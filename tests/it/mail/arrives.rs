@@ -56,7 +56,7 @@ fn the_mail_is_what_it_should_be() {
     assert_eq!(mail.header("To"), "mira@example.org, Jo Ñandú <jo@example.org>");
     assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
     let id = mail.header("Message-ID");
-    assert!(id.starts_with("<test-") && id.ends_with("@example.org>"), "{id}");
+    assert!(id.starts_with("<kitchen.") && id.ends_with("@example.org>"), "{id}");
     assert!(mail.header("Date").ends_with(" +0000"), "{}", mail.header("Date"));
     for body in [&mail.text, &mail.html] {
         for words in ["Pantry Keeper", "notify-test", "EMAIL_TO", "never (no mail will come but tests)"] {

@@ -1,6 +1,7 @@
 //! What the tests are made of: servers, runs of the program, folders, a bad network, and a false mongodump.
 
 mod archive;
+mod clock;
 mod fake;
 mod folder;
 mod proxy;
@@ -17,7 +18,7 @@ pub use proxy::{Proxy, Then, Trap};
 pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
-pub use smtp::Smtp;
+pub use smtp::{Mail, Smtp};
 pub use tools::{command, needed, path_with_tools, tool};
 
 use std::time::{Duration, Instant};

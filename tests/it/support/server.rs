@@ -150,6 +150,11 @@ impl Server {
         mongo(&["seed", &self.uri(), set], "");
     }
 
+    /// Changes a collection: `drop`, `empty` or `fill` it.
+    pub fn change(&self, how: &str, namespace: &str) {
+        mongo(&["change", &self.uri(), how, namespace], "");
+    }
+
     /// Everything it holds, by namespace, as a plain client sees it.
     pub fn fingerprint(&self) -> serde_json::Map<String, serde_json::Value> {
         serde_json::from_slice(&mongo(&["fingerprint", &self.uri()], "").stdout).unwrap()

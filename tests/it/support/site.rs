@@ -85,6 +85,15 @@ impl Site {
         path
     }
 
+    /// The names of all archives in the folder, oldest first.
+    pub fn archives(&self) -> Vec<String> {
+        let names = fs::read_dir(self.backups()).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name.ends_with(".tar.gz") && !name.starts_with('.'));
+        names.sort();
+        names
+    }
+
     /// The only archive in the folder.
     pub fn archive(&self) -> PathBuf {
         let names = fs::read_dir(self.backups()).unwrap().map(|entry| entry.unwrap().path());
@@ -172,7 +181,26 @@ impl Running {
 
     /// Waits until it has said something on stderr.
     pub fn until_it_says(&self, words: &str) {
-        until(&format!("it says {words:?}"), SOON, || self.stderr.so_far().contains(words));
+        let deadline = Instant::now() + SOON;
+        while !self.said().contains(words) {
+            assert!(Instant::now() < deadline, "it does not say {words:?} within {SOON:?}:\n{}", self.said());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The process id of the first one it started: the program, when something else started that.
+    pub fn child(&self) -> u32 {
+        children(self.child.id())[0]
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits until it has said something so many times.
+    pub fn until_it_says_times(&self, words: &str, times: usize) {
+        until(&format!("it says {words:?} {times} times"), SOON, || self.said().matches(words).count() >= times);
     }
 
     /// Waits for the mongodump that it starts, and gives its process id.

@@ -1,0 +1,74 @@
+//! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
+
+use crate::job;
+use crate::lock::Lock;
+use crate::report::{HealthReport, Listed};
+use crate::schedule::in_words;
+use crate::settings::Settings;
+use crate::status::{State, Status};
+use crate::units;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
+const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(16);
+/// What a run may need beside BACKUP_TIMEOUT: a machine that boots, a clock that is being set.
+const SLACK: TimeDelta = TimeDelta::minutes(30);
+/// An archive may be this much younger than now: clocks are corrected by seconds all the time.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// Looks at the folder alone; nothing is asked of the server.
+pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
+    let catalog = job::catalog(settings);
+    let state = Status::new(catalog.own_folder()).state();
+    let newest = catalog.newest_good();
+    let mut problems = Vec::new();
+    problems.extend(scheduler_problem(Lock::holder(&catalog.scheduler_path()), now));
+    problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
+    let base = state.ledger.as_ref().map_or(now, |ledger| ledger.handled.max(now));
+    HealthReport {
+        healthy: problems.is_empty(),
+        problems,
+        newest_archive: newest.as_ref().map(|newest| newest.archive.clone()),
+        newest_made_at: newest.and_then(|newest| newest.made_at),
+        failing_since: state.alarm.failing().map(|failing| failing.since),
+        next_run_at: settings.schedule.next_after(base, settings.time_zone),
+    }
+}
+
+fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTime<Utc>) -> Option<String> {
+    let Some(sign) = holder else {
+        return Some("no scheduler is at work in this folder: start it with `pantry-keeper run`".into());
+    };
+    let silence = now - sign.map(DateTime::<Utc>::from)?;
+    (silence > LONGEST_SILENCE).then(|| {
+        let silence = units::duration(silence.to_std().unwrap_or_default());
+        format!("the scheduler has given no sign of life for {silence}: restart it")
+    })
+}
+
+fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, now: DateTime<Utc>) -> Option<String> {
+    if let Some(failing) = state.alarm.failing() {
+        return Some(format!(
+            "backups fail since {} ({}): `pantry-keeper doctor` says why",
+            failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z"),
+            units::counted(u64::from(failing.runs), "failed run")
+        ));
+    }
+    let made_at = newest.and_then(|newest| newest.made_at);
+    if let Some(made_at) = made_at.filter(|made_at| *made_at > now + AHEAD) {
+        let made = made_at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
+        return Some(format!("the newest archive is of {made}, which is yet to come: set this machine's clock"));
+    }
+    // Slots of an earlier schedule were another promise.
+    let ledger = state.ledger.as_ref()?;
+    let run_may_take = TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK;
+    let promised = settings.schedule.last_in(ledger.since, now - run_may_take, settings.time_zone)?;
+    if made_at.is_some_and(|made_at| made_at >= promised) {
+        return None;
+    }
+    let promised = in_words(promised, settings.time_zone, now);
+    Some(match newest {
+        Some(newest) => format!("there is no backup of {promised}; the newest is {}", newest.archive),
+        None => format!("there is no backup of {promised}, and none before it"),
+    })
+}

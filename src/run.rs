@@ -1,0 +1,249 @@
+//! One run, from the lock to the mail. It reads top to bottom:
+//!
+//! ```text
+//! lock → what was there before → make the archive → has it shrunk? → retention → history → letters
+//! ```
+//!
+//! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
+
+mod office;
+
+pub use office::Office;
+
+use crate::alarm::Concern;
+use crate::catalog::Catalog;
+use crate::durable::FileError;
+use crate::forecast;
+use crate::job::{self, Failed, JobError, Need, Stage, Surroundings};
+use crate::letter::Letter;
+use crate::lock::Lock;
+use crate::manifest::Manifest;
+use crate::name;
+use crate::prune;
+use crate::report::{BackupReport, Listed, PruneReport};
+use crate::settings::{MongoUri, Settings};
+use crate::shrink;
+use crate::status::{Ended, Run, Shrunk, Status};
+use crate::units;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A disk that will be full sooner than this is mentioned in mails.
+const FULL_SOON: TimeDelta = TimeDelta::days(30);
+
+/// How a run ended.
+pub struct Outcome {
+    pub result: Result<BackupReport, Failed>,
+    /// What retention did; none when it was not reached.
+    pub pruned: Option<PruneReport>,
+    /// Mails that are due.
+    pub letters: Vec<Letter>,
+}
+
+/// Makes a backup and sees to everything that follows from it.
+pub async fn run(
+    settings: &Settings,
+    uri: &MongoUri,
+    around: &Surroundings,
+    status: &mut Status,
+    trigger: &str,
+    next_run: Option<DateTime<Utc>>,
+) -> Outcome {
+    let began_at = (around.now)();
+    let office = Office { settings, uri, around, next_run };
+    let catalog = job::catalog(settings);
+    let made = match catalog.lock(settings.require_mount) {
+        Ok(lock) => make(settings, uri, around, &catalog, &Arc::new(lock), status).await,
+        Err(error) => Err(Failed { stage: Stage::Folder, error: error.into() }),
+    };
+    let (result, pruned, letters, ended) = match made {
+        Ok((report, pruned, concerns)) => {
+            let letters = office.success(status, &report, &pruned, concerns);
+            tracing::info!("{}", summary(&report, &pruned, catalog.free_bytes()));
+            let ended = done(&report, &pruned);
+            (Ok(report), Some(pruned), letters, Some(ended))
+        }
+        Err(failed) if failed.is_busy() => (Err(failed), None, Vec::new(), None),
+        Err(failed) if failed.was_asked() => (Err(failed), None, Vec::new(), Some(Ended::Interrupted)),
+        Err(failed) => {
+            let text = around.redactor.redact(&failed.to_string()).into_owned();
+            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
+            let letters = office.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let ended = Ended::Failed { stage: failed.stage.words().into(), error: text };
+            (Err(failed), None, letters, Some(ended))
+        }
+    };
+    if let Some(ended) = ended {
+        let ended_at = (around.now)();
+        noted(status.record(Run { began_at, ended_at, trigger: trigger.into(), ended }));
+    }
+    Outcome { result, pruned, letters }
+}
+
+/// A note that the disk does not take is not worth a failure: the service writes it later.
+fn noted(result: Result<(), FileError>) {
+    if let Err(error) = result {
+        tracing::warn!("not noted yet: {error}");
+    }
+}
+
+/// What lay in the folder before a run.
+struct Before {
+    /// The last verified archive, and what it holds.
+    last: Option<(String, Manifest)>,
+    need: Option<Need>,
+}
+
+impl Before {
+    fn of(catalog: &Catalog) -> Self {
+        let listed = catalog.list().unwrap_or_default();
+        let last = last_good(&listed).and_then(|last| {
+            let stem = last.archive.strip_suffix(name::EXTENSION)?;
+            Some((last.archive.clone(), catalog.manifest(stem)?))
+        });
+        let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
+        let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
+        let need = bytes.zip(documents).map(|(bytes, documents)| Need { bytes, documents });
+        Before { last, need }
+    }
+}
+
+/// The newest archive that was verified.
+pub fn last_good(listed: &[Listed]) -> Option<&Listed> {
+    let good = listed.iter().filter(|one| one.verified_at.is_some() && one.made_by_manifest().is_some());
+    good.max_by_key(|one| (one.made_at, &one.archive))
+}
+
+type Made = (BackupReport, PruneReport, Vec<(Concern, String)>);
+
+async fn make(
+    settings: &Settings,
+    uri: &MongoUri,
+    around: &Surroundings,
+    catalog: &Catalog,
+    lock: &Arc<Lock>,
+    status: &mut Status,
+) -> Result<Made, Failed> {
+    let in_folder = |error: JobError| Failed { stage: Stage::Folder, error };
+    let looked_at = catalog.clone();
+    let before = around.stop.blocking(move |_| Before::of(&looked_at)).await;
+    let before = before.map_err(|reason| in_folder(reason.into()))?.ok_or_else(|| in_folder(JobError::Lost))?;
+    let report = job::backup(settings, uri, around, (catalog, lock), before.need).await?;
+
+    // From here on there is an archive; nothing may turn the run into a failure any more.
+    let now = (around.now)();
+    compare(settings, catalog, &before, &report, status, now);
+    let (settings_now, catalog_now, lock_now, state) =
+        (settings.clone(), catalog.clone(), Arc::clone(lock), status.state());
+    // Failing is what ends with this run.
+    let state = crate::status::State { alarm: Default::default(), ..state };
+    let pruning = around.stop.blocking(move |_| {
+        let listed = catalog_now.list().unwrap_or_default();
+        let plan = prune::plan(&settings_now, &listed, &state, now);
+        let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
+        let pruned = prune::apply(&catalog_now, plan, Some(&lock_now));
+        let full_at = full_at(&settings_now, &catalog_now, now);
+        (pruned, clock, full_at)
+    });
+    let (pruned, clock, full_at) = match pruning.await {
+        Ok(Some(done)) => done,
+        // Asked to stop in the middle: what has gone was to go, and the rest goes the next time.
+        _ => (prune::apply(catalog, Default::default(), None), None, None),
+    };
+    for failure in &pruned.not_removed {
+        tracing::warn!("could not remove {}: {}", failure.archive, failure.problem);
+    }
+    let mut concerns = Vec::new();
+    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
+    concerns.extend(clock.map(|text| (Concern::Clock, format!("old archives are not removed: {text}"))));
+    let full_soon = full_at.filter(|at| *at - now <= FULL_SOON);
+    concerns.extend(full_soon.map(|at| (Concern::Filling, filling(at, now, settings))));
+    concerns.extend(pruned.not_removed.iter().map(|failure| {
+        (Concern::NotRemoved, format!("{} could not be removed: {}", failure.archive, failure.problem))
+    }));
+    for (_, text) in &concerns {
+        tracing::warn!("{text}");
+    }
+    concerns.extend(report.warnings.iter().map(|text| (Concern::Warned, text.clone())));
+    Ok((report, pruned, concerns))
+}
+
+/// When the folder's disk will be full, within a year.
+pub fn full_at(settings: &Settings, catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let archives = prune::archives(&catalog.list().ok()?);
+    let free_bytes = catalog.free_bytes()?;
+    let (policy, schedule) = (&settings.retention, &settings.schedule);
+    forecast::full_at(&archives, policy, schedule, settings.time_zone, free_bytes, now, TimeDelta::days(365))
+}
+
+fn filling(at: DateTime<Utc>, now: DateTime<Utc>, settings: &Settings) -> String {
+    let day = at.with_timezone(&settings.time_zone).format("%-d %B %Y");
+    format!(
+        "the disk of {} will be full in {}, on {day}, at this pace\n\
+         make room, keep fewer archives (RETENTION_DAYS), or move BACKUP_DIR to a larger disk",
+        settings.backup_dir.display(),
+        units::counted((at - now).num_days().max(0) as u64, "day"),
+    )
+}
+
+/// Holds the new archive against the last verified one, and remembers what is lost until it is back.
+fn compare(
+    settings: &Settings,
+    catalog: &Catalog,
+    before: &Before,
+    report: &BackupReport,
+    status: &mut Status,
+    now: DateTime<Utc>,
+) {
+    let stem = report.archive.strip_suffix(name::EXTENSION).unwrap_or(&report.archive);
+    let Some(manifest) = catalog.manifest(stem) else { return };
+    let on_purpose = |namespace: &_| job::leaves_out(settings, namespace);
+    let (was_shrunk, saved) = status.change(|state| {
+        let earlier = state.shrunk.take();
+        let was_shrunk = earlier.is_some();
+        let (since, archive, losses) = match earlier {
+            Some(shrunk) => (shrunk.since, Some(shrunk.archive), shrunk.losses),
+            None => (now, None, Vec::new()),
+        };
+        let still = shrink::still_lost(&losses, &manifest.namespaces, &on_purpose);
+        let fresh =
+            before.last.as_ref().map(|(_, last)| shrink::losses(&last.namespaces, &manifest.namespaces, &on_purpose));
+        let losses = shrink::merged(still, fresh.unwrap_or_default());
+        let archive = archive.or_else(|| before.last.as_ref().map(|(archive, _)| archive.clone()));
+        state.shrunk = archive.filter(|_| !losses.is_empty()).map(|archive| Shrunk { since, archive, losses });
+        was_shrunk && state.shrunk.is_none()
+    });
+    if was_shrunk {
+        tracing::info!("what had been missing is back: old archives may go again");
+    }
+    noted(saved);
+}
+
+fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
+    Ended::Done {
+        archive: report.archive.clone(),
+        archive_bytes: report.archive_bytes,
+        documents: report.documents,
+        bytes: report.bytes,
+        removed: pruned.removed.iter().map(|removed| removed.archive.clone()).collect(),
+        warnings: report.warnings.clone(),
+    }
+}
+
+/// The line that ends a run.
+fn summary(report: &BackupReport, pruned: &PruneReport, free_bytes: Option<u64>) -> String {
+    let removed = match pruned.removed.len() {
+        0 => String::new(),
+        some => format!(", {} removed", units::counted(some as u64, "old one")),
+    };
+    let free = free_bytes.map(|free| format!(", {} free", units::bytes(free))).unwrap_or_default();
+    format!(
+        "backup complete and verified: {} ({}, {}, in {}); {} kept{removed}{free}",
+        report.path,
+        units::counted(report.documents, "document"),
+        units::bytes(report.archive_bytes),
+        units::duration(Duration::from_secs_f64(report.elapsed_seconds)),
+        units::counted(pruned.kept.len() as u64, "archive"),
+    )
+}

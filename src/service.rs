@@ -1,0 +1,383 @@
+//! The scheduler: waits, backs up, prunes, mails, until it is told to stop.
+//!
+//! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
+//! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
+
+mod postman;
+mod start;
+
+use crate::catalog::Catalog;
+use crate::job::{self, Surroundings};
+use crate::lock::Lock;
+use crate::logging::SCHEDULER;
+use crate::notify::Outbox;
+use crate::run::{self, Office, Outcome};
+use crate::schedule::in_words;
+use crate::settings::{MongoUri, Settings};
+use crate::status::{Ended, Run, Status};
+use crate::timetable::{Ledger, Step, Timetable};
+use crate::units;
+use chrono::{DateTime, TimeDelta, Utc};
+use postman::Postman;
+use start::Starting;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The longest sleep: how soon a clock that jumped is noticed.
+const SLICE: Duration = Duration::from_secs(5);
+/// How often a sign of life is given.
+const BEAT: Duration = Duration::from_secs(5 * 60);
+/// How long until something is tried again that somebody else or a missing disk kept from happening.
+const AGAIN: Duration = Duration::from_secs(60);
+/// A difference between the wall's clock and our own that is no drift.
+const JUMP: TimeDelta = TimeDelta::seconds(60);
+
+/// How the service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As asked.
+    Stopped,
+    /// It could not start.
+    Failed,
+    /// Another scheduler is at work in the folder.
+    Busy,
+}
+
+/// Runs until `around.stop`; whatever comes through `asked` asks for a backup now.
+pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, asked: mpsc::Receiver<()>) -> End {
+    let catalog = job::catalog(settings);
+    let status = Status::new(catalog.own_folder());
+    let postman = Postman::start(settings, around, Outbox::new(catalog.own_folder().join("outbox")));
+    let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman };
+    let lock = match starting.until_possible().await {
+        Ok(lock) => lock,
+        Err(end) => {
+            starting.postman.finish().await;
+            return end;
+        }
+    };
+    let Starting { status, postman, .. } = starting;
+    let timetable =
+        Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
+    let now = (around.now)();
+    let clock = Clock { wall: now, own: Instant::now() };
+    let ledger = timetable.open(None, None, now).ledger;
+    let mut service =
+        Service { settings, uri, around, catalog: &catalog, lock, status, postman, timetable, ledger, asked, clock };
+    service.open(now);
+    service.work().await;
+    service.postman.finish().await;
+    End::Stopped
+}
+
+/// What the clocks said when they were last asked.
+struct Clock {
+    wall: DateTime<Utc>,
+    own: Instant,
+}
+
+struct Service<'s> {
+    settings: &'s Settings,
+    uri: &'s MongoUri,
+    around: &'s Surroundings,
+    catalog: &'s Catalog,
+    lock: Lock,
+    status: Status,
+    postman: Postman,
+    timetable: Timetable<'s>,
+    ledger: Ledger,
+    asked: mpsc::Receiver<()>,
+    clock: Clock,
+}
+
+/// Why a run is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    Slot { slot: DateTime<Utc>, late: TimeDelta, collapsed: u32 },
+    Start,
+    Asked,
+}
+
+impl Trigger {
+    fn words(self) -> &'static str {
+        match self {
+            Trigger::Slot { late, .. } if late > LATE => "catch-up",
+            Trigger::Slot { .. } => "scheduled",
+            Trigger::Start => "at start",
+            Trigger::Asked => "asked for by SIGUSR1",
+        }
+    }
+}
+
+/// Later than this, a run is one that was missed.
+const LATE: TimeDelta = TimeDelta::minutes(5);
+
+impl Service<'_> {
+    /// Takes up where the last scheduler left off.
+    fn open(&mut self, now: DateTime<Utc>) {
+        let newest = self.catalog.newest_good().and_then(|newest| newest.made_by_manifest());
+        let stored = self.status.state().ledger;
+        let opened = self.timetable.open(stored, newest, now);
+        self.ledger = opened.ledger;
+        if let Some(begun) = opened.interrupted {
+            let at = begun.at.with_timezone(&self.settings.time_zone).format("%-d %B at %H:%M");
+            tracing::warn!(target: SCHEDULER, "the run of {at} was interrupted: the power went, or it was killed");
+            self.record(begun.at, now, "scheduled", Ended::Interrupted);
+            if opened.gave_up {
+                let error = format!(
+                    "the run was begun {} times and interrupted each time; it is left out until the next one is due",
+                    begun.times
+                );
+                self.fail(
+                    "starting again",
+                    &error,
+                    "See whether the machine runs out of power or memory: look at dmesg.",
+                );
+            }
+        }
+        let (could_not_start, _) = self.status.change(|state| state.starting.succeeded());
+        if could_not_start.is_some() {
+            tracing::info!(target: SCHEDULER, "started, after that had failed before");
+        }
+        self.keep_ledger();
+        self.beat();
+    }
+
+    async fn work(&mut self) {
+        self.announce();
+        if self.settings.on_start {
+            self.run(Trigger::Start).await;
+        }
+        let stop = self.around.stop.clone();
+        let mut last_beat = Instant::now();
+        let mut last_save = Instant::now();
+        // Set when someone else was at work: not sooner than this.
+        let mut not_before = Instant::now();
+        loop {
+            let now = self.look_at_the_clock();
+            let before = self.ledger.clone();
+            let step = self.timetable.step(&mut self.ledger, now);
+            if self.ledger != before {
+                self.keep_ledger();
+            }
+            let next = match step {
+                Step::Wait { next } => next,
+                Step::Missed { slot, count } => {
+                    self.missed(slot, count);
+                    continue;
+                }
+                Step::Due { slot, late, collapsed } if Instant::now() >= not_before => {
+                    if !self.run(Trigger::Slot { slot, late, collapsed }).await {
+                        not_before = Instant::now() + AGAIN;
+                    }
+                    None
+                }
+                Step::Due { .. } => None,
+            };
+            if last_beat.elapsed() >= BEAT {
+                last_beat = Instant::now();
+                self.beat();
+            }
+            if last_save.elapsed() >= AGAIN {
+                last_save = Instant::now();
+                // What was not written before has been said already.
+                let _ = self.status.save();
+                self.remind(now);
+            }
+            tokio::select! {
+                biased;
+                _ = stop.requested() => break,
+                Some(()) = self.asked.recv() => {
+                    self.run(Trigger::Asked).await;
+                }
+                () = tokio::time::sleep(slice(now, next)) => {}
+            }
+        }
+        tracing::info!(target: SCHEDULER, "stopped");
+    }
+
+    fn look_at_the_clock(&mut self) -> DateTime<Utc> {
+        let now = (self.around.now)();
+        let own = Instant::now();
+        let passed = TimeDelta::from_std(own - self.clock.own).unwrap_or_default();
+        let jump = (now - self.clock.wall) - passed;
+        self.clock = Clock { wall: now, own };
+        if jump.abs() > JUMP {
+            let (way, by) = if jump > TimeDelta::zero() { ("ahead", jump) } else { ("back", -jump) };
+            let by = units::duration(by.to_std().unwrap_or_default());
+            tracing::info!(target: SCHEDULER, "the clock went {way} by {by}: it was set, or the machine slept");
+            self.timetable.jumped(&mut self.ledger, now);
+            self.keep_ledger();
+            self.beat();
+            self.announce();
+        }
+        now
+    }
+
+    /// Makes one backup. False when someone else is at work in the folder, so that it has to be tried again.
+    async fn run(&mut self, trigger: Trigger) -> bool {
+        let now = (self.around.now)();
+        let slot = match trigger {
+            Trigger::Slot { slot, .. } => Some(slot),
+            // One run does for what was missed as well.
+            Trigger::Start => match self.timetable.step(&mut self.ledger, now) {
+                Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),
+                Step::Wait { .. } => None,
+            },
+            Trigger::Asked => None,
+        };
+        self.say_why(trigger);
+        if let Some(slot) = slot {
+            self.timetable.begin(&mut self.ledger, slot, now);
+            self.keep_ledger();
+        }
+        let next_run = self.settings.schedule.next_after(now, self.settings.time_zone);
+        let outcome = self.supervise(trigger, next_run).await;
+        let Outcome { result, letters, .. } = outcome;
+        self.postman.post(letters);
+        match result {
+            Err(failed) if failed.is_busy() => {
+                tracing::info!(target: SCHEDULER, "{failed}; trying again in {}", units::duration(AGAIN));
+                self.ledger.begun = None;
+                self.keep_ledger();
+                return trigger == Trigger::Asked;
+            }
+            Err(failed) if failed.was_asked() => {
+                // It is made up for at the next start.
+                self.ledger.begun = None;
+                self.keep_ledger();
+                return true;
+            }
+            _ => {}
+        }
+        let now = self.look_at_the_clock();
+        if let Some(slot) = slot {
+            let skipped = self.timetable.finish(&mut self.ledger, slot, now);
+            if skipped > 0 {
+                tracing::warn!(
+                    target: SCHEDULER,
+                    "{} came due while this one was at work, and {} skipped",
+                    units::counted(u64::from(skipped), "run"),
+                    if skipped == 1 { "is" } else { "are" }
+                );
+            }
+        }
+        self.keep_ledger();
+        self.announce();
+        true
+    }
+
+    fn say_why(&self, trigger: Trigger) {
+        match trigger {
+            Trigger::Slot { slot, late, collapsed } if late > LATE => {
+                let missed = in_words(slot, self.settings.time_zone, (self.around.now)());
+                let others = match collapsed {
+                    0 => String::new(),
+                    others => format!(", and {} before it", units::counted(u64::from(others), "other")),
+                };
+                tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");
+            }
+            _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", trigger.words()),
+        }
+    }
+
+    /// Runs, while signs of life are given and questions are answered.
+    async fn supervise(&mut self, trigger: Trigger, next_run: Option<DateTime<Utc>>) -> Outcome {
+        let running = run::run(self.settings, self.uri, self.around, &mut self.status, trigger.words(), next_run);
+        tokio::pin!(running);
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut running => return outcome,
+                _ = beat.tick() => give_sign(&self.lock, (self.around.now)()),
+                Some(()) = self.asked.recv() => {
+                    tracing::info!(target: SCHEDULER, "a backup is being made already");
+                }
+            }
+        }
+    }
+
+    fn missed(&mut self, slot: DateTime<Utc>, count: u32) {
+        let when = in_words(slot, self.settings.time_zone, (self.around.now)());
+        let runs = units::counted(u64::from(count), "run");
+        let error = format!("{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it");
+        tracing::warn!(target: SCHEDULER, "{error}");
+        self.keep_ledger();
+        self.announce();
+    }
+
+    /// A failure that was not told on its day since there had been so many is told on the next one.
+    fn remind(&mut self, now: DateTime<Utc>) {
+        let failing = self.status.state().alarm.failing().cloned();
+        let Some(failing) = failing.filter(|failing| !failing.was_told()) else { return };
+        let (due, _) = self.status.change(|state| state.alarm.failure_due(now, self.settings.time_zone));
+        let last = self.status.runs().into_iter().rev().find_map(|run| match run.ended {
+            Ended::Failed { stage, error } => Some((stage, error)),
+            _ => None,
+        });
+        if let (Some(day), Some((stage, error))) = (due, last) {
+            let letter = self.office().trouble(&failing, day, &stage, &error, "");
+            self.postman.post(letter.into_iter().collect());
+        }
+    }
+
+    fn fail(&mut self, stage: &str, error: &str, advice: &str) {
+        tracing::error!(target: SCHEDULER, "{error}");
+        let next_run = self.next();
+        let office = Office { settings: self.settings, uri: self.uri, around: self.around, next_run };
+        let letters = office.failure(&mut self.status, stage, error, advice);
+        self.postman.post(letters);
+    }
+
+    fn office(&self) -> Office<'_> {
+        Office { settings: self.settings, uri: self.uri, around: self.around, next_run: self.next() }
+    }
+
+    fn record(&mut self, began_at: DateTime<Utc>, ended_at: DateTime<Utc>, trigger: &str, ended: Ended) {
+        let run = Run { began_at, ended_at, trigger: trigger.into(), ended };
+        if let Err(error) = self.status.record(run) {
+            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+        }
+    }
+
+    fn next(&self) -> Option<DateTime<Utc>> {
+        let now = (self.around.now)();
+        match self.timetable.step(&mut self.ledger.clone(), now) {
+            Step::Wait { next } => next,
+            Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),
+        }
+    }
+
+    fn announce(&self) {
+        if let Some(next) = self.next() {
+            let words = in_words(next, self.settings.time_zone, (self.around.now)());
+            tracing::info!(target: SCHEDULER, "next backup: {words}");
+        }
+    }
+
+    fn keep_ledger(&mut self) {
+        let ledger = self.ledger.clone();
+        if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
+            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+        }
+    }
+
+    fn beat(&self) {
+        give_sign(&self.lock, (self.around.now)());
+    }
+}
+
+fn give_sign(lock: &Lock, now: DateTime<Utc>) {
+    if let Err(error) = lock.beat(now.into()) {
+        tracing::debug!(target: SCHEDULER, "no sign of life could be given: {error}");
+    }
+}
+
+/// How long to sleep: never past the next slot, and never long.
+fn slice(now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> Duration {
+    let until = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(SLICE);
+    // A slot that is due this very moment is not yet past for a clock of coarse ticks.
+    until.clamp(Duration::from_millis(20), SLICE)
+}

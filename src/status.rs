@@ -1,0 +1,213 @@
+//! What is remembered between runs, in `.pantry-keeper/`: how far the schedule has come, whether runs fail, what has
+//! shrunk, and how the last runs ended.
+//!
+//! Nothing in it is needed to restore; a file that is lost or unreadable is a fresh start. What the disk does not take is
+//! kept in memory and written later. The folder is never created here: where it is missing, the disk may not be the one it
+//! was, and must not be made to look like it.
+
+use crate::alarm::Alarm;
+use crate::durable::{self, FileError};
+use crate::lock::Lock;
+use crate::shrink::Loss;
+use crate::timetable::Ledger;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const STATE_FILE: &str = "state.json";
+const HISTORY_FILE: &str = "history.json";
+/// Runs that are remembered: two years of weekly ones, and some.
+const RUNS_KEPT: usize = 120;
+
+/// What the next run has to know of the earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    pub ledger: Option<Ledger>,
+    pub alarm: Alarm,
+    /// The same about starts of the scheduler.
+    pub starting: Alarm,
+    pub shrunk: Option<Shrunk>,
+}
+
+/// A backup lost what an earlier one had; until that is settled, nothing is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shrunk {
+    pub since: DateTime<Utc>,
+    /// The last archive that has it all.
+    pub archive: String,
+    pub losses: Vec<Loss>,
+}
+
+/// One run, as history has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub began_at: DateTime<Utc>,
+    pub ended_at: DateTime<Utc>,
+    /// Why it ran, in words.
+    pub trigger: String,
+    pub ended: Ended,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Ended {
+    Done {
+        archive: String,
+        archive_bytes: u64,
+        documents: u64,
+        bytes: u64,
+        removed: Vec<String>,
+        warnings: Vec<String>,
+    },
+    Failed {
+        stage: String,
+        error: String,
+    },
+    /// Told to stop, or killed.
+    Interrupted,
+}
+
+/// The files, and what they could not be made to hold yet.
+#[derive(Debug)]
+pub struct Status {
+    folder: PathBuf,
+    unsaved: Option<State>,
+    unsaved_runs: Vec<Run>,
+}
+
+impl Status {
+    /// `folder` is Pantry Keeper's own in the backup folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Status { folder, unsaved: None, unsaved_runs: Vec::new() }
+    }
+
+    /// The state as it is now.
+    pub fn state(&self) -> State {
+        self.unsaved.clone().unwrap_or_else(|| read(&self.folder.join(STATE_FILE)))
+    }
+
+    /// The runs that are remembered, oldest first.
+    pub fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE));
+        runs.extend(self.unsaved_runs.iter().cloned());
+        runs
+    }
+
+    /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it.
+    pub fn change<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> (T, Result<(), FileError>) {
+        let lock = self.lock();
+        let mut state = self.state();
+        let before = state.clone();
+        let result = change(&mut state);
+        if state == before && self.unsaved.is_none() {
+            return (result, Ok(()));
+        }
+        let saved = lock.and_then(|_lock| write(&self.folder.join(STATE_FILE), &state));
+        self.unsaved = saved.is_err().then_some(state);
+        (result, saved)
+    }
+
+    /// Adds a run to history.
+    pub fn record(&mut self, run: Run) -> Result<(), FileError> {
+        self.unsaved_runs.push(run);
+        self.save_runs()
+    }
+
+    /// Tries again to write what could not be written.
+    pub fn save(&mut self) -> Result<(), FileError> {
+        if self.unsaved.is_some() {
+            self.change(|_| ()).1?;
+        }
+        if self.unsaved_runs.is_empty() { Ok(()) } else { self.save_runs() }
+    }
+
+    fn save_runs(&mut self) -> Result<(), FileError> {
+        let saved = self.lock().and_then(|_lock| {
+            let runs = self.runs();
+            write(&self.folder.join(HISTORY_FILE), &runs[runs.len().saturating_sub(RUNS_KEPT)..])
+        });
+        if saved.is_ok() {
+            self.unsaved_runs.clear();
+        }
+        saved
+    }
+
+    /// A backup by hand and the scheduler may both be at it.
+    fn lock(&self) -> Result<Lock, FileError> {
+        Lock::wait(&self.folder.join("state.lock"))
+    }
+}
+
+fn read<T: Default + DeserializeOwned>(path: &Path) -> T {
+    fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileError> {
+    let json = serde_json::to_vec_pretty(content).map_err(|error| FileError::new("write", path, error.into()))?;
+    durable::replace(path, &json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    fn run(day: i64) -> Run {
+        let at = DateTime::UNIX_EPOCH + TimeDelta::days(day);
+        Run { began_at: at, ended_at: at, trigger: "scheduled".into(), ended: Ended::Interrupted }
+    }
+
+    #[test]
+    fn state_and_history_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut status = Status::new(folder.path().into());
+        let (_, saved) = status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH));
+        saved.unwrap();
+        status.record(run(1)).unwrap();
+        let again = Status::new(folder.path().into());
+        assert_eq!(again.state().alarm.failing().map(|failing| failing.runs), Some(1));
+        assert_eq!(again.runs(), [run(1)]);
+    }
+
+    #[test]
+    fn history_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut status = Status::new(folder.path().into());
+        for day in 0..RUNS_KEPT as i64 + 5 {
+            status.record(run(day)).unwrap();
+        }
+        let runs = status.runs();
+        assert_eq!((runs.len(), &runs[0]), (RUNS_KEPT, &run(5)));
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_kept_and_written_later_and_no_folder_is_made_up() {
+        let site = tempfile::tempdir().unwrap();
+        let folder = site.path().join("unmounted");
+        let mut status = Status::new(folder.clone());
+        assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
+        assert!(status.record(run(1)).is_err());
+        assert!(!folder.exists());
+        assert!(status.state().alarm.failing().is_some());
+        assert!(status.save().is_err());
+        fs::create_dir(&folder).unwrap();
+        status.save().unwrap();
+        let again = Status::new(folder);
+        assert!(again.state().alarm.failing().is_some());
+        assert_eq!(again.runs(), [run(1)]);
+    }
+
+    #[test]
+    fn an_unreadable_state_is_a_fresh_start_and_unknown_fields_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(STATE_FILE);
+        for content in ["", "{", "[]", "{\"alarm\": 7}", "{\"of a later version\": {}}"] {
+            fs::write(&file, content).unwrap();
+            assert_eq!(Status::new(folder.path().into()).state(), State::default(), "{content}");
+        }
+    }
+}

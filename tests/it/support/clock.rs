@@ -1,0 +1,37 @@
+//! A clock that shows what a test wants, for the real binary.
+
+use super::site::Site;
+use super::tools::needed;
+use chrono::{DateTime, Utc};
+use std::fs;
+use std::path::PathBuf;
+
+/// Intercepts the system's clock in one process, not in its children.
+fn library() -> PathBuf {
+    needed("faketime", "run scripts/setup first");
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    found.expect("libfaketime beside faketime")
+}
+
+impl Site {
+    /// Runs see this time, which goes on from here; the time that the program measures by itself stays real.
+    pub fn with_clock(self, at: &str) -> Self {
+        self.set_clock(at);
+        let file = self.path("clock").display().to_string();
+        self.with("LD_PRELOAD", library().display())
+            .with("FAKETIME_TIMESTAMP_FILE", file)
+            .with("FAKETIME_NO_CACHE", 1)
+            .with("FAKETIME_DONT_FAKE_MONOTONIC", 1)
+            .with("NO_FAKE_STAT", 1)
+    }
+
+    /// Sets the clock, as a network or a person does, also under a run that is going on.
+    pub fn set_clock(&self, at: &str) {
+        let at = DateTime::parse_from_rfc3339(at).unwrap().to_utc();
+        let offset = (at - Utc::now()).num_milliseconds() as f64 / 1000.0;
+        let new = self.path("clock.new");
+        fs::write(&new, format!("{offset:+.3}\n")).unwrap();
+        fs::rename(new, self.path("clock")).unwrap();
+    }
+}
