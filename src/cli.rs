@@ -81,6 +81,7 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
         let around = Surroundings { environment, redactor, screen, now: Utc::now, stop, tail };
         match command {
             Command::Run => serve(&settings, &around, now).await,
+            Command::Once => commands::once(&settings, &around).await,
             Command::Backup(output) => commands::backup(&settings, &around, &output).await,
             Command::List(output) => commands::list(&settings, &around, &output),
             Command::Verify(arguments) => verify::verify(&settings, &around, &arguments).await,

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
@@ -135,7 +135,7 @@ struct RotatingFile {
     path: PathBuf,
     max_bytes: u64,
     keep: u32,
-    open: Mutex<(File, u64)>,
+    open: Mutex<File>,
 }
 
 impl RotatingFile {
@@ -146,7 +146,7 @@ impl RotatingFile {
         Ok(RotatingFile { max_bytes, keep, open: Mutex::new(opened?), path })
     }
 
-    fn rotate(&self) -> io::Result<(File, u64)> {
+    fn rotate(&self) -> io::Result<File> {
         let aside = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
         for number in (1..self.keep).rev() {
             ignore_missing(fs::rename(aside(number), aside(number + 1)))?;
@@ -166,26 +166,37 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn open_log(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new()
+fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
         .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32)
-        .open(path)?;
-    let length = file.metadata()?.len();
-    Ok((file, length))
+        .open(path)
 }
 
 impl Sink for RotatingFile {
     fn write(&self, line: &[u8]) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.1 > 0 && open.1 + line.len() as u64 > self.max_bytes {
+        if moved_away(&open, &self.path) {
+            *open = open_log(&self.path)?;
+        }
+        // Others may have written to it as well.
+        let length = open.metadata()?.len();
+        if length > 0 && length + line.len() as u64 > self.max_bytes {
             *open = self.rotate()?;
         }
-        open.0.write_all(line)?;
-        open.1 += line.len() as u64;
-        Ok(())
+        open.write_all(line)
+    }
+}
+
+/// Whether another process has set the file aside: a run of the scheduler's, or the system's own rotation.
+fn moved_away(file: &File, path: &Path) -> bool {
+    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(own), Ok(there)) => place(own) != place(there),
+        (_, Err(error)) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 
@@ -275,5 +286,21 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join("logs").join(name)).unwrap_or_default();
         let logs = ["backup.log", "backup.log.1", "backup.log.2", "backup.log.3"].map(read);
         assert_eq!(logs, ["fourth..\n", "third...\n", "second..\n", ""]);
+    }
+
+    #[test]
+    fn two_processes_may_write_to_one_log_and_either_may_rotate_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("backup.log");
+        let [one, other] = [(); 2].map(|()| RotatingFile::open(path.clone(), 10, 5).unwrap());
+        one.write(b"first...\n").unwrap();
+        other.write(b"second..\n").unwrap();
+        other.write(b"third...\n").unwrap();
+        one.write(b"4\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        one.write(b"fifth...\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "fifth...\n");
+        let rest = fs::read_to_string(folder.path().join("backup.log.1")).unwrap();
+        assert!(rest.contains("second") || rest.contains("third"), "{rest}");
     }
 }

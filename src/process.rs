@@ -179,7 +179,8 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-fn own_program() -> io::Result<PathBuf> {
+/// This program itself.
+pub fn own_program() -> io::Result<PathBuf> {
     // Stays valid while an upgrade replaces the file.
     let link = Path::new("/proc/self/exe");
     if link.exists() { Ok(link.into()) } else { std::env::current_exe() }

@@ -3,6 +3,7 @@
 //! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
 
+pub mod child;
 mod postman;
 mod start;
 
@@ -11,12 +12,13 @@ use crate::job::{self, Surroundings};
 use crate::lock::Lock;
 use crate::logging::SCHEDULER;
 use crate::notify::Outbox;
-use crate::run::{self, Office, Outcome};
+use crate::run::Office;
 use crate::schedule::in_words;
 use crate::settings::{MongoUri, Settings};
 use crate::status::{Ended, Run, Status};
 use crate::timetable::{Ledger, Step, Timetable};
 use crate::units;
+use child::Orders;
 use chrono::{DateTime, TimeDelta, Utc};
 use postman::Postman;
 use start::Starting;
@@ -232,24 +234,19 @@ impl Service<'_> {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
         }
-        let next_run = self.settings.schedule.next_after(now, self.settings.time_zone);
-        let outcome = self.supervise(trigger, next_run).await;
-        let Outcome { result, letters, .. } = outcome;
-        self.postman.post(letters);
-        match result {
-            Err(failed) if failed.is_busy() => {
-                tracing::info!(target: SCHEDULER, "{failed}; trying again in {}", units::duration(AGAIN));
+        match self.supervise(trigger).await {
+            child::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
                 return trigger == Trigger::Asked;
             }
-            Err(failed) if failed.was_asked() => {
+            child::Ended::Stopped => {
                 // It is made up for at the next start.
                 self.ledger.begun = None;
                 self.keep_ledger();
                 return true;
             }
-            _ => {}
+            child::Ended::Finished => {}
         }
         let now = self.look_at_the_clock();
         if let Some(slot) = slot {
@@ -283,18 +280,37 @@ impl Service<'_> {
     }
 
     /// Runs, while signs of life are given and questions are answered.
-    async fn supervise(&mut self, trigger: Trigger, next_run: Option<DateTime<Utc>>) -> Outcome {
-        let running = run::run(self.settings, self.uri, self.around, &mut self.status, trigger.words(), next_run);
+    async fn supervise(&mut self, trigger: Trigger) -> child::Ended {
+        let began_at = (self.around.now)();
+        let orders = Orders { trigger: trigger.words().into(), unsaved: self.status.unsaved() };
+        let running = child::run(&orders, self.settings.timeout, self.around);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(BEAT);
-        loop {
+        let told = loop {
             tokio::select! {
                 biased;
-                outcome = &mut running => return outcome,
+                told = &mut running => break told,
                 _ = beat.tick() => give_sign(&self.lock, (self.around.now)()),
                 Some(()) = self.asked.recv() => {
                     tracing::info!(target: SCHEDULER, "a backup is being made already");
                 }
+            }
+        };
+        match told {
+            Ok(told) => {
+                self.status.adopt(told.unsaved);
+                self.postman.post(told.letters);
+                told.ended
+            }
+            Err(error) => {
+                let ended = Ended::Failed { stage: "running".into(), error: error.clone() };
+                self.record(began_at, (self.around.now)(), trigger.words(), ended);
+                self.fail(
+                    "running",
+                    &error,
+                    "If memory ran out, give it more, or see what else takes it: dmesg tells.",
+                );
+                child::Ended::Finished
             }
         }
     }

@@ -75,25 +75,46 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Status {
     folder: PathBuf,
-    unsaved: Option<State>,
-    unsaved_runs: Vec<Run>,
+    unsaved: Unsaved,
+}
+
+/// What the disk has not taken yet; a run hands it to the scheduler, and the scheduler to the next run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unsaved {
+    state: Option<State>,
+    runs: Vec<Run>,
 }
 
 impl Status {
     /// `folder` is Pantry Keeper's own in the backup folder.
     pub fn new(folder: PathBuf) -> Self {
-        Status { folder, unsaved: None, unsaved_runs: Vec::new() }
+        Status { folder, unsaved: Unsaved::default() }
+    }
+
+    /// Goes on with what another could not write.
+    pub fn with_unsaved(self, unsaved: Unsaved) -> Self {
+        Status { unsaved, ..self }
+    }
+
+    /// What could not be written.
+    pub fn unsaved(&self) -> Unsaved {
+        self.unsaved.clone()
+    }
+
+    /// Takes over what a run could not write, or has written.
+    pub fn adopt(&mut self, unsaved: Unsaved) {
+        self.unsaved = unsaved;
     }
 
     /// The state as it is now.
     pub fn state(&self) -> State {
-        self.unsaved.clone().unwrap_or_else(|| read(&self.folder.join(STATE_FILE)))
+        self.unsaved.state.clone().unwrap_or_else(|| read(&self.folder.join(STATE_FILE)))
     }
 
     /// The runs that are remembered, oldest first.
     pub fn runs(&self) -> Vec<Run> {
         let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE));
-        runs.extend(self.unsaved_runs.iter().cloned());
+        runs.extend(self.unsaved.runs.iter().cloned());
         runs
     }
 
@@ -103,26 +124,26 @@ impl Status {
         let mut state = self.state();
         let before = state.clone();
         let result = change(&mut state);
-        if state == before && self.unsaved.is_none() {
+        if state == before && self.unsaved.state.is_none() {
             return (result, Ok(()));
         }
         let saved = lock.and_then(|_lock| write(&self.folder.join(STATE_FILE), &state));
-        self.unsaved = saved.is_err().then_some(state);
+        self.unsaved.state = saved.is_err().then_some(state);
         (result, saved)
     }
 
     /// Adds a run to history.
     pub fn record(&mut self, run: Run) -> Result<(), FileError> {
-        self.unsaved_runs.push(run);
+        self.unsaved.runs.push(run);
         self.save_runs()
     }
 
     /// Tries again to write what could not be written.
     pub fn save(&mut self) -> Result<(), FileError> {
-        if self.unsaved.is_some() {
+        if self.unsaved.state.is_some() {
             self.change(|_| ()).1?;
         }
-        if self.unsaved_runs.is_empty() { Ok(()) } else { self.save_runs() }
+        if self.unsaved.runs.is_empty() { Ok(()) } else { self.save_runs() }
     }
 
     fn save_runs(&mut self) -> Result<(), FileError> {
@@ -131,7 +152,7 @@ impl Status {
             write(&self.folder.join(HISTORY_FILE), &runs[runs.len().saturating_sub(RUNS_KEPT)..])
         });
         if saved.is_ok() {
-            self.unsaved_runs.clear();
+            self.unsaved.runs.clear();
         }
         saved
     }

@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use crate::service;
 use crate::settings::Needs;
 use clap::{Args, Parser, Subcommand};
 
@@ -15,6 +16,9 @@ pub struct Arguments {
 pub enum Command {
     /// Back up on schedule until told to stop; what happens without a command
     Run,
+    /// One run of the scheduler
+    #[command(name = service::child::ARGUMENT, hide = true)]
+    Once,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
@@ -39,13 +43,13 @@ impl Command {
             }
             Command::Verify(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
-            Command::Run | Command::NotifyTest => false,
+            Command::Run | Command::Once | Command::NotifyTest => false,
         }
     }
 
     pub fn needs(&self) -> Needs {
         match self {
-            Command::Run | Command::Backup(_) | Command::Doctor(_) => Needs::Server,
+            Command::Run | Command::Once | Command::Backup(_) | Command::Doctor(_) => Needs::Server,
             _ => Needs::Folder,
         }
     }

@@ -11,9 +11,36 @@ use crate::logging;
 use crate::prune;
 use crate::report::{BackupReport, ListReport, PruneReport};
 use crate::run;
+use crate::service::child::{self, Orders, Told};
 use crate::settings::Settings;
 use crate::status::Status;
 use serde::Serialize;
+use std::io::Read;
+
+/// One run of the scheduler, which reads what we print.
+pub async fn once(settings: &Settings, around: &Surroundings) -> u8 {
+    // Settings::load made sure of it.
+    let Some(uri) = &settings.mongodb else { return WRONG };
+    let mut orders = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut orders);
+    let Some(orders) = read.ok().and_then(|_| serde_json::from_slice::<Orders>(&orders).ok()) else {
+        eprintln!("this is for the scheduler; use `pantry-keeper backup`");
+        return WRONG;
+    };
+    let mut status = Status::new(job::catalog(settings).own_folder()).with_unsaved(orders.unsaved);
+    let next_run = settings.schedule.next_after((around.now)(), settings.time_zone);
+    let outcome = run::run(settings, uri, around, &mut status, &orders.trigger, next_run).await;
+    let ended = match &outcome.result {
+        Err(failed) if failed.is_busy() => {
+            tracing::info!("{failed}; trying again in a minute");
+            child::Ended::Busy
+        }
+        Err(failed) if failed.was_asked() => child::Ended::Stopped,
+        _ => child::Ended::Finished,
+    };
+    json(&Told { ended, letters: outcome.letters, unsaved: status.unsaved() });
+    DONE
+}
 
 pub async fn backup(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
     // Settings::load made sure of it.

@@ -103,6 +103,9 @@ fn a_hundred_failures_are_few_mails() {
         }
         running.signal(Signal::USR1);
         running.until_it_says_times("the backup failed while", number);
+        // It takes the next question when it has said when it will run again.
+        let ready = |said: String| said.rfind("next backup") > said.rfind("the backup failed while");
+        until("it is idle again", SOON, || ready(running.said()));
     }
     until("the last mail arrives", SOON, || smtp.mails().len() >= 11);
     stop(running);

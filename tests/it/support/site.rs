@@ -207,7 +207,7 @@ impl Running {
     pub fn mongodump(&self) -> u32 {
         let mut found = None;
         until("mongodump is started", SOON, || {
-            found = children(self.child.id()).into_iter().find(|pid| {
+            found = descendants(self.child.id()).into_iter().find(|pid| {
                 let words = command_line(*pid);
                 words.first().is_some_and(|word| !word.contains("pantry-keeper") && word != "/proc/self/exe")
                     && words.iter().any(|word| word.ends_with("mongodump"))
@@ -249,6 +249,12 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Children, their children, and so on.
+fn descendants(parent: u32) -> Vec<u32> {
+    let own = children(parent);
+    own.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
 }
 
 fn children(parent: u32) -> Vec<u32> {
