@@ -206,7 +206,7 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
         (Some(free), need) => {
             let need = need.map(|need| format!(", the next backup will need about {}", units::bytes(need)));
             let text = format!("{} free{}", units::bytes(free), need.unwrap_or_default());
-            match run::full_at(settings, &catalog, now) {
+            match run::full_at(settings, &listed, free_bytes, now) {
                 Some(at) => notes.advice(
                     "disk",
                     format!(

@@ -139,11 +139,12 @@ async fn make(
     // Failing is what ends with this run.
     let state = crate::status::State { alarm: Default::default(), ..state };
     let pruning = around.stop.blocking(move |_| {
-        let listed = catalog_now.list().unwrap_or_default();
+        let mut listed = catalog_now.list().unwrap_or_default();
         let plan = prune::plan(&settings_now, &listed, &state, now);
         let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
         let pruned = prune::apply(&catalog_now, plan, Some(&lock_now));
-        let full_at = full_at(&settings_now, &catalog_now, now);
+        listed.retain(|one| !pruned.removed.iter().any(|removed| removed.archive == one.archive));
+        let full_at = full_at(&settings_now, &listed, catalog_now.free_bytes(), now);
         (pruned, clock, full_at)
     });
     let (pruned, clock, full_at) = match pruning.await {
@@ -169,12 +170,16 @@ async fn make(
     Ok((report, pruned, concerns))
 }
 
-/// When the folder's disk will be full, within a year.
-pub fn full_at(settings: &Settings, catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let archives = prune::archives(&catalog.list().ok()?);
-    let free_bytes = catalog.free_bytes()?;
+/// When the folder's disk will be full with these archives on it and these to come, within a year.
+pub fn full_at(
+    settings: &Settings,
+    listed: &[Listed],
+    free_bytes: Option<u64>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let (archives, year) = (prune::archives(listed), TimeDelta::days(365));
     let (policy, schedule) = (&settings.retention, &settings.schedule);
-    forecast::full_at(&archives, policy, schedule, settings.time_zone, free_bytes, now, TimeDelta::days(365))
+    forecast::full_at(&archives, policy, schedule, settings.time_zone, free_bytes?, now, year)
 }
 
 fn filling(at: DateTime<Utc>, now: DateTime<Utc>, settings: &Settings) -> String {

@@ -86,12 +86,13 @@ pub fn list(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
     let plan = prune::plan(settings, &archives, &state, now);
     let halted = plan.halt.as_ref().map(ToString::to_string);
     prune::explain(&mut archives, &plan);
+    let free_bytes = catalog.free_bytes();
     let report = ListReport {
         folder: catalog.folder().display().to_string(),
         archives_bytes: archives.iter().map(|archive| archive.archive_bytes).sum(),
+        full_at: run::full_at(settings, &archives, free_bytes, now),
         archives,
-        free_bytes: catalog.free_bytes(),
-        full_at: run::full_at(settings, &catalog, now),
+        free_bytes,
         halted,
     };
     if output.json {

@@ -96,7 +96,7 @@ fn a_letter_in_memory_is_sent_though_there_is_no_disk() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
-        fs::write(place.root.path().join(".pantry-keeper"), "").unwrap();
+        fs::remove_dir(place.own()).unwrap();
         let outbox = place.outbox();
         outbox.keep(numbered(Kind::Failed, 1));
         let (_stopper, stop) = Stopper::new();
@@ -114,7 +114,7 @@ fn the_oldest_goes_first_and_nothing_is_left_or_touched_without_need() {
         let (_stopper, stop) = Stopper::new();
         let flush = async |outbox: &Outbox| outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!(flush(&place.outbox()).await.sent, 0);
-        assert_eq!(fs::read_dir(place.root.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(place.own()).unwrap().count(), 0);
         for number in [3, 1, 2] {
             place.outbox().keep(numbered(Kind::Failed, number));
         }

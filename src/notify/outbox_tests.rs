@@ -25,16 +25,22 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 pub struct Place {
-    pub root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 impl Place {
     pub fn new() -> Self {
-        Place { root: tempfile::tempdir().unwrap() }
+        let place = Place { root: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.own()).unwrap();
+        place
+    }
+
+    pub fn own(&self) -> PathBuf {
+        self.root.path().join(".pantry-keeper")
     }
 
     pub fn folder(&self) -> PathBuf {
-        self.root.path().join(".pantry-keeper/outbox")
+        self.own().join("outbox")
     }
 
     pub fn outbox(&self) -> Outbox {
@@ -149,14 +155,15 @@ proptest! {
 #[test]
 fn what_the_disk_does_not_take_is_kept_in_memory_and_written_later() {
     let place = Place::new();
-    // A file where the folder should be: it stops root, too.
-    fs::write(place.root.path().join(".pantry-keeper"), "").unwrap();
+    // What is missing is not made up: the disk may not be there.
+    fs::remove_dir(place.own()).unwrap();
     let outbox = place.outbox();
     let error = outbox.keep(numbered(Kind::Failed, 1)).expect("an error");
     assert!(error.to_string().contains(".pantry-keeper/outbox"), "{error}");
     assert_eq!(ids(&outbox), ["n1"]);
     assert!(place.outbox().waiting().is_empty());
-    fs::remove_file(place.root.path().join(".pantry-keeper")).unwrap();
+    assert!(!place.own().exists());
+    fs::create_dir(place.own()).unwrap();
     assert!(outbox.keep(numbered(Kind::Failed, 2)).is_none());
     assert_eq!(ids(&outbox), ["n1", "n2"]);
     assert_eq!(ids(&place.outbox()), ["n1", "n2"]);

@@ -18,7 +18,7 @@ fn a_connection_cut_mid_dump_is_a_failure() {
     let before = site.with_older_files();
     let outcome = site.run(&["backup"]).ended_with(1);
     // mongodump looks for its server for half a minute, unless it is stopped before.
-    outcome.saying(&["the backup failed: mongodump"]).within(Duration::from_secs(30));
+    outcome.saying(&["the backup failed while dumping: mongodump"]).within(Duration::from_secs(30));
     before.still_holds();
 }
 
@@ -33,7 +33,7 @@ fn a_server_killed_mid_dump_is_a_failure() {
     proxy.sprung();
     server.signal(Signal::KILL);
     proxy.release();
-    running.end(Duration::from_secs(60)).ended_with(1).saying(&["the backup failed: mongodump"]);
+    running.end(Duration::from_secs(60)).ended_with(1).saying(&["the backup failed while dumping: mongodump"]);
     before.still_holds();
 }
 

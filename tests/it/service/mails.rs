@@ -1,8 +1,9 @@
 //! The owner learns of everything that matters, and is not flooded.
 
 use super::{site, stop};
-use crate::support::{Mail, PASSWORD, SOON, Site, Smtp, until};
+use crate::support::{Mail, PASSWORD, Proxy, SOON, Site, Smtp, Then, Trap, is_alive, shared, until};
 use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use std::fs;
 
 /// A place that mails, and whose backups fail quickly until [`mended`].
@@ -196,4 +197,29 @@ fn a_folder_that_can_no_longer_be_written_to_is_told_by_mail_all_the_same() {
     running.until_it_says("1 mail sent");
     stop(running);
     assert_eq!(subjects(&smtp), ["jorbites backup FAILED while preparing the backup folder"]);
+}
+
+#[test]
+fn a_run_that_is_killed_as_when_memory_runs_out_is_told_by_the_scheduler_which_lives_on() {
+    let smtp = server();
+    let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);
+    let site = mailing(Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)), &smtp);
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    running.signal(Signal::USR1);
+    proxy.sprung();
+    let mongodump = running.mongodump();
+    kill_process(Pid::from_raw(running.child() as i32).unwrap(), Signal::KILL).unwrap();
+    running.until_it_says("the backup's process ended with signal 9 (killed, perhaps because memory ran out)");
+    running.until_it_says("1 mail sent");
+    until("mongodump is gone", SOON, || !is_alive(mongodump));
+    let mail = only_mail(&smtp);
+    assert_eq!(mail.subject, "jorbites backup FAILED while running");
+    assert!(mail.text.contains("perhaps because memory ran out"), "{}", mail.text);
+    proxy.release();
+    running.signal(Signal::USR1);
+    running.until_it_says("backup complete and verified");
+    until("it is told", SOON, || smtp.mails().len() == 2);
+    stop(running);
+    assert!(smtp.mails()[1].subject.contains("recovered"));
 }
