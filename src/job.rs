@@ -8,6 +8,7 @@
 
 mod choice;
 mod error;
+mod made;
 
 pub use choice::leaves_out;
 pub use error::{Failed, JobError, Stage};
@@ -31,6 +32,7 @@ use crate::units;
 use crate::verify;
 use choice::Choice;
 use chrono::{DateTime, Utc};
+use made::Made;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -164,19 +166,6 @@ struct Attempt<'j> {
     oplog: OplogMode,
     need: Option<Need>,
     stage: &'j Cell<Stage>,
-}
-
-/// An archive that was read back and found sound, but has no name yet.
-struct Made {
-    partial: Partial,
-    stem: String,
-    manifest: Manifest,
-    verified: VerifyReport,
-    sha256: String,
-    archive_bytes: u64,
-    dump_seconds: f64,
-    verify_seconds: f64,
-    warnings: Vec<String>,
 }
 
 impl Attempt<'_> {
@@ -327,44 +316,6 @@ pub async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
             result = &mut work => return result,
             _ = look.tick() => meter.show(),
         }
-    }
-}
-
-impl Made {
-    fn commit(
-        self,
-        catalog: &Catalog,
-        begun: Instant,
-        attempts: u32,
-        mut warnings: Vec<String>,
-        around: &Surroundings,
-    ) -> Result<BackupReport, JobError> {
-        let verdict = Verdict { at: (around.now)(), archive_bytes: self.archive_bytes, damage: None };
-        let troubles = catalog.commit(self.partial, &self.stem, &self.sha256, verdict)?;
-        warnings.extend(troubles.iter().map(|trouble| format!("the archive is safe, but {trouble}")));
-        let path = catalog.archive_path(&self.stem);
-        let report = BackupReport {
-            archive: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            path: path.display().to_string(),
-            started_at: self.manifest.started_at,
-            archive_bytes: self.archive_bytes,
-            documents: self.manifest.documents,
-            bytes: self.manifest.bytes,
-            namespaces: self.verified.namespaces.len() as u64,
-            sha256: self.sha256,
-            point_in_time: self.manifest.point_in_time,
-            server_version: self.manifest.server.version,
-            mongodump_version: self.manifest.mongodump_version,
-            attempts,
-            dump_seconds: self.dump_seconds,
-            verify_seconds: self.verify_seconds,
-            elapsed_seconds: begun.elapsed().as_secs_f64(),
-            warnings,
-        };
-        for warning in &report.warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(report)
     }
 }
 

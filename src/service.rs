@@ -4,8 +4,10 @@
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
 
 pub mod child;
+mod clock;
 mod postman;
 mod start;
+mod trigger;
 
 use crate::catalog::Catalog;
 use crate::job::{self, Surroundings};
@@ -19,12 +21,14 @@ use crate::status::{Ended, Run, Status};
 use crate::timetable::{Ledger, Step, Timetable};
 use crate::units;
 use child::Orders;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use clock::Clock;
 use postman::Postman;
 use start::Starting;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use trigger::Trigger;
 
 /// The longest sleep: how soon a clock that jumped is noticed.
 const SLICE: Duration = Duration::from_secs(5);
@@ -32,8 +36,6 @@ const SLICE: Duration = Duration::from_secs(5);
 const BEAT: Duration = Duration::from_secs(5 * 60);
 /// How long until something is tried again that somebody else or a missing disk kept from happening.
 const AGAIN: Duration = Duration::from_secs(60);
-/// A difference between the wall's clock and our own that is no drift.
-const JUMP: TimeDelta = TimeDelta::seconds(60);
 
 /// How the service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
     let timetable =
         Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
     let now = (around.now)();
-    let clock = Clock { wall: now, own: Instant::now() };
+    let clock = Clock::new(now);
     let ledger = timetable.open(None, None, now).ledger;
     let mut service =
         Service { settings, uri, around, catalog: &catalog, lock, status, postman, timetable, ledger, asked, clock };
@@ -71,12 +73,6 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
     service.work().await;
     service.postman.finish().await;
     End::Stopped
-}
-
-/// What the clocks said when they were last asked.
-struct Clock {
-    wall: DateTime<Utc>,
-    own: Instant,
 }
 
 struct Service<'s> {
@@ -92,28 +88,6 @@ struct Service<'s> {
     asked: mpsc::Receiver<()>,
     clock: Clock,
 }
-
-/// Why a run is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trigger {
-    Slot { slot: DateTime<Utc>, late: TimeDelta, collapsed: u32 },
-    Start,
-    Asked,
-}
-
-impl Trigger {
-    fn words(self) -> &'static str {
-        match self {
-            Trigger::Slot { late, .. } if late > LATE => "catch-up",
-            Trigger::Slot { .. } => "scheduled",
-            Trigger::Start => "at start",
-            Trigger::Asked => "asked for by SIGUSR1",
-        }
-    }
-}
-
-/// Later than this, a run is one that was missed.
-const LATE: TimeDelta = TimeDelta::minutes(5);
 
 impl Service<'_> {
     /// Takes up where the last scheduler left off.
@@ -201,14 +175,8 @@ impl Service<'_> {
 
     fn look_at_the_clock(&mut self) -> DateTime<Utc> {
         let now = (self.around.now)();
-        let own = Instant::now();
-        let passed = TimeDelta::from_std(own - self.clock.own).unwrap_or_default();
-        let jump = (now - self.clock.wall) - passed;
-        self.clock = Clock { wall: now, own };
-        if jump.abs() > JUMP {
-            let (way, by) = if jump > TimeDelta::zero() { ("ahead", jump) } else { ("back", -jump) };
-            let by = units::duration(by.to_std().unwrap_or_default());
-            tracing::info!(target: SCHEDULER, "the clock went {way} by {by}: it was set, or the machine slept");
+        if let Some(words) = self.clock.jump(now) {
+            tracing::info!(target: SCHEDULER, "{words}");
             self.timetable.jumped(&mut self.ledger, now);
             self.keep_ledger();
             self.beat();
@@ -229,7 +197,7 @@ impl Service<'_> {
             },
             Trigger::Asked => None,
         };
-        self.say_why(trigger);
+        trigger.say(self.settings.time_zone, now);
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
@@ -263,20 +231,6 @@ impl Service<'_> {
         self.keep_ledger();
         self.announce();
         true
-    }
-
-    fn say_why(&self, trigger: Trigger) {
-        match trigger {
-            Trigger::Slot { slot, late, collapsed } if late > LATE => {
-                let missed = in_words(slot, self.settings.time_zone, (self.around.now)());
-                let others = match collapsed {
-                    0 => String::new(),
-                    others => format!(", and {} before it", units::counted(u64::from(others), "other")),
-                };
-                tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");
-            }
-            _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", trigger.words()),
-        }
     }
 
     /// Runs, while signs of life are given and questions are answered.
