@@ -200,3 +200,59 @@ pub fn verify(report: &VerifyReport) -> (String, String) {
     }
     (format!("{} is DAMAGED: {}", report.archive, faults.join("; ")), lines)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeZone;
+
+    fn listed(day: u32, kept: &[&str], goes_at: Option<DateTime<Utc>>) -> Listed {
+        let at = Utc.with_ymd_and_hms(2026, 5, day, 0, 0, 0).unwrap();
+        Listed {
+            archive: format!("jorbites_backup_202605{day:02}_020000.tar.gz"),
+            made_at: Some(at),
+            archive_bytes: 1_000_000,
+            documents: Some(1234),
+            namespaces: Some(2),
+            point_in_time: Some(true),
+            verified_at: Some(at),
+            damage: None,
+            kept: kept.iter().map(|reason| (*reason).to_owned()).collect(),
+            goes_at,
+        }
+    }
+
+    #[test]
+    fn a_list_says_why_each_stays_until_when_and_when_the_disk_is_full() {
+        let now = Utc.with_ymd_and_hms(2026, 5, 20, 0, 0, 0).unwrap();
+        let at = |day| Utc.with_ymd_and_hms(2026, 6, day, 0, 0, 0).unwrap();
+        let report = ListReport {
+            folder: "/backups".into(),
+            archives: vec![
+                listed(1, &[], None),
+                listed(3, &["young enough"], Some(at(2))),
+                listed(10, &["young enough", "among the newest"], None),
+            ],
+            archives_bytes: 3_000_000,
+            free_bytes: Some(23_000_000),
+            full_at: Some(at(12)),
+            halted: None,
+        };
+        let shown = list(&report, Tz::Europe__Madrid, now);
+        let ends: Vec<&str> = shown.lines().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
+        assert_eq!(
+            ends,
+            [
+                "KEPT",
+                "goes after the next backup",
+                "until 2 Jun 2026",
+                "young enough, among the newest",
+                "",
+                "3 archives in /backups: 3.0 MB, 23.0 MB free, full in 23 days at this pace"
+            ]
+        );
+        let halted = ListReport { halted: Some("backups fail since 3 May 2026".into()), ..report };
+        let shown = list(&halted, Tz::Europe__Madrid, now);
+        assert!(shown.ends_with("nothing is removed for now: backups fail since 3 May 2026\n"), "{shown}");
+    }
+}

@@ -95,8 +95,8 @@ fn while_it_reads_the_archive_back() {
 
 #[test]
 fn while_it_mails() {
-    for options in [["--hang", "accept"], ["--hang", "banner"]] {
-        let smtp = Smtp::start(&options);
+    for options in [&["--hang", "accept"][..], &["--hang", "banner"], &["--drip"]] {
+        let smtp = Smtp::start(options);
         let site = site()
             .with("BACKUP_DATABASES", "shopp")
             .with("SMTP_HOST", "127.0.0.1")
