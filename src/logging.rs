@@ -85,6 +85,8 @@ pub fn start(
     let scheduler =
         file("scheduler.log").map(|file| output(file, settings, clock, redactor, |target| target == SCHEDULER));
     let stderr = output(Stderr(screen.clone()), settings, clock, redactor, |target| target != RECORD);
+    // One folder that is missing is one problem.
+    problems.dedup();
     let tail = Tail::default();
     // For a mail, which text suits whatever the format of the log.
     let as_text = LogSettings { format: LogFormat::Text, ..*settings };

@@ -127,7 +127,7 @@ impl Service<'_> {
         }
         let stop = self.around.stop.clone();
         let mut last_beat = Instant::now();
-        let mut last_save = Instant::now();
+        let mut last_save: Option<Instant> = None;
         // Set when someone else was at work: not sooner than this.
         let mut not_before = Instant::now();
         loop {
@@ -155,11 +155,14 @@ impl Service<'_> {
                 last_beat = Instant::now();
                 self.beat();
             }
-            if last_save.elapsed() >= AGAIN {
-                last_save = Instant::now();
+            if last_save.is_none_or(|last| last.elapsed() >= AGAIN) {
+                last_save = Some(Instant::now());
                 // What was not written before has been said already.
                 let _ = self.status.save();
-                self.remind(now);
+                let office =
+                    Office { settings: self.settings, uri: self.uri, around: self.around, next_run: self.next() };
+                let reminder = office.reminder(&mut self.status);
+                self.postman.post(reminder.into_iter().collect());
             }
             tokio::select! {
                 biased;
@@ -278,31 +281,12 @@ impl Service<'_> {
         self.announce();
     }
 
-    /// A failure that was not told on its day since there had been so many is told on the next one.
-    fn remind(&mut self, now: DateTime<Utc>) {
-        let failing = self.status.state().alarm.failing().cloned();
-        let Some(failing) = failing.filter(|failing| !failing.was_told()) else { return };
-        let (due, _) = self.status.change(|state| state.alarm.failure_due(now, self.settings.time_zone));
-        let last = self.status.runs().into_iter().rev().find_map(|run| match run.ended {
-            Ended::Failed { stage, error } => Some((stage, error)),
-            _ => None,
-        });
-        if let (Some(day), Some((stage, error))) = (due, last) {
-            let letter = self.office().trouble(&failing, day, &stage, &error, "");
-            self.postman.post(letter.into_iter().collect());
-        }
-    }
-
     fn fail(&mut self, stage: &str, error: &str, advice: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
         let next_run = self.next();
         let office = Office { settings: self.settings, uri: self.uri, around: self.around, next_run };
         let letters = office.failure(&mut self.status, stage, error, advice);
         self.postman.post(letters);
-    }
-
-    fn office(&self) -> Office<'_> {
-        Office { settings: self.settings, uri: self.uri, around: self.around, next_run: self.next() }
     }
 
     fn record(&mut self, began_at: DateTime<Utc>, ended_at: DateTime<Utc>, trigger: &str, ended: Ended) {

@@ -7,7 +7,7 @@ use crate::letter::{self, Ending, LastGood, Letter, Sender, Trouble};
 use crate::report::{BackupReport, PruneReport};
 use crate::schedule::in_words;
 use crate::settings::{MongoUri, NotifyOn, Settings};
-use crate::status::Status;
+use crate::status::{Ended, Status};
 use chrono::{DateTime, Utc};
 
 /// Where letters are written.
@@ -36,34 +36,47 @@ impl Office<'_> {
         let now = (self.around.now)();
         let (due, saved) = status.change(|state| {
             state.alarm.failed(now);
-            state.alarm.failure_due(now, self.settings.time_zone)
+            // What nobody is told counts as untold, for the day on which mail is turned on.
+            self.wanted().then(|| state.alarm.failure_due(now, self.settings.time_zone)).flatten()
         });
         noted(saved);
         let failing = status.state().alarm.failing().cloned();
-        due.zip(failing)
-            .and_then(|(day, failing)| self.trouble(&failing, day, stage, error, advice))
-            .into_iter()
-            .collect()
+        due.zip(failing).map(|(day, failing)| self.trouble(&failing, day, stage, error, advice)).into_iter().collect()
     }
 
     /// Notes that the scheduler cannot start, which is no run that failed; the mail about it, if one is due.
     pub fn start_failure(&self, status: &mut Status, error: &str) -> Vec<Letter> {
         let now = (self.around.now)();
-        let (due, saved) = status.change(|state| {
+        // The folder may well be what is wrong; that is being said already.
+        let (due, _) = status.change(|state| {
             state.starting.failed(now);
-            state.starting.failure_due(now, self.settings.time_zone)
+            self.wanted().then(|| state.starting.failure_due(now, self.settings.time_zone)).flatten()
         });
-        noted(saved);
         let failing = status.state().starting.failing().cloned();
         let advice = "After putting it right: docker compose restart pantry-keeper";
         due.zip(failing)
-            .and_then(|(day, failing)| self.trouble(&failing, day, "starting", error, advice))
+            .map(|(day, failing)| self.trouble(&failing, day, "starting", error, advice))
             .into_iter()
             .collect()
     }
 
+    /// A failure that was not told on its day, since there had been many or mail was off, is told later.
+    pub fn reminder(&self, status: &mut Status) -> Option<Letter> {
+        let failing = status.state().alarm.failing().cloned()?;
+        if failing.was_told() || !self.wanted() {
+            return None;
+        }
+        let now = (self.around.now)();
+        let (day, _) = status.change(|state| state.alarm.failure_due(now, self.settings.time_zone));
+        let (stage, error) = status.runs().into_iter().rev().find_map(|run| match run.ended {
+            Ended::Failed { stage, error } => Some((stage, error)),
+            _ => None,
+        })?;
+        Some(self.trouble(&failing, day?, &stage, &error, ""))
+    }
+
     /// The mail about runs that fail, for the day it is due on.
-    pub fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Option<Letter> {
+    fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Letter {
         let (since, runs) = (failing.since, failing.runs);
         let listed = job::catalog(self.settings).list().unwrap_or_default();
         let last_good = last_good(&listed).and_then(|good| {
@@ -75,9 +88,7 @@ impl Office<'_> {
         let advice = [advice, doctor].into_iter().filter(|advice| !advice.is_empty()).map(str::to_owned).collect();
         let log = self.around.tail.lines();
         let error = error.to_owned();
-        let letter =
-            letter::failed(&self.sender(), &Trouble { stage, error, advice, since, runs, day, last_good, log });
-        self.wanted().then_some(letter)
+        letter::failed(&self.sender(), &Trouble { stage, error, advice, since, runs, day, last_good, log })
     }
 
     pub(super) fn success(
@@ -90,7 +101,7 @@ impl Office<'_> {
         let now = (self.around.now)();
         let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
         let ((ended, remind), saved) =
-            status.change(|state| (state.alarm.succeeded(), state.alarm.concerns_due(&kinds, now)));
+            status.change(|state| (state.alarm.succeeded(), self.wanted() && state.alarm.concerns_due(&kinds, now)));
         noted(saved);
         let ending = Ending {
             report,

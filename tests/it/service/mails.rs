@@ -223,3 +223,17 @@ fn a_run_that_is_killed_as_when_memory_runs_out_is_told_by_the_scheduler_which_l
     stop(running);
     assert!(smtp.mails()[1].subject.contains("recovered"));
 }
+
+#[test]
+fn a_failure_while_mail_was_off_is_told_when_it_is_on() {
+    let smtp = server();
+    let site = site().with("BACKUP_DATABASES", "shopp");
+    site.run(&["backup"]).ended_with(1);
+    let site = mailing(site, &smtp);
+    let running = site.start(&["run"]);
+    running.until_it_says("1 mail sent");
+    stop(running);
+    let mail = only_mail(&smtp);
+    assert_eq!(mail.subject, "jorbites backup FAILED while asking the server");
+    assert!(mail.text.contains("there is no database named"), "{}", mail.text);
+}
