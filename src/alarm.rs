@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// Mails about a first failure on one day. Runs that fail and succeed in turns must not send a mail each.
 const FIRST_FAILURES_A_DAY: u32 = 3;
+/// A concern that has gone is news again after this long.
+const FORGOTTEN: TimeDelta = TimeDelta::days(1);
 /// A concern that stays is mailed again after this long.
 const REMINDER: TimeDelta = TimeDelta::days(7);
 
@@ -99,7 +101,8 @@ impl Alarm {
 
     /// Notes what there is to say beside a success; whether it is time to mail it. Counts it as sent.
     pub fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
-        self.concerns.retain(|concern, _| present.contains(concern));
+        // One that comes and goes is told once a day at most.
+        self.concerns.retain(|concern, mailed| present.contains(concern) || (now - *mailed).abs() < FORGOTTEN);
         let due = |mailed: Option<&DateTime<Utc>>| {
             // A clock that was set back must not keep a reminder for years.
             mailed.is_none_or(|mailed| (now - *mailed).abs() >= REMINDER)
@@ -176,6 +179,14 @@ mod tests {
         assert!(told(&mut alarm, 9, &[Concern::Shrunk]));
         assert!(!told(&mut alarm, 10, &[]));
         assert!(told(&mut alarm, 11, &[Concern::Shrunk]));
+    }
+
+    #[test]
+    fn a_concern_that_comes_and_goes_is_told_once_a_day() {
+        let mut alarm = Alarm::default();
+        let concerns = |hour: i64| if hour % 2 == 0 { &[Concern::Warned][..] } else { &[] };
+        let told = (0..72).filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour))).count();
+        assert_eq!(told, 3);
     }
 
     proptest! {

@@ -94,6 +94,23 @@ impl Catalog {
         }
     }
 
+    /// Whether [`Catalog::lock`] could make the folder ready, as far as that can be told without doing it.
+    pub fn could_begin(&self, known_only: bool) -> Result<(), CatalogError> {
+        let own = self.own_folder();
+        if known_only && self.stems().unwrap_or_default().is_empty() {
+            return Err(CatalogError::NotTheDisk(self.folder.clone(), own));
+        }
+        let ancestors =
+            self.folder.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+        let nearest = ancestors.into_iter().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(Path::new("/"));
+        let checked = match fs::metadata(nearest).map(|metadata| metadata.is_dir()) {
+            Ok(true) => rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).map_err(io::Error::from),
+            Ok(false) => Err(io::ErrorKind::NotADirectory.into()),
+            Err(error) => Err(error),
+        };
+        checked.map_err(|error| self.explain(FileError::new("create", own, error)))
+    }
+
     /// Keeps a second scheduler out, for as long as the lock is held. Backups made by hand take turns with the scheduler's
     /// by [`Catalog::lock`]; only two schedulers would do everything twice.
     pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
@@ -103,6 +120,11 @@ impl Catalog {
             result => drop(result?),
         }
         Ok(Lock::take(&self.scheduler_path(), &self.folder)?)
+    }
+
+    /// Where mails wait that could not be sent.
+    pub fn outbox_folder(&self) -> PathBuf {
+        self.own_folder().join("outbox")
     }
 
     /// Writes a little and takes it away again: a folder may be there and still take nothing.

@@ -23,6 +23,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use std::ffi::OsString;
 use std::io::Write;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Exit codes.
@@ -30,6 +31,9 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 pub const WRONG: u8 = 2;
 pub const BUSY: u8 = 3;
+
+/// How long after a signal we are gone, whatever hangs. Docker kills what is left after ten seconds.
+const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// Runs the program and returns its exit code. `environment` is read here and nowhere else.
 pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
@@ -104,7 +108,7 @@ fn hide_secrets_of_panics(redactor: Redactor) {
     }));
 }
 
-/// Turns SIGTERM and SIGINT into a request to stop; the second one ends us at once. SIGUSR1 goes to `asked`, if given.
+/// Turns SIGTERM and SIGINT into a request to stop. SIGUSR1 goes to `asked`, if given.
 fn listen(asked: Option<mpsc::Sender<()>>) -> Stop {
     let (stopper, stop) = Stopper::new();
     let signals = [SIGTERM, SIGINT].into_iter().chain(asked.is_some().then_some(SIGUSR1));
@@ -115,19 +119,36 @@ fn listen(asked: Option<mpsc::Sender<()>>) -> Stop {
                     if signal == SIGUSR1 {
                         // One that waits already is enough.
                         let _ = asked.as_ref().map(|asked| asked.try_send(()));
-                        continue;
+                    } else if !stopper.asked() {
+                        tracing::info!("stopping");
+                        stopper.stop();
                     }
-                    if stopper.asked() {
-                        std::process::exit(i32::from(FAILED));
-                    }
-                    tracing::info!("stopping");
-                    stopper.stop();
                 }
             });
         }
         Err(error) => tracing::warn!("signals cannot be caught: {error}"),
     }
+    if let Err(error) = end_at_last() {
+        tracing::warn!("signals cannot be caught: {error}");
+    }
     stop
+}
+
+/// Ends us when asking has not: soon after the first signal, at once with the second. A system call that hangs on a
+/// dying disk keeps everything else of ours from noticing.
+fn end_at_last() -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    std::thread::spawn(move || {
+        let mut signals = signals.forever();
+        signals.next();
+        std::thread::spawn(|| {
+            std::thread::sleep(LAST_MOMENT);
+            std::process::exit(i32::from(FAILED));
+        });
+        signals.next();
+        std::process::exit(i32::from(FAILED));
+    });
+    Ok(())
 }
 
 async fn serve(settings: &Settings, around: &Surroundings, asked: mpsc::Receiver<()>) -> u8 {

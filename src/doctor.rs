@@ -1,6 +1,6 @@
 //! Looks at everything a backup depends on, and says what to do about what it finds.
 
-use crate::catalog::LockOrCatalogError;
+use crate::catalog::{CatalogError, LockOrCatalogError};
 use crate::dump::Tool;
 use crate::forecast;
 use crate::job::{self, Surroundings};
@@ -81,7 +81,7 @@ struct Notes(Vec<Finding>);
 
 impl Notes {
     fn add(&mut self, area: &'static str, verdict: FindingVerdict, text: String, fix: &str) {
-        // Errors of ours end with what to do about them.
+        // Errors of ours end with what to do about them; lists have a line for each of their items.
         let ends_at = ["; ", "\n"].iter().filter_map(|end| Some((text.find(end)?, end.len()))).min();
         let (text, own_fix) = match ends_at {
             Some((at, length)) if fix.is_empty() && verdict != FindingVerdict::Fine => {
@@ -174,15 +174,23 @@ fn tool_notes(notes: &mut Notes, name: &'static str, tool: &Tool, server_version
 fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     let catalog = job::catalog(settings);
     let folder = settings.backup_dir.display().to_string();
-    match catalog.lock(settings.require_mount) {
-        Ok(_) | Err(LockOrCatalogError::Lock(LockError::Held(_))) => {}
-        Err(error) => return notes.wrong("folder", error.to_string(), ""),
-    }
-    if let Err(error) = catalog.try_writing() {
+    // Looking makes nothing: a folder of ours on a disk that is not there would look as if it were.
+    let ready = match catalog.own_folder().is_dir() {
+        false => catalog.could_begin(settings.require_mount),
+        true => match catalog.lock(settings.require_mount) {
+            Ok(_) | Err(LockOrCatalogError::Lock(LockError::Held(_))) => catalog.try_writing(),
+            Err(LockOrCatalogError::Catalog(error)) => Err(error),
+            Err(LockOrCatalogError::Lock(LockError::File(error))) => Err(error.into()),
+        },
+    };
+    if let Err(error) = ready {
         return notes.wrong("folder", error.to_string(), "");
     }
     let listed = match catalog.list() {
         Ok(listed) => listed,
+        Err(CatalogError::NoFolder(_)) => {
+            return notes.advice("folder", format!("{folder}: no backup was made there yet"), "");
+        }
         Err(error) => return notes.wrong("folder", error.to_string(), ""),
     };
     let last = run::last_good(&listed).map(|last| last.archive.as_str());
@@ -223,10 +231,16 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     let state = Status::new(catalog.own_folder()).state();
     if let Some(failing) = state.alarm.failing() {
         let since = failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z");
-        notes.wrong("last run", format!("failed; backups fail since {since}"), "see backup.log and what is wrong here");
+        notes.wrong(
+            "last run",
+            format!("it failed, and backups have been failing since {since}"),
+            "see backup.log and what is wrong here",
+        );
     }
     if let Some(halt) = prune::plan(settings, &listed, &state, now).halt {
-        notes.advice("retention", format!("nothing is removed: {halt}"), "");
+        let halt = halt.to_string();
+        let (why, what_to_do) = halt.rsplit_once('\n').unwrap_or((&halt, "see backup.log"));
+        notes.advice("retention", format!("nothing is removed for now: {why}"), what_to_do);
     }
 }
 

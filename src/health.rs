@@ -39,7 +39,8 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
     let Some(sign) = holder else {
         return Some("no scheduler is at work in this folder: start it with `pantry-keeper run`".into());
     };
-    let silence = now - sign.map(DateTime::<Utc>::from)?;
+    // In either direction: a sign from the future says nothing about now.
+    let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
     (silence > LONGEST_SILENCE).then(|| {
         let silence = units::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")
@@ -49,7 +50,7 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
 fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, now: DateTime<Utc>) -> Option<String> {
     if let Some(failing) = state.alarm.failing() {
         return Some(format!(
-            "backups fail since {} ({}): `pantry-keeper doctor` says why",
+            "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
             failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z"),
             units::counted(u64::from(failing.runs), "failed run")
         ));

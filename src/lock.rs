@@ -6,7 +6,7 @@
 
 use crate::durable::FileError;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -44,6 +44,15 @@ impl Lock {
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => Some(file.metadata().and_then(|metadata| metadata.modified()).ok()),
             _ => None,
+        }
+    }
+
+    /// Whether the file that is held is still the one at `path`.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        match (self.file.metadata(), std::fs::metadata(path)) {
+            (Ok(own), Ok(there)) => place(own) == place(there),
+            _ => false,
         }
     }
 

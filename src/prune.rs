@@ -9,6 +9,7 @@ use crate::shrink::Loss;
 use crate::status::State;
 use crate::{name, units};
 use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collections named in a message; the rest are counted.
 const LOSSES_NAMED: usize = 10;
@@ -27,14 +28,23 @@ pub fn archives(listed: &[Listed]) -> Vec<Archive> {
 /// What stays and what goes now.
 pub fn plan(settings: &Settings, listed: &[Listed], state: &State, now: DateTime<Utc>) -> Plan {
     let plan = retention::plan(&archives(listed), &settings.retention, settings.time_zone, now);
-    match (&plan.halt, shrunk(state), state.alarm.failing()) {
-        (None, Some(reason), _) => plan.halted(Halt::Other(reason)),
-        (None, None, Some(failing)) => {
-            let since = failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y");
-            plan.halted(Halt::Other(format!("backups fail since {since}: nothing is removed until one succeeds")))
-        }
+    match why_not(settings, state) {
+        Some(reason) if plan.halt.is_none() => plan.halted(Halt::Other(reason)),
         _ => plan,
     }
+}
+
+/// Why nothing may go, whatever its age.
+fn why_not(settings: &Settings, state: &State) -> Option<String> {
+    if state.unreadable {
+        return Some("what was noted of earlier backups cannot be read: see .pantry-keeper/state.json".into());
+    }
+    let failing = || {
+        let since = state.alarm.failing()?.since.with_timezone(&settings.time_zone);
+        let since = since.format("%-d %B %Y");
+        Some(format!("backups have been failing since {since}: nothing is removed until one succeeds"))
+    };
+    shrunk(state).or_else(failing)
 }
 
 /// What a backup lost, and what to do about it; none while all is there.
@@ -68,17 +78,24 @@ pub fn explain(listed: &mut [Listed], plan: &Plan) {
     }
 }
 
-/// Carries a plan out, or only shows it when there is no lock.
-pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>) -> PruneReport {
-    let mut report = PruneReport {
+/// Nothing was looked at, and nothing removed.
+pub fn nothing(catalog: &Catalog) -> PruneReport {
+    PruneReport {
         folder: catalog.folder().display().to_string(),
-        dry_run: lock.is_none(),
-        halted: plan.halt.map(|halt| halt.to_string()),
+        dry_run: false,
+        halted: None,
         kept: Vec::new(),
         removed: Vec::new(),
         not_removed: Vec::new(),
         freed_bytes: 0,
-    };
+    }
+}
+
+/// Carries a plan out, or only shows it when there is no lock. Goes no further once `stop` is set.
+pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBool) -> PruneReport {
+    let mut report = nothing(catalog);
+    report.dry_run = lock.is_none();
+    report.halted = plan.halt.map(|halt| halt.to_string());
     for kept in plan.keep {
         report.kept.push(KeptArchive {
             archive: kept.archive.name,
@@ -88,6 +105,9 @@ pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>) -> PruneReport 
         });
     }
     for archive in plan.go {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let stem = archive.name.strip_suffix(name::EXTENSION).unwrap_or(&archive.name);
         match lock.map_or(Ok(()), |lock| catalog.remove(lock, stem)) {
             Ok(()) => {

@@ -8,22 +8,22 @@
 
 mod office;
 
-pub use office::Office;
+pub use office::{Office, Posted};
 
-use crate::alarm::Concern;
-use crate::catalog::Catalog;
+use crate::alarm::{Alarm, Concern};
+use crate::catalog::{Catalog, CatalogError};
 use crate::durable::FileError;
 use crate::forecast;
 use crate::job::{self, Failed, JobError, Need, Stage, Surroundings};
-use crate::letter::Letter;
 use crate::lock::Lock;
 use crate::manifest::Manifest;
 use crate::name;
 use crate::prune;
 use crate::report::{BackupReport, Listed, PruneReport};
+use crate::retention::Halt;
 use crate::settings::{MongoUri, Settings};
 use crate::shrink;
-use crate::status::{Ended, Run, Shrunk, Status};
+use crate::status::{Ended, Run, Shrunk, State, Status};
 use crate::units;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
@@ -31,14 +31,16 @@ use std::time::Duration;
 
 /// A disk that will be full sooner than this is mentioned in mails.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
+/// How long the removal of one archive may go on once we are told to stop.
+const LAST_REMOVAL: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 pub struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
-    /// Mails that are due.
-    pub letters: Vec<Letter>,
+    /// Mails that were due.
+    pub posted: Posted,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -51,34 +53,34 @@ pub async fn run(
     next_run: Option<DateTime<Utc>>,
 ) -> Outcome {
     let began_at = (around.now)();
-    let office = Office { settings, uri, around, next_run };
+    let office = Office::new(settings, uri, around, next_run);
     let catalog = job::catalog(settings);
     let made = match catalog.lock(settings.require_mount) {
         Ok(lock) => make(settings, uri, around, &catalog, &Arc::new(lock), status).await,
         Err(error) => Err(Failed { stage: Stage::Folder, error: error.into() }),
     };
-    let (result, pruned, letters, ended) = match made {
+    let (result, pruned, posted, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let letters = office.success(status, &report, &pruned, concerns);
+            let posted = office.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, catalog.free_bytes()));
             let ended = done(&report, &pruned);
-            (Ok(report), Some(pruned), letters, Some(ended))
+            (Ok(report), Some(pruned), posted, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, Vec::new(), None),
-        Err(failed) if failed.was_asked() => (Err(failed), None, Vec::new(), Some(Ended::Interrupted)),
+        Err(failed) if failed.is_busy() => (Err(failed), None, Posted::default(), None),
+        Err(failed) if failed.was_asked() => (Err(failed), None, Posted::default(), Some(Ended::Interrupted)),
         Err(failed) => {
             let text = around.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let letters = office.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let posted = office.failure(status, failed.stage.words(), &text, failed.stage.advice());
             let ended = Ended::Failed { stage: failed.stage.words().into(), error: text };
-            (Err(failed), None, letters, Some(ended))
+            (Err(failed), None, posted, Some(ended))
         }
     };
     if let Some(ended) = ended {
         let ended_at = (around.now)();
         noted(status.record(Run { began_at, ended_at, trigger: trigger.into(), ended }));
     }
-    Outcome { result, pruned, letters }
+    Outcome { result, pruned, posted }
 }
 
 /// A note that the disk does not take is not worth a failure: the service writes it later.
@@ -90,22 +92,29 @@ fn noted(result: Result<(), FileError>) {
 
 /// What lay in the folder before a run.
 struct Before {
-    /// The last verified archive, and what it holds.
+    /// The archive to hold the new one against, and what it holds.
     last: Option<(String, Manifest)>,
     need: Option<Need>,
 }
 
 impl Before {
-    fn of(catalog: &Catalog) -> Self {
-        let listed = catalog.list().unwrap_or_default();
-        let last = last_good(&listed).and_then(|last| {
+    /// `compared` is the last archive that was held against one before it. A newer one may be there whose run was cut off
+    /// in that moment; it may have lost what that one still has.
+    fn of(catalog: &Catalog, compared: Option<&str>) -> Result<Self, CatalogError> {
+        let listed = match catalog.list() {
+            // The first one makes it.
+            Err(CatalogError::NoFolder(_)) => Vec::new(),
+            listed => listed?,
+        };
+        let good = |one: &&Listed| one.verified_at.is_some() && Some(one.archive.as_str()) == compared;
+        let last = listed.iter().find(good).or_else(|| last_good(&listed)).and_then(|last| {
             let stem = last.archive.strip_suffix(name::EXTENSION)?;
             Some((last.archive.clone(), catalog.manifest(stem)?))
         });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
         let need = bytes.zip(documents).map(|(bytes, documents)| Need { bytes, documents });
-        Before { last, need }
+        Ok(Before { last, need })
     }
 }
 
@@ -126,35 +135,16 @@ async fn make(
     status: &mut Status,
 ) -> Result<Made, Failed> {
     let in_folder = |error: JobError| Failed { stage: Stage::Folder, error };
-    let looked_at = catalog.clone();
-    let before = around.stop.blocking(move |_| Before::of(&looked_at)).await;
+    let (looked_at, compared) = (catalog.clone(), status.state().compared);
+    let before = around.stop.blocking(move |_| Before::of(&looked_at, compared.as_deref())).await;
     let before = before.map_err(|reason| in_folder(reason.into()))?.ok_or_else(|| in_folder(JobError::Lost))?;
+    let before = before.map_err(|error| in_folder(error.into()))?;
     let report = job::backup(settings, uri, around, (catalog, lock), before.need).await?;
 
     // From here on there is an archive; nothing may turn the run into a failure any more.
     let now = (around.now)();
-    compare(settings, catalog, &before, &report, status, now);
-    let (settings_now, catalog_now, lock_now, state) =
-        (settings.clone(), catalog.clone(), Arc::clone(lock), status.state());
-    // Failing is what ends with this run.
-    let state = crate::status::State { alarm: Default::default(), ..state };
-    let pruning = around.stop.blocking(move |_| {
-        let mut listed = catalog_now.list().unwrap_or_default();
-        let plan = prune::plan(&settings_now, &listed, &state, now);
-        let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
-        let pruned = prune::apply(&catalog_now, plan, Some(&lock_now));
-        listed.retain(|one| !pruned.removed.iter().any(|removed| removed.archive == one.archive));
-        let full_at = full_at(&settings_now, &listed, catalog_now.free_bytes(), now);
-        (pruned, clock, full_at)
-    });
-    let (pruned, clock, full_at) = match pruning.await {
-        Ok(Some(done)) => done,
-        // Asked to stop in the middle: what has gone was to go, and the rest goes the next time.
-        _ => (prune::apply(catalog, Default::default(), None), None, None),
-    };
-    for failure in &pruned.not_removed {
-        tracing::warn!("could not remove {}: {}", failure.archive, failure.problem);
-    }
+    let compared = compare(settings, catalog, &before, &report, status, now);
+    let (pruned, clock, full_at) = retain(settings, catalog, lock, compared, status.state(), around).await;
     let mut concerns = Vec::new();
     concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
     concerns.extend(clock.map(|text| (Concern::Clock, format!("old archives are not removed: {text}"))));
@@ -168,6 +158,34 @@ async fn make(
     }
     concerns.extend(report.warnings.iter().map(|text| (Concern::Warned, text.clone())));
     Ok((report, pruned, concerns))
+}
+
+/// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
+async fn retain(
+    settings: &Settings,
+    catalog: &Catalog,
+    lock: &Arc<Lock>,
+    compared: bool,
+    state: State,
+    around: &Surroundings,
+) -> (PruneReport, Option<String>, Option<DateTime<Utc>>) {
+    let now = (around.now)();
+    let (settings, in_folder, lock) = (settings.clone(), catalog.clone(), Arc::clone(lock));
+    // Failing is what ends with this run.
+    let state = State { alarm: Alarm::default(), ..state };
+    let pruning = around.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+        let Ok(mut listed) = in_folder.list() else { return (prune::nothing(&in_folder), None, None) };
+        let mut plan = prune::plan(&settings, &listed, &state, now);
+        if !compared && plan.halt.is_none() {
+            plan = plan.halted(Halt::Other("the new archive could not be held against the one before it".into()));
+        }
+        let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
+        let pruned = prune::apply(&in_folder, plan, Some(&lock), stop);
+        listed.retain(|one| !pruned.removed.iter().any(|removed| removed.archive == one.archive));
+        let full_at = full_at(&settings, &listed, in_folder.free_bytes(), now);
+        (pruned, clock, full_at)
+    });
+    pruning.await.unwrap_or_else(|| (prune::nothing(catalog), None, None))
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.
@@ -192,7 +210,8 @@ fn filling(at: DateTime<Utc>, now: DateTime<Utc>, settings: &Settings) -> String
     )
 }
 
-/// Holds the new archive against the last verified one, and remembers what is lost until it is back.
+/// Holds the new archive against the last verified one, and remembers what is lost until it is back. Whether that could be
+/// done, and noted.
 fn compare(
     settings: &Settings,
     catalog: &Catalog,
@@ -200,9 +219,9 @@ fn compare(
     report: &BackupReport,
     status: &mut Status,
     now: DateTime<Utc>,
-) {
+) -> bool {
     let stem = report.archive.strip_suffix(name::EXTENSION).unwrap_or(&report.archive);
-    let Some(manifest) = catalog.manifest(stem) else { return };
+    let Some(manifest) = catalog.manifest(stem) else { return false };
     let on_purpose = |namespace: &_| job::leaves_out(settings, namespace);
     let (was_shrunk, saved) = status.change(|state| {
         let earlier = state.shrunk.take();
@@ -217,12 +236,15 @@ fn compare(
         let losses = shrink::merged(still, fresh.unwrap_or_default());
         let archive = archive.or_else(|| before.last.as_ref().map(|(archive, _)| archive.clone()));
         state.shrunk = archive.filter(|_| !losses.is_empty()).map(|archive| Shrunk { since, archive, losses });
+        state.compared = Some(report.archive.clone());
         was_shrunk && state.shrunk.is_none()
     });
     if was_shrunk {
         tracing::info!("what had been missing is back: old archives may go again");
     }
+    let compared = saved.is_ok();
     noted(saved);
+    compared
 }
 
 fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {

@@ -52,7 +52,7 @@ pub enum End {
 pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, asked: mpsc::Receiver<()>) -> End {
     let catalog = job::catalog(settings);
     let status = Status::new(catalog.own_folder());
-    let postman = Postman::start(settings, around, Outbox::new(catalog.own_folder().join("outbox")));
+    let postman = Postman::start(settings, around, Outbox::new(catalog.outbox_folder()));
     let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
@@ -122,35 +122,38 @@ impl Service<'_> {
 
     async fn work(&mut self) {
         self.announce();
-        if self.settings.on_start {
-            self.run(Trigger::Start).await;
-        }
         let stop = self.around.stop.clone();
         let mut last_beat = Instant::now();
         let mut last_save: Option<Instant> = None;
-        // Set when someone else was at work: not sooner than this.
+        // What was asked for, and when to see whether someone else is still at work in the folder.
+        let mut pending = self.settings.on_start.then_some(Trigger::Start);
         let mut not_before = Instant::now();
-        loop {
+        while !stop.is_asked() {
             let now = self.look_at_the_clock();
             let before = self.ledger.clone();
             let step = self.timetable.step(&mut self.ledger, now);
             if self.ledger != before {
                 self.keep_ledger();
             }
-            let next = match step {
-                Step::Wait { next } => next,
-                Step::Missed { slot, count } => {
+            let (due, next) = match step {
+                Step::Wait { next } => (pending, next),
+                Step::Missed { slot, count } if pending != Some(Trigger::Start) => {
                     self.missed(slot, count);
                     continue;
                 }
-                Step::Due { slot, late, collapsed } if Instant::now() >= not_before => {
-                    if !self.run(Trigger::Slot { slot, late, collapsed }).await {
-                        not_before = Instant::now() + AGAIN;
-                    }
-                    None
-                }
-                Step::Due { .. } => None,
+                // One run at start does for what was missed as well.
+                Step::Missed { .. } => (pending, None),
+                Step::Due { .. } if pending == Some(Trigger::Start) => (pending, None),
+                Step::Due { slot, late, collapsed } => (Some(Trigger::Slot { slot, late, collapsed }), None),
             };
+            if let Some(trigger) = due.filter(|_| Instant::now() >= not_before) {
+                if self.run(trigger).await {
+                    pending = pending.filter(|pending| *pending != trigger);
+                } else {
+                    not_before = Instant::now() + AGAIN;
+                }
+                continue;
+            }
             if last_beat.elapsed() >= BEAT {
                 last_beat = Instant::now();
                 self.beat();
@@ -159,17 +162,15 @@ impl Service<'_> {
                 last_save = Some(Instant::now());
                 // What was not written before has been said already.
                 let _ = self.status.save();
-                let office =
-                    Office { settings: self.settings, uri: self.uri, around: self.around, next_run: self.next() };
-                let reminder = office.reminder(&mut self.status);
-                self.postman.post(reminder.into_iter().collect());
+                let next_run = self.next();
+                let office = Office::new(self.settings, self.uri, self.around, next_run);
+                let posted = office.reminder(&mut self.status);
+                self.postman.post(posted);
             }
             tokio::select! {
                 biased;
-                _ = stop.requested() => break,
-                Some(()) = self.asked.recv() => {
-                    self.run(Trigger::Asked).await;
-                }
+                _ = stop.requested() => {}
+                Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
                 () = tokio::time::sleep(slice(now, next)) => {}
             }
         }
@@ -209,7 +210,7 @@ impl Service<'_> {
             child::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
-                return trigger == Trigger::Asked;
+                return false;
             }
             child::Ended::Stopped => {
                 // It is made up for at the next start.
@@ -256,17 +257,13 @@ impl Service<'_> {
         match told {
             Ok(told) => {
                 self.status.adopt(told.unsaved);
-                self.postman.post(told.letters);
+                self.postman.post(told.posted);
                 told.ended
             }
-            Err(error) => {
-                let ended = Ended::Failed { stage: "running".into(), error: error.clone() };
+            Err(died) => {
+                let ended = Ended::Failed { stage: "running".into(), error: died.error.clone() };
                 self.record(began_at, (self.around.now)(), trigger.words(), ended);
-                self.fail(
-                    "running",
-                    &error,
-                    "If memory ran out, give it more, or see what else takes it: dmesg tells.",
-                );
+                self.fail("running", &died.error, died.advice);
                 child::Ended::Finished
             }
         }
@@ -283,10 +280,10 @@ impl Service<'_> {
 
     fn fail(&mut self, stage: &str, error: &str, advice: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
-        let next_run = self.next();
-        let office = Office { settings: self.settings, uri: self.uri, around: self.around, next_run };
-        let letters = office.failure(&mut self.status, stage, error, advice);
-        self.postman.post(letters);
+        let next_run = self.settings.schedule.next_after((self.around.now)(), self.settings.time_zone);
+        let office = Office::new(self.settings, self.uri, self.around, next_run);
+        let posted = office.failure(&mut self.status, stage, error, advice);
+        self.postman.post(posted);
     }
 
     fn record(&mut self, began_at: DateTime<Utc>, ended_at: DateTime<Utc>, trigger: &str, ended: Ended) {
@@ -318,7 +315,15 @@ impl Service<'_> {
         }
     }
 
-    fn beat(&self) {
+    fn beat(&mut self) {
+        let path = self.catalog.scheduler_path();
+        if !self.lock.is_at(&path) && path.exists() {
+            // The disk was unplugged and is back: the lock that we hold is on a file that nobody can reach any more.
+            match Lock::take(&path, self.catalog.folder()) {
+                Ok(lock) => self.lock = lock,
+                Err(error) => tracing::error!(target: SCHEDULER, "{error}"),
+            }
+        }
         give_sign(&self.lock, (self.around.now)());
     }
 }

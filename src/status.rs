@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const STATE_FILE: &str = "state.json";
@@ -30,6 +31,11 @@ pub struct State {
     /// The same about starts of the scheduler.
     pub starting: Alarm,
     pub shrunk: Option<Shrunk>,
+    /// The newest archive that was held against the one before it.
+    pub compared: Option<String>,
+    /// The file is there, but cannot be read: what it says must not be taken for unsaid.
+    #[serde(skip)]
+    pub unreadable: bool,
 }
 
 /// A backup lost what an earlier one had; until that is settled, nothing is removed.
@@ -108,12 +114,15 @@ impl Status {
 
     /// The state as it is now.
     pub fn state(&self) -> State {
-        self.unsaved.state.clone().unwrap_or_else(|| read(&self.folder.join(STATE_FILE)))
+        self.unsaved.state.clone().unwrap_or_else(|| match read(&self.folder.join(STATE_FILE)) {
+            Ok(state) => state,
+            Err(_) => State { unreadable: true, ..State::default() },
+        })
     }
 
     /// The runs that are remembered, oldest first.
     pub fn runs(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE));
+        let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE)).unwrap_or_default();
         runs.extend(self.unsaved.runs.iter().cloned());
         runs
     }
@@ -121,13 +130,20 @@ impl Status {
     /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it.
     pub fn change<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> (T, Result<(), FileError>) {
         let lock = self.lock();
+        let path = self.folder.join(STATE_FILE);
+        if self.unsaved.state.is_none()
+            && let Err(error) = read::<State>(&path)
+        {
+            // What is not known cannot be changed, and what is there must not be written over.
+            return (change(&mut State::default()), Err(error));
+        }
         let mut state = self.state();
         let before = state.clone();
         let result = change(&mut state);
         if state == before && self.unsaved.state.is_none() {
             return (result, Ok(()));
         }
-        let saved = lock.and_then(|_lock| write(&self.folder.join(STATE_FILE), &state));
+        let saved = lock.and_then(|_lock| write(&path, &state));
         self.unsaved.state = saved.is_err().then_some(state);
         (result, saved)
     }
@@ -163,8 +179,23 @@ impl Status {
     }
 }
 
-fn read<T: Default + DeserializeOwned>(path: &Path) -> T {
-    fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+/// What a file holds; nothing when it is missing. One that is damaged is set aside, and counts as missing from then on.
+fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+    let json = match fs::read(path) {
+        Ok(json) => json,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(T::default());
+        }
+        Err(error) => return Err(FileError::new("read", path, error)),
+    };
+    serde_json::from_slice(&json).map_err(|error| {
+        let aside = path.with_extension("json.damaged");
+        tracing::warn!("{} is damaged and set aside as {}: {error}", path.display(), aside.display());
+        match fs::rename(path, aside) {
+            Ok(()) => FileError::new("read", path, error.into()),
+            Err(error) => FileError::new("set aside", path, error),
+        }
+    })
 }
 
 fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileError> {
@@ -223,12 +254,28 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_state_is_a_fresh_start_and_unknown_fields_are_passed_over() {
+    fn a_damaged_state_is_known_to_be_once_and_then_a_fresh_start() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(STATE_FILE);
-        for content in ["", "{", "[]", "{\"alarm\": 7}", "{\"of a later version\": {}}"] {
+        for content in ["", "{", "7", "{\"alarm\": 7}"] {
             fs::write(&file, content).unwrap();
-            assert_eq!(Status::new(folder.path().into()).state(), State::default(), "{content}");
+            let status = Status::new(folder.path().into());
+            assert!(status.state().unreadable, "{content}");
+            assert_eq!(status.state(), State::default(), "{content}");
+            assert_eq!(fs::read_to_string(folder.path().join("state.json.damaged")).unwrap(), content);
         }
+        fs::write(&file, "{\"of a later version\": {}}").unwrap();
+        assert_eq!(Status::new(folder.path().into()).state(), State::default());
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        // Reading a folder fails as reading from a dying disk does.
+        fs::create_dir(folder.path().join(STATE_FILE)).unwrap();
+        let mut status = Status::new(folder.path().into());
+        assert!(status.state().unreadable);
+        assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
+        assert!(status.unsaved() == Unsaved::default() && folder.path().join(STATE_FILE).is_dir());
     }
 }

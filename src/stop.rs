@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -46,6 +47,11 @@ impl Stop {
     /// The same, but at the latest at `deadline`.
     pub fn by(&self, deadline: Instant) -> Self {
         Stop { asked: self.asked.clone(), deadline: Some(deadline) }
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_asked(&self) -> bool {
+        *self.asked.borrow()
     }
 
     /// Waits until it is time to stop.
@@ -96,6 +102,25 @@ impl Stop {
                 Err(reason)
             }
             result = thread => Ok(result.ok()),
+        }
+    }
+
+    /// The same for what ends soon after the flag is set, and whose result counts even then; none after `limit`.
+    pub async fn blocking_to_its_end<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Option<T> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let mut thread = tokio::task::spawn_blocking(move || work(&seen));
+        tokio::select! {
+            biased;
+            result = &mut thread => result.ok(),
+            _ = self.requested() => {
+                flag.store(true, Ordering::Relaxed);
+                tokio::time::timeout(limit, thread).await.ok()?.ok()
+            }
         }
     }
 }

@@ -105,7 +105,10 @@ impl Catalog {
     pub fn note(&self, stem: &str, verdict: Verdict) -> Result<(), FileError> {
         // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
         let own = self.own_folder();
-        durable::create_folder(&own)?;
+        // Not made up where the archive is gone: then the disk may have gone while it was read.
+        if self.archive_path(stem).exists() {
+            durable::create_folder(&own)?;
+        }
         let _lock = Lock::wait(&own.join("verified.lock"))?;
         let mut verdicts = self.verdicts();
         verdicts.insert(stem.to_owned(), verdict);

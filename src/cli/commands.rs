@@ -2,7 +2,7 @@
 
 use super::arguments::{Output, PruneArguments};
 use super::{BUSY, DONE, FAILED, WRONG, failure, json, mail, print, refuse, say};
-use crate::catalog::LockOrCatalogError;
+use crate::catalog::{CatalogError, LockOrCatalogError};
 use crate::doctor;
 use crate::health;
 use crate::job::{self, Surroundings};
@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::status::Status;
 use serde::Serialize;
 use std::io::Read;
+use std::sync::atomic::AtomicBool;
 
 /// One run of the scheduler, which reads what we print.
 pub async fn once(settings: &Settings, around: &Surroundings) -> u8 {
@@ -38,7 +39,7 @@ pub async fn once(settings: &Settings, around: &Surroundings) -> u8 {
         Err(failed) if failed.was_asked() => child::Ended::Stopped,
         _ => child::Ended::Finished,
     };
-    json(&Told { ended, letters: outcome.letters, unsaved: status.unsaved() });
+    json(&Told { ended, posted: outcome.posted, unsaved: status.unsaved() });
     DONE
 }
 
@@ -50,7 +51,7 @@ pub async fn backup(settings: &Settings, around: &Surroundings, output: &Output)
     let scheduled = Lock::holder(&catalog.scheduler_path()).is_some();
     let next_run = settings.schedule.next_after((around.now)(), settings.time_zone).filter(|_| scheduled);
     let outcome = run::run(settings, uri, around, &mut status, "by hand", next_run).await;
-    mail::send(settings, around, &catalog, outcome.letters).await;
+    mail::send(settings, around, &catalog, outcome.posted.unkept).await;
     match outcome.result {
         Ok(report) => {
             if output.json {
@@ -105,6 +106,13 @@ pub fn list(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
 
 pub fn prune(settings: &Settings, around: &Surroundings, arguments: &PruneArguments) -> u8 {
     let (catalog, now, output) = (job::catalog(settings), (around.now)(), &arguments.output);
+    // A folder that is not there, or not the disk it should be, is not made up for want of something to remove.
+    if let Err(error) = catalog.list() {
+        return refuse(&error, output);
+    }
+    if !catalog.own_folder().is_dir() && !arguments.dry_run {
+        return refuse(&CatalogError::Empty(catalog.folder().to_owned()), output);
+    }
     let lock = match arguments.dry_run {
         true => None,
         false => match catalog.lock(settings.require_mount) {
@@ -139,7 +147,7 @@ pub fn prune(settings: &Settings, around: &Surroundings, arguments: &PruneArgume
         Err(error) => return refuse(&error, output),
     };
     let plan = prune::plan(settings, &archives, &status.state(), now);
-    let report = prune::apply(&catalog, plan, lock.as_ref());
+    let report = prune::apply(&catalog, plan, lock.as_ref(), &AtomicBool::new(false));
     for removed in report.removed.iter().filter(|_| !report.dry_run) {
         tracing::info!(target: logging::RECORD, "removed {}", removed.archive);
     }

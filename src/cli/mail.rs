@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// what it is, whatever becomes of its mails.
 pub async fn send(settings: &Settings, around: &Surroundings, catalog: &Catalog, letters: Vec<Letter>) {
     let Some(mail) = &settings.mail else { return };
-    let outbox = Outbox::new(catalog.own_folder().join("outbox"));
+    let outbox = Outbox::new(catalog.outbox_folder());
     for letter in letters {
         if let Some(error) = outbox.keep(letter) {
             tracing::debug!("an unsent mail is kept in memory only: {error}");

@@ -251,8 +251,8 @@ mod tests {
                 "3 archives in /backups: 3.0 MB, 23.0 MB free, full in 23 days at this pace"
             ]
         );
-        let halted = ListReport { halted: Some("backups fail since 3 May 2026".into()), ..report };
+        let halted = ListReport { halted: Some("backups have been failing since 3 May 2026".into()), ..report };
         let shown = list(&halted, Tz::Europe__Madrid, now);
-        assert!(shown.ends_with("nothing is removed for now: backups fail since 3 May 2026\n"), "{shown}");
+        assert!(shown.ends_with("nothing is removed for now: backups have been failing since 3 May 2026\n"), "{shown}");
     }
 }

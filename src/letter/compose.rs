@@ -48,6 +48,8 @@ pub struct Trouble<'t> {
     /// Which day of failing it is, 1 for the first.
     pub day: u32,
     pub last_good: Option<LastGood>,
+    /// Whether the folder could be looked at for it.
+    pub folder_read: bool,
     /// The end of the log.
     pub log: Vec<String>,
 }
@@ -86,7 +88,8 @@ pub fn failed(sender: &Sender, trouble: &Trouble) -> Letter {
             units::counted(good.documents, "document"),
             units::bytes(good.archive_bytes)
         ),
-        None => "none: there is no backup that could be restored".into(),
+        None if trouble.folder_read => "none: there is no backup that could be restored".into(),
+        None => "unknown: the backup folder cannot be read".into(),
     };
     let mut facts = vec![("Failing since", runs), ("Last good archive", last_good)];
     facts.extend(surroundings(sender));

@@ -51,6 +51,7 @@ fn trouble(day: u32) -> Trouble<'static> {
             archive_bytes: 12_000_000,
             documents: 41_000,
         }),
+        folder_read: true,
         log: vec!["2026-06-02 02:00:41 CEST ERROR <b>the backup failed</b>".into()],
     }
 }

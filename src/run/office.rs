@@ -1,24 +1,51 @@
 //! Which mails a run brings, and what they say.
 
 use super::{last_good, noted};
-use crate::alarm::{Concern, Failing};
+use crate::alarm::{Alarm, Concern, Failing};
 use crate::job::{self, Surroundings};
 use crate::letter::{self, Ending, LastGood, Letter, Sender, Trouble};
+use crate::notify::Outbox;
 use crate::report::{BackupReport, PruneReport};
 use crate::schedule::in_words;
 use crate::settings::{MongoUri, NotifyOn, Settings};
 use crate::status::{Ended, Status};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-/// Where letters are written.
-pub struct Office<'o> {
-    pub settings: &'o Settings,
-    pub uri: &'o MongoUri,
-    pub around: &'o Surroundings,
-    pub next_run: Option<DateTime<Utc>>,
+/// What became of the letters that were due.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Posted {
+    /// Whether there was any: there may be something in the outbox to be sent.
+    pub wrote: bool,
+    /// Those that the outbox's disk did not take.
+    pub unkept: Vec<Letter>,
 }
 
-impl Office<'_> {
+/// Where letters are written and put into the outbox.
+pub struct Office<'o> {
+    settings: &'o Settings,
+    uri: &'o MongoUri,
+    around: &'o Surroundings,
+    next_run: Option<DateTime<Utc>>,
+    outbox: Outbox,
+}
+
+impl<'o> Office<'o> {
+    pub fn new(
+        settings: &'o Settings,
+        uri: &'o MongoUri,
+        around: &'o Surroundings,
+        next_run: Option<DateTime<Utc>>,
+    ) -> Self {
+        let outbox = Outbox::new(job::catalog(settings).outbox_folder());
+        Office { settings, uri, around, next_run, outbox }
+    }
+
+    fn put(&self, letter: Option<Letter>) -> Posted {
+        let unkept = letter.clone().filter(|letter| self.outbox.keep(letter.clone()).is_some());
+        Posted { wrote: letter.is_some(), unkept: unkept.into_iter().collect() }
+    }
+
     fn sender(&self) -> Sender<'_> {
         let (now, time_zone) = ((self.around.now)(), self.settings.time_zone);
         Sender {
@@ -32,63 +59,70 @@ impl Office<'_> {
     }
 
     /// Notes that a run failed; the mail about it, if one is due. `error` holds no secrets.
-    pub fn failure(&self, status: &mut Status, stage: &str, error: &str, advice: &str) -> Vec<Letter> {
+    pub fn failure(&self, status: &mut Status, stage: &str, error: &str, advice: &str) -> Posted {
+        let mut alarm = status.state().alarm;
+        let letter = self.told(&mut alarm, stage, error, advice);
+        // The letter first: once it counts as written, nobody will write it again.
+        let posted = self.put(letter);
+        noted(status.change(|state| state.alarm = alarm).1);
+        posted
+    }
+
+    /// Counts a failure; the letter about it, if one is due.
+    fn told(&self, alarm: &mut Alarm, stage: &str, error: &str, advice: &str) -> Option<Letter> {
         let now = (self.around.now)();
-        let (due, saved) = status.change(|state| {
-            state.alarm.failed(now);
-            // What nobody is told counts as untold, for the day on which mail is turned on.
-            self.wanted().then(|| state.alarm.failure_due(now, self.settings.time_zone)).flatten()
-        });
-        noted(saved);
-        let failing = status.state().alarm.failing().cloned();
-        due.zip(failing).map(|(day, failing)| self.trouble(&failing, day, stage, error, advice)).into_iter().collect()
+        alarm.failed(now);
+        // What nobody is told counts as untold, for the day on which mail is turned on.
+        let day = self.wanted().then(|| alarm.failure_due(now, self.settings.time_zone)).flatten()?;
+        Some(self.trouble(alarm.failing()?, day, stage, error, advice))
     }
 
     /// Notes that the scheduler cannot start, which is no run that failed; the mail about it, if one is due.
-    pub fn start_failure(&self, status: &mut Status, error: &str) -> Vec<Letter> {
-        let now = (self.around.now)();
-        // The folder may well be what is wrong; that is being said already.
-        let (due, _) = status.change(|state| {
-            state.starting.failed(now);
-            self.wanted().then(|| state.starting.failure_due(now, self.settings.time_zone)).flatten()
-        });
-        let failing = status.state().starting.failing().cloned();
+    pub fn start_failure(&self, status: &mut Status, error: &str) -> Posted {
         let advice = "After putting it right: docker compose restart pantry-keeper";
-        due.zip(failing)
-            .map(|(day, failing)| self.trouble(&failing, day, "starting", error, advice))
-            .into_iter()
-            .collect()
+        let mut starting = status.state().starting;
+        let letter = self.told(&mut starting, "starting", error, advice);
+        let posted = self.put(letter);
+        // The folder may well be what is wrong; that is being said already.
+        let _ = status.change(|state| state.starting = starting);
+        posted
     }
 
     /// A failure that was not told on its day, since there had been many or mail was off, is told later.
-    pub fn reminder(&self, status: &mut Status) -> Option<Letter> {
-        let failing = status.state().alarm.failing().cloned()?;
-        if failing.was_told() || !self.wanted() {
-            return None;
+    pub fn reminder(&self, status: &mut Status) -> Posted {
+        let mut alarm = status.state().alarm;
+        let untold = alarm.failing().is_some_and(|failing| !failing.was_told());
+        if !untold || !self.wanted() {
+            return Posted::default();
         }
-        let now = (self.around.now)();
-        let (day, _) = status.change(|state| state.alarm.failure_due(now, self.settings.time_zone));
-        let (stage, error) = status.runs().into_iter().rev().find_map(|run| match run.ended {
+        let due = alarm.failure_due((self.around.now)(), self.settings.time_zone);
+        let last = status.runs().into_iter().rev().find_map(|run| match run.ended {
             Ended::Failed { stage, error } => Some((stage, error)),
             _ => None,
-        })?;
-        Some(self.trouble(&failing, day?, &stage, &error, ""))
+        });
+        let (Some(day), Some((stage, error)), Some(failing)) = (due, last, alarm.failing()) else {
+            return Posted::default();
+        };
+        let posted = self.put(Some(self.trouble(failing, day, &stage, &error, "")));
+        noted(status.change(|state| state.alarm = alarm).1);
+        posted
     }
 
     /// The mail about runs that fail, for the day it is due on.
     fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Letter {
         let (since, runs) = (failing.since, failing.runs);
-        let listed = job::catalog(self.settings).list().unwrap_or_default();
-        let last_good = last_good(&listed).and_then(|good| {
+        let listed = job::catalog(self.settings).list();
+        let last_good = listed.as_ref().ok().and_then(|listed| last_good(listed)).and_then(|good| {
             let (archive, made_at, documents) = (good.archive.clone(), good.made_at?, good.documents?);
             Some(LastGood { archive, made_at, archive_bytes: good.archive_bytes, documents })
         });
+        let folder_read = listed.is_ok();
         let doctor = "pantry-keeper doctor looks at everything and says what to do; in Docker: \
                       docker compose exec pantry-keeper pantry-keeper doctor";
         let advice = [advice, doctor].into_iter().filter(|advice| !advice.is_empty()).map(str::to_owned).collect();
         let log = self.around.tail.lines();
         let error = error.to_owned();
-        letter::failed(&self.sender(), &Trouble { stage, error, advice, since, runs, day, last_good, log })
+        letter::failed(&self.sender(), &Trouble { stage, error, advice, since, runs, day, last_good, folder_read, log })
     }
 
     pub(super) fn success(
@@ -97,12 +131,11 @@ impl Office<'_> {
         report: &BackupReport,
         pruned: &PruneReport,
         concerns: Vec<(Concern, String)>,
-    ) -> Vec<Letter> {
+    ) -> Posted {
         let now = (self.around.now)();
         let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
-        let ((ended, remind), saved) =
-            status.change(|state| (state.alarm.succeeded(), self.wanted() && state.alarm.concerns_due(&kinds, now)));
-        noted(saved);
+        let mut alarm = status.state().alarm;
+        let (ended, remind) = (alarm.succeeded(), self.wanted() && alarm.concerns_due(&kinds, now));
         let ending = Ending {
             report,
             removed: pruned.removed.iter().map(|removed| removed.archive.clone()).collect(),
@@ -110,12 +143,14 @@ impl Office<'_> {
         };
         let always = self.settings.notify_on == NotifyOn::Always;
         let letter = match ended {
-            Some(failing) => letter::recovered(&self.sender(), failing.since, failing.runs, &ending),
-            None if remind => letter::warning(&self.sender(), &ending),
-            None if always => letter::receipt(&self.sender(), &ending),
-            None => return Vec::new(),
+            Some(failing) => Some(letter::recovered(&self.sender(), failing.since, failing.runs, &ending)),
+            None if remind => Some(letter::warning(&self.sender(), &ending)),
+            None if always => Some(letter::receipt(&self.sender(), &ending)),
+            None => None,
         };
-        if self.wanted() { vec![letter] } else { Vec::new() }
+        let posted = self.put(letter.filter(|_| self.wanted()));
+        noted(status.change(|state| state.alarm = alarm).1);
+        posted
     }
 
     fn wanted(&self) -> bool {

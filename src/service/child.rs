@@ -2,12 +2,13 @@
 //! scheduler lives on to tell.
 
 use crate::job::Surroundings;
-use crate::letter::Letter;
 use crate::process::{self, CHILD_ARGUMENT};
+use crate::run::Posted;
 use crate::status::Unsaved;
 use crate::stop::Interruption;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,7 +17,7 @@ use tokio::process::{Child, Command};
 /// The hidden command by which a run is started.
 pub const ARGUMENT: &str = "__run";
 /// How long a run has to end when it is told to. Docker kills everything after ten seconds.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(7);
 /// How much longer than BACKUP_TIMEOUT a run may be at work before and after its backup.
 const SLACK: Duration = Duration::from_secs(30 * 60);
 
@@ -31,8 +32,8 @@ pub struct Orders {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Told {
     pub ended: Ended,
-    /// Mails that are due; they hold no secrets.
-    pub letters: Vec<Letter>,
+    /// Mails that were due; they hold no secrets.
+    pub posted: Posted,
     /// What the disk did not take.
     pub unsaved: Unsaved,
 }
@@ -49,38 +50,55 @@ pub enum Ended {
     Stopped,
 }
 
-/// Runs one backup; in case of an error, how the process ended instead of telling.
-pub async fn run(orders: &Orders, timeout: Duration, around: &Surroundings) -> Result<Told, String> {
-    let mut child = start().map_err(|error| format!("the backup could not be started: {error}"))?;
-    let talk = talk(&mut child, orders);
-    let (told, status) = match around.stop.or(tokio::time::timeout(timeout + SLACK, talk)).await {
-        Ok(Ok(told)) => (told, child.wait().await),
+/// Why a run told nothing.
+pub struct Died {
+    pub error: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// Runs one backup.
+pub async fn run(orders: &Orders, timeout: Duration, around: &Surroundings) -> Result<Told, Died> {
+    let mut child = start().map_err(|error| Died {
+        error: format!("the backup could not be started: {error}"),
+        advice: "See whether memory has run out.",
+    })?;
+    let mut told = Vec::new();
+    let talking = talk(&mut child, orders, &mut told);
+    let ended = around.stop.or(tokio::time::timeout(timeout + SLACK, talking)).await;
+    let status = match ended {
+        Ok(Ok(status)) => status,
         Ok(Err(_)) => {
-            let _ = child.kill().await;
-            return Err(Interruption::Deadline.to_string());
+            // Nobody waits for one that hangs on a dying disk.
+            let _ = child.start_kill();
+            let advice = "See whether the disk or the network share of the backup folder hangs.";
+            return Err(Died { error: Interruption::Deadline.to_string(), advice });
         }
         Err(_) => {
             tell_to_stop(&child);
-            let end = async {
-                let mut text = Vec::new();
-                if let Some(stdout) = &mut child.stdout {
-                    let _ = stdout.read_to_end(&mut text).await;
-                }
-                (text, child.wait().await)
-            };
-            match tokio::time::timeout(GRACE, end).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    let _ = child.kill().await;
-                    return Ok(Told { ended: Ended::Stopped, letters: Vec::new(), unsaved: Unsaved::default() });
-                }
-            }
+            let _ = tokio::time::timeout(GRACE, talk(&mut child, orders, &mut told)).await;
+            let _ = child.start_kill();
+            // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
+            let stopped = || Told { ended: Ended::Stopped, posted: Posted::default(), unsaved: orders.unsaved.clone() };
+            return Ok(serde_json::from_slice(&told).unwrap_or_else(|_| stopped()));
         }
     };
-    serde_json::from_slice(&told).map_err(|_| match status {
-        Ok(status) => format!("the backup's process ended with {}", how(status)),
+    serde_json::from_slice(&told).map_err(|_| died(status))
+}
+
+fn died(status: std::io::Result<ExitStatus>) -> Died {
+    let advice = match status.as_ref().map(|status| (status.code(), status.signal())) {
+        Ok((_, Some(9))) => "If memory ran out, give it more, or see what else takes it: dmesg tells.",
+        Ok((Some(2), _)) => "Look at the log: the settings, or a file that one of them names, are no longer right.",
+        _ => "Look at the log for what it said last.",
+    };
+    let error = match status {
+        Ok(status) => {
+            format!("the backup's process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
+        }
         Err(error) => format!("the backup's process is lost: {error}"),
-    })
+    };
+    Died { error, advice }
 }
 
 fn start() -> std::io::Result<Child> {
@@ -99,16 +117,16 @@ fn start() -> std::io::Result<Child> {
         .spawn()
 }
 
-async fn talk(child: &mut Child, orders: &Orders) -> Vec<u8> {
-    let mut text = Vec::new();
+/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
+async fn talk(child: &mut Child, orders: &Orders, told: &mut Vec<u8>) -> std::io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
         let json = serde_json::to_vec(orders).unwrap_or_default();
         let _ = stdin.write_all(&json).await;
     }
     if let Some(stdout) = &mut child.stdout {
-        let _ = stdout.read_to_end(&mut text).await;
+        while let Ok(1..) = stdout.read_buf(told).await {}
     }
-    text
+    child.wait().await
 }
 
 fn tell_to_stop(child: &Child) {
@@ -117,8 +135,4 @@ fn tell_to_stop(child: &Child) {
         // It may have ended in this moment.
         let _ = kill_process(id, Signal::TERM);
     }
-}
-
-fn how(status: ExitStatus) -> String {
-    process::Ended { status, last_lines: Vec::new() }.how()
 }

@@ -26,6 +26,6 @@ impl Clock {
         (self.wall, self.own) = (now, own);
         let (way, by) = if jump > TimeDelta::zero() { ("ahead", jump) } else { ("back", -jump) };
         let by_words = units::duration(by.to_std().unwrap_or_default());
-        (by > JUMP).then(|| format!("the clock went {way} by {by_words}: it was set, or the machine slept"))
+        (by > JUMP).then(|| format!("the clock jumped {way} by {by_words}: it was set, or the machine slept"))
     }
 }

@@ -4,6 +4,7 @@ use crate::job::Surroundings;
 use crate::letter::Letter;
 use crate::logging::SCHEDULER;
 use crate::notify::Outbox;
+use crate::run::Posted;
 use crate::secret::Redactor;
 use crate::settings::{MailSettings, Settings};
 use crate::stop::Stop;
@@ -24,10 +25,12 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
     Duration::from_secs(4 * 60 * 60),
 ];
+/// How often he looks for letters that others have left in the outbox.
+const LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Takes letters; what becomes of them is not its customers' concern.
 pub struct Postman {
-    letters: Option<mpsc::UnboundedSender<Letter>>,
+    letters: Option<mpsc::UnboundedSender<Vec<Letter>>>,
     round: Option<JoinHandle<()>>,
 }
 
@@ -52,12 +55,11 @@ impl Postman {
         Postman { letters: Some(sender), round: Some(round) }
     }
 
-    pub fn post(&self, letters: Vec<Letter>) {
-        for letter in letters {
-            if let Some(postman) = &self.letters {
-                // He only goes when we do.
-                let _ = postman.send(letter);
-            }
+    /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
+    pub fn post(&self, posted: Posted) {
+        if let Some(postman) = self.letters.as_ref().filter(|_| posted.wrote) {
+            // He only goes when we do.
+            let _ = postman.send(posted.unkept);
         }
     }
 }
@@ -70,63 +72,76 @@ struct Round {
 }
 
 impl Round {
-    async fn walk(mut self, mut letters: mpsc::UnboundedReceiver<Letter>) {
+    async fn walk(self, mut letters: mpsc::UnboundedReceiver<Vec<Letter>>) {
         let mut failures = 0;
-        let mut due = !self.outbox.waiting().is_empty();
         loop {
-            if due {
-                failures = if self.deliver().await { 0 } else { failures + 1 };
-            }
-            let wait = match failures {
-                0 => None,
-                some => Some(WAITS[usize::min(some - 1, WAITS.len() - 1)]),
-            };
-            let pause = async {
-                match wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
+            let outcome = if self.outbox.waiting().is_empty() { Delivery::Done } else { self.deliver().await };
+            let wait = match outcome {
+                Delivery::Done => {
+                    failures = 0;
+                    LOOK
                 }
+                Delivery::MayPass => {
+                    failures += 1;
+                    WAITS[usize::min(failures - 1, WAITS.len() - 1)]
+                }
+                Delivery::Refused => WAITS[WAITS.len() - 1],
             };
             tokio::select! {
                 biased;
                 _ = self.stop.requested() => {
-                    while let Some(letter) = letters.recv().await {
-                        self.keep(letter);
+                    while let Some(letters) = letters.recv().await {
+                        self.keep(letters);
                     }
                     return;
                 }
-                letter = letters.recv() => {
-                    let Some(letter) = letter else { return };
-                    self.keep(letter);
-                    while let Ok(letter) = letters.try_recv() {
-                        self.keep(letter);
+                posted = letters.recv() => {
+                    let Some(posted) = posted else { return };
+                    self.keep(posted);
+                    while let Ok(posted) = letters.try_recv() {
+                        self.keep(posted);
                     }
                 }
-                () = pause => {}
+                () = tokio::time::sleep(wait) => {}
             }
-            due = true;
         }
     }
 
-    fn keep(&mut self, letter: Letter) {
-        if let Some(error) = self.outbox.keep(letter) {
-            tracing::debug!(target: SCHEDULER, "an unsent mail is kept in memory only: {error}");
+    fn keep(&self, letters: Vec<Letter>) {
+        for letter in letters {
+            if let Some(error) = self.outbox.keep(letter) {
+                tracing::debug!(target: SCHEDULER, "an unsent mail is kept in memory only: {error}");
+            }
         }
     }
 
-    /// False when it is worth another attempt.
-    async fn deliver(&mut self) -> bool {
+    async fn deliver(&self) -> Delivery {
         let flushed = self.outbox.flush(&self.mail, &self.redactor, LIMIT, &self.stop).await;
         if flushed.sent > 0 {
             tracing::info!(target: SCHEDULER, "{} sent", units::counted(flushed.sent as u64, "mail"));
         }
-        let Some(error) = flushed.error else { return true };
         let kept = units::counted(flushed.left as u64, "mail");
-        if error.may_pass() {
-            tracing::warn!(target: SCHEDULER, "{kept} not sent yet: {error}");
-        } else {
-            tracing::error!(target: SCHEDULER, "{kept} not sent: {error}\nit is tried again at the next start or mail");
+        match flushed.error {
+            // Whoever else sends them may not get through.
+            None if flushed.left > 0 => Delivery::MayPass,
+            None => Delivery::Done,
+            Some(error) if error.may_pass() => {
+                tracing::warn!(target: SCHEDULER, "{kept} not sent yet: {error}");
+                Delivery::MayPass
+            }
+            Some(error) => {
+                tracing::error!(target: SCHEDULER, "{kept} not sent: {error}");
+                Delivery::Refused
+            }
         }
-        !error.may_pass()
     }
+}
+
+/// How a round of sending ended.
+enum Delivery {
+    Done,
+    /// Worth another attempt soon.
+    MayPass,
+    /// Worth another attempt when somebody may have done something about it, or the clock is right.
+    Refused,
 }

@@ -44,7 +44,7 @@ impl Starting<'_> {
             };
             if problem != said {
                 tracing::error!(target: SCHEDULER, "cannot start: {problem}");
-                let office = Office { settings: self.settings, uri: self.uri, around: self.around, next_run: None };
+                let office = Office::new(self.settings, self.uri, self.around, None);
                 self.postman.post(office.start_failure(&mut self.status, &problem));
                 said = problem;
             }

@@ -171,7 +171,7 @@ fn a_backup_that_did_not_come_and_one_that_fails_are_unhealthy() {
     site.run(&["health"]).done();
     let failing = site.with("BACKUP_DATABASES", "nowhere");
     failing.run(&["backup"]).ended_with(1);
-    failing.run(&["health"]).ended_with(1).printing(&["backups fail since 1 June 2026", "1 failed run"]);
+    failing.run(&["health"]).ended_with(1).printing(&["backups have been failing since 1 June 2026", "1 failed run"]);
     super::support::until("it is stopped", Duration::from_secs(20), || {
         running.signal(Signal::TERM);
         running.said().contains("stopped")

@@ -50,7 +50,10 @@ fn a_failed_backup_removes_nothing_and_neither_does_prune_until_one_succeeds() {
     site.set_clock("2026-05-03T12:00:00Z");
     let failing = site.with("BACKUP_DATABASES", "nowhere");
     failing.run(&["backup"]).ended_with(1);
-    failing.run(&["prune"]).done().printing(&["nothing is removed for now: backups fail since 3 May 2026"]);
+    failing
+        .run(&["prune"])
+        .done()
+        .printing(&["nothing is removed for now: backups have been failing since 3 May 2026"]);
     assert_eq!(failing.archives().len(), 2);
     let site = failing.with("BACKUP_DATABASES", "blog");
     site.run(&["backup"]).done().saying(&["1 archive kept, 2 old ones removed"]);

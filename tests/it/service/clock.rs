@@ -12,7 +12,7 @@ fn a_week_passes_and_sunday_at_two_it_backs_up() {
     let running = site.start(&[]);
     running.until_it_says("next backup: Sunday 31 May 2026 at 02:00 CEST, in 3 days");
     site.set_clock("2026-05-30T23:59:55Z");
-    running.until_it_says("the clock went ahead by 3 days");
+    running.until_it_says("the clock jumped ahead by 3 days");
     running.until_it_says("starting a backup: scheduled");
     running.until_it_says("backup complete and verified");
     running.until_it_says("next backup: Sunday 7 June 2026 at 02:00 CEST");
@@ -116,7 +116,7 @@ fn a_clock_of_1970_at_boot_removes_nothing_and_repeats_nothing() {
     assert!(before.iter().all(|archive| with_1970.contains(archive)));
 
     site.set_clock("2026-05-30T13:00:00Z");
-    running.until_it_says("the clock went ahead by");
+    running.until_it_says("the clock jumped ahead by");
     running.until_it_says("next backup: Sunday 31 May 2026 at 02:00 CEST");
     assert!(!running.said().contains("making up"), "{}", running.said());
     site.set_clock("2026-05-30T23:59:58Z");
