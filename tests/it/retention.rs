@@ -175,6 +175,35 @@ fn a_backup_that_shrank_warns_and_keeps_the_older_ones_until_that_is_accepted() 
 }
 
 #[test]
+fn a_run_that_is_cut_off_before_it_notes_what_was_lost_hides_nothing_from_the_next_one() {
+    let smtp = Smtp::start(&[]);
+    let (server, site) = shrinking(&smtp);
+    let state = site.backups().join(".pantry-keeper/state.json");
+    let before = fs::read(&state).unwrap();
+    server.change("drop", "shop.orders");
+    site.set_clock("2026-05-08T12:00:00Z");
+    site.run(&["backup"]).done().saying(&["shop.orders: gone"]);
+    // As if the power had gone when the archive had its name and nothing was noted yet.
+    fs::write(&state, before).unwrap();
+    site.set_clock("2026-05-15T12:00:00Z");
+    site.run(&["backup"]).done().saying(&["shop.orders: gone", "3 archives kept"]);
+}
+
+#[test]
+fn notes_that_are_damaged_keep_everything_for_once() {
+    let site = made_on(&["2026-01-01", "2026-02-01"]).with("RETENTION_MIN_KEEP", 1);
+    site.set_clock("2026-05-03T12:00:00Z");
+    let state = site.backups().join(".pantry-keeper/state.json");
+    fs::write(&state, "{").unwrap();
+    site.run(&["prune"])
+        .done()
+        .saying(&["is damaged and set aside"])
+        .printing(&["cannot be read", "nothing is removed"]);
+    assert_eq!(site.archives().len(), 2);
+    site.run(&["prune"]).done().printing(&["1 archive removed"]);
+}
+
+#[test]
 fn what_comes_back_ends_the_alarm_by_itself() {
     let smtp = Smtp::start(&[]);
     let (server, site) = shrinking(&smtp);

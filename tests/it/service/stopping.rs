@@ -44,6 +44,22 @@ fn while_idle() {
     }
 }
 
+/// The run's process may not be able to listen yet: that it dies of the signal is no failure.
+#[test]
+fn while_a_run_is_being_started() {
+    for _ in 0..5 {
+        let site = site().with("BACKUP_ON_START", "true");
+        let running = site.start(&["run"]);
+        running.until_it_says("starting a backup: at start");
+        running.signal(Signal::TERM);
+        let outcome = running.end(Duration::from_secs(60)).done();
+        assert!(!outcome.stderr.contains("ERROR"), "{}", outcome.stderr);
+        let state = fs::read_to_string(site.backups().join(".pantry-keeper/state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        assert!(state["alarm"]["failing"].is_null(), "{state}");
+    }
+}
+
 #[test]
 fn while_it_connects() {
     let (_proxy, site, running) = at_work(Trap::Bytes(0));
