@@ -269,12 +269,17 @@ impl Service<'_> {
         }
     }
 
+    /// Nothing makes up for it, so that its owner has to know.
     fn missed(&mut self, slot: DateTime<Utc>, count: u32) {
-        let when = in_words(slot, self.settings.time_zone, (self.around.now)());
+        let now = (self.around.now)();
+        let when = in_words(slot, self.settings.time_zone, now);
         let runs = units::counted(u64::from(count), "run");
         let error = format!("{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it");
-        tracing::warn!(target: SCHEDULER, "{error}");
+        let (stage, advice) =
+            ("the machine was off", "Set BACKUP_CATCH_UP to true, or back up now: pantry-keeper backup");
         self.keep_ledger();
+        self.record(slot, now, "scheduled", Ended::Failed { stage: stage.into(), error: error.clone() });
+        self.fail(stage, &error, advice);
         self.announce();
     }
 

@@ -164,6 +164,12 @@ fn a_backup_that_did_not_come_and_one_that_fails_are_unhealthy() {
     running.until_it_says("next backup");
     site.set_clock("2026-06-01T12:00:00Z");
     running.until_it_says("1 run missed");
+    site.run(&["health"]).ended_with(1).printing(&["backups have been failing since 1 June 2026"]);
+    // What the scheduler has noted can be lost; the promise stays.
+    let state = site.backups().join(".pantry-keeper/state.json");
+    let mut notes: serde_json::Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+    notes["alarm"] = serde_json::json!({});
+    fs::write(&state, notes.to_string()).unwrap();
     site.run(&["health"]).ended_with(1).printing(&["there is no backup of Sunday 31 May 2026", "none before it"]);
     running.signal(Signal::USR1);
     running.until_it_says("backup complete and verified");

@@ -237,3 +237,19 @@ fn a_failure_while_mail_was_off_is_told_when_it_is_on() {
     assert_eq!(mail.subject, "jorbites backup FAILED while asking the server");
     assert!(mail.text.contains("there is no database named"), "{}", mail.text);
 }
+
+#[test]
+fn a_run_that_was_missed_for_good_is_told() {
+    let smtp = server();
+    let site = mailing(site(), &smtp).with("BACKUP_CATCH_UP", "false").with_clock("2026-05-30T12:00:00Z");
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    stop(running);
+    site.set_clock("2026-06-01T08:00:00Z");
+    let running = site.start(&["run"]);
+    running.until_it_says("1 mail sent");
+    stop(running);
+    let mail = only_mail(&smtp);
+    assert_eq!(mail.subject, "jorbites backup FAILED while the machine was off");
+    assert!(mail.text.contains("1 run missed, the last of Sunday 31 May 2026 at 02:00 CEST"), "{}", mail.text);
+}
