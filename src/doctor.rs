@@ -52,7 +52,7 @@ pub async fn look(settings: &Settings, uri: &MongoUri, around: &Surroundings) ->
         None => {
             notes.advice("mail", "off: nobody is told when a backup fails", "set SMTP_HOST, EMAIL_FROM and EMAIL_TO")
         }
-        Some(mail) => match stop.or(notify::probe(mail, &around.redactor, LIMIT)).await? {
+        Some(mail) => match stop.or(notify::probe(mail, &around.redactor, notify::LONGEST_TALK)).await? {
             Ok(()) if settings.notify_on == NotifyOn::Never => {
                 notes.advice("mail", "works, but NOTIFY_ON is never: nobody is told when a backup fails", "");
             }

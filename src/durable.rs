@@ -10,7 +10,7 @@ use crate::name::PARTIAL_EXTENSION;
 use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,6 +111,12 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| FileError::new("create", path, error))
+}
+
+/// Whether an open file is still the one at `path`: another process, or another disk, may have taken its place.
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (own, there) = (file.metadata()?, fs::metadata(path)?);
+    Ok((own.dev(), own.ino()) == (there.dev(), there.ino()))
 }
 
 /// `.NAME.partial` beside `NAME`.

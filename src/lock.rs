@@ -4,9 +4,9 @@
 //! A file that merely exists, or holds a process id, says nothing: in containers every process is number 1. The lock file
 //! itself is never removed; removing it would let two processes hold locks on two files of the same name.
 
-use crate::durable::FileError;
+use crate::durable::{self, FileError};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -49,11 +49,7 @@ impl Lock {
 
     /// Whether the file that is held is still the one at `path`.
     pub fn is_at(&self, path: &Path) -> bool {
-        let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-        match (self.file.metadata(), std::fs::metadata(path)) {
-            (Ok(own), Ok(there)) => place(own) == place(there),
-            _ => false,
-        }
+        durable::is_at(&self.file, path).unwrap_or(false)
     }
 
     /// Gives a sign of life: the time of the lock's file. Written to the disk when the system finds it convenient.

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
@@ -194,11 +194,9 @@ impl Sink for RotatingFile {
 
 /// Whether another process has set the file aside: a run of the scheduler's, or the system's own rotation.
 fn moved_away(file: &File, path: &Path) -> bool {
-    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(own), Ok(there)) => place(own) != place(there),
-        (_, Err(error)) => error.kind() == io::ErrorKind::NotFound,
-        _ => false,
+    match crate::durable::is_at(file, path) {
+        Ok(same) => !same,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

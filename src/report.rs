@@ -110,6 +110,11 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Whether it was verified and says when it was made: one that counts.
+    pub fn is_good(&self) -> bool {
+        self.verified_at.is_some() && self.made_by_manifest().is_some()
+    }
+
     /// When it was made, by its manifest alone: a name can be given to anything.
     pub fn made_by_manifest(&self) -> Option<DateTime<Utc>> {
         // Documents are known from the manifest only.

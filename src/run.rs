@@ -106,7 +106,7 @@ impl Before {
             Err(CatalogError::NoFolder(_)) => Vec::new(),
             listed => listed?,
         };
-        let good = |one: &&Listed| one.verified_at.is_some() && Some(one.archive.as_str()) == compared;
+        let good = |one: &&Listed| one.is_good() && Some(one.archive.as_str()) == compared;
         let last = listed.iter().find(good).or_else(|| last_good(&listed)).and_then(|last| {
             let stem = last.archive.strip_suffix(name::EXTENSION)?;
             Some((last.archive.clone(), catalog.manifest(stem)?))
@@ -120,7 +120,7 @@ impl Before {
 
 /// The newest archive that was verified.
 pub fn last_good(listed: &[Listed]) -> Option<&Listed> {
-    let good = listed.iter().filter(|one| one.verified_at.is_some() && one.made_by_manifest().is_some());
+    let good = listed.iter().filter(|one| one.is_good());
     good.max_by_key(|one| (one.made_at, &one.archive))
 }
 

@@ -46,7 +46,7 @@ impl Catalog {
             let verdict = verdicts.remove(&stem);
             self.glance_with(&stem, verdict)
         });
-        listed.find(|one| one.verified_at.is_some() && one.made_by_manifest().is_some())
+        listed.find(Listed::is_good)
     }
 
     fn glance_with(&self, stem: &str, verdict: Option<Verdict>) -> Listed {

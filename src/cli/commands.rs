@@ -107,7 +107,7 @@ pub fn list(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
 pub fn prune(settings: &Settings, around: &Surroundings, arguments: &PruneArguments) -> u8 {
     let (catalog, now, output) = (job::catalog(settings), (around.now)(), &arguments.output);
     // A folder that is not there, or not the disk it should be, is not made up for want of something to remove.
-    if let Err(error) = catalog.list() {
+    if let Err(error) = catalog.stems() {
         return refuse(&error, output);
     }
     if !catalog.own_folder().is_dir() && !arguments.dry_run {

@@ -5,13 +5,9 @@ use crate::catalog::Catalog;
 use crate::job::Surroundings;
 use crate::letter::{self, Letter, Sender};
 use crate::logging::one_event;
-use crate::notify::{self, Outbox};
+use crate::notify::{self, LONGEST_TALK, Outbox};
 use crate::settings::{MailSecurity, MailSettings, NotifyOn, Settings};
 use crate::units;
-use std::time::Duration;
-
-/// The longest conversation with a mail server.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
 /// what it is, whatever becomes of its mails.
@@ -23,7 +19,7 @@ pub async fn send(settings: &Settings, around: &Surroundings, catalog: &Catalog,
             tracing::debug!("an unsent mail is kept in memory only: {error}");
         }
     }
-    let flushed = outbox.flush(mail, &around.redactor, LIMIT, &around.stop).await;
+    let flushed = outbox.flush(mail, &around.redactor, LONGEST_TALK, &around.stop).await;
     if flushed.sent > 0 {
         tracing::info!("{} sent", units::counted(flushed.sent as u64, "mail"));
     }
@@ -49,8 +45,13 @@ pub async fn test(settings: &Settings, around: &Surroundings) -> u8 {
         next_run: None,
     };
     let letter = letter::test(&sender, shown(settings, mail));
-    tracing::debug!("asking the mail server {}:{}, for at most {}", mail.host, mail.port, units::duration(LIMIT));
-    let failure = match around.stop.or(notify::deliver(mail, &letter, &around.redactor, LIMIT)).await {
+    tracing::debug!(
+        "asking the mail server {}:{}, for at most {}",
+        mail.host,
+        mail.port,
+        units::duration(LONGEST_TALK)
+    );
+    let failure = match around.stop.or(notify::deliver(mail, &letter, &around.redactor, LONGEST_TALK)).await {
         Ok(Ok(())) => {
             say(&format!("accepted by {}:{} for {}\n", mail.host, mail.port, mail.to.join(", ")));
             return DONE;

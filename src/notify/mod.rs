@@ -11,6 +11,9 @@ pub use error::{MailError, Refused, Reply, Stage};
 pub use outbox::{Flushed, Outbox};
 pub use send::{deliver, probe};
 
+/// The longest conversation with a mail server; at a terminal, somebody waits for its end.
+pub const LONGEST_TALK: std::time::Duration = std::time::Duration::from_secs(30);
+
 #[cfg(test)]
 mod flush_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::job::Surroundings;
 use crate::letter::Letter;
 use crate::logging::SCHEDULER;
-use crate::notify::Outbox;
+use crate::notify::{LONGEST_TALK, Outbox};
 use crate::run::Posted;
 use crate::secret::Redactor;
 use crate::settings::{MailSettings, Settings};
@@ -13,8 +13,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// The longest conversation with a mail server.
-pub const LIMIT: Duration = Duration::from_secs(30);
 /// How long putting the rest away may take at the end.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 /// Waits between attempts; the last one is repeated.
@@ -116,7 +114,7 @@ impl Round {
     }
 
     async fn deliver(&self) -> Delivery {
-        let flushed = self.outbox.flush(&self.mail, &self.redactor, LIMIT, &self.stop).await;
+        let flushed = self.outbox.flush(&self.mail, &self.redactor, LONGEST_TALK, &self.stop).await;
         if flushed.sent > 0 {
             tracing::info!(target: SCHEDULER, "{} sent", units::counted(flushed.sent as u64, "mail"));
         }
