@@ -122,6 +122,16 @@ impl Catalog {
         Ok(Lock::take(&self.scheduler_path(), &self.folder)?)
     }
 
+    /// Keeps a second drill out for as long as the lock is held. Backups do not mind one.
+    pub fn lock_drill(&self) -> Result<Lock, LockOrCatalogError> {
+        let own = self.own_folder();
+        durable::create_folder(&own).map_err(|error| self.explain(error))?;
+        match Lock::take(&own.join("drill.lock"), &self.folder) {
+            Err(LockError::File(error)) => Err(self.explain(error).into()),
+            result => Ok(result?),
+        }
+    }
+
     /// Where mails wait that could not be sent.
     pub fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod commands;
+mod drill;
 mod mail;
 mod print;
+mod restore;
 mod verify;
 
 use crate::catalog::CatalogError;
@@ -15,7 +17,7 @@ use crate::secret::Redactor;
 use crate::service;
 use crate::settings::{self, Settings};
 use crate::stop::{Stop, Stopper};
-use arguments::{Arguments, Command, Output};
+use arguments::{Arguments, Command, Output, RestoreArguments};
 use chrono::Utc;
 use clap::Parser;
 use futures_util::StreamExt;
@@ -42,6 +44,11 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
         eprintln!("Failed: cannot start: {error}");
         return 127;
     }
+    if let Some((kept, hidden)) = restore::without_passwords(&arguments) {
+        let error = process::start_again(kept, restore::HIDDEN, &hidden);
+        eprint!("{}", logging::one_event(&format!("cannot hide the password of --to: {error}; give a file instead")));
+        return FAILED;
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -51,9 +58,28 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             return code;
         }
     };
-    let redactor = settings::redactor(environment.clone());
-    hide_secrets_of_panics(redactor.clone());
     let command = arguments.command.unwrap_or(Command::Run);
+    // A target of its own is a secret like those of the settings.
+    let to = match &command {
+        Command::Restore(RestoreArguments { to: Some(to), .. }) => Some(restore::target(to)),
+        _ => None,
+    };
+    let redactor = settings::redactor(environment.clone());
+    let redactor = match &to {
+        Some(Ok(uri)) => redactor.with(uri.secrets()),
+        _ => redactor,
+    };
+    hide_secrets_of_panics(redactor.clone());
+    let to = match to.transpose() {
+        Ok(to) => to,
+        Err(problem) => {
+            eprint!("{}", logging::one_event(&redactor.redact(&problem)));
+            if command.wants_json() {
+                failure(&problem);
+            }
+            return WRONG;
+        }
+    };
     let settings = match Settings::load(environment.clone(), command.needs()) {
         Ok(settings) => settings,
         Err(faults) => {
@@ -89,6 +115,8 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             Command::Backup(output) => commands::backup(&settings, &around, &output).await,
             Command::List(output) => commands::list(&settings, &around, &output),
             Command::Verify(arguments) => verify::verify(&settings, &around, &arguments).await,
+            Command::Restore(arguments) => restore::restore(&settings, &around, &arguments, to.as_ref()).await,
+            Command::Drill(arguments) => drill::drill(&settings, &around, &arguments).await,
             Command::Prune(arguments) => commands::prune(&settings, &around, &arguments),
             Command::Doctor(output) => commands::doctor(&settings, &around, &output).await,
             Command::NotifyTest => mail::test(&settings, &around).await,

@@ -1,7 +1,6 @@
 //! Looks at everything a backup depends on, and says what to do about what it finds.
 
 use crate::catalog::{CatalogError, LockOrCatalogError};
-use crate::dump::Tool;
 use crate::forecast;
 use crate::job::{self, Surroundings};
 use crate::lock::{Lock, LockError};
@@ -15,6 +14,7 @@ use crate::server::{self, Examination};
 use crate::settings::{MongoUri, NotifyOn, OplogMode, Settings};
 use crate::status::Status;
 use crate::stop::Interruption;
+use crate::tool::Tool;
 use crate::units;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use std::time::Duration;

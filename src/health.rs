@@ -24,12 +24,15 @@ pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let mut problems = Vec::new();
     problems.extend(scheduler_problem(Lock::holder(&catalog.scheduler_path()), now));
     problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
+    problems.extend(drill_problem(settings, &state, now));
     let base = state.ledger.as_ref().map_or(now, |ledger| ledger.handled.max(now));
     HealthReport {
         healthy: problems.is_empty(),
         problems,
         newest_archive: newest.as_ref().map(|newest| newest.archive.clone()),
         newest_made_at: newest.and_then(|newest| newest.made_at),
+        drilled_at: state.drill.as_ref().map(|drill| drill.at),
+        drilled_archive: state.drill.as_ref().map(|drill| drill.archive.clone()),
         failing_since: state.alarm.failing().map(|failing| failing.since),
         next_run_at: settings.schedule.next_after(base, settings.time_zone),
     }
@@ -47,6 +50,32 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
     })
 }
 
+fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {
+    let last = state.drill.as_ref();
+    if let Some((drill, problem)) = last.and_then(|drill| Some((drill, drill.problem.as_ref()?))) {
+        let at = drill.at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
+        let problem = problem.lines().next().unwrap_or_default();
+        return Some(format!(
+            "the drill of {at} did not prove {}: {problem}; try again: `pantry-keeper drill`",
+            drill.archive
+        ));
+    }
+    let (schedule, ledger) = (settings.drill.schedule.as_ref()?, state.drill_ledger.as_ref()?);
+    let promised = schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
+    if last.is_some_and(|drill| drill.at >= promised) {
+        return None;
+    }
+    Some(format!(
+        "there was no drill of {}: `pantry-keeper drill` makes up for it",
+        in_words(promised, settings.time_zone, now)
+    ))
+}
+
+/// How long after its slot a run may still be at work.
+fn longest_run(settings: &Settings) -> TimeDelta {
+    TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK
+}
+
 fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, now: DateTime<Utc>) -> Option<String> {
     if let Some(failing) = state.alarm.failing() {
         return Some(format!(
@@ -62,8 +91,7 @@ fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, n
     }
     // Slots of an earlier schedule were another promise.
     let ledger = state.ledger.as_ref()?;
-    let run_may_take = TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK;
-    let promised = settings.schedule.last_in(ledger.since, now - run_may_take, settings.time_zone)?;
+    let promised = settings.schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
     if made_at.is_some_and(|made_at| made_at >= promised) {
         return None;
     }

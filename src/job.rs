@@ -16,7 +16,7 @@ pub use error::{Failed, JobError, Stage};
 use crate::archive::{ArchiveSink, Plan, WriteError};
 use crate::catalog::{Catalog, Verdict};
 use crate::checksum::Sidecar;
-use crate::dump::{self, DumpError, Order, Tool};
+use crate::dump::{self, DumpError, Order};
 use crate::durable::Partial;
 use crate::lock::Lock;
 use crate::logging::Tail;
@@ -28,6 +28,7 @@ use crate::server::{self, Facts};
 use crate::settings::MongoUri;
 use crate::settings::{OplogMode, Settings};
 use crate::stop::{Interruption, Stop};
+use crate::tool::Tool;
 use crate::units;
 use crate::verify;
 use choice::Choice;
@@ -129,6 +130,11 @@ async fn make(
 /// The backup folder that the settings name.
 pub fn catalog(settings: &Settings) -> Catalog {
     Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
+}
+
+/// What the names of archives start with that hold what a restore dropped.
+pub fn safety_prefix(prefix: &str) -> String {
+    format!("{prefix}_before_restore")
 }
 
 /// How often is left to try.
@@ -322,7 +328,7 @@ pub async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
 /// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
 pub fn note(catalog: &Catalog, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
     let damage = (!report.sound).then(|| report.faults().next().unwrap_or_else(|| "it is not sound".into()));
-    let verdict = Verdict { at: now, archive_bytes: report.archive_bytes, damage };
+    let verdict = Verdict { at: now, archive_bytes: report.archive_bytes, damage, drilled_at: None };
     if let Err(error) = catalog.note(stem, verdict) {
         tracing::debug!("the result is not kept: {error}");
     }

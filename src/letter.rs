@@ -1,11 +1,13 @@
 //! The mails: what they say, as plain text and as simple HTML. Sending them is another matter.
 
 mod compose;
+mod drill;
 mod page;
 #[cfg(test)]
 mod tests;
 
 pub use compose::{Ending, LastGood, Sender, Trouble, failed, receipt, recovered, test, warning};
+pub use drill::{FailedDrill, drill_failed, drill_receipt, drill_recovered};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,5 +33,8 @@ pub enum Kind {
     Recovered,
     Warning,
     Receipt,
+    DrillFailed,
+    DrillRecovered,
+    DrillReceipt,
     Test,
 }

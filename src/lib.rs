@@ -4,11 +4,11 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`schedule`] [`timetable`] [`retention`] [`shrink`] [`forecast`] [`alarm`] [`letter`] [`secret`] [`units`] |
+//! | pure: no I/O, no clock | [`manifest`] [`checksum`] [`namespace`] [`document`] [`name`] [`report`] [`schedule`] [`timetable`] [`retention`] [`shrink`] [`fingerprint`] [`forecast`] [`alarm`] [`letter`] [`secret`] [`units`] |
 //! | edges | [`settings`] (sole reader of the environment) |
-//! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] |
-//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream → seekable tar.gz) [`verify`] [`catalog`] (sole owner of the folder) [`notify`] (mails, sent or kept) [`status`] (what is remembered) |
-//! | sequences | [`job`] (makes an archive) [`prune`] [`run`] (a backup with all that follows) [`health`] [`doctor`] |
+//! | tools | [`durable`] [`lock`] [`logging`] [`pool`] [`process`] [`progress`] [`server`] [`stop`] [`tool`] |
+//! | stages | [`dump`] (mongodump → stream) [`archive`] (stream ⇄ seekable tar.gz) [`load`] (stream → mongorestore) [`verify`] [`catalog`] (sole owner of the folder) [`notify`] (mails, sent or kept) [`status`] (what is remembered) |
+//! | sequences | [`job`] (makes an archive) [`prune`] [`run`] (a backup with all that follows) [`restore`] (brings data back) [`drill`] (proves that it comes back) [`health`] [`doctor`] |
 //! | top | [`service`] (when runs happen) [`cli`] |
 //!
 //! `tests/it/layering.rs` holds the code to it.
@@ -22,12 +22,15 @@ pub mod checksum;
 pub mod cli;
 pub mod doctor;
 pub mod document;
+pub mod drill;
 pub mod dump;
 pub mod durable;
+pub mod fingerprint;
 pub mod forecast;
 pub mod health;
 pub mod job;
 pub mod letter;
+pub mod load;
 pub mod lock;
 pub mod logging;
 pub mod manifest;
@@ -39,6 +42,7 @@ pub mod process;
 pub mod progress;
 pub mod prune;
 pub mod report;
+pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod schedule;
@@ -50,6 +54,7 @@ pub mod shrink;
 pub mod status;
 pub mod stop;
 pub mod timetable;
+pub mod tool;
 pub mod units;
 pub mod verify;
 

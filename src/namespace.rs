@@ -111,6 +111,26 @@ pub fn escape_collection(name: &str) -> String {
     escaped
 }
 
+/// The opposite of [`escape_collection`], as far as a cut name allows.
+pub fn unescape_collection(escaped: &str) -> String {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = (first == b'%').then(|| std::str::from_utf8(tail.get(..2)?).ok()).flatten();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(if first == b'+' { b' ' } else { first });
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// What mongodump says of itself and of the server at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamHeader {

@@ -80,6 +80,29 @@ impl Ended {
 impl Command {
     /// Starts the child in a process group of its own. Its stdout is returned; each line of its stderr goes to `log`.
     pub fn spawn(self, redactor: Redactor, log: impl Fn(&str) + Send + Sync + 'static) -> io::Result<(Child, OwnedFd)> {
+        let mut child = self.start(Stdio::null(), Stdio::piped(), redactor, log)?;
+        let stdout = child.child.stdout.take().ok_or_else(|| io::Error::other("the child has no stdout"))?;
+        Ok((child, widened(stdout.into_owned_fd()?)))
+    }
+
+    /// Likewise, but it is written to: its stdin is returned, and it has no stdout.
+    pub fn spawn_fed(
+        self,
+        redactor: Redactor,
+        log: impl Fn(&str) + Send + Sync + 'static,
+    ) -> io::Result<(Child, OwnedFd)> {
+        let mut child = self.start(Stdio::piped(), Stdio::null(), redactor, log)?;
+        let stdin = child.child.stdin.take().ok_or_else(|| io::Error::other("the child has no stdin"))?;
+        Ok((child, widened(stdin.into_owned_fd()?)))
+    }
+
+    fn start(
+        self,
+        stdin: Stdio,
+        stdout: Stdio,
+        redactor: Redactor,
+        log: impl Fn(&str) + Send + Sync + 'static,
+    ) -> io::Result<Child> {
         let mut arguments = self.arguments;
         // Kept open until the child has its own copy.
         let mut inherited = None;
@@ -96,24 +119,33 @@ impl Command {
             .args(arguments)
             .env_clear()
             .envs(self.environment.into_iter().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdin(stdin)
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .process_group(0);
         let mut command = tokio::process::Command::from(command);
         let mut child = command.kill_on_drop(true).spawn()?;
         drop(inherited);
-        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("the child has no stdout"))?.into_owned_fd()?;
-        // A larger pipe means fewer switches between the two processes; a smaller one works as well.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(&stdout, 1024 * 1024);
         let errors = child.stderr.take().ok_or_else(|| io::Error::other("the child has no stderr"))?;
         let stderr = tokio::spawn(drain(errors, redactor, log));
-        Ok((Child { child, stderr }, stdout))
+        Ok(Child { child, stderr })
     }
 }
 
+/// A larger pipe means fewer switches between the two processes; a smaller one works as well.
+fn widened(pipe: OwnedFd) -> OwnedFd {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(&pipe, 1024 * 1024);
+    pipe
+}
+
 impl Child {
+    /// Waits for the child to end by itself, however long that takes. May be given up: the child goes on.
+    pub async fn end(&mut self) -> io::Result<Ended> {
+        let status = self.child.wait().await?;
+        Ok(self.ended(status).await)
+    }
+
     /// Waits for the child to end by itself, and ends it when it does not within `limit`.
     pub async fn wait_for(mut self, limit: Duration) -> io::Result<Ended> {
         match tokio::time::timeout(limit, self.child.wait()).await {
@@ -135,9 +167,9 @@ impl Child {
         Ok(self.ended(status).await)
     }
 
-    async fn ended(self, status: ExitStatus) -> Ended {
+    async fn ended(&mut self, status: ExitStatus) -> Ended {
         // Someone whom the child left behind may hold its stderr open; nobody waits for that.
-        let last_lines = tokio::time::timeout(LAST_LINES, self.stderr).await;
+        let last_lines = tokio::time::timeout(LAST_LINES, &mut self.stderr).await;
         Ended { status, last_lines: last_lines.map(Result::unwrap_or_default).unwrap_or_default() }
     }
 
@@ -168,6 +200,29 @@ pub fn become_child(mut arguments: impl Iterator<Item = OsString>) -> io::Error 
         Some(program) => std::process::Command::new(program).args(arguments).exec(),
         None => io::ErrorKind::InvalidInput.into(),
     }
+}
+
+/// Becomes this program once more, with other arguments: each that equals `marker` is followed by the number of a file
+/// descriptor from which one of `hidden` can be read. Returns only when that is not possible.
+pub fn start_again(arguments: Vec<OsString>, marker: &str, hidden: &[Secret]) -> io::Error {
+    let program = match own_program() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut pipes = Vec::new();
+    for secret in hidden {
+        match pipe_with(secret.expose().as_bytes()) {
+            Ok(pipe) => pipes.push(pipe),
+            Err(error) => return error,
+        }
+    }
+    let mut numbers = pipes.iter().map(AsRawFd::as_raw_fd);
+    let mut arguments = arguments.into_iter().map(|argument| match argument == marker {
+        true => numbers.next().map_or(argument, |number| format!("{marker}{number}").into()),
+        false => argument,
+    });
+    let name = arguments.next().unwrap_or_default();
+    std::process::Command::new(program).arg0(name).args(arguments).exec()
 }
 
 /// A program by its name on PATH, as a shell would find it.

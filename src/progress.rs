@@ -134,7 +134,8 @@ impl Meter {
     fn message(&self, done: u64) -> String {
         let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         match self.unit {
-            Unit::Bytes => units::bytes(done),
+            Unit::Bytes if at.is_empty() => units::bytes(done),
+            Unit::Bytes => format!("{}, in {at}", units::bytes(done)),
             Unit::Documents if at.is_empty() => units::counted(done, "document"),
             Unit::Documents => {
                 format!("{}, {}, in {at}", units::counted(done, "document"), units::bytes(self.stream_bytes()))

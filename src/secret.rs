@@ -85,6 +85,12 @@ impl Redactor {
         Self(Arc::new(needles))
     }
 
+    /// The same for more secrets.
+    pub fn with(self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let known = self.0.long.iter().chain(&self.0.short).map(Secret::new);
+        Self::new(known.chain(secrets).collect::<Vec<_>>())
+    }
+
     /// `text` without the secrets; borrowed when there was nothing to hide.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         // All kinds of match are found in the original text and joined before anything is replaced: replacing one

@@ -1,8 +1,10 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
 mod examine;
+mod target;
 
 pub use examine::{Examination, examine};
+pub use target::{Definition, Target};
 
 use crate::manifest::{Server, Topology};
 use crate::namespace::{Kind, Namespace};
@@ -26,14 +28,14 @@ const COUNTS_AT_ONCE: usize = 8;
 /// Why the server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    #[error("cannot reach MongoDB at {hosts}: {reason}; check that it runs and that MONGODB_URI names it")]
-    Unreachable { hosts: String, reason: String },
-    #[error("MongoDB at {hosts} refused the user name or the password in MONGODB_URI; check both, and authSource")]
-    Credentials { hosts: String },
-    #[error("the user in MONGODB_URI may not {action}; in mongosh, as an administrator: {grant}")]
-    Role { action: &'static str, grant: String },
-    #[error("MONGODB_URI cannot be used: {0}")]
-    Uri(String),
+    #[error("cannot reach MongoDB at {hosts}: {reason}; check that it runs and that {setting} names it")]
+    Unreachable { setting: &'static str, hosts: String, reason: String },
+    #[error("MongoDB at {hosts} refused the user name or the password in {setting}; check both, and authSource")]
+    Credentials { setting: &'static str, hosts: String },
+    #[error("the user in {setting} may not {action}; in mongosh, as an administrator: {grant}")]
+    Role { setting: &'static str, action: &'static str, grant: String },
+    #[error("{setting} cannot be used: {reason}")]
+    Uri { setting: &'static str, reason: String },
     #[error("MongoDB at {hosts} answered with an error: {reason}")]
     Other { hosts: String, reason: String },
 }
@@ -77,7 +79,7 @@ pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<F
 
 fn silent(uri: &MongoUri, limit: Duration) -> ServerError {
     let reason = format!("it did not answer within {}", units::duration(limit));
-    ServerError::Unreachable { hosts: uri.hosts().to_owned(), reason }
+    ServerError::Unreachable { setting: uri.setting(), hosts: uri.hosts().to_owned(), reason }
 }
 
 /// About how many documents there are, from the collections' own statistics. What the server will not tell counts as
@@ -173,23 +175,25 @@ fn is_command(error: &Error, code: i32) -> bool {
 
 /// Turns the driver's words into ours. Nothing of the connection string but its hosts is ever repeated.
 fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
-    let hosts = uri.hosts().to_owned();
+    let (setting, hosts) = (uri.setting(), uri.hosts().to_owned());
     let credentials = matches!(*error.kind, ErrorKind::Authentication { .. }) || is_command(&error, 18);
     if credentials {
-        return ServerError::Credentials { hosts };
+        return ServerError::Credentials { setting, hosts };
     }
     if is_command(&error, NOT_AUTHORIZED) {
-        return ServerError::Role { action, grant: grant(uri) };
+        return ServerError::Role { setting, action, grant: grant(uri) };
     }
     match &*error.kind {
         ErrorKind::ServerSelection { message, .. } => {
-            ServerError::Unreachable { hosts, reason: selection_reason(message) }
+            ServerError::Unreachable { setting, hosts, reason: selection_reason(message) }
         }
-        ErrorKind::Io(reason) => ServerError::Unreachable { hosts, reason: reason.to_string() },
-        ErrorKind::DnsResolve { message, .. } => ServerError::Unreachable { hosts, reason: message.clone() },
-        ErrorKind::ConnectionPoolCleared { message, .. } => ServerError::Unreachable { hosts, reason: message.clone() },
-        ErrorKind::InvalidArgument { message, .. } => ServerError::Uri(message.clone()),
-        ErrorKind::InvalidTlsConfig { message, .. } => ServerError::Uri(message.clone()),
+        ErrorKind::Io(reason) => ServerError::Unreachable { setting, hosts, reason: reason.to_string() },
+        ErrorKind::DnsResolve { message, .. } => ServerError::Unreachable { setting, hosts, reason: message.clone() },
+        ErrorKind::ConnectionPoolCleared { message, .. } => {
+            ServerError::Unreachable { setting, hosts, reason: message.clone() }
+        }
+        ErrorKind::InvalidArgument { message, .. } => ServerError::Uri { setting, reason: message.clone() },
+        ErrorKind::InvalidTlsConfig { message, .. } => ServerError::Uri { setting, reason: message.clone() },
         other => ServerError::Other { hosts, reason: other.to_string() },
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod child;
 mod clock;
+mod drills;
 mod postman;
 mod start;
 mod trigger;
@@ -23,6 +24,7 @@ use crate::units;
 use child::Orders;
 use chrono::{DateTime, Utc};
 use clock::Clock;
+use drills::Drills;
 use postman::Postman;
 use start::Starting;
 use std::time::Duration;
@@ -67,8 +69,21 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
     let now = (around.now)();
     let clock = Clock::new(now);
     let ledger = timetable.open(None, None, now).ledger;
-    let mut service =
-        Service { settings, uri, around, catalog: &catalog, lock, status, postman, timetable, ledger, asked, clock };
+    let drills = Drills::of(settings);
+    let mut service = Service {
+        settings,
+        uri,
+        around,
+        catalog: &catalog,
+        lock,
+        status,
+        postman,
+        timetable,
+        ledger,
+        drills,
+        asked,
+        clock,
+    };
     service.open(now);
     service.work().await;
     service.postman.finish().await;
@@ -85,6 +100,7 @@ struct Service<'s> {
     postman: Postman,
     timetable: Timetable<'s>,
     ledger: Ledger,
+    drills: Option<Drills<'s>>,
     asked: mpsc::Receiver<()>,
     clock: Clock,
 }
@@ -117,6 +133,7 @@ impl Service<'_> {
             tracing::info!(target: SCHEDULER, "started, after that had failed before");
         }
         self.keep_ledger();
+        self.open_drills(now);
         self.beat();
     }
 
@@ -154,6 +171,11 @@ impl Service<'_> {
                 }
                 continue;
             }
+            // Backups come first.
+            if let Some(slot) = self.drill_due(now) {
+                self.drill(slot).await;
+                continue;
+            }
             if last_beat.elapsed() >= BEAT {
                 last_beat = Instant::now();
                 self.beat();
@@ -183,6 +205,9 @@ impl Service<'_> {
             tracing::info!(target: SCHEDULER, "{words}");
             self.timetable.jumped(&mut self.ledger, now);
             self.keep_ledger();
+            if let Some(drills) = &mut self.drills {
+                drills.jumped(now);
+            }
             self.beat();
             self.announce();
         }
@@ -206,7 +231,18 @@ impl Service<'_> {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
         }
-        match self.supervise(trigger).await {
+        let orders = Orders { trigger: trigger.words().into(), unsaved: self.status.unsaved(), drill: false };
+        let began_at = (self.around.now)();
+        let ended = match self.supervise(&orders).await {
+            Ok(ended) => ended,
+            Err(died) => {
+                let ended = Ended::Failed { stage: "running".into(), error: died.error.clone() };
+                self.record(began_at, (self.around.now)(), trigger.words(), ended);
+                self.fail("running", &died.error, died.advice);
+                child::Ended::Finished
+            }
+        };
+        match ended {
             child::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
@@ -238,10 +274,8 @@ impl Service<'_> {
     }
 
     /// Runs, while signs of life are given and questions are answered.
-    async fn supervise(&mut self, trigger: Trigger) -> child::Ended {
-        let began_at = (self.around.now)();
-        let orders = Orders { trigger: trigger.words().into(), unsaved: self.status.unsaved() };
-        let running = child::run(&orders, self.settings.timeout, self.around);
+    async fn supervise(&mut self, orders: &Orders) -> Result<child::Ended, child::Died> {
+        let running = child::run(orders, self.settings.timeout, self.around);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(BEAT);
         let told = loop {
@@ -250,23 +284,16 @@ impl Service<'_> {
                 told = &mut running => break told,
                 _ = beat.tick() => give_sign(&self.lock, (self.around.now)()),
                 Some(()) = self.asked.recv() => {
-                    tracing::info!(target: SCHEDULER, "a backup is being made already");
+                    let what = if orders.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
+                    tracing::info!(target: SCHEDULER, "{what}");
                 }
             }
         };
-        match told {
-            Ok(told) => {
-                self.status.adopt(told.unsaved);
-                self.postman.post(told.posted);
-                told.ended
-            }
-            Err(died) => {
-                let ended = Ended::Failed { stage: "running".into(), error: died.error.clone() };
-                self.record(began_at, (self.around.now)(), trigger.words(), ended);
-                self.fail("running", &died.error, died.advice);
-                child::Ended::Finished
-            }
-        }
+        told.map(|told| {
+            self.status.adopt(told.unsaved);
+            self.postman.post(told.posted);
+            told.ended
+        })
     }
 
     /// Nothing makes up for it, so that its owner has to know.
@@ -310,6 +337,10 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.around.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
+        }
+        if let Some(next) = self.drills.as_ref().and_then(|drills| drills.next((self.around.now)())) {
+            let words = in_words(next, self.settings.time_zone, (self.around.now)());
+            tracing::info!(target: SCHEDULER, "next drill: {words}");
         }
     }
 

@@ -33,9 +33,31 @@ pub struct State {
     pub shrunk: Option<Shrunk>,
     /// The newest archive that was held against the one before it.
     pub compared: Option<String>,
+    /// How the last drill ended, and what its mails have said.
+    pub drill: Option<LastDrill>,
+    pub drill_alarm: Alarm,
+    pub drill_ledger: Option<Ledger>,
+    /// Scratch databases that may still be on a server.
+    pub left_over: Vec<LeftOver>,
     /// The file is there, but cannot be read: what it says must not be taken for unsaid.
     #[serde(skip)]
     pub unreadable: bool,
+}
+
+/// How the last drill ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastDrill {
+    pub at: DateTime<Utc>,
+    pub archive: String,
+    /// None when it proved the archive.
+    pub problem: Option<String>,
+}
+
+/// Databases that a drill made and has not dropped yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOver {
+    pub hosts: String,
+    pub databases: Vec<String>,
 }
 
 /// A backup lost what an earlier one had; until that is settled, nothing is removed.
@@ -71,6 +93,16 @@ pub enum Ended {
     },
     Failed {
         stage: String,
+        error: String,
+    },
+    /// A restore of the archive was compared with it and found equal.
+    Drilled {
+        archive: String,
+        documents: u64,
+        bytes: u64,
+    },
+    DrillFailed {
+        archive: String,
         error: String,
     },
     /// Told to stop, or killed.

@@ -2,11 +2,13 @@
 //!
 //! The manifest cuts the archive into sections, each of which begins with a gzip member and can be read by itself.
 
+use super::extract::Kept;
 use super::member::{self, HEADER_BYTES, MemberError, TRAILER_BYTES, Unpacker};
 use crate::manifest::{self, Manifest};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Mutex;
 
 /// A manifest larger than this, in bytes of JSON, is not one of ours: a hundred thousand collections take a third of it.
 const LONGEST_MANIFEST: u64 = 128 * 1024 * 1024;
@@ -57,6 +59,16 @@ pub struct Section {
     pub files: Vec<Expected>,
 }
 
+impl Section {
+    /// Whether it holds anything of the manifest's namespaces that `chosen` names.
+    pub fn holds(&self, chosen: &dyn Fn(usize) -> bool) -> bool {
+        self.files.iter().any(|file| match file.role {
+            Role::Metadata(index) | Role::Data(index) => chosen(index),
+            Role::Prelude | Role::Manifest => false,
+        })
+    }
+}
+
 /// A file, and whose it is.
 pub enum Opened {
     Ours(Box<Ours>),
@@ -72,6 +84,8 @@ pub struct Ours {
     manifest_position: u64,
     /// Of every byte before the trailer.
     pub(super) crc64: u64,
+    /// Members that were read once and may be wanted again.
+    pub(super) kept: Mutex<Kept>,
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
@@ -94,7 +108,7 @@ pub fn open(mut file: File) -> Result<Opened, Damage> {
     };
     let end = archive_bytes - TRAILER_BYTES as u64;
     let manifest = read_manifest(&mut file, manifest_position, end)?;
-    Ok(Opened::Ours(Box::new(Ours { file, manifest, archive_bytes, manifest_position, crc64 })))
+    Ok(Opened::Ours(Box::new(Ours { file, manifest, archive_bytes, manifest_position, crc64, kept: Mutex::default() })))
 }
 
 fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Damage> {
@@ -180,4 +194,20 @@ impl Ours {
         let ends: Vec<u64> = starts.keys().copied().skip(1).chain([end]).collect();
         Ok(starts.into_iter().zip(ends).map(|((start, files), end)| Section { start, end, files }).collect())
     }
+}
+
+/// The damage below an input's error, without the layers that carried it.
+pub fn reason(error: &io::Error) -> String {
+    let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = inner {
+        if let Some(damage) = current.downcast_ref::<Damage>() {
+            return damage.to_string();
+        }
+        let below = current.downcast_ref::<io::Error>().and_then(|io| io.get_ref());
+        inner = match below {
+            Some(below) => Some(below),
+            None => current.source(),
+        };
+    }
+    error.to_string()
 }

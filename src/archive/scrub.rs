@@ -27,7 +27,7 @@ impl Ours {
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
     pub fn scrub(
-        mut self,
+        &self,
         sections: &[Section],
         threads: NonZeroUsize,
         stop: &AtomicBool,
@@ -48,9 +48,10 @@ impl Ours {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
-        self.file.rewind()?;
+        let mut file = &self.file;
+        file.rewind()?;
         let reader = Sequential {
-            input: Hashing::new(&mut self.file, self.archive_bytes - TRAILER_BYTES as u64),
+            input: Hashing::new(file, self.archive_bytes - TRAILER_BYTES as u64),
             pool,
             free,
             pieces: sender,
@@ -94,7 +95,7 @@ struct Piece {
 
 /// The one thread that reads the file.
 struct Sequential<'f> {
-    input: Hashing<&'f mut File>,
+    input: Hashing<&'f File>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
     pieces: Sender<Piece>,

@@ -23,6 +23,9 @@ pub struct Verdict {
     pub archive_bytes: u64,
     /// None when it was sound.
     pub damage: Option<String>,
+    /// When a restore of it was last compared with it, document by document, and found equal.
+    #[serde(default)]
+    pub drilled_at: Option<DateTime<Utc>>,
 }
 
 impl Catalog {
@@ -79,6 +82,7 @@ impl Catalog {
             (None, Some(verdict)) => Some(verdict.at),
             (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
         };
+        let drilled_at = verdict.as_ref().and_then(|verdict| verdict.drilled_at);
         Listed {
             archive: name::archive(stem),
             made_at: manifest.as_ref().map(|manifest| manifest.started_at).or_else(named),
@@ -87,6 +91,7 @@ impl Catalog {
             namespaces: manifest.as_ref().map(|manifest| manifest.namespaces.len() as u64),
             point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
             verified_at,
+            drilled_at,
             damage,
             kept: Vec::new(),
             goes_at: None,
@@ -103,6 +108,22 @@ impl Catalog {
 
     /// Keeps what a reading from end to end showed.
     pub fn note(&self, stem: &str, verdict: Verdict) -> Result<(), FileError> {
+        self.keep(stem, |before| {
+            // A drill proved the very same file.
+            let before = before.filter(|before| before.archive_bytes == verdict.archive_bytes);
+            let drilled_at = before.and_then(|before| before.drilled_at).filter(|_| verdict.damage.is_none());
+            Verdict { drilled_at: verdict.drilled_at.or(drilled_at), ..verdict }
+        })
+    }
+
+    /// Keeps that a drill proved an archive, which was read from end to end for it.
+    pub fn note_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
+        let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
+        let archive_bytes = archive_bytes.map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
+        self.keep(stem, |_| Verdict { at, archive_bytes, damage: None, drilled_at: Some(at) })
+    }
+
+    fn keep(&self, stem: &str, verdict: impl FnOnce(Option<Verdict>) -> Verdict) -> Result<(), FileError> {
         // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
         let own = self.own_folder();
         // Not made up where the archive is gone: then the disk may have gone while it was read.
@@ -111,6 +132,7 @@ impl Catalog {
         }
         let _lock = Lock::wait(&own.join("verified.lock"))?;
         let mut verdicts = self.verdicts();
+        let verdict = verdict(verdicts.remove(stem));
         verdicts.insert(stem.to_owned(), verdict);
         verdicts.retain(|stem, _| self.archive_path(stem).exists());
         let path = self.own_folder().join(VERIFIED_FILE);

@@ -43,7 +43,7 @@ fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
     put(&catalog, stem, "2025-05-31T11:41:08Z");
     let at = "2025-06-01T00:00:00Z".parse().unwrap();
     let bytes = fs::metadata(catalog.archive_path(stem)).unwrap().len();
-    let damaged = Verdict { at, archive_bytes: bytes, damage: Some("torn".into()) };
+    let damaged = Verdict { at, archive_bytes: bytes, damage: Some("torn".into()), drilled_at: None };
     catalog.note(stem, damaged.clone()).unwrap();
     assert_eq!(catalog.glance(stem).damage.as_deref(), Some("torn"));
     assert_eq!(catalog.glance(stem).verified_at, None);

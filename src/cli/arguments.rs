@@ -25,6 +25,10 @@ pub enum Command {
     List(Output),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring an archive back, or some of its collections, after showing what will happen
+    Restore(RestoreArguments),
+    /// Prove an archive by restoring it into scratch databases and comparing every document
+    Drill(DrillArguments),
     /// Remove the archives that retention lets go
     Prune(PruneArguments),
     /// Look at everything a backup depends on, and say what to do about it
@@ -43,6 +47,8 @@ impl Command {
             }
             Command::Verify(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
+            Command::Restore(arguments) => arguments.output.json,
+            Command::Drill(arguments) => arguments.output.json,
             Command::Run | Command::Once | Command::NotifyTest => false,
         }
     }
@@ -50,6 +56,8 @@ impl Command {
     pub fn needs(&self) -> Needs {
         match self {
             Command::Run | Command::Once | Command::Backup(_) | Command::Doctor(_) => Needs::Server,
+            Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
+            Command::Drill(arguments) if arguments.same_server => Needs::Server,
             _ => Needs::Folder,
         }
     }
@@ -75,6 +83,51 @@ pub struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub struct RestoreArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// Restore into this server, or the one whose connection string is in a file; otherwise into that of MONGODB_URI
+    #[arg(long, value_name = "URI|FILE")]
+    pub to: Option<String>,
+    /// Only these collections, such as shop.orders or shop.*
+    #[arg(long, value_name = "NS", value_delimiter = ',')]
+    pub include: Vec<String>,
+    /// Not these
+    #[arg(long, value_name = "NS", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Under another name, such as shop=shop_old or shop.orders=shop.orders_of_may
+    #[arg(long, value_name = "FROM=TO")]
+    pub rename: Vec<String>,
+    /// Replace collections that exist; they are backed up first
+    #[arg(long)]
+    pub drop: bool,
+    /// Leave out the operations that happened during the dump
+    #[arg(long)]
+    pub no_oplog: bool,
+    /// Only show what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub struct DrillArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest", default_value = "latest")]
+    pub name: String,
+    /// Use the server of MONGODB_URI, in databases of other names, instead of that of DRILL_URI
+    #[arg(long)]
+    pub same_server: bool,
     #[command(flatten)]
     pub output: Output,
 }

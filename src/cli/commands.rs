@@ -4,6 +4,7 @@ use super::arguments::{Output, PruneArguments};
 use super::{BUSY, DONE, FAILED, WRONG, failure, json, mail, print, refuse, say};
 use crate::catalog::{CatalogError, LockOrCatalogError};
 use crate::doctor;
+use crate::drill;
 use crate::health;
 use crate::job::{self, Surroundings};
 use crate::lock::{Lock, LockError};
@@ -29,6 +30,17 @@ pub async fn once(settings: &Settings, around: &Surroundings) -> u8 {
         return WRONG;
     };
     let mut status = Status::new(job::catalog(settings).own_folder()).with_unsaved(orders.unsaved);
+    if orders.drill {
+        let Some(uri) = &settings.drill.uri else { return WRONG };
+        let outcome = drill::run(settings, uri, around, &mut status, "latest", &orders.trigger).await;
+        let ended = match (outcome.is_busy(), outcome.was_asked()) {
+            (true, _) => child::Ended::Busy,
+            (_, true) => child::Ended::Stopped,
+            _ => child::Ended::Finished,
+        };
+        json(&Told { ended, posted: outcome.posted, unsaved: status.unsaved() });
+        return DONE;
+    }
     let next_run = settings.schedule.next_after((around.now)(), settings.time_zone);
     let outcome = run::run(settings, uri, around, &mut status, &orders.trigger, next_run).await;
     let ended = match &outcome.result {

@@ -1,11 +1,17 @@
 //! Reports as people read them.
 
-use crate::report::{DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport, VerifyReport};
+use crate::namespace::{Kind, Namespace};
+use crate::report::{
+    DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport, RestoreReport, Restored, VerifyReport,
+};
 use crate::schedule::in_words;
 use crate::units;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::time::Duration;
+
+/// Longer names of collections are cut in tables.
+const LONGEST_NAME: usize = 48;
 
 /// A table of archives, the newest last, where a terminal leaves the eye.
 pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
@@ -53,7 +59,12 @@ fn row(archive: &Listed, time_zone: Tz) -> [String; 6] {
     let verified = match (&archive.damage, archive.verified_at) {
         (Some(damage), _) => format!("DAMAGED: {damage}"),
         (None, None) => "never: `pantry-keeper verify` does it".into(),
-        (None, at) => time(at, time_zone),
+        (None, at) => match archive.drilled_at {
+            Some(drilled) => {
+                format!("{}, drilled {}", time(at, time_zone), drilled.with_timezone(&time_zone).format("%-d %b %Y"))
+            }
+            None => time(at, time_zone),
+        },
     };
     [
         archive.archive.clone(),
@@ -63,6 +74,83 @@ fn row(archive: &Listed, time_zone: Tz) -> [String; 6] {
         verified,
         fate(&archive.kept, archive.goes_at, time_zone),
     ]
+}
+
+/// What a restore would do, namespace by namespace.
+pub fn restore_preview(report: &RestoreReport, time_zone: Tz) -> String {
+    let head = ["IN THE ARCHIVE", "DOCUMENTS", "ON THE SERVER", "NOW", "WHAT HAPPENS"].map(str::to_owned);
+    let rows = report.namespaces.iter().map(|one| {
+        let now = match (one.exists, one.live_documents) {
+            (false, _) => "-".to_owned(),
+            (true, Some(documents)) => units::count(documents),
+            (true, None) => "there".into(),
+        };
+        let happens = match (one.exists, report.drop) {
+            (true, true) => "backed up, dropped, restored",
+            (true, false) => "REFUSED: it exists",
+            (false, _) => "restored",
+        };
+        let documents = if one.kind == Kind::View { "view".into() } else { units::count(one.documents) };
+        [shortened(&one.namespace), documents, shortened(&one.to), now, happens.into()]
+    });
+    let mut text = format!(
+        "{} of {}, into {}\n\n{}\n",
+        report.archive,
+        time(report.made_at, time_zone),
+        report.hosts,
+        table(std::iter::once(head).chain(rows).collect(), &[1, 3]),
+    );
+    text.push_str(&format!(
+        "{} of {} in {}\n",
+        units::counted(report.documents, "document"),
+        units::bytes(report.bytes),
+        units::counted(report.namespaces.len() as u64, "namespace"),
+    ));
+    if report.oplog_entries > 0 {
+        let operations = units::counted(report.oplog_entries, "operation");
+        text.push_str(&format!("then {operations} of the oplog, so that all is of one point in time\n"));
+    }
+    text
+}
+
+/// Names may be longer than any terminal is wide.
+fn shortened(namespace: &Namespace) -> String {
+    let text = namespace.to_string();
+    match text.char_indices().nth(LONGEST_NAME) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// How a restore ended, one line or more.
+pub fn restore_result(report: &RestoreReport) -> String {
+    let took = units::duration(Duration::from_secs_f64(report.elapsed_seconds));
+    let mut lines = Vec::new();
+    if report.restored {
+        lines.push(format!(
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            units::counted(report.documents, "document"),
+            units::counted(report.namespaces.len() as u64, "namespace"),
+            report.archive,
+            report.hosts,
+        ));
+    } else {
+        lines.push(format!("{} was NOT restored completely into {}:", report.archive, report.hosts));
+        lines.extend(report.namespaces.iter().filter_map(complaint));
+        lines.extend(report.problems.iter().cloned());
+    }
+    if let Some(safety) = &report.safety_archive {
+        lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
+    }
+    lines.extend(report.warnings.iter().map(|warning| format!("note: {warning}")));
+    lines.join("\n")
+}
+
+/// One line about a namespace that is not as it should be.
+fn complaint(one: &Restored) -> Option<String> {
+    let problem = one.problem.as_ref()?;
+    let named = one.differences.as_ref().map(ToString::to_string).filter(|text| !text.is_empty());
+    Some(format!("{}: {problem}{}", one.to, named.map(|text| format!(": {text}")).unwrap_or_default()))
 }
 
 fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
@@ -216,6 +304,7 @@ mod tests {
             namespaces: Some(2),
             point_in_time: Some(true),
             verified_at: Some(at),
+            drilled_at: None,
             damage: None,
             kept: kept.iter().map(|reason| (*reason).to_owned()).collect(),
             goes_at,

@@ -3,16 +3,15 @@
 mod stream;
 #[cfg(test)]
 mod stream_tests;
-mod tool;
 
 pub use stream::StreamError;
-pub use tool::{Tool, ToolError};
 
 use crate::namespace::{DumpSink, Namespace};
 use crate::process::{Command, Ended};
 use crate::progress::Meter;
 use crate::secret::{Redactor, Secret};
 use crate::stop::{Interruption, Stop};
+use crate::tool::Tool;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -102,7 +101,7 @@ where
     let command = Command {
         program: order.tool.program.clone(),
         arguments: arguments(part),
-        config: Some(Secret::new(format!("uri: {}\n", yaml_text(order.uri.expose())))),
+        config: Some(order.tool.config(&order.uri)),
         environment: order.environment.clone(),
     };
     let log = |line: &str| tracing::debug!("mongodump: {line}");
@@ -243,11 +242,6 @@ fn arguments(part: &Part) -> Vec<OsString> {
         arguments.push("--oplog".into());
     }
     arguments
-}
-
-/// Text as YAML takes it: JSON's string form is a subset of it.
-fn yaml_text(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use crate::archive::WriteError;
 use crate::catalog::{CatalogError, LockOrCatalogError};
-use crate::dump::{DumpError, ToolError};
+use crate::dump::DumpError;
 use crate::durable::FileError;
 use crate::lock::LockError;
 use crate::server::ServerError;
 use crate::stop::Interruption;
+use crate::tool::ToolError;
 use crate::units;
 use serde::{Deserialize, Serialize};
 

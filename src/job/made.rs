@@ -30,7 +30,7 @@ impl Made {
         mut warnings: Vec<String>,
         around: &Surroundings,
     ) -> Result<BackupReport, JobError> {
-        let verdict = Verdict { at: (around.now)(), archive_bytes: self.archive_bytes, damage: None };
+        let verdict = Verdict { at: (around.now)(), archive_bytes: self.archive_bytes, damage: None, drilled_at: None };
         let troubles = catalog.commit(self.partial, &self.stem, &self.sha256, verdict)?;
         warnings.extend(troubles.iter().map(|trouble| format!("the archive is safe, but {trouble}")));
         let path = catalog.archive_path(&self.stem);

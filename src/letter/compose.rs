@@ -182,13 +182,13 @@ fn made(
     letter(sender, kind, subject, Page { mood, headline, paragraphs, facts, parts, foot: foot(sender) })
 }
 
-fn surroundings(sender: &Sender) -> Vec<(&'static str, String)> {
+pub(super) fn surroundings(sender: &Sender) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Server", sender.hosts.to_owned()), ("Folder", sender.folder.clone())];
     facts.extend(sender.next_run.clone().map(|next| ("Next run", next)));
     facts
 }
 
-fn foot(sender: &Sender) -> String {
+pub(super) fn foot(sender: &Sender) -> String {
     format!(
         "Pantry Keeper {}, {}. NOTIFY_ON chooses which mails come.",
         env!("CARGO_PKG_VERSION"),
@@ -196,7 +196,7 @@ fn foot(sender: &Sender) -> String {
     )
 }
 
-fn letter(sender: &Sender, kind: Kind, subject: &str, page: Page) -> Letter {
+pub(super) fn letter(sender: &Sender, kind: Kind, subject: &str, page: Page) -> Letter {
     let mut one_line: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if one_line.chars().count() > LONGEST_SUBJECT {
         one_line = one_line.chars().take(LONGEST_SUBJECT - 1).chain(['…']).collect();
@@ -205,7 +205,7 @@ fn letter(sender: &Sender, kind: Kind, subject: &str, page: Page) -> Letter {
     Letter { id, kind, written_at: sender.now, subject: one_line, text: page.text(), html: page.html() }
 }
 
-fn numbered(items: &[String]) -> Vec<String> {
+pub(super) fn numbered(items: &[String]) -> Vec<String> {
     let lead = |number: usize| match items.len() {
         1 => String::new(),
         _ => format!("{}. ", number + 1),
@@ -217,6 +217,6 @@ fn numbered(items: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn local(at: DateTime<Utc>, time_zone: Tz) -> String {
+pub(super) fn local(at: DateTime<Utc>, time_zone: Tz) -> String {
     at.with_timezone(&time_zone).format("%A %-d %B %Y at %H:%M %Z").to_string()
 }

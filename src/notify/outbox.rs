@@ -230,8 +230,8 @@ impl Outbox {
 /// What goes first when there are too many: what only repeats or confirms, before what brings news.
 fn worth(kind: Kind) -> u8 {
     match kind {
-        Kind::StillFailing | Kind::Receipt | Kind::Warning | Kind::Test => 0,
-        Kind::Failed | Kind::Recovered => 1,
+        Kind::StillFailing | Kind::Receipt | Kind::DrillReceipt | Kind::Warning | Kind::Test => 0,
+        Kind::Failed | Kind::Recovered | Kind::DrillFailed | Kind::DrillRecovered => 1,
     }
 }
 

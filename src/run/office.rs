@@ -3,12 +3,12 @@
 use super::{last_good, noted};
 use crate::alarm::{Alarm, Concern, Failing};
 use crate::job::{self, Surroundings};
-use crate::letter::{self, Ending, LastGood, Letter, Sender, Trouble};
+use crate::letter::{self, Ending, FailedDrill, LastGood, Letter, Sender, Trouble};
 use crate::notify::Outbox;
-use crate::report::{BackupReport, PruneReport};
+use crate::report::{BackupReport, DrillReport, PruneReport};
 use crate::schedule::in_words;
 use crate::settings::{MongoUri, NotifyOn, Settings};
-use crate::status::{Ended, Status};
+use crate::status::{Ended, LastDrill, Status};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,42 @@ impl<'o> Office<'o> {
         };
         let posted = self.put(letter.filter(|_| self.wanted()));
         noted(status.change(|state| state.alarm = alarm).1);
+        posted
+    }
+
+    /// Notes how a drill ended; the mail about it, if one is due. `last` holds no secrets.
+    pub fn drilled(&self, status: &mut Status, last: &LastDrill, report: Option<&DrillReport>) -> Posted {
+        let now = (self.around.now)();
+        let mut alarm = status.state().drill_alarm;
+        let letter = match (&last.problem, report) {
+            (Some(problem), _) => {
+                alarm.failed(now);
+                let day = self.wanted().then(|| alarm.failure_due(now, self.settings.time_zone)).flatten();
+                day.zip(alarm.failing()).map(|(day, failing)| {
+                    let problems = report.map_or_else(|| vec![problem.clone()], |report| report.problems.clone());
+                    let (since, log) = (failing.since, self.around.tail.lines());
+                    let drill = FailedDrill { archive: &last.archive, problems, since, day, log };
+                    letter::drill_failed(&self.sender(), &drill)
+                })
+            }
+            (None, Some(report)) => match alarm.succeeded() {
+                Some(failing) => Some(letter::drill_recovered(&self.sender(), failing.since, report)),
+                None if self.settings.notify_on == NotifyOn::Always => {
+                    Some(letter::drill_receipt(&self.sender(), report))
+                }
+                None => None,
+            },
+            (None, None) => None,
+        };
+        let posted = self.put(letter.filter(|_| self.wanted()));
+        noted(
+            status
+                .change(|state| {
+                    state.drill_alarm = alarm;
+                    state.drill = Some(last.clone());
+                })
+                .1,
+        );
         posted
     }
 

@@ -25,6 +25,9 @@ const SLACK: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Orders {
     pub trigger: String,
+    /// Not a backup, but a drill of the latest one.
+    #[serde(default)]
+    pub drill: bool,
     pub unsaved: Unsaved,
 }
 
@@ -57,10 +60,10 @@ pub struct Died {
     pub advice: &'static str,
 }
 
-/// Runs one backup.
+/// Runs one backup, or one drill.
 pub async fn run(orders: &Orders, timeout: Duration, around: &Surroundings) -> Result<Told, Died> {
     let mut child = start().map_err(|error| Died {
-        error: format!("the backup could not be started: {error}"),
+        error: format!("the run could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
     let mut told = Vec::new();
@@ -94,9 +97,9 @@ fn died(status: std::io::Result<ExitStatus>) -> Died {
     };
     let error = match status {
         Ok(status) => {
-            format!("the backup's process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
+            format!("the run's process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
         }
-        Err(error) => format!("the backup's process is lost: {error}"),
+        Err(error) => format!("the run's process is lost: {error}"),
     };
     Died { error, advice }
 }

@@ -3,13 +3,13 @@
 use super::postman::Postman;
 use super::{AGAIN, End};
 use crate::catalog::{Catalog, LockOrCatalogError};
-use crate::dump::Tool;
 use crate::job::Surroundings;
 use crate::lock::{Lock, LockError};
 use crate::logging::SCHEDULER;
 use crate::run::Office;
 use crate::settings::{MongoUri, Settings};
 use crate::status::Status;
+use crate::tool::Tool;
 use crate::units;
 use std::time::Duration;
 use tokio::time::Instant;

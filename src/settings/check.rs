@@ -140,8 +140,15 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let retries = checker.value("BACKUP_RETRIES", |text| parse::whole_number(text, 0..=100));
     let require_mount = checker.value("BACKUP_REQUIRE_MOUNT", parse::boolean);
     let retention = retention(checker);
-    let drill_uri = checker.optional("DRILL_URI", parse::mongo_uri);
+    let drill_uri = checker.optional("DRILL_URI", |text| parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI")));
     let drill_schedule = checker.optional("DRILL_SCHEDULE", parse::schedule);
+    if matches!(drill_schedule, Some(Some(_))) && matches!(drill_uri, Some(None)) {
+        checker.missing(
+            "DRILL_URI",
+            "is not set, but DRILL_SCHEDULE is",
+            "give a scratch server; that of MONGODB_URI will do, since drills use databases of their own",
+        );
+    }
     let mail = mail(checker);
     let notify_on = checker.value("NOTIFY_ON", |text| parse::choice(text, &NOTIFY));
     let log_level = checker.value("LOG_LEVEL", |text| parse::choice(text, &LEVELS));

@@ -20,7 +20,7 @@ mod tests;
 mod uri;
 
 pub use fault::{Fault, Faults, Refusal};
-pub use names::NamespacePattern;
+pub use names::{NamespacePattern, Rename, is_database};
 pub use raw::Setting;
 pub use uri::{MongoUri, UriError};
 

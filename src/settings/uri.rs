@@ -89,6 +89,8 @@ pub struct MongoUri {
     database: Option<String>,
     query: Secret,
     options: Vec<(String, Secret)>,
+    /// Where it was given, for people to look.
+    setting: &'static str,
 }
 
 impl MongoUri {
@@ -128,7 +130,18 @@ impl MongoUri {
             database: database(path)?,
             query: Secret::new(query),
             options,
+            setting: "MONGODB_URI",
         })
+    }
+
+    /// The same, given in another place than MONGODB_URI.
+    pub fn given_as(self, setting: &'static str) -> Self {
+        Self { setting, ..self }
+    }
+
+    /// Where it was given.
+    pub fn setting(&self) -> &'static str {
+        self.setting
     }
 
     /// `host:port,host:port`, without credentials, for people to read; a DNS seed list (`mongodb+srv`) has no port.

@@ -4,106 +4,89 @@
 //! There is no checksum from mongodump to compare with, so every element of every document is looked at.
 
 use super::scan::{self, Depth};
-use super::{Found, Options, ours, reason};
-use crate::archive::{Damage, Hashing};
+use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, ours};
+use crate::archive::{self, Damage, reason};
 use crate::manifest::{self, Entry, Manifest};
-use crate::namespace::{Kind, Namespace, Totals};
+use crate::namespace::{self, Kind, Namespace, Totals};
 use crate::report::Checked;
 use flate2::bufread::MultiGzDecoder;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Component, Path};
-use std::sync::atomic::{AtomicBool, Ordering};
-use tar::EntryType;
 
 /// Files named in full when they cannot be checked; the rest are counted.
 const UNKNOWN_NAMED: usize = 5;
+/// Deflate makes nothing smaller than by this factor. What is compressed twice over may unpack into more than any disk
+/// holds, and no dump does.
+const MOST_UNPACKED: u64 = 1100;
+/// Beside that, whatever the size of the archive.
+const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
-pub fn verify(file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let input = Watched { input: Hashing::new(file, u64::MAX), stop: options.stop, moved: options.moved };
-    let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, input)));
-    let mut walk = Walk::default();
-    let outcome = walk.entries(&mut tar, found);
-    let mut unpacked = tar.into_inner();
-    // The checksum of the last gzip member stands behind the end of the tar.
-    let rest = outcome.and_then(|()| walk.end(&mut unpacked));
-    if options.stop.load(Ordering::Relaxed) {
-        return Err(Damage::Interrupted);
-    }
-    if let Err(problem) = rest {
-        found.damage.push(problem);
-    }
-    walk.report(found);
-    let (sha256, _) = unpacked.into_inner().into_inner().input.finish()?;
-    found.sha256 = Some(sha256);
-    Ok(())
+pub fn verify(file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
+    let archive_bytes = file.metadata()?.len();
+    let left = archive_bytes.saturating_mul(MOST_UNPACKED).saturating_add(ALWAYS_UNPACKED);
+    let mut survey = Survey { left, ..Survey::default() };
+    let moved = |bytes| (options.moved)(bytes);
+    let walked = archive::walk(file, options.stop, &moved, &mut |path, content| survey.file(path, content, found))?;
+    found.damage.extend(walked.problem);
+    survey.report(found);
+    found.sha256 = Some(walked.sha256);
+    Ok(survey)
 }
 
-/// The file, which can be told to stop.
-struct Watched<'o> {
-    input: Hashing<File>,
-    stop: &'o AtomicBool,
-    moved: &'o (dyn Fn(u64) + Sync),
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other(Damage::Interrupted));
-        }
-        let read = self.input.read(buffer)?;
-        (self.moved)(self.input.position());
-        Ok(read)
-    }
-}
-
-/// What a walk through the tar has come across.
+/// What a walk through the tar has come across, by path below the top folder and without `.gz`.
 #[derive(Default)]
-struct Walk {
-    /// Documents found, by path below the top folder.
-    data: HashMap<String, Totals>,
-    metadata: Vec<String>,
-    manifest: Option<Manifest>,
+pub struct Survey {
+    /// Documents found.
+    pub data: BTreeMap<String, Totals>,
+    /// Options and indexes.
+    pub metadata: BTreeMap<String, String>,
+    /// mongodump's words about itself and its server, as JSON.
+    pub prelude: Option<String>,
+    pub manifest: Option<Manifest>,
+    metadata_bytes: usize,
     unknown: Vec<String>,
+    /// Bytes that may still come out of files that are compressed inside the archive.
+    left: u64,
 }
 
-impl Walk {
-    fn entries<R: Read>(&mut self, tar: &mut tar::Archive<R>, found: &mut Found) -> Result<(), String> {
-        for entry in tar.entries().map_err(|error| reason(&error))? {
-            let mut entry = entry.map_err(|error| reason(&error))?;
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let path = inside(&name).ok_or_else(|| format!("{name:?} points outside the archive"))?;
-            match entry.header().entry_type() {
-                EntryType::Directory | EntryType::XGlobalHeader => {}
-                EntryType::Regular | EntryType::Continuous => self.file(&path, &mut entry, found)?,
-                _ => return Err(format!("{name:?} is a link or a device, which no dump contains")),
-            }
+/// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
+pub fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
+    match path.strip_suffix(".gz") {
+        Some(plain) => (plain, Box::new(MultiGzDecoder::new(BufReader::new(content)))),
+        None => (path, Box::new(content)),
+    }
+}
+
+impl Survey {
+    fn file(&mut self, path: &str, content: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+        let (plain, content) = plain(path, content);
+        let mut content = Bounded { input: content, left: if plain == path { u64::MAX } else { self.left } };
+        let read = self.read(plain, path, &mut content, found);
+        if plain != path {
+            self.left = content.left;
         }
-        Ok(())
+        read
     }
 
-    fn file(&mut self, path: &str, input: &mut impl Read, found: &mut Found) -> Result<(), String> {
-        let (plain, zipped) = match path.strip_suffix(".gz") {
-            Some(plain) => (plain, true),
-            None => (path, false),
-        };
-        let mut unzipped;
-        let input: &mut dyn Read = if zipped {
-            unzipped = MultiGzDecoder::new(BufReader::new(input));
-            &mut unzipped
-        } else {
-            input
-        };
+    fn read(&mut self, plain: &str, path: &str, input: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+        let named = |problem: String| format!("{path}: {problem}");
         if plain.ends_with(".bson") {
             self.documents(plain, input, found)
         } else if plain.ends_with(".metadata.json") {
-            ours::json(&mut &mut *input).map_err(|problem| format!("{path}: {problem}"))?;
-            self.metadata.push(plain.to_owned());
-            Ok(())
+            let text = ours::json(input).map_err(named)?;
+            self.metadata_bytes += text.len();
+            if self.metadata_bytes > MOST_METADATA {
+                return Err(TOO_MUCH_METADATA.into());
+            }
+            match self.metadata.insert(plain.to_owned(), text) {
+                None => Ok(()),
+                Some(_) => Err(format!("{plain} is there twice")),
+            }
         } else if plain == "prelude.json" || plain.ends_with("/prelude.json") {
-            ours::json(&mut &mut *input).map_err(|problem| format!("{path}: {problem}"))
+            self.prelude = Some(ours::json(input).map_err(named)?);
+            Ok(())
         } else if plain == manifest::FILE_NAME {
             let mut json = Vec::new();
             input.take(ours::LONGEST_METADATA).read_to_end(&mut json).map_err(|error| reason(&error))?;
@@ -133,19 +116,6 @@ impl Walk {
             found.damage.push(format!("{path} is there twice"));
         }
         carry_on
-    }
-
-    /// Reads what follows the tar: only the zeros that tars are padded with may.
-    fn end(&mut self, unpacked: &mut impl Read) -> Result<(), String> {
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            match unpacked.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) if buffer[..read].iter().all(|byte| *byte == 0) => {}
-                Ok(_) => return Err("something follows the end of the tar".into()),
-                Err(error) => return Err(reason(&error)),
-            }
-        }
     }
 
     fn report(&mut self, found: &mut Found) {
@@ -179,7 +149,7 @@ impl Walk {
                 }
             }
             if let Some(place) = metadata
-                && !self.metadata.contains(&place.path)
+                && !self.metadata.contains_key(&place.path)
             {
                 found.damage.push(format!("{namespace}: its options and indexes are missing"));
             }
@@ -187,57 +157,30 @@ impl Walk {
     }
 }
 
-/// A path without its first folder, as a dump folder lays its files out; none when it climbs out of the archive.
-fn inside(name: &str) -> Option<String> {
-    let mut parts = Vec::new();
-    for component in Path::new(name).components() {
-        match component {
-            Component::CurDir => {}
-            Component::Normal(part) => parts.push(part.to_str()?),
-            _ => return None,
-        }
-    }
-    // `dump/db/coll.bson` and `db/coll.bson` are both met; what counts is the last two.
-    let keep = parts.len().saturating_sub(2);
-    let tail = &parts[keep..];
-    Some(match tail {
-        [_, file] if parts.len() == 2 && is_top_level(file) => (*file).to_owned(),
-        _ => tail.join("/"),
-    })
-}
-
-/// Files that lie beside the databases' folders.
-fn is_top_level(file: &str) -> bool {
-    let plain = file.strip_suffix(".gz").unwrap_or(file);
-    matches!(plain, "oplog.bson" | "prelude.json" | manifest::FILE_NAME)
-}
-
-fn namespace_of(path: &str) -> (Namespace, Kind) {
+/// Whose documents lie in a file, as far as its name tells.
+pub fn namespace_of(path: &str) -> (Namespace, Kind) {
     let (database, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let collection = unescape(file.strip_suffix(".bson").unwrap_or(file));
-    match collection.strip_prefix(crate::namespace::BUCKETS_PREFIX) {
+    let collection = namespace::unescape_collection(file.strip_suffix(".bson").unwrap_or(file));
+    match collection.strip_prefix(namespace::BUCKETS_PREFIX) {
         Some(name) => (Namespace::new(database, name), Kind::TimeSeries),
         None if database.is_empty() => (Namespace::new("", collection), Kind::Oplog),
         None => (Namespace::new(database, collection), Kind::Collection),
     }
 }
 
-/// The opposite of [`crate::namespace::escape_collection`], as far as a cut name allows.
-fn unescape(escaped: &str) -> String {
-    let mut bytes = Vec::with_capacity(escaped.len());
-    let mut rest = escaped.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = (first == b'%').then(|| std::str::from_utf8(tail.get(..2)?).ok()).flatten();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(if first == b'+' { b' ' } else { first });
-                rest = tail;
-            }
-        }
+/// Gives no more than is left.
+struct Bounded<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other("it unpacks into more than any dump of its size holds"))?;
+        Ok(read)
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -2,9 +2,13 @@
 
 mod foreign;
 mod ours;
+mod part;
 mod scan;
 #[cfg(test)]
 mod tests;
+
+pub use foreign::plain;
+pub use part::{Holding, Origin, Parts, Unusable, ours_parts, survey};
 
 use crate::archive::{self, Damage, Opened};
 use crate::checksum::{Sidecar, hex};
@@ -12,9 +16,14 @@ use crate::manifest::Manifest;
 use crate::name::{EXTENSION, archive as archive_name};
 use crate::namespace::Kind;
 use crate::report::{Checked, VerifyReport};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
+
+/// Options and indexes of all namespaces together, in bytes; five thousand collections take a fiftieth of it.
+const MOST_METADATA: usize = 256 * 1024 * 1024;
+const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than fits into memory";
 
 /// How to read.
 pub struct Options<'o> {
@@ -37,9 +46,22 @@ struct Found {
     damage: Vec<String>,
     not_checked: Vec<String>,
     sha256: Option<[u8; 32]>,
+    /// Options and indexes by the manifest's namespace, where they are wanted.
+    metadata: Option<BTreeMap<usize, String>>,
+    metadata_bytes: usize,
 }
 
 impl Found {
+    fn keep_metadata(&mut self, index: usize, text: String) -> Result<(), String> {
+        let Some(metadata) = &mut self.metadata else { return Ok(()) };
+        self.metadata_bytes += text.len();
+        if self.metadata_bytes > MOST_METADATA {
+            return Err(TOO_MUCH_METADATA.into());
+        }
+        metadata.insert(index, text);
+        Ok(())
+    }
+
     fn faults(&self) -> usize {
         self.damage.len() + self.namespaces.iter().filter(|checked| checked.damage.is_some()).count()
     }
@@ -55,15 +77,15 @@ pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> R
             if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
                 found.not_checked.push(format!("its name: it was written as {}", archive_name(&ours.manifest.archive)));
             }
-            ours::verify(ours, options, &mut found)
+            ours::verify(&ours, options, &mut found)
         }
-        Ok(Opened::Foreign(file)) => foreign::verify(file, options, &mut found),
+        Ok(Opened::Foreign(file)) => foreign::verify(file, options, &mut found).map(drop),
         Err(damage @ (Damage::Trailer | Damage::Manifest(_) | Damage::Member { .. } | Damage::Cut { .. })) => {
             found.damage.push(damage.to_string());
             // It is not sound, but which collections are still whole is worth knowing.
             again.map_err(Damage::Read).and_then(|mut file| {
                 std::io::Seek::rewind(&mut file)?;
-                foreign::verify(file, options, &mut found)
+                foreign::verify(file, options, &mut found).map(drop)
             })
         }
         Err(damage) => Err(damage),
@@ -102,20 +124,4 @@ pub fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
     let read = report.namespaces.iter().map(|checked| (&checked.namespace, checked.documents, checked.bytes));
     let written = manifest.namespaces.iter().map(|entry| (&entry.namespace, entry.documents, entry.bytes));
     read.eq(written)
-}
-
-/// The damage below an input's error, without the layers that carried it.
-fn reason(error: &std::io::Error) -> String {
-    let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = inner {
-        if let Some(damage) = current.downcast_ref::<Damage>() {
-            return damage.to_string();
-        }
-        let below = current.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        inner = match below {
-            Some(below) => Some(below),
-            None => current.source(),
-        };
-    }
-    error.to_string()
 }

@@ -1,38 +1,22 @@
 //! Verifies an archive of ours against its own manifest, section by section.
 
 use super::scan::{self, Depth};
-use super::{Found, Options, reason};
-use crate::archive::{Damage, Expected, Ours, Role, Section};
-use crate::manifest::Manifest;
+use super::{Found, Options};
+use crate::archive::{self, Damage, Expected, Ours, Role, Section, reason};
+use crate::manifest::{Entry, Manifest};
 use crate::report::Checked;
-use std::io::Read;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Options and indexes larger than this, in bytes, are not mongodump's.
 pub const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
-pub fn verify(ours: Box<Ours>, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let manifest = ours.manifest.clone();
-    found.namespaces = manifest
-        .namespaces
-        .iter()
-        .map(|entry| Checked {
-            namespace: entry.namespace.clone(),
-            kind: entry.kind,
-            documents: 0,
-            bytes: 0,
-            damage: None,
-        })
-        .collect();
-    let sections = match ours.sections() {
-        Ok(sections) => sections,
-        Err(damage) => {
-            found.damage.push(damage.to_string());
-            return Ok(());
-        }
-    };
+/// Reads all of it.
+pub fn verify(ours: &Ours, options: &Options, found: &mut Found) -> Result<(), Damage> {
+    let Some(sections) = sections(ours, found) else { return Ok(()) };
     let moved = |bytes| (options.moved)(bytes);
     let scrubbed = ours.scrub(&sections, options.threads, options.stop, moved, |section, input| {
-        check_section(&manifest, section, input, found);
+        check_section(&ours.manifest, section, input, found);
     })?;
     found.sha256 = Some(scrubbed.sha256);
     if !scrubbed.crc64_matches && found.faults() == 0 {
@@ -41,10 +25,78 @@ pub fn verify(ours: Box<Ours>, options: &Options, found: &mut Found) -> Result<(
     Ok(())
 }
 
+/// Reads what belongs to the manifest's namespaces that `chosen` names, and nothing else.
+pub fn verify_part(
+    ours: &Ours,
+    chosen: &dyn Fn(usize) -> bool,
+    options: &Options,
+    found: &mut Found,
+) -> Result<(), Damage> {
+    let Some(mut sections) = sections(ours, found) else { return Ok(()) };
+    sections.retain(|section| section.holds(chosen));
+    let mut before = 0;
+    for section in &sections {
+        let mut extract = ours.extract(section);
+        let mut input = Stopped { input: &mut extract, stop: options.stop };
+        check_section(&ours.manifest, section, &mut input, found);
+        if options.stop.load(Ordering::Relaxed) {
+            return Err(Damage::Interrupted);
+        }
+        before += extract.position() - section.start;
+        (options.moved)(before);
+    }
+    Ok(())
+}
+
+fn sections(ours: &Ours, found: &mut Found) -> Option<Vec<Section>> {
+    let checked = |entry: &Entry| Checked {
+        namespace: entry.namespace.clone(),
+        kind: entry.kind,
+        documents: 0,
+        bytes: 0,
+        damage: None,
+    };
+    found.namespaces = ours.manifest.namespaces.iter().map(checked).collect();
+    match ours.sections() {
+        Ok(sections) => Some(sections),
+        Err(damage) => {
+            found.damage.push(damage.to_string());
+            None
+        }
+    }
+}
+
+/// A long collection's reading can be given up in its middle.
+struct Stopped<'s, R> {
+    input: R,
+    stop: &'s AtomicBool,
+}
+
+impl<R: Read> Read for Stopped<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(io::Error::other(Damage::Interrupted))
+        } else {
+            self.input.read(buffer)
+        }
+    }
+}
+
 fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, found: &mut Found) {
     // Files that share a section may stand in any order, each of them once.
     let mut missing: Vec<&Expected> = section.files.iter().collect();
-    let problem = match check_entries(manifest, input, &mut missing, found) {
+    let (_, outcome) = archive::files(input, &mut |name, content| {
+        let Some(at) = missing.iter().position(|file| file.path == name) else {
+            return Err(format!("{name:?} does not belong here"));
+        };
+        // Every file that is met is out of `missing`; one that is not sound takes the blame itself.
+        let file = missing.remove(at);
+        if let Err(problem) = check_file(manifest, file, content, found) {
+            blame(file, problem, found);
+        }
+        Ok(())
+    });
+    let problem = match outcome {
         Ok(()) => "it is missing".to_owned(),
         Err(problem) => {
             if missing.is_empty() {
@@ -59,31 +111,14 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
     }
 }
 
-/// Takes every file that is found sound out of `missing`.
-fn check_entries(
-    manifest: &Manifest,
-    input: &mut dyn Read,
-    missing: &mut Vec<&Expected>,
-    found: &mut Found,
-) -> Result<(), String> {
-    let mut archive = tar::Archive::new(input);
-    for entry in archive.entries().map_err(|error| reason(&error))? {
-        let mut entry = entry.map_err(|error| reason(&error))?;
-        let Some(at) = missing.iter().position(|file| *entry.path_bytes() == *file.path.as_bytes()) else {
-            return Err(format!("{:?} does not belong here", String::from_utf8_lossy(&entry.path_bytes())));
-        };
-        let file = missing.remove(at);
-        if let Err(problem) = check_file(manifest, file, &mut entry, found) {
-            blame(file, problem, found);
-        }
-    }
-    Ok(())
-}
-
-fn check_file(manifest: &Manifest, file: &Expected, input: &mut impl Read, found: &mut Found) -> Result<(), String> {
+fn check_file(manifest: &Manifest, file: &Expected, input: &mut dyn Read, found: &mut Found) -> Result<(), String> {
     match file.role {
-        Role::Manifest => std::io::copy(input, &mut std::io::sink()).map(drop).map_err(|error| reason(&error)),
-        Role::Prelude | Role::Metadata(_) => json(input),
+        Role::Manifest => io::copy(input, &mut io::sink()).map(drop).map_err(|error| reason(&error)),
+        Role::Prelude => json(input).map(drop),
+        Role::Metadata(index) => {
+            let text = json(input)?;
+            found.keep_metadata(index, text)
+        }
         Role::Data(index) => {
             let (totals, result) = scan::documents(input, Depth::Framing);
             if let Some(checked) = found.namespaces.get_mut(index) {
@@ -109,12 +144,13 @@ fn check_file(manifest: &Manifest, file: &Expected, input: &mut impl Read, found
     }
 }
 
-/// Reads a small JSON file to its end.
-pub fn json(input: &mut impl Read) -> Result<(), String> {
+/// Reads a small JSON file to its end, and gives its text.
+pub fn json(input: &mut dyn Read) -> Result<String, String> {
     let mut text = Vec::new();
     input.take(LONGEST_METADATA).read_to_end(&mut text).map_err(|error| reason(&error))?;
     match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text) {
-        Ok(_) => Ok(()),
+        // JSON is UTF-8.
+        Ok(_) => Ok(String::from_utf8_lossy(&text).into_owned()),
         Err(error) => Err(format!("its options and indexes cannot be read: {error}")),
     }
 }

@@ -1,6 +1,7 @@
 //! The MongoDB Database Tools: where they are, whether they start, and whether they are new enough.
 
 use crate::process::find_program;
+use crate::secret::Secret;
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
@@ -72,6 +73,12 @@ impl Tool {
 }
 
 impl Tool {
+    /// The configuration file that gives it a connection string.
+    pub fn config(&self, uri: &Secret) -> Secret {
+        // Text as YAML takes it: JSON's string form is a subset of it.
+        Secret::new(format!("uri: {}\n", serde_json::Value::String(uri.expose().to_owned())))
+    }
+
     /// The oldest release of the tools that is made for a server of this version, when this one is older still, and
     /// whether it does not even know the server's major version.
     pub fn too_old_for(&self, server_version: &str) -> Option<(String, bool)> {

@@ -1,0 +1,47 @@
+//! `pantry-keeper drill`.
+
+use super::arguments::DrillArguments;
+use super::{BUSY, DONE, FAILED, WRONG, failure, json, mail, refuse};
+use crate::drill;
+use crate::job::{self, Surroundings};
+use crate::logging;
+use crate::restore::RestoreError;
+use crate::settings::Settings;
+use crate::status::Status;
+
+pub async fn drill(settings: &Settings, around: &Surroundings, arguments: &DrillArguments) -> u8 {
+    let output = &arguments.output;
+    let uri = match (arguments.same_server, &settings.drill.uri, &settings.mongodb) {
+        (true, _, Some(uri)) | (false, Some(uri), _) => uri,
+        _ => {
+            let problem = "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to \
+                           drill on that of MONGODB_URI, in databases of other names";
+            eprint!("{}", logging::one_event(problem));
+            if output.json {
+                failure(problem);
+            }
+            return WRONG;
+        }
+    };
+    let catalog = job::catalog(settings);
+    let mut status = Status::new(catalog.own_folder());
+    let outcome = drill::run(settings, uri, around, &mut status, &arguments.name, "drill by hand").await;
+    let busy = outcome.is_busy();
+    mail::send(settings, around, &catalog, outcome.posted.unkept).await;
+    match outcome.result {
+        Ok(report) => {
+            if output.json {
+                json(&report);
+            }
+            if report.proven { DONE } else { FAILED }
+        }
+        Err(RestoreError::Catalog(error)) => refuse(&error, output),
+        Err(error) => {
+            let text = around.redactor.redact(&error.to_string()).into_owned();
+            if output.json {
+                failure(&text);
+            }
+            if busy { BUSY } else { FAILED }
+        }
+    }
+}

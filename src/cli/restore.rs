@@ -1,0 +1,209 @@
+//! `pantry-keeper restore`.
+
+use super::arguments::RestoreArguments;
+use super::{BUSY, DONE, FAILED, WRONG, failure, json, print, refuse, say};
+use crate::catalog::{CatalogError, LockOrCatalogError};
+use crate::job::Surroundings;
+use crate::lock::LockError;
+use crate::logging;
+use crate::restore::{self, RestoreError, Wishes};
+use crate::secret::Secret;
+use crate::settings::{MongoUri, NamespacePattern, Refusal, Rename, Settings};
+use std::ffi::OsString;
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Stands for a connection string until its pipe is open.
+pub const HIDDEN: &str = "--to=/dev/fd/";
+/// A connection string is one line.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// Arguments under which to start again, when a password is among them: everybody on this machine can read them. It goes
+/// into a pipe instead, which the one who starts again reads like a file.
+pub fn without_passwords(arguments: &[OsString]) -> Option<(Vec<OsString>, Vec<Secret>)> {
+    let mut hidden = Vec::new();
+    let mut kept: Vec<OsString> = Vec::new();
+    let mut after_to = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let value = if after_to { Some(text.as_ref()) } else { text.strip_prefix("--to=") };
+        after_to = !after_to && text == "--to";
+        match value.filter(|value| value.contains("://") && value.contains('@')) {
+            Some(uri) => {
+                hidden.push(Secret::new(uri));
+                if kept.last().is_some_and(|last| last == "--to") {
+                    kept.pop();
+                }
+                kept.push(HIDDEN.into());
+            }
+            None => kept.push(argument.clone()),
+        }
+    }
+    (!hidden.is_empty()).then_some((kept, hidden))
+}
+
+/// The target of `--to`, and everything in it that must not be shown.
+pub fn target(to: &str) -> Result<MongoUri, String> {
+    let text = match to.contains("://") {
+        true => to.to_owned(),
+        false => {
+            let mut text = String::new();
+            std::fs::OpenOptions::new()
+                .read(true)
+                .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+                .open(to)
+                .and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text))
+                .map_err(|error| {
+                    format!("--to: {to} is neither a connection string nor a file that holds one: {error}")
+                })?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    match MongoUri::parse(&text) {
+        Ok(uri) => Ok(uri.given_as("--to")),
+        Err(error) => Err(format!("--to {error}: {}", error.advice())),
+    }
+}
+
+pub async fn restore(
+    settings: &Settings,
+    around: &Surroundings,
+    arguments: &RestoreArguments,
+    to: Option<&MongoUri>,
+) -> u8 {
+    let output = &arguments.output;
+    // Settings::load made sure of one of them.
+    let Some(uri) = to.or(settings.mongodb.as_ref()) else { return WRONG };
+    let wishes = match wishes(arguments) {
+        Ok(wishes) => wishes,
+        Err(problem) => return wrong(&problem, output.json),
+    };
+    let prepared = match restore::prepare(settings, around, uri, &arguments.name, wishes).await {
+        Ok(prepared) => prepared,
+        Err(error) => return refused(error, around, arguments),
+    };
+    let preview = print::restore_preview(&prepared.report, settings.time_zone);
+    if !output.json {
+        say(&preview);
+    }
+    for warning in &prepared.report.warnings {
+        tracing::warn!("{warning}");
+    }
+    let refusal = prepared.refusal();
+    if arguments.dry_run {
+        if output.json {
+            json(&prepared.report);
+        }
+        return match refusal {
+            None => DONE,
+            Some(refusal) => {
+                tracing::error!("{refusal}");
+                FAILED
+            }
+        };
+    }
+    if let Some(refusal) = refusal {
+        return refused(refusal, around, arguments);
+    }
+    if !arguments.yes {
+        if output.json {
+            eprint!("{preview}");
+        }
+        match ask(around).await {
+            Answer::Yes => {}
+            Answer::No => return refused(RestoreError::Stopped, around, arguments),
+            Answer::Nobody => {
+                return wrong("nobody is here to be asked (this is not a terminal): confirm with --yes", output.json);
+            }
+        }
+    }
+    let report = match restore::carry_out(prepared, settings, around).await {
+        Ok(report) => report,
+        Err(error) => return refused(error, around, arguments),
+    };
+    let lines = print::restore_result(&report);
+    if report.restored {
+        tracing::info!("{lines}");
+    } else {
+        tracing::error!("{lines}");
+    }
+    if output.json {
+        json(&report);
+    }
+    if report.restored { DONE } else { FAILED }
+}
+
+fn wishes(arguments: &RestoreArguments) -> Result<Wishes, String> {
+    fn all<T>(texts: &[String], option: &str, parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, String> {
+        let read = |text: &String| {
+            parse(text).map_err(|refusal| format!("{option} {text:?} {}: {}", refusal.problem, refusal.accepted))
+        };
+        texts.iter().map(read).collect()
+    }
+    Ok(Wishes {
+        include: all(&arguments.include, "--include", NamespacePattern::parse)?,
+        exclude: all(&arguments.exclude, "--exclude", NamespacePattern::parse)?,
+        renames: all(&arguments.rename, "--rename", Rename::parse)?,
+        drop: arguments.drop,
+        oplog: !arguments.no_oplog,
+    })
+}
+
+enum Answer {
+    Yes,
+    No,
+    /// Nobody is there to answer.
+    Nobody,
+}
+
+async fn ask(around: &Surroundings) -> Answer {
+    if !std::io::stdin().is_terminal() {
+        return Answer::Nobody;
+    }
+    eprint!("Restore this? Type yes: ");
+    let _ = std::io::stderr().flush();
+    let answered = around.stop.blocking(|_| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    match answered.await {
+        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => Answer::Yes,
+        _ => Answer::No,
+    }
+}
+
+fn wrong(problem: &str, as_json: bool) -> u8 {
+    eprint!("{}", logging::one_event(problem));
+    if as_json {
+        failure(problem);
+    }
+    WRONG
+}
+
+fn refused(error: RestoreError, around: &Surroundings, arguments: &RestoreArguments) -> u8 {
+    let output = &arguments.output;
+    match error {
+        RestoreError::Catalog(error) => refuse(&error, output),
+        error => {
+            let busy = matches!(&error, RestoreError::Lock(LockOrCatalogError::Lock(LockError::Held(_))));
+            let wrong = matches!(
+                error,
+                RestoreError::NothingChosen { .. }
+                    | RestoreError::Name(_)
+                    | RestoreError::Lock(LockOrCatalogError::Catalog(CatalogError::NotAName(_)))
+            );
+            let text = around.redactor.redact(&error.to_string()).into_owned();
+            tracing::error!("nothing was restored: {text}");
+            if output.json {
+                failure(&text);
+            }
+            if busy {
+                BUSY
+            } else if wrong {
+                WRONG
+            } else {
+                FAILED
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The databases that a drill makes, and makes sure to drop.
+
+use crate::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::restore::{Contents, RestoreError, Step};
+use crate::server::Target;
+use crate::status::{LeftOver, Status};
+use crate::units;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+/// What every scratch database's name begins with. Only such ones are ever dropped.
+const PREFIX: &str = "pantry_keeper_drill_";
+/// How long dropping may take; Docker kills us ten seconds after it asked us to stop.
+const LONGEST_DROP: Duration = Duration::from_secs(60);
+const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(4);
+/// Bytes of `database.collection` that every server takes.
+const LONGEST_NAMESPACE: usize = 255;
+/// The latest expiry there is: what has expired must not vanish while it is compared.
+const NEVER: i32 = i32::MAX;
+
+/// Scratch databases by the name of the database whose place they take.
+pub struct Scratch {
+    databases: BTreeMap<String, String>,
+}
+
+impl Scratch {
+    /// Names that cannot collide: a time, a random number, and a look at the server besides.
+    pub fn plan(contents: &Contents, target: &Target, now: DateTime<Utc>) -> Result<(Self, Vec<Step>), RestoreError> {
+        let random = RandomState::new().build_hasher().finish() as u32;
+        let stem = format!("{PREFIX}{}_{random:08x}", now.format("%Y%m%d%H%M%S"));
+        let steps = crate::restore::plan(contents, &crate::restore::Wishes::default())?;
+        let names: BTreeSet<&String> = steps.iter().map(|step| &step.to.database).collect();
+        let databases: BTreeMap<String, String> =
+            names.iter().enumerate().map(|(number, name)| ((*name).clone(), format!("{stem}_{number}"))).collect();
+        if databases.values().any(|name| target.facts.databases.contains(name)) {
+            // Twice the same second and random number: more likely a clock and a generator that stand still.
+            return Err(RestoreError::Lost);
+        }
+        let steps = steps
+            .into_iter()
+            .map(|step| Step {
+                to: scratch(&databases[&step.to.database], step.to.collection, step.holding),
+                metadata: without_expiry(&step.metadata),
+                ..step
+            })
+            .collect();
+        Ok((Scratch { databases }, steps))
+    }
+
+    /// `3 scratch databases`.
+    pub fn words(&self) -> String {
+        units::counted(self.databases.len() as u64, "scratch database")
+    }
+
+    /// Before they are made: a drill that is killed must not leave them for ever.
+    pub fn write_down(&self, status: &mut Status, target: &Target) {
+        let left = LeftOver { hosts: target.hosts().to_owned(), databases: self.databases.values().cloned().collect() };
+        if let (_, Err(error)) = status.change(|state| state.left_over.push(left)) {
+            tracing::warn!("the names of the scratch databases are not noted, should this be interrupted: {error}");
+        }
+    }
+
+    /// Drops them; what could not be dropped stays written down.
+    pub async fn drop_all(&self, target: &Target, status: &mut Status) -> Result<(), String> {
+        let mut left = Vec::new();
+        for name in self.databases.values() {
+            let dropped = tokio::time::timeout(LONGEST_DROP, target.drop_database(name)).await;
+            match dropped
+                .map_err(|_| "the server did not answer".to_owned())
+                .and_then(|done| done.map_err(|error| error.to_string()))
+            {
+                Ok(()) => forget(status, target.hosts(), name),
+                Err(problem) => left.push((name, problem)),
+            }
+        }
+        match left.first() {
+            None => Ok(()),
+            Some((name, problem)) => Err(format!(
+                "{} left on {}, such as {name}: {problem}; the next drill drops them",
+                units::counted(left.len() as u64, "scratch database"),
+                target.hosts()
+            )),
+        }
+    }
+}
+
+/// Drops what a drill before left on this server.
+pub async fn sweep(status: &mut Status, target: &Target) {
+    let left: Vec<String> = status
+        .state()
+        .left_over
+        .into_iter()
+        .filter(|left| left.hosts == target.hosts())
+        .flat_map(|left| left.databases)
+        // Whoever can write our notes must not choose what is dropped.
+        .filter(|name| name.starts_with(PREFIX))
+        .collect();
+    for name in left {
+        match tokio::time::timeout(LONGEST_DROP_WHEN_ASKED, target.drop_database(&name)).await {
+            Ok(Ok(())) => {
+                tracing::info!("dropped {name}, which an interrupted drill had left");
+                forget(status, target.hosts(), &name);
+            }
+            Ok(Err(error)) => tracing::warn!("{name}, which an interrupted drill had left, is still there: {error}"),
+            Err(_) => tracing::warn!("{name}, which an interrupted drill had left, is still there"),
+        }
+    }
+}
+
+/// Where a collection goes. A name that its own database's short name left room for gets a shorter one.
+fn scratch(database: &str, collection: String, number: usize) -> Namespace {
+    let fits = database.len() + 1 + BUCKETS_PREFIX.len() + collection.len() <= LONGEST_NAMESPACE;
+    Namespace::new(database, if fits { collection } else { format!("long_name_{number}") })
+}
+
+fn forget(status: &mut Status, hosts: &str, name: &str) {
+    let (_, saved) = status.change(|state| {
+        for left in state.left_over.iter_mut().filter(|left| left.hosts == hosts) {
+            left.databases.retain(|database| database != name);
+        }
+        state.left_over.retain(|left| !left.databases.is_empty());
+    });
+    if let Err(error) = saved {
+        tracing::debug!("not noted yet: {error}");
+    }
+}
+
+/// Options and indexes under which nothing expires.
+fn without_expiry(metadata: &str) -> String {
+    let Ok(mut json) = serde_json::from_str::<Value>(metadata) else { return metadata.to_owned() };
+    const EXPIRES: &str = "expireAfterSeconds";
+    let mut changed = false;
+    if let Some(options) = json.get_mut("options").and_then(Value::as_object_mut) {
+        changed |= options.remove(EXPIRES).is_some();
+    }
+    for index in json.get_mut("indexes").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(expires) = index.get_mut(EXPIRES) {
+            *expires = json!({ "$numberInt": NEVER.to_string() });
+            changed = true;
+        }
+    }
+    if changed { json.to_string() } else { metadata.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_expires_during_a_drill_and_everything_else_stays_to_the_letter() {
+        let plain = r#"{ "options": {"capped":true},  "indexes": [{"name": "a_1"}] }"#;
+        assert_eq!(without_expiry(plain), plain);
+        assert_eq!(without_expiry(""), "");
+        let expiring = r#"{"options":{"expireAfterSeconds":5,"timeseries":{}},"indexes":[{"expireAfterSeconds":{"$numberInt":"1"},"name":"b"}]}"#;
+        let changed: Value = serde_json::from_str(&without_expiry(expiring)).unwrap();
+        assert_eq!(changed["options"], json!({ "timeseries": {} }));
+        assert_eq!(changed["indexes"][0]["expireAfterSeconds"]["$numberInt"], "2147483647");
+        assert_eq!(changed["indexes"][0]["name"], "b");
+    }
+}

@@ -1,0 +1,288 @@
+//! Bringing data back. It reads top to bottom:
+//!
+//! ```text
+//! find → verify what will be read → choose and rename → ask the target → preview
+//!     → [ asked for ] → safety backup → load → count → report
+//! ```
+//!
+//! Everything before the brackets only looks. The archive itself is never written to.
+
+mod carry;
+mod check;
+mod compare;
+mod contents;
+mod documents;
+mod oplog;
+mod versions;
+mod wishes;
+
+pub use carry::{Load, carry_out};
+pub use check::definition_differences;
+pub use compare::{CompareError, Pair, run as compare};
+pub use contents::Contents;
+pub use wishes::Wishes;
+
+use crate::catalog::{CatalogError, LockOrCatalogError};
+use crate::durable::FileError;
+use crate::job::{self, Surroundings, showing};
+use crate::load::LoadError;
+use crate::namespace::{Kind, Namespace};
+use crate::progress::{Meter, Unit};
+use crate::report::{RestoreReport, Restored};
+use crate::server::{ServerError, Target};
+use crate::settings::{MongoUri, Settings};
+use crate::stop::{Interruption, Stop};
+use crate::tool::{Tool, ToolError};
+use crate::verify;
+use carry::OperationError;
+use contents::Broken;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Namespaces named in a refusal; the rest are counted.
+const NAMED: usize = 10;
+
+/// Why nothing was restored, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(
+        "{name} is damaged, and nothing of it was restored:\n{damage}\ntry an older archive: `pantry-keeper list` shows them"
+    )]
+    Damaged { name: String, damage: String },
+    #[error("{name} holds nothing of what --include and --exclude leave; it holds {held}")]
+    NothingChosen { name: String, held: String },
+    #[error("{0}; change --rename")]
+    Name(String),
+    #[error(
+        "there already, on {hosts}: {existing}\n\
+         restore beside them with {rename}, or replace them with --drop (they are backed up first)"
+    )]
+    Exists { hosts: String, existing: String, rename: String },
+    #[error("{0}; restore without the oplog: --no-oplog")]
+    Oplog(#[from] oplog::Unfit),
+    #[error("no safety backup could be made, so nothing was dropped or restored: {0}")]
+    Safety(String),
+    #[error(transparent)]
+    Lock(#[from] LockOrCatalogError),
+    #[error("stopped as asked")]
+    Stopped,
+    #[error("{0}")]
+    Interrupted(#[from] Interruption),
+    #[error("a part of Pantry Keeper stopped early; please report this")]
+    Lost,
+}
+
+/// One namespace to restore.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its place in [`Contents::holdings`].
+    pub holding: usize,
+    pub to: Namespace,
+    /// Its options and indexes, as mongorestore is told them.
+    pub metadata: String,
+}
+
+/// Everything that is known before anything is changed.
+pub struct Prepared {
+    pub contents: Arc<Contents>,
+    pub target: Target,
+    pub uri: MongoUri,
+    pub tool: Tool,
+    pub steps: Vec<Step>,
+    pub wishes: Wishes,
+    pub report: RestoreReport,
+    begun: Instant,
+    /// Namespaces on the target that the oplog must leave alone.
+    untouchable: HashSet<Namespace>,
+    /// Of the targets, those that the oplog changes: their documents are no longer those of the dump.
+    replayed: HashSet<Namespace>,
+}
+
+/// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
+pub async fn prepare(
+    settings: &Settings,
+    around: &Surroundings,
+    uri: &MongoUri,
+    name: &str,
+    wishes: Wishes,
+) -> Result<Prepared, RestoreError> {
+    let begun = Instant::now();
+    let stem = job::catalog(settings).find(name)?;
+    let tool = around.stop.or(Tool::find("mongorestore", around.path())).await??;
+    let contents = open(settings, around, &stem, &wishes).await?;
+    let steps = plan(&contents, &wishes)?;
+    let target = around.stop.or(Target::connect(uri, settings.stall_timeout)).await??;
+    let mut report = preview(&contents, &steps, &target, &wishes, &around.stop).await?;
+    report.warnings.extend(versions::warnings(&contents.origin, &target.facts.server.version, &tool));
+    let mut prepared = Prepared {
+        contents,
+        target,
+        uri: uri.clone(),
+        tool,
+        steps,
+        wishes,
+        report,
+        begun,
+        untouchable: HashSet::new(),
+        replayed: HashSet::new(),
+    };
+    prepared.look_at_oplog(&around.stop).await?;
+    Ok(prepared)
+}
+
+/// Opens and verifies an archive, as far as it is wanted, with progress.
+pub async fn open(
+    settings: &Settings,
+    around: &Surroundings,
+    stem: &str,
+    wishes: &Wishes,
+) -> Result<Arc<Contents>, RestoreError> {
+    let catalog = job::catalog(settings);
+    let meter = Meter::new("verifying", Unit::Bytes, None, &around.screen);
+    let (threads, stem, wishes, shown) = (settings.threads, stem.to_owned(), wishes.clone(), Arc::clone(&meter));
+    let opening = around.stop.blocking(move |stop| {
+        let moved = |bytes| shown.set(bytes);
+        let options = verify::Options { threads, stop, moved: &moved };
+        Contents::open(&catalog, &stem, &|namespace| wishes.chooses(namespace), &options)
+    });
+    let contents = showing(&meter, opening).await?.ok_or(RestoreError::Lost)??;
+    Ok(Arc::new(contents))
+}
+
+/// What becomes of each namespace of the archive that was chosen.
+pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
+    let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
+    let mut steps = Vec::new();
+    for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {
+        let to = wishes.target(&one.namespace);
+        if let Some(problem) = wishes::unfit_name(&one.namespace, &to) {
+            return Err(RestoreError::Name(format!("{} cannot become {to}: {problem}", one.namespace)));
+        }
+        if let Some(other) = taken.insert(to.clone(), one.namespace.clone()) {
+            return Err(RestoreError::Name(format!("{other} and {} would both become {to}", one.namespace)));
+        }
+        steps.push(Step { holding, to, metadata: one.metadata.clone() });
+    }
+    Ok(steps)
+}
+
+async fn preview(
+    contents: &Contents,
+    steps: &[Step],
+    target: &Target,
+    wishes: &Wishes,
+    stop: &Stop,
+) -> Result<RestoreReport, RestoreError> {
+    let live: HashMap<&Namespace, Kind> =
+        target.facts.found.iter().map(|found| (&found.namespace, found.kind)).collect();
+    let mut namespaces = Vec::new();
+    for step in steps {
+        let holding = &contents.holdings[step.holding];
+        let there = live.get(&step.to);
+        let live_documents = match there {
+            Some(Kind::Collection) => stop.or(target.estimate(&step.to)).await??,
+            _ => None,
+        };
+        namespaces.push(Restored {
+            namespace: holding.namespace.clone(),
+            kind: holding.kind,
+            to: step.to.clone(),
+            documents: holding.totals.documents,
+            bytes: holding.totals.bytes,
+            live_documents,
+            exists: there.is_some(),
+            inserted: None,
+            failures: None,
+            on_server: None,
+            problem: None,
+            differences: None,
+        });
+    }
+    Ok(RestoreReport {
+        archive: contents.name.clone(),
+        made_at: contents.made_at,
+        hosts: target.hosts().to_owned(),
+        dry_run: true,
+        restored: false,
+        drop: wishes.drop,
+        safety_archive: None,
+        documents: namespaces.iter().map(|one| one.documents).sum(),
+        bytes: namespaces.iter().map(|one| one.bytes).sum(),
+        namespaces,
+        oplog_entries: 0,
+        problems: Vec::new(),
+        warnings: contents.warnings.clone(),
+        elapsed_seconds: 0.0,
+    })
+}
+
+impl Prepared {
+    /// What stands in the way on the target.
+    pub fn refusal(&self) -> Option<RestoreError> {
+        let existing: Vec<&Restored> = self.report.namespaces.iter().filter(|one| one.exists).collect();
+        let first = existing.first()?;
+        if self.wishes.drop {
+            return None;
+        }
+        let mut named: Vec<String> = existing.iter().take(NAMED).map(|one| one.to.to_string()).collect();
+        if let Some(more @ 1..) = existing.len().checked_sub(NAMED) {
+            named.push(format!("and {more} more"));
+        }
+        let database = &first.namespace.database;
+        Some(RestoreError::Exists {
+            hosts: self.report.hosts.clone(),
+            existing: named.join(", "),
+            rename: format!("--rename '{database}={database}_restored'"),
+        })
+    }
+
+    /// Finds out which operations of the oplog belong to what is restored.
+    async fn look_at_oplog(&mut self, stop: &Stop) -> Result<(), RestoreError> {
+        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else { return Ok(()) };
+        let held: HashSet<Namespace> = self.steps.iter().map(|step| step.to.clone()).collect();
+        // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
+        let there = self.target.facts.found.iter().map(|found| found.namespace.clone());
+        self.untouchable = there.filter(|namespace| !held.contains(namespace)).collect();
+        let (contents, wishes, untouchable) =
+            (Arc::clone(&self.contents), self.wishes.clone(), self.untouchable.clone());
+        let looking = stop.blocking(move |stop| {
+            let mut entries = 0;
+            let touched = RefCell::new(HashSet::new());
+            let target = |from: &Namespace| {
+                let to = wishes.target_of_operation(from, &untouchable)?;
+                touched.borrow_mut().insert(to.clone());
+                Some(to)
+            };
+            let outcome = contents.each(&|index| index == oplog, stop, &mut |_, content| {
+                carry::each_operation(content, &target, &mut |entry| {
+                    entries += u64::from(oplog::does_something(entry));
+                    Ok(())
+                })
+            });
+            match outcome {
+                Ok(()) => Ok((entries, touched.into_inner())),
+                Err(Broken::Visitor(OperationError::Unfit(unfit))) => Err(unfit.into()),
+                Err(Broken::Archive(damage)) => Err(RestoreError::Damaged { name: contents.name.clone(), damage }),
+                Err(Broken::Visitor(other)) => {
+                    Err(RestoreError::Damaged { name: contents.name.clone(), damage: other.to_string() })
+                }
+            }
+        });
+        let (entries, touched) = looking.await?.ok_or(RestoreError::Lost)??;
+        self.report.oplog_entries = entries;
+        self.replayed = touched;
+        Ok(())
+    }
+}
