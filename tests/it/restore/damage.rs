@@ -61,5 +61,8 @@ fn what_changes_after_it_was_verified_fails_the_restore() {
     assert_ne!(fs::read(&archive).unwrap(), whole, "the test did not change it");
     outcome.saying(&["was NOT restored completely", "the archive could not be read to its end"]);
     let there = target.fingerprint();
-    assert!(!there.contains_key("bulk.noise") || there["bulk.noise"] != only(&shared().fingerprint(), &["bulk"])["bulk.noise"]);
+    assert!(
+        !there.contains_key("bulk.noise")
+            || there["bulk.noise"] != only(&shared().fingerprint(), &["bulk"])["bulk.noise"]
+    );
 }

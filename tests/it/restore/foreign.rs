@@ -53,7 +53,8 @@ fn whoever_packed_it_and_however() {
     comes_back(&site, &all);
     command("tar", ["czf", &to, "--format", "posix", "-C", &dump, "./shop", "./blog"]);
     comes_back(&site, &only(&all, &["shop", "blog"]));
-    const PACK: &str = "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w:gz') as tar: tar.add(sys.argv[2], sys.argv[3])";
+    const PACK: &str =
+        "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w:gz') as tar: tar.add(sys.argv[2], sys.argv[3])";
     command(python(), ["-c", PACK, &to, &dump, "some/where/deep"]);
     comes_back(&site, &all);
 

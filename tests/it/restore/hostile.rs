@@ -67,23 +67,33 @@ fn paths_that_lead_out() {
 #[test]
 fn what_is_neither_file_nor_folder() {
     let trap = Trap::set();
-    for (kind, what) in [(b'1', "a hard link"), (b'2', "a link"), (b'3', "a device"), (b'4', "a disk"), (b'6', "a fifo"), (b'S', "a sparse file"), (b'?', "something")] {
+    for (kind, what) in [
+        (b'1', "a hard link"),
+        (b'2', "a link"),
+        (b'3', "a device"),
+        (b'4', "a disk"),
+        (b'6', "a fifo"),
+        (b'?', "something"),
+    ] {
         let dump = Craft::dump().entry(kind, "dump/shop/products.bson", "/etc/passwd", b"");
         trap.refuses(what, &dump.packed(), "is a link or a device");
     }
+    trap.refuses("a sparse file", &Craft::dump().entry(b'S', "dump/shop/products.bson", "", b"").packed(), "sparse");
 }
 
 #[test]
 fn what_is_there_twice() {
     let trap = Trap::set();
     let order = doc! { "_id": 2 }.to_vec().unwrap();
-    for path in ["dump/shop/orders.bson", "./dump/./shop/orders.bson", "other/shop/orders.bson", "dump/shop/orders.bson.gz"] {
+    for path in
+        ["dump/shop/orders.bson", "./dump/./shop/orders.bson", "other/shop/orders.bson", "dump/shop/orders.bson.gz"]
+    {
         let content = if path.ends_with("gz") { gzip(&order) } else { order.clone() };
         trap.refuses(path, &Craft::dump().file(path, &content).packed(), "is there twice");
     }
     // Two files of one name once it is unescaped.
     let dump = Craft::dump().file("dump/shop/%6Frders.bson", &order);
-    trap.refuses("escaped", &dump.packed(), "shop");
+    trap.refuses("escaped", &dump.packed(), "shop.orders is there twice");
 }
 
 #[test]
@@ -108,7 +118,9 @@ fn sizes_that_lie() {
 fn names_without_end() {
     let trap = Trap::set();
     let zeros = vec![b'n'; 200 * 1024 * 1024];
-    for (kind, what) in [(b'L', "a long name"), (b'K', "a long link"), (b'x', "extensions"), (b'g', "extensions for all")] {
+    for (kind, what) in
+        [(b'L', "a long name"), (b'K', "a long link"), (b'x', "extensions"), (b'g', "extensions for all")]
+    {
         let empty = Craft::default().claiming(kind, "././@LongLink", "", b"77777777777\0", b"");
         trap.refuses(what, &empty.packed(), "");
         let full = Craft::default().entry(kind, "././@LongLink", "", &zeros);

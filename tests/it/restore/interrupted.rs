@@ -53,7 +53,11 @@ fn asked_to_end_it_ends_in_time_and_says_what_to_do() {
         running.signal(signal);
         let outcome = running.end(Duration::from_secs(60)).ended_with(1);
         assert!(asked.elapsed() < GRACE, "{moment}: it took {:?}", asked.elapsed());
-        outcome.saying(&["was NOT restored completely", "stopped as asked", "The archive is as it was; run it again with --drop"]);
+        outcome.saying(&[
+            "was NOT restored completely",
+            "stopped as asked",
+            "The archive is as it was; run it again with --drop",
+        ]);
         assert!(!is_alive(mongorestore), "{moment}");
         proxy.release();
         if moment == "insert" {
@@ -127,17 +131,28 @@ fn a_mongorestore_that_is_content_and_has_done_nothing() {
     let site = Site::new().with_false_mongorestore("cat > /dev/null");
     site.with_sound_archive();
     let outcome = restore(&site, &target, &["--include", "shop.orders,blog.*"]).ended_with(1);
-    outcome.saying(&["was NOT restored completely", "shop.orders: the server holds 0 of 200 documents", "blog.sessions"]);
+    outcome.saying(&[
+        "was NOT restored completely",
+        "shop.orders: the server holds 0 of 200 documents",
+        "blog.sessions",
+    ]);
 
     // Nor do its words.
     let words = "cat > /dev/null; printf 'x\\tfinished restoring shop.orders (200 documents, 0 failures)\\n' >&2";
     let site = site.with_false_mongorestore(words);
     let outcome = restore(&site, &target, &["--include", "shop.orders"]).ended_with(1);
     outcome.saying(&["shop.orders: the server holds 0 of 200 documents"]);
+    // What is empty is missed as well.
+    let empty = Server::standalone();
+    empty.seed("options");
+    let other = Site::of(&empty).with("BACKUP_EXCLUDE", "options.indexed,options.view");
+    other.run(&["backup"]).done();
+    let other = other.with_false_mongorestore("cat > /dev/null");
+    restore(&other, &target, &["--include", "options.empty"]).ended_with(1).saying(&["options.empty: it is not there"]);
     // What does not say that it is done is not believed where the server cannot be asked.
     let site = site.with_false_mongorestore("cat > /dev/null");
     let proxy = Proxy::to(target.port, Trap::Sent("library"), Then::Cut);
-    let uri = format!("{}&socketTimeoutMS=2000", target.backup_uri_by(proxy.port));
+    let uri = target.backup_uri_by(proxy.port);
     let outcome = site.run(&["restore", "latest", "--to", &uri, "--yes", "--include", "library.*"]).ended_with(1);
     outcome.saying(&["was NOT restored completely", "library.books"]);
     assert!(target.is_empty());
@@ -152,7 +167,7 @@ fn a_mongorestore_that_stops_reading_or_is_missing() {
     restore(&site, &target, &[]).ended_with(1).saying(&["mongorestore failed with exit code 3: no more"]);
     let site = site.with_false_mongorestore("exec sleep 600").with("BACKUP_STALL_TIMEOUT", "2s");
     let outcome = restore(&site, &target, &[]).ended_with(1).within(Duration::from_secs(30));
-    outcome.saying(&["mongorestore took nothing for 2 seconds (BACKUP_STALL_TIMEOUT)"]);
+    outcome.saying(&["mongorestore took nothing for 2.0 s (BACKUP_STALL_TIMEOUT)"]);
     let site = site.with("PATH", "/nowhere");
     restore(&site, &target, &[]).ended_with(1).saying(&["nothing was restored: there is no mongorestore on PATH"]);
     assert!(target.is_empty());

@@ -61,7 +61,9 @@ fn wrong_hash(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-const DAMAGES: [(&str, fn(&Path)); 4] =
+type Damage = (&'static str, fn(&Path));
+
+const DAMAGES: [Damage; 4] =
     [("cut", truncate), ("flipped", flip), ("deleted", delete), ("of another hash", wrong_hash)];
 
 /// Does it all, each time in a place of its own.
@@ -125,7 +127,12 @@ fn the_archive() {
     check(&[
         Row { verify: (1, "DAMAGED"), restore: refused, ..row(0, archive) },
         Row { verify: (1, "DAMAGED"), restore: refused, ..row(1, archive) },
-        Row { list: (0, ""), verify: (1, "there are no archives in"), restore: (1, "there are no archives in"), ..row(2, archive) },
+        Row {
+            list: (0, ""),
+            verify: (1, "there are no archives in"),
+            restore: (1, "there are no archives in"),
+            ..row(2, archive)
+        },
         Row { verify: (1, "DAMAGED"), restore: refused, ..row(3, archive) },
     ]);
 }
@@ -135,10 +142,18 @@ fn the_archive() {
 fn the_checksum_file() {
     let warned = |words| (0, words);
     check(&[
-        Row { verify: (1, "the .sha256 is not"), restore: warned("note: the .sha256 beside the archive"), ..row(0, sidecar) },
+        Row {
+            verify: (1, "the .sha256 is not"),
+            restore: warned("note: the .sha256 beside the archive"),
+            ..row(0, sidecar)
+        },
         Row { verify: (1, "DAMAGED"), restore: warned("note: the .sha256 beside the archive"), ..row(1, sidecar) },
         Row { verify: (0, "not checked: the .sha256: there is none"), ..row(2, sidecar) },
-        Row { verify: (1, "its SHA-256 is not the one"), restore: warned("its own checksums say that it is sound"), ..row(3, sidecar) },
+        Row {
+            verify: (1, "its SHA-256 is not the one"),
+            restore: warned("its own checksums say that it is sound"),
+            ..row(3, sidecar)
+        },
     ]);
 }
 

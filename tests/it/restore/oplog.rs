@@ -119,7 +119,8 @@ fn what_cannot_be_replayed_is_told_before_anything_is_done() {
         outcome.saying(&["nothing was restored", "cannot be replayed", "--no-oplog"]);
         assert!(!site.mongorestore_was_started());
     }
-    let site = site(&[entry(1, "n", "", doc! {}), doc! { "op": "i" }, doc! { "no": "operation" }]).with_mongorestore_traced();
+    let site =
+        site(&[entry(1, "n", "", doc! {}), doc! { "op": "i" }, doc! { "no": "operation" }]).with_mongorestore_traced();
     restore(&site, &target, &[]).ended_with(1).saying(&["nothing was restored"]);
     assert!(target.is_empty());
 }

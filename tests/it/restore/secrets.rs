@@ -1,7 +1,7 @@
 //! The password of `--to`, and where it must not be. Every run's outputs, logs and files are searched by the support code.
 
 use super::{only, same};
-use crate::support::{PASSWORD_ENCODED, Proxy, Running, Server, Site, Then, Trap, shared, until, SOON};
+use crate::support::{PASSWORD_ENCODED, Proxy, Running, SOON, Server, Site, Then, Trap, shared, until};
 use std::fs;
 
 /// Words and environment of a process.
@@ -65,9 +65,17 @@ fn what_is_wrong_with_the_target_is_told_without_its_password() {
     site.with_sound_archive();
     let port = crate::support::empty_port();
     for (uri, code, words) in [
-        (format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?serverSelectionTimeoutMS=300"), 1, "cannot reach MongoDB"),
+        (
+            format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?serverSelectionTimeoutMS=300"),
+            1,
+            "cannot reach MongoDB",
+        ),
         (format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?nonsense=%zz"), 2, "--to"),
-        (format!("mongodb://owner:{PASSWORD_ENCODED}-not@127.0.0.1:{}/?authSource=admin", shared().port), 1, "refused the user name or the password"),
+        (
+            format!("mongodb://owner:{PASSWORD_ENCODED}-not@127.0.0.1:{}/?authSource=admin", shared().port),
+            1,
+            "refused the user name or the password",
+        ),
     ] {
         site.run(&["restore", "latest", "--yes", "--to", &uri]).ended_with(code).saying(&[words]);
         let json = site.run(&["restore", "latest", "--yes", "--json", "--to", &uri]).ended_with(code).json();
