@@ -5,6 +5,7 @@
 
 pub mod child;
 mod clock;
+mod manager;
 mod postman;
 mod start;
 mod trigger;
@@ -15,7 +16,7 @@ use crate::lock::Lock;
 use crate::logging::SCHEDULER;
 use crate::notify::Outbox;
 use crate::run::Office;
-use crate::schedule::in_words;
+use crate::schedule::{in_words, moment};
 use crate::settings::{MongoUri, Settings};
 use crate::status::{Ended, Run, Status};
 use crate::timetable::{Ledger, Step, Timetable};
@@ -23,6 +24,7 @@ use crate::units;
 use child::Orders;
 use chrono::{DateTime, Utc};
 use clock::Clock;
+use manager::Manager;
 use postman::Postman;
 use start::Starting;
 use std::time::Duration;
@@ -53,7 +55,8 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
     let catalog = job::catalog(settings);
     let status = Status::new(catalog.own_folder());
     let postman = Postman::start(settings, around, Outbox::new(catalog.outbox_folder()));
-    let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman };
+    let manager = Manager::of(&around.environment);
+    let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman, manager };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
         Err(end) => {
@@ -61,14 +64,26 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
             return end;
         }
     };
-    let Starting { status, postman, .. } = starting;
+    let Starting { status, postman, manager, .. } = starting;
     let timetable =
         Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
     let now = (around.now)();
     let clock = Clock::new(now);
     let ledger = timetable.open(None, None, now).ledger;
-    let mut service =
-        Service { settings, uri, around, catalog: &catalog, lock, status, postman, timetable, ledger, asked, clock };
+    let mut service = Service {
+        settings,
+        uri,
+        around,
+        catalog: &catalog,
+        lock,
+        status,
+        postman,
+        timetable,
+        ledger,
+        asked,
+        clock,
+        manager,
+    };
     service.open(now);
     service.work().await;
     service.postman.finish().await;
@@ -87,6 +102,7 @@ struct Service<'s> {
     ledger: Ledger,
     asked: mpsc::Receiver<()>,
     clock: Clock,
+    manager: Manager,
 }
 
 impl Service<'_> {
@@ -122,6 +138,7 @@ impl Service<'_> {
 
     async fn work(&mut self) {
         self.announce();
+        self.manager.ready();
         let stop = self.around.stop.clone();
         let mut last_beat = Instant::now();
         let mut last_save: Option<Instant> = None;
@@ -129,6 +146,7 @@ impl Service<'_> {
         let mut pending = self.settings.on_start.then_some(Trigger::Start);
         let mut not_before = Instant::now();
         while !stop.is_asked() {
+            self.manager.alive();
             let now = self.look_at_the_clock();
             let before = self.ledger.clone();
             let step = self.timetable.step(&mut self.ledger, now);
@@ -171,9 +189,10 @@ impl Service<'_> {
                 biased;
                 _ = stop.requested() => {}
                 Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
-                () = tokio::time::sleep(slice(now, next)) => {}
+                () = tokio::time::sleep(self.manager.pulse_or(slice(now, next))) => {}
             }
         }
+        self.manager.stopping();
         tracing::info!(target: SCHEDULER, "stopped");
     }
 
@@ -202,6 +221,7 @@ impl Service<'_> {
             Trigger::Asked => None,
         };
         trigger.say(self.settings.time_zone, now);
+        self.manager.status(&format!("making a backup: {}", trigger.words()));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
@@ -243,12 +263,17 @@ impl Service<'_> {
         let orders = Orders { trigger: trigger.words().into(), unsaved: self.status.unsaved() };
         let running = child::run(&orders, self.settings.timeout, self.around);
         tokio::pin!(running);
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
+        let stop = self.around.stop.clone();
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut running => break told,
-                _ = beat.tick() => give_sign(&self.lock, (self.around.now)()),
+                _ = beat.tick() => {
+                    self.manager.alive();
+                    give_sign(&self.lock, (self.around.now)());
+                }
+                _ = stop.requested(), if !self.manager.is_told_of_the_end() => self.manager.stopping(),
                 Some(()) = self.asked.recv() => {
                     tracing::info!(target: SCHEDULER, "a backup is being made already");
                 }
@@ -310,6 +335,7 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.around.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
+            self.manager.status(&format!("next backup: {}", moment(next, self.settings.time_zone)));
         }
     }
 
