@@ -230,6 +230,7 @@ impl Service<'_> {
             child::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
+                self.manager.status("waiting for another Pantry Keeper that is at work in the folder");
                 return false;
             }
             child::Ended::Stopped => {
