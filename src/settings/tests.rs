@@ -210,8 +210,9 @@ fn a_folder_command_needs_no_server() {
 }
 
 #[test]
-fn what_docker_and_kubernetes_inject_is_no_setting() -> Result<(), Faults> {
+fn what_systemd_docker_and_kubernetes_inject_is_no_setting() -> Result<(), Faults> {
     let settings = load(&[
+        ("NOTIFY_SOCKET", "/run/systemd/notify"),
         ("SMTP_PORT", "tcp://10.0.0.7:25"),
         ("SMTP_SERVICE_HOST", "10.0.0.7"),
         ("SMTP_SERVICE_PORT", "25"),
