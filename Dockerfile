@@ -51,7 +51,7 @@ RUN cargo build --release --locked
 COPY src src
 # Its files may be older than those of the empty program, which cargo would then take for the newer ones.
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked \
-    && mkdir -p /out/folder && mv target/*/release/pantry-keeper /out/
+    && install -d -m 700 /out/folders/backups /out/folders/logs && mv target/*/release/pantry-keeper /out/
 # The authorities that Debian trusts, and none that the machine that builds adds to them.
 RUN cat /usr/share/ca-certificates/mozilla/*.crt >/out/ca-certificates.crt
 
@@ -62,8 +62,7 @@ COPY --from=tools /out/ /usr/local/bin/
 COPY --from=program /out/pantry-keeper /usr/local/bin/
 # On a Pi, and most Linux machines, 1000 is whoever sits at it: mounted folders and the archives are theirs. It needs no
 # entry in /etc/passwd, so any other user (docker run --user) does as well.
-COPY --from=program --chown=1000:1000 --chmod=700 /out/folder /backups
-COPY --from=program --chown=1000:1000 --chmod=700 /out/folder /logs
+COPY --from=program --chown=1000:1000 /out/folders/ /
 USER 1000:1000
 ENV BACKUP_DIR=/backups LOG_DIR=/logs
 

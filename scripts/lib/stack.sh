@@ -12,6 +12,13 @@ home=''
 in_home() { (cd "$home" && "$@"); }
 compose() { in_home docker compose "$@"; }
 keeper() { compose exec -T pantry-keeper pantry-keeper "$@"; }
+# quietly COMMAND...: what it says is only of interest when it fails.
+quietly() {
+    "$@" >"$work/said" 2>&1 || {
+        cat "$work/said" >&2
+        die "It failed: $*"
+    }
+}
 container() { compose ps --all --quiet pantry-keeper; }
 inspect() { docker inspect --format "$1" "$(container)"; }
 logs() { compose logs --no-color --no-log-prefix pantry-keeper 2>&1; }
@@ -46,7 +53,9 @@ refuses() {
     ! "$@" >/dev/null 2>&1 || die "This must not work: $what."
     ok "$what: refused"
 }
-is_healthy() { [ "$(inspect '{{.State.Health.Status}}')" = healthy ]; }
+is_healthy() { # SERVICE
+    [ "$(docker inspect --format '{{.State.Health.Status}}' "$(compose ps --all --quiet "${1:-pantry-keeper}")")" = healthy ]
+}
 has_archives() { [ "$(archives | wc -l)" -ge "$1" ]; }
 logs_say() { logs | grep -q "$1"; }
 
@@ -160,10 +169,10 @@ process_memory_mb() {
 
 archive_comes_on_schedule() {
     in_home sh -c "echo 'BACKUP_SCHEDULE=* * * * *' >>.env"
-    compose up --detach --no-build >/dev/null 2>&1
+    quietly compose up --detach --no-build
     within 180 "an archive comes on schedule, every minute now" has_archives 1
     in_home sed -i '/^BACKUP_SCHEDULE/d' .env
-    compose up --detach --no-build >/dev/null 2>&1
+    quietly compose up --detach --no-build
     within 60 "healthy again with the schedule as it was" is_healthy
 }
 
@@ -186,13 +195,13 @@ stops_in_the_middle() {
     local before seconds started
     before=$(archives)
     # A server that stands still keeps the dump from ending before it is stopped.
-    compose kill --signal USR1 pantry-keeper >/dev/null 2>&1
+    quietly compose kill --signal USR1 pantry-keeper
     is_dumping() { find "$home/backups" -name '*.partial' | grep -q .; }
     within 60 "SIGUSR1 starts a backup" is_dumping
     docker pause "$(compose ps --quiet mongodb)" >/dev/null
     is_dumping || die "The dump was over too soon to be stopped: give the server more to dump."
     started=$(date +%s.%N)
-    compose stop pantry-keeper >/dev/null 2>&1
+    quietly compose stop pantry-keeper
     seconds=$(awk "BEGIN { print $(date +%s.%N) - $started }")
     docker unpause "$(compose ps --all --quiet mongodb)" >/dev/null
     limit "stopped in the middle of a dump, in" "$seconds" "$STOP_LIMIT_SECONDS" s
@@ -202,11 +211,12 @@ stops_in_the_middle() {
 }
 
 starts_again() {
-    compose start pantry-keeper >/dev/null 2>&1
+    within 60 "the server, which stood still, is healthy" is_healthy mongodb
+    quietly compose start pantry-keeper
     within 60 "started again, and healthy" is_healthy
-    keeper backup >/dev/null 2>&1 || die "No backup after the restart."
+    quietly keeper backup
     ok "makes a backup after that"
-    keeper verify --all >"$work/verified" 2>&1 || die "$(cat "$work/verified")"
+    quietly keeper verify --all
     ok "every archive is sound"
     ! find "$home/backups" -name '*.partial' | grep -q . || die "The leftover of the dump that was stopped is still there."
     ok "what the stopped dump left behind is gone"
@@ -242,9 +252,9 @@ secrets_can_be_files() {
     in_home sed -i '/^MONGODB_URI=/d' .env
     in_home sed -i -e 's/^\( *\)# \(MONGODB_URI_FILE:\)/\1\2/' -e 's/^\( *\)# \(secrets: \[mongodb_uri\), smtp_password/\1\2/' \
         -e 's/^# \(secrets:\)/\1/' -e 's/^# \(  mongodb_uri:\)/\1/' -e 's/^# \(    file: .*mongodb_uri\)$/\1/' docker-compose.yml
-    compose up --detach --no-build >/dev/null 2>&1
+    quietly compose up --detach --no-build
     within 60 "healthy with its connection string in a file" is_healthy
-    keeper backup >/dev/null 2>&1 || die "No backup with the connection string in a file."
+    quietly keeper backup
     inspect '{{json .}}' | grep -q mongodb_uri || die "It was not started with a secret."
     # MONGO_PASSWORD is MongoDB's own, from the same .env.
     ! inspect '{{range .Config.Env}}{{println .}}{{end}}' | grep -v '^MONGO_PASSWORD=' | grep -q "$PASSWORD" ||
@@ -261,7 +271,7 @@ stack_life() { # ARCH
 
     # From here on as a user; the folders are not there, and Docker makes them, as root's.
     rm -rf "$home/backups" "$home/logs"
-    compose up --detach --no-build >"$work/up.log" 2>&1 || die "$(cat "$work/up.log")"
+    quietly compose up --detach --no-build
     ok "docker compose up"
     within 120 "healthy" is_healthy
     [ "$(compose exec -T pantry-keeper uname -m)" = "$(machine "$arch")" ] || die "This is not $arch."

@@ -1,5 +1,6 @@
 """In a container, a MongoDB-compatible server that starts as MongoDB's official image does: the first time it makes the
-administrator whom MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD name, and only then it opens its port."""
+administrator whom MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD name, and only then it opens its port. No
+replica set, like that one."""
 
 import os
 import pathlib
@@ -36,4 +37,4 @@ def make_administrator():
 
 if not READY.exists():
     make_administrator()
-os.execv(SERVER[0], [*SERVER, "--auth", "--host", "0.0.0.0", "--port", "27017"])
+os.execv(SERVER[0], [*SERVER, "--auth", "--standalone", "--host", "0.0.0.0", "--port", "27017"])
