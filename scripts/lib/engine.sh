@@ -28,7 +28,7 @@ apt_install() { # PACKAGE...
 # Fails where there is none to be had.
 engine_up() {
     have docker && docker info >/dev/null 2>&1 && return 0
-    [ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ] || return 1
+    [ "$(id -u)" = 0 ] || return 1
     if ! have dockerd || ! have docker || ! have iptables; then
         apt_install docker.io iptables || return 1
     fi
@@ -53,6 +53,14 @@ engine_up() {
         return 1
     fi
     say "No engine was running: started one of our own."
+}
+
+# tidy_images: in an engine of our own, nothing but this script ever removes what earlier runs left behind.
+tidy_images() {
+    [ -n "$own_engine" ] || return 0
+    docker images --format '{{.Repository}}:{{.Tag}}' "$STAND_IN/*" | grep -v ":$STAND_IN_VERSION$" |
+        xargs -r docker rmi >/dev/null 2>&1 || true
+    docker image prune --force >/dev/null
 }
 
 engine_down() {
@@ -97,7 +105,7 @@ emulator_up() {
     local name
     name=qemu-$(machine "$1")
     grep -qs enabled "/proc/sys/fs/binfmt_misc/$name" && return 0
-    [ "$(id -u)" = 0 ] && [ "$(uname -s)" = Linux ] || return 1
+    [ "$(id -u)" = 0 ] || return 1
     if ! have "$name-static" || ! have update-binfmts; then
         apt_install qemu-user-static binfmt-support || return 1
     fi

@@ -82,6 +82,11 @@ write_override() { # ARCH
         say '    healthcheck: {interval: 5s}'
         say '  folders:'
         say "    platform: linux/$1"
+        if [ -n "$server_image" ]; then
+            say '  mailpit:'
+            say "    image: $server_image"
+            say '    entrypoint: ["/venv/bin/python", "-m", "aiosmtpd", "--nosetuid", "--listen", "0.0.0.0:1025"]'
+        fi
     } >"$home/docker-compose.override.yml"
 }
 
@@ -238,7 +243,15 @@ unwritable_folder_is_explained() {
     ok "a folder of somebody else is named, with both owners and chown"
 }
 
-# As docker-compose.yml shows it in its comments.
+# Both as docker-compose.yml shows it in its comments.
+mails_can_be_tried() {
+    local line
+    for line in SMTP_HOST=mailpit SMTP_PORT=1025 SMTP_SECURITY=none EMAIL_FROM=keeper@example.org EMAIL_TO=me@example.org; do
+        say "$line" >>"$home/.env"
+    done
+    quietly compose --profile mail up --detach --no-build
+    within 60 "the mail catcher takes a mail" keeper notify-test
+}
 secrets_can_be_files() {
     mkdir "$home/secrets"
     (
@@ -298,8 +311,9 @@ stack_life() { # ARCH
     files_are_private
     password_is_nowhere "$arch"
     unwritable_folder_is_explained
-    [ "$arch" != "$NATIVE" ] || secrets_can_be_files
     if [ "$arch" = "$NATIVE" ]; then
+        mails_can_be_tried
+        secrets_can_be_files
         limit "memory of the program after its backups" "$(process_memory_mb)" "$IDLE_LIMIT_MB" MB
         limit "memory of the container after them" "$(container_memory_mb)" "$IDLE_LIMIT_MB" MB
     fi
