@@ -36,6 +36,10 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     if let Some(halted) = &report.halted {
         text.push_str(&format!("nothing is removed for now: {halted}\n"));
     }
+    if !report.before_restores.is_empty() {
+        let names = report.before_restores.join("\n  ");
+        text.push_str(&format!("what restores replaced; remove it when you no longer need it:\n  {names}\n"));
+    }
     text
 }
 
@@ -326,6 +330,7 @@ mod tests {
             free_bytes: Some(23_000_000),
             full_at: Some(at(12)),
             halted: None,
+            before_restores: Vec::new(),
         };
         let shown = list(&report, Tz::Europe__Madrid, now);
         let ends: Vec<&str> = shown.lines().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();

@@ -138,6 +138,7 @@ fn values_are_read_in_all_their_spellings() -> Result<(), Faults> {
         ("BACKUP_EXCLUDE", "shop.tmp_*,*.cache"),
         ("BACKUP_THREADS", "3"),
         ("DRILL_SCHEDULE", "@monthly"),
+        ("DRILL_URI", "mongodb://scratch/"),
         ("SMTP_HOST", ""),
         ("SMTP_PASSWORD", "   "),
         ("PATH", "/bin"),
