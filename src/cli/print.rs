@@ -126,8 +126,8 @@ fn shortened(namespace: &Namespace) -> String {
     }
 }
 
-/// How a restore ended, one line or more.
-pub fn restore_result(report: &RestoreReport) -> String {
+/// How a restore ended, one line or more. The first warnings were `said` before it began.
+pub fn restore_result(report: &RestoreReport, said: usize) -> String {
     let took = units::duration(Duration::from_secs_f64(report.elapsed_seconds));
     let mut lines = Vec::new();
     if report.restored {
@@ -146,7 +146,7 @@ pub fn restore_result(report: &RestoreReport) -> String {
     if let Some(safety) = &report.safety_archive {
         lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
     }
-    lines.extend(report.warnings.iter().map(|warning| format!("note: {warning}")));
+    lines.extend(report.warnings.iter().skip(said).map(|warning| format!("note: {warning}")));
     lines.join("\n")
 }
 
