@@ -174,7 +174,9 @@ impl Catalog {
                 continue;
             };
             let stem = target.strip_suffix(name::SIDECAR_EXTENSION).or_else(|| target.strip_suffix(name::EXTENSION));
-            let ours = stem.is_some_and(|stem| name::time_of(&self.prefix, stem).is_some());
+            let safety = name::safety_prefix(&self.prefix);
+            let ours = stem
+                .is_some_and(|stem| [&self.prefix, &safety].iter().any(|prefix| name::time_of(prefix, stem).is_some()));
             let path = self.folder.join(&name);
             let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
             if ours && regular && fs::remove_file(&path).is_ok() {
@@ -222,6 +224,15 @@ impl Catalog {
 
     /// The stems of all archives of ours, oldest name first.
     pub fn stems(&self) -> Result<Vec<String>, CatalogError> {
+        self.stems_with(&self.prefix)
+    }
+
+    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    pub fn safety_stems(&self) -> Result<Vec<String>, CatalogError> {
+        self.stems_with(&name::safety_prefix(&self.prefix))
+    }
+
+    fn stems_with(&self, prefix: &str) -> Result<Vec<String>, CatalogError> {
         let names = self.names().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CatalogError::NoFolder(self.folder.clone()),
             _ => FileError::new("read", &self.folder, error).into(),
@@ -229,7 +240,7 @@ impl Catalog {
         let mut stems: Vec<String> = names
             .iter()
             .filter_map(|name| name.strip_suffix(name::EXTENSION))
-            .filter(|stem| name::time_of(&self.prefix, stem).is_some())
+            .filter(|stem| name::time_of(prefix, stem).is_some())
             .filter(|stem| fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file()))
             .map(str::to_owned)
             .collect();

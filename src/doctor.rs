@@ -45,6 +45,12 @@ pub async fn look(settings: &Settings, uri: &MongoUri, around: &Surroundings) ->
             Err(error) => notes.wrong(name, error.to_string(), ""),
         }
     }
+    if let Some(drill) = &settings.drill.uri {
+        match stop.or(server::examine(drill, &[], limit)).await? {
+            Ok(examination) => drill_notes(&mut notes, drill, &examination),
+            Err(error) => notes.wrong("drill", error.to_string(), ""),
+        }
+    }
     let now = (around.now)();
     folder_notes(&mut notes, settings, now);
     clock_notes(&mut notes, settings, examined.ok().and_then(|examination| examination.clock), now);
@@ -167,6 +173,25 @@ fn tool_notes(notes: &mut Notes, name: &'static str, tool: &Tool, server_version
         true => notes.wrong(name, format!("{text} is older than MongoDB {server} needs"), &fix),
         false => {
             notes.advice(name, format!("{text} was made before MongoDB {server}, for an earlier release of it"), &fix)
+        }
+    }
+}
+
+fn drill_notes(notes: &mut Notes, uri: &MongoUri, examination: &Examination) {
+    let text = format!("{} (MongoDB {}) takes trial restores", uri.hosts(), examination.facts.server.version);
+    match examination.restores() {
+        true => notes.fine("drill", text),
+        false => {
+            let user = uri.user().unwrap_or("(nobody)");
+            let fix = format!(
+                "in its mongosh, as an administrator: db.getSiblingDB(\"admin\").grantRolesToUser(\"{user}\", \
+                 [\"restore\", \"backup\"])"
+            );
+            notes.wrong(
+                "drill",
+                format!("the user in DRILL_URI may not restore on {} and read it back", uri.hosts()),
+                &fix,
+            );
         }
     }
 }

@@ -132,11 +132,6 @@ pub fn catalog(settings: &Settings) -> Catalog {
     Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
 }
 
-/// What the names of archives start with that hold what a restore dropped.
-pub fn safety_prefix(prefix: &str) -> String {
-    format!("{prefix}_before_restore")
-}
-
 /// How often is left to try.
 struct Attempts {
     left: u32,

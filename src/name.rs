@@ -9,6 +9,11 @@ pub const PARTIAL_EXTENSION: &str = ".partial";
 const MIDDLE: &str = "_backup_";
 const STAMP: &str = "%Y%m%d_%H%M%S";
 
+/// What the names of archives start with that hold what a restore replaced.
+pub fn safety_prefix(prefix: &str) -> String {
+    format!("{prefix}_before_restore")
+}
+
 /// An archive's name without `.tar.gz`.
 pub fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
     format!("{prefix}{MIDDLE}{}", at.with_timezone(&time_zone).format(STAMP))

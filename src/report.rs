@@ -138,6 +138,8 @@ pub struct ListReport {
     pub full_at: Option<DateTime<Utc>>,
     /// Why nothing is removed for now.
     pub halted: Option<String>,
+    /// Archives that hold what restores replaced; they stay until somebody removes them.
+    pub before_restores: Vec<String>,
 }
 
 /// What retention did, or would do.

@@ -6,6 +6,7 @@
 pub mod child;
 mod clock;
 mod drills;
+mod manager;
 mod postman;
 mod start;
 mod trigger;
@@ -16,7 +17,7 @@ use crate::lock::Lock;
 use crate::logging::SCHEDULER;
 use crate::notify::Outbox;
 use crate::run::Office;
-use crate::schedule::in_words;
+use crate::schedule::{in_words, moment};
 use crate::settings::{MongoUri, Settings};
 use crate::status::{Ended, Run, Status};
 use crate::timetable::{Ledger, Step, Timetable};
@@ -25,6 +26,7 @@ use child::Orders;
 use chrono::{DateTime, Utc};
 use clock::Clock;
 use drills::Drills;
+use manager::Manager;
 use postman::Postman;
 use start::Starting;
 use std::time::Duration;
@@ -55,7 +57,8 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
     let catalog = job::catalog(settings);
     let status = Status::new(catalog.own_folder());
     let postman = Postman::start(settings, around, Outbox::new(catalog.outbox_folder()));
-    let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman };
+    let manager = Manager::of(&around.environment);
+    let mut starting = Starting { settings, uri, around, catalog: &catalog, status, postman, manager };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
         Err(end) => {
@@ -63,7 +66,7 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
             return end;
         }
     };
-    let Starting { status, postman, .. } = starting;
+    let Starting { status, postman, manager, .. } = starting;
     let timetable =
         Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
     let now = (around.now)();
@@ -83,6 +86,7 @@ pub async fn run(settings: &Settings, uri: &MongoUri, around: &Surroundings, ask
         drills,
         asked,
         clock,
+        manager,
     };
     service.open(now);
     service.work().await;
@@ -103,6 +107,7 @@ struct Service<'s> {
     drills: Option<Drills<'s>>,
     asked: mpsc::Receiver<()>,
     clock: Clock,
+    manager: Manager,
 }
 
 impl Service<'_> {
@@ -139,6 +144,7 @@ impl Service<'_> {
 
     async fn work(&mut self) {
         self.announce();
+        self.manager.ready();
         let stop = self.around.stop.clone();
         let mut last_beat = Instant::now();
         let mut last_save: Option<Instant> = None;
@@ -146,6 +152,7 @@ impl Service<'_> {
         let mut pending = self.settings.on_start.then_some(Trigger::Start);
         let mut not_before = Instant::now();
         while !stop.is_asked() {
+            self.manager.alive();
             let now = self.look_at_the_clock();
             let before = self.ledger.clone();
             let step = self.timetable.step(&mut self.ledger, now);
@@ -193,9 +200,10 @@ impl Service<'_> {
                 biased;
                 _ = stop.requested() => {}
                 Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
-                () = tokio::time::sleep(slice(now, next)) => {}
+                () = tokio::time::sleep(self.manager.pulse_or(slice(now, next))) => {}
             }
         }
+        self.manager.stopping();
         tracing::info!(target: SCHEDULER, "stopped");
     }
 
@@ -227,6 +235,7 @@ impl Service<'_> {
             Trigger::Asked => None,
         };
         trigger.say(self.settings.time_zone, now);
+        self.manager.status(&format!("making a backup: {}", trigger.words()));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
@@ -246,6 +255,7 @@ impl Service<'_> {
             child::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
+                self.manager.status("waiting for another Pantry Keeper that is at work in the folder");
                 return false;
             }
             child::Ended::Stopped => {
@@ -277,12 +287,17 @@ impl Service<'_> {
     async fn supervise(&mut self, orders: &Orders) -> Result<child::Ended, child::Died> {
         let running = child::run(orders, self.settings.timeout, self.around);
         tokio::pin!(running);
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
+        let stop = self.around.stop.clone();
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut running => break told,
-                _ = beat.tick() => give_sign(&self.lock, (self.around.now)()),
+                _ = beat.tick() => {
+                    self.manager.alive();
+                    give_sign(&self.lock, (self.around.now)());
+                }
+                _ = stop.requested(), if !self.manager.is_told_of_the_end() => self.manager.stopping(),
                 Some(()) = self.asked.recv() => {
                     let what = if orders.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
                     tracing::info!(target: SCHEDULER, "{what}");
@@ -337,6 +352,7 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.around.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
+            self.manager.status(&format!("next backup: {}", moment(next, self.settings.time_zone)));
         }
         if let Some(next) = self.drills.as_ref().and_then(|drills| drills.next((self.around.now)())) {
             let words = in_words(next, self.settings.time_zone, (self.around.now)());

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tarfile
 
+import bench_restore
 from measure import Bystanders, run
 from server import Server, ServerError
 
@@ -224,6 +225,7 @@ def main():
     parser.add_argument("--small", action="store_const", dest="size", const=100, help="same as --size 100")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="measure the memory at 1 GB, too")
+    parser.add_argument("--restore", action="store_true", help="time a restore instead of a backup")
     parser.add_argument("--baselines", action="store_true", help="A, B and C only, without pantry-keeper")
     parser.add_argument("--server", required=True, help=argparse.SUPPRESS)  # from scripts/bench
     parser.add_argument("--binary", help=argparse.SUPPRESS)
@@ -232,8 +234,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(options)
     try:
-        results = bench.race(options.size)
-        if not options.baselines:
+        if options.restore:
+            bench_restore.main(bench, options.size)
+            results = {}
+        else:
+            results = bench.race(options.size)
+        if not options.baselines and not options.restore:
             peaks = {options.size: max((one.peak_rss or 0) for one in results["P"])}
             for size in (100.0, *([1000.0] if options.memory else [])):
                 bench.memory(peaks, size)

@@ -8,9 +8,11 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import pymongo
@@ -44,6 +46,11 @@ def wait_for(path, words, times=1):
         time.sleep(0.1)
 
 
+def listen(manager):
+    while True:
+        manager.recv(4096)
+
+
 def measure(work, binary):
     judged = []
 
@@ -53,6 +60,10 @@ def measure(work, binary):
 
     mails, log = work / "mails", work / "log"
     mails.mkdir()
+    # As systemd starts it with WatchdogSec=5min, which it tells that it is alive.
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(work / "notify"))
+    threading.Thread(target=listen, args=(manager,), daemon=True).start()
     mail_server = subprocess.Popen(
         [sys.executable, TESTS / "support" / "smtp.py", mails, "--security", "starttls"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -67,6 +78,7 @@ def measure(work, binary):
                 "SMTP_HOST": "localhost", "SMTP_PORT": mail_server.stdout.readline().strip(),
                 "EMAIL_FROM": "pantry@example.org", "EMAIL_TO": "owner@example.org",
                 "SSL_CERT_FILE": str(TESTS / "fixtures" / "smtp" / "ca.pem"),
+                "NOTIFY_SOCKET": str(work / "notify"), "WATCHDOG_USEC": "300000000",
             }
             with log.open("w") as out:
                 scheduler = subprocess.Popen([binary, "run"], env=environment, stderr=out)

@@ -9,6 +9,7 @@ use crate::health;
 use crate::job::{self, Surroundings};
 use crate::lock::{Lock, LockError};
 use crate::logging;
+use crate::name;
 use crate::prune;
 use crate::report::{BackupReport, ListReport, PruneReport};
 use crate::run;
@@ -110,6 +111,7 @@ pub fn list(settings: &Settings, around: &Surroundings, output: &Output) -> u8 {
         archives,
         free_bytes,
         halted,
+        before_restores: catalog.safety_stems().unwrap_or_default().iter().map(|stem| name::archive(stem)).collect(),
     };
     if output.json {
         json(&report);

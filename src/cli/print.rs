@@ -36,6 +36,10 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     if let Some(halted) = &report.halted {
         text.push_str(&format!("nothing is removed for now: {halted}\n"));
     }
+    if !report.before_restores.is_empty() {
+        let names = report.before_restores.join("\n  ");
+        text.push_str(&format!("what restores replaced; remove it when you no longer need it:\n  {names}\n"));
+    }
     text
 }
 
@@ -122,8 +126,8 @@ fn shortened(namespace: &Namespace) -> String {
     }
 }
 
-/// How a restore ended, one line or more.
-pub fn restore_result(report: &RestoreReport) -> String {
+/// How a restore ended, one line or more. The first warnings were `said` before it began.
+pub fn restore_result(report: &RestoreReport, said: usize) -> String {
     let took = units::duration(Duration::from_secs_f64(report.elapsed_seconds));
     let mut lines = Vec::new();
     if report.restored {
@@ -142,7 +146,7 @@ pub fn restore_result(report: &RestoreReport) -> String {
     if let Some(safety) = &report.safety_archive {
         lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
     }
-    lines.extend(report.warnings.iter().map(|warning| format!("note: {warning}")));
+    lines.extend(report.warnings.iter().skip(said).map(|warning| format!("note: {warning}")));
     lines.join("\n")
 }
 
@@ -326,6 +330,7 @@ mod tests {
             free_bytes: Some(23_000_000),
             full_at: Some(at(12)),
             halted: None,
+            before_restores: Vec::new(),
         };
         let shown = list(&report, Tz::Europe__Madrid, now);
         let ends: Vec<&str> = shown.lines().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();

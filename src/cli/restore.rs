@@ -86,6 +86,7 @@ pub async fn restore(
     if !output.json {
         say(&preview);
     }
+    let said = prepared.report.warnings.len();
     for warning in &prepared.report.warnings {
         tracing::warn!("{warning}");
     }
@@ -121,7 +122,7 @@ pub async fn restore(
         Ok(report) => report,
         Err(error) => return refused(error, around, arguments),
     };
-    let lines = print::restore_result(&report);
+    let lines = print::restore_result(&report, said);
     if report.restored {
         tracing::info!("{lines}");
     } else {

@@ -162,5 +162,8 @@ mod tests {
         assert_eq!(changed["options"], json!({ "timeseries": {} }));
         assert_eq!(changed["indexes"][0]["expireAfterSeconds"]["$numberInt"], "2147483647");
         assert_eq!(changed["indexes"][0]["name"], "b");
+        // The order of an index's keys is what the index is.
+        let two = r#"{"indexes":[{"expireAfterSeconds":1,"name":"t"},{"key":{"z":1,"a":-1},"name":"za"}]}"#;
+        assert!(without_expiry(two).contains(r#"{"key":{"z":1,"a":-1},"name":"za"}"#));
     }
 }

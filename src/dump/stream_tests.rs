@@ -1,5 +1,7 @@
 use super::stream::{StreamError, Streamed, Watch, read};
+use crate::load::StreamWriter;
 use crate::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::progress::{Meter, Screen, Unit};
 use crate::testing::{Sample, encode, kitchen, stream};
 use mongodb::bson::doc;
 use proptest::prelude::*;
@@ -163,5 +165,40 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = value;
         let _ = run(&bytes, 4096);
+    }
+}
+
+/// What is written for mongorestore is what mongodump would have written, as far as that can be told apart.
+#[test]
+fn what_a_restore_writes_is_such_a_stream() {
+    let mut samples = kitchen(300_000);
+    let mut weather = Sample::new("home", "weather", vec![encode(&doc! { "_id": 1, "data": { "x": [1, 2] } })]);
+    weather.kind = Kind::TimeSeries;
+    samples.push(weather);
+    let meter = Meter::new("restoring", Unit::Bytes, None, &Screen::default());
+    let mut written = Vec::new();
+    let mut writer = StreamWriter::new(&mut written, meter.watch());
+    writer.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() }).unwrap();
+    for sample in &samples {
+        let Sample { namespace, kind, .. } = sample.clone();
+        writer.announce(Announced { namespace, kind, metadata: "{}".into() }).unwrap();
+    }
+    for sample in &samples {
+        writer.begin(&sample.namespace).unwrap();
+        for document in &sample.documents {
+            writer.data(document).unwrap();
+        }
+        writer.end(sample.totals()).unwrap();
+    }
+    writer.finish().unwrap();
+    assert_eq!(meter.stream_bytes(), written.len() as u64);
+    let mut kept = Kept::default();
+    read(written.as_slice(), &mut kept, &mut Unwatched, |_| true).unwrap();
+    let expected: Vec<_> =
+        samples.iter().map(|sample| (sample.namespace.clone(), sample.bytes(), sample.totals())).collect();
+    assert_eq!(kept.ended, expected);
+    // One that was not finished ends where mongorestore notices.
+    for cut in [0, 4, 200, written.len() / 2, written.len() - 1] {
+        assert!(read(&written[..cut], &mut Kept::default(), &mut Unwatched, |_| true).is_err(), "{cut}");
     }
 }

@@ -1,8 +1,6 @@
 //! Runs mongorestore, feeds it an archive stream, and hears what it says.
 
 mod stream;
-#[cfg(test)]
-mod stream_tests;
 mod words;
 
 pub use stream::StreamWriter;

@@ -8,6 +8,7 @@ use super::{Prepared, RestoreError, Step};
 use crate::archive::reason;
 use crate::job::{self, Surroundings};
 use crate::load::{self, Feed, FeedError, LoadError, Order, Words};
+use crate::name;
 use crate::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::progress::{Meter, Unit};
 use crate::report::RestoreReport;
@@ -254,7 +255,7 @@ async fn back_up_first(
         databases,
         exclude,
         oplog: OplogMode::Off,
-        prefix: job::safety_prefix(&settings.prefix),
+        prefix: name::safety_prefix(&settings.prefix),
         ..settings.clone()
     };
     let catalog = job::catalog(&settings);

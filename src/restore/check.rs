@@ -66,6 +66,13 @@ pub async fn ask(prepared: &mut Prepared, around: &Surroundings) {
             one.problem.get_or_insert_with(|| "whether it is there is not known".into());
         }
     }
+    for one in &mut prepared.report.namespaces {
+        let counted = one.inserted == Some(one.documents);
+        let there = one.on_server.is_some_and(|there| there >= one.documents);
+        if !counted && !there && one.problem.is_none() && !prepared.expiring.contains(&one.to) {
+            one.problem = Some("neither mongorestore nor the server says that all of it is there".into());
+        }
+    }
 }
 
 async fn ask_server(prepared: &mut Prepared, around: &Surroundings) -> Result<(), Box<dyn std::error::Error>> {
@@ -82,12 +89,15 @@ async fn ask_server(prepared: &mut Prepared, around: &Surroundings) -> Result<()
             }
             one.on_server = there;
             match there {
-                Some(there) if there < one.documents && expires(&holding.metadata) => warnings.push(format!(
-                    "{}: {} of {} are there: its TTL index removes what has expired",
-                    step.to,
-                    count(there),
-                    counted(one.documents, "document")
-                )),
+                Some(there) if there < one.documents && expires(&holding.metadata) => {
+                    prepared.expiring.insert(step.to.clone());
+                    warnings.push(format!(
+                        "{}: {} of {} are there: its TTL index removes what has expired",
+                        step.to,
+                        count(there),
+                        counted(one.documents, "document")
+                    ));
+                }
                 Some(there) if there < one.documents => {
                     one.problem.get_or_insert_with(|| {
                         format!("the server holds {} of {}", count(there), counted(one.documents, "document"))

@@ -117,6 +117,8 @@ pub struct Prepared {
     untouchable: HashSet<Namespace>,
     /// Of the targets, those that the oplog changes: their documents are no longer those of the dump.
     replayed: HashSet<Namespace>,
+    /// Of the targets, those from which a TTL index has begun to remove documents.
+    expiring: HashSet<Namespace>,
 }
 
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
@@ -146,6 +148,7 @@ pub async fn prepare(
         begun,
         untouchable: HashSet::new(),
         replayed: HashSet::new(),
+        expiring: HashSet::new(),
     };
     prepared.look_at_oplog(&around.stop).await?;
     Ok(prepared)
@@ -172,6 +175,9 @@ pub async fn open(
 
 /// What becomes of each namespace of the archive that was chosen.
 pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
+    if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
+        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored")));
+    }
     let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
     let mut steps = Vec::new();
     for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {

@@ -43,6 +43,13 @@ impl Wishes {
         }
     }
 
+    /// A rename that none of these namespaces needs: a slip, which would leave the names as they are.
+    pub fn unused_rename<'n>(&self, namespaces: impl Iterator<Item = &'n Namespace> + Clone) -> Option<&Rename> {
+        let fits =
+            |rename: &Rename| namespaces.clone().any(|one| rename.apply(&one.database, &one.collection).is_some());
+        self.renames.iter().find(|rename| !fits(rename))
+    }
+
     /// Where an operation on a namespace goes; none when it is to be left out.
     pub fn target_of_operation(&self, from: &Namespace, untouchable: &HashSet<Namespace>) -> Option<Namespace> {
         let to = self.chooses(from).then(|| self.target(from))?;

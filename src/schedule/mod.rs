@@ -14,7 +14,7 @@ mod local_time;
 mod tests;
 mod words;
 
-pub use words::{Upcoming, in_words};
+pub use words::{Upcoming, in_words, moment};
 
 const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"];
 

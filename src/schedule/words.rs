@@ -52,6 +52,16 @@ impl Schedule {
 
 /// `Sunday 31 May 2026 at 02:00 CEST, in 3 days 4 h`.
 pub fn in_words(at: DateTime<Utc>, tz: Tz, now: DateTime<Utc>) -> String {
+    let distance = match at - now {
+        distance if distance.abs() < TimeDelta::milliseconds(500) => "now".to_owned(),
+        distance if distance < TimeDelta::zero() => format!("{} ago", rounded(-distance)),
+        distance => format!("in {}", rounded(distance)),
+    };
+    format!("{}, {distance}", moment(at, tz))
+}
+
+/// `Sunday 31 May 2026 at 02:00 CEST`, which stays true.
+pub fn moment(at: DateTime<Utc>, tz: Tz) -> String {
     let local = at.with_timezone(&tz);
     let seconds = if at.second() == 0 { "" } else { ":%S" };
     let shown = local.format(&format!("%A %-d %B %Y at %H:%M{seconds}")).to_string();
@@ -60,12 +70,7 @@ pub fn in_words(at: DateTime<Utc>, tz: Tz, now: DateTime<Utc>) -> String {
         Some(letters) if letters.starts_with(char::is_alphabetic) => letters.to_owned(),
         _ => local.format("UTC%:z").to_string(),
     };
-    let distance = match at - now {
-        distance if distance.abs() < TimeDelta::milliseconds(500) => "now".to_owned(),
-        distance if distance < TimeDelta::zero() => format!("{} ago", rounded(-distance)),
-        distance => format!("in {}", rounded(distance)),
-    };
-    format!("{shown} {zone}, {distance}")
+    format!("{shown} {zone}")
 }
 
 fn time_of_day(local: NaiveDateTime) -> String {

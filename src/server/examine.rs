@@ -25,6 +25,19 @@ const READS_ALL: [&str; 4] = ["backup", "root", "__system", "atlasAdmin"];
 const READS_ONE: [&str; 4] = ["read", "readWrite", "dbOwner", "backup"];
 
 impl Examination {
+    /// Whether our roles let us restore into any database and read all of it, as far as they are known.
+    pub fn restores(&self) -> bool {
+        let Some(roles) = &self.roles else { return true };
+        let holds =
+            |names: &[&str]| roles.iter().any(|(role, database)| database == "admin" && names.contains(&role.as_str()));
+        let known = |role: &String| [&READS_ALL[..], &READS_ONE, BUILT_IN].concat().contains(&role.as_str());
+        let own = roles.iter().any(|(role, _)| !known(role));
+        let all = ["root", "__system", "atlasAdmin"];
+        own || holds(&all)
+            || (holds(&["restore", "readWriteAnyDatabase", "dbAdminAnyDatabase"])
+                && holds(&["backup", "readAnyDatabase", "readWriteAnyDatabase"]))
+    }
+
     /// Databases that our roles do not show to be readable: none, all (`None` inside), or some of those that were chosen.
     /// Roles that someone made up are taken to be what is needed.
     pub fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
@@ -114,6 +127,23 @@ mod tests {
         let roles = roles.iter().map(|(role, database)| ((*role).to_owned(), (*database).to_owned())).collect();
         let facts = Facts { server, databases: Vec::new(), found: Vec::new() };
         Examination { facts, roles: Some(roles), clock: None, oplog: None }
+    }
+
+    #[test]
+    fn a_drill_has_to_write_and_to_read() {
+        for (roles, may) in [
+            (&[("root", "admin")][..], true),
+            (&[("restore", "admin"), ("backup", "admin")], true),
+            (&[("readWriteAnyDatabase", "admin")], true),
+            (&[("ourOwn", "admin")], true),
+            (&[("restore", "admin")], false),
+            (&[("backup", "admin")], false),
+            (&[("root", "shop")], false),
+            (&[], false),
+        ] {
+            assert_eq!(with_roles(roles).restores(), may, "{roles:?}");
+        }
+        assert!(Examination { roles: None, ..with_roles(&[]) }.restores());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A run in a process of its own: the memory it took goes back with it, and when it is killed for want of memory the
 //! scheduler lives on to tell.
 
+use super::manager;
 use crate::job::Surroundings;
 use crate::process::{self, CHILD_ARGUMENT};
 use crate::run::Posted;
@@ -106,7 +107,12 @@ fn died(status: std::io::Result<ExitStatus>) -> Died {
 
 fn start() -> std::io::Result<Child> {
     let own = process::own_program()?;
-    Command::new(&own)
+    let mut command = Command::new(&own);
+    // It is us whom systemd asks.
+    for variable in manager::VARIABLES {
+        command.env_remove(variable);
+    }
+    command
         // On the way it asks the kernel to be ended when we are.
         .arg(CHILD_ARGUMENT)
         .arg(std::process::id().to_string())

@@ -76,6 +76,7 @@ impl Service<'_> {
 
     pub(super) async fn drill(&mut self, slot: DateTime<Utc>) {
         tracing::info!(target: SCHEDULER, "starting a drill: scheduled");
+        self.manager.status("drilling the latest archive");
         let began_at = (self.around.now)();
         self.with_drill_ledger(|timetable, ledger| timetable.begin(ledger, slot, began_at));
         let orders = Orders { trigger: TRIGGER.into(), unsaved: self.status.unsaved(), drill: true };

@@ -1,5 +1,6 @@
 //! Starting the scheduler: the folder must be usable and free, and mongodump must be there.
 
+use super::manager::Manager;
 use super::postman::Postman;
 use super::{AGAIN, End};
 use crate::catalog::{Catalog, LockOrCatalogError};
@@ -25,6 +26,7 @@ pub struct Starting<'s> {
     pub catalog: &'s Catalog,
     pub status: Status,
     pub postman: Postman,
+    pub manager: Manager,
 }
 
 impl Starting<'_> {
@@ -52,6 +54,7 @@ impl Starting<'_> {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", units::duration(AGAIN));
+            self.manager.not_yet(&said, AGAIN);
             if self.around.stop.or(tokio::time::sleep(AGAIN)).await.is_err() {
                 return Err(End::Stopped);
             }

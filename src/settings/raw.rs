@@ -262,8 +262,9 @@ fn is_link(name: &str, value: &str) -> bool {
     name.ends_with("_PORT") && (value.starts_with("tcp://") || value.starts_with("udp://"))
 }
 
-/// Whether Docker or Kubernetes set this for a service whose name happens to start like a prefix of ours.
+/// Whether systemd set this, or Docker or Kubernetes for a service whose name happens to start like a prefix of ours.
 fn is_injected(name: &str, value: &str, vars: &BTreeMap<String, OsString>) -> bool {
+    let of_systemd = name == "NOTIFY_SOCKET";
     let of_service =
         name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_");
     // MONGODB_NAME and MONGODB_ENV_… come only together with MONGODB_PORT=tcp://….
@@ -275,7 +276,7 @@ fn is_injected(name: &str, value: &str, vars: &BTreeMap<String, OsString>) -> bo
         .strip_suffix("_NAME")
         .or_else(|| name.split_once("_ENV_").map(|(service, _)| service))
         .is_some_and(has_link);
-    of_service || of_link || is_link(name, value) || is_link_port(name)
+    of_systemd || of_service || of_link || is_link(name, value) || is_link_port(name)
 }
 
 /// `…_PORT_27017_TCP`, and that with `_PROTO`, `_PORT` or `_ADDR`.

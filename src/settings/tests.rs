@@ -1,6 +1,7 @@
 //! Whole environments in, settings or faults out.
 
 use super::*;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 mod refusals;
@@ -25,13 +26,41 @@ fn faults(pairs: &[(&str, &str)]) -> Vec<String> {
     load(pairs).map(|_| Vec::new()).unwrap_or_else(|faults| faults.0.iter().map(ToString::to_string).collect())
 }
 
+/// The example's part for us, and the one for the compose file alone.
+fn example_parts() -> (&'static str, &'static str) {
+    include_str!("../../.env.example").split_once("# --- For docker-compose.yml alone ---").unwrap_or_default()
+}
+
+/// The names in it, commented out or not, with their values.
+fn assignments(example: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = example.lines().map(|line| line.trim_start_matches('#'));
+    lines.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once('='))
+}
+
+#[test]
+fn the_compose_file_takes_from_the_example_what_is_for_it_alone_with_the_same_defaults() {
+    let compose = include_str!("../../docker-compose.yml");
+    // `${NAME:-default}`, or `${NAME:?what to do}`.
+    let taken: BTreeMap<&str, &str> = compose
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}')?.0.split_once(':'))
+        .map(|(name, rest)| (name, rest.strip_prefix('-').unwrap_or("change-me")))
+        .collect();
+    let shown: BTreeMap<&str, &str> = assignments(example_parts().1).collect();
+    assert!(!shown.is_empty());
+    assert_eq!(shown, taken);
+    // The env file is handed to us as a whole: none of these may look like a setting that was mistyped.
+    assert!(load(&shown.into_iter().collect::<Vec<_>>()).is_ok());
+}
+
 #[test]
 fn table_fields_and_example_agree() {
     let names: Vec<&str> = known().iter().map(|setting| setting.name).collect();
     let fields: Vec<String> = raw::RawSettings::FIELDS.iter().map(|field| field.to_uppercase()).collect();
     assert_eq!(names, fields);
 
-    let example = include_str!("../../.env.example");
+    let (example, _) = example_parts();
     let mut shown = Vec::new();
     let mut why = "";
     for line in example.lines() {
@@ -59,13 +88,8 @@ fn table_fields_and_example_agree() {
 
 #[test]
 fn the_example_loads_as_it_is_and_with_every_default_spelled_out() {
-    let example = include_str!("../../.env.example");
-    let pairs: Vec<(&str, &str)> = example
-        .lines()
-        .map(|line| line.trim_start_matches('#'))
-        .filter(|line| !line.starts_with(' '))
-        .filter_map(|line| line.split_once('='))
-        .collect();
+    let (example, _) = example_parts();
+    let pairs: Vec<(&str, &str)> = assignments(example).collect();
     let spelled_out = load(&pairs);
     let short = load(&[("MONGODB_URI", pairs[0].1)]);
     assert!(short.is_ok(), "{short:?}");
@@ -114,6 +138,7 @@ fn values_are_read_in_all_their_spellings() -> Result<(), Faults> {
         ("BACKUP_EXCLUDE", "shop.tmp_*,*.cache"),
         ("BACKUP_THREADS", "3"),
         ("DRILL_SCHEDULE", "@monthly"),
+        ("DRILL_URI", "mongodb://scratch/"),
         ("SMTP_HOST", ""),
         ("SMTP_PASSWORD", "   "),
         ("PATH", "/bin"),
@@ -210,8 +235,9 @@ fn a_folder_command_needs_no_server() {
 }
 
 #[test]
-fn what_docker_and_kubernetes_inject_is_no_setting() -> Result<(), Faults> {
+fn what_systemd_docker_and_kubernetes_inject_is_no_setting() -> Result<(), Faults> {
     let settings = load(&[
+        ("NOTIFY_SOCKET", "/run/systemd/notify"),
         ("SMTP_PORT", "tcp://10.0.0.7:25"),
         ("SMTP_SERVICE_HOST", "10.0.0.7"),
         ("SMTP_SERVICE_PORT", "25"),

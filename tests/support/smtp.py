@@ -50,7 +50,9 @@ class Mails:
                    "headers": [[name, str(value)] for name, value in mail.items()],
                    "from": envelope.mail_from, "to": envelope.rcpt_tos}
         name = self.folder / str(len(list(self.folder.glob("*.eml"))))
-        name.with_suffix(".json").write_text(json.dumps(decoded))
+        # Whoever looks at this moment finds it whole or not at all.
+        name.with_suffix(".new").write_text(json.dumps(decoded))
+        name.with_suffix(".new").rename(name.with_suffix(".json"))
         name.with_suffix(".eml").write_bytes(envelope.original_content)
         return "250 2.0.0 queued"
 

@@ -3,6 +3,7 @@
 mod clock;
 mod instances;
 mod mails;
+mod manager;
 mod start;
 mod stopping;
 
