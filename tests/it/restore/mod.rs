@@ -14,10 +14,11 @@ mod roundtrip;
 mod secrets;
 
 use crate::support::{Outcome, Server, Site};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Everything on a server, by namespace.
-type Everything = Map<String, Value>;
+type Everything = BTreeMap<String, Value>;
 
 /// Restores the latest archive of a site into a server.
 fn restore(site: &Site, target: &Server, options: &[&str]) -> Outcome {

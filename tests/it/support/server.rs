@@ -4,6 +4,7 @@ use super::secret::{PASSWORD, PASSWORD_ENCODED};
 use super::tools::{mongo, server_command};
 use super::{SOON, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -167,7 +168,7 @@ impl Server {
     }
 
     /// Everything it holds, by namespace, as a plain client sees it.
-    pub fn fingerprint(&self) -> serde_json::Map<String, serde_json::Value> {
+    pub fn fingerprint(&self) -> BTreeMap<String, serde_json::Value> {
         serde_json::from_slice(&mongo(&["fingerprint", &self.uri()], "").stdout).unwrap()
     }
 
