@@ -4,6 +4,7 @@
     mongo.py initiate URI         makes a real mongod a replica set of one
     mongo.py users URI            creates USER_ADMIN (root) and USER_BACKUP (role backup), as JSON on stdin
     mongo.py seed URI SET [N]     see the functions below
+    mongo.py clear URI            drops everything
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
     mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
@@ -197,6 +198,12 @@ def change(server, how, namespace):
         server[database][collection].delete_many({})
 
 
+def clear(uri):
+    server = client(uri)
+    for name in set(server.list_database_names()) - set(OWN):
+        server.drop_database(name)
+
+
 def tamper(uri):
     server = client(uri)
     for name in server.list_database_names():
@@ -241,4 +248,4 @@ if __name__ == "__main__":
         change(client(uri), *rest)
     else:
         {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint,
-         "tamper": tamper}[command](uri)
+         "tamper": tamper, "clear": clear}[command](uri)

@@ -106,14 +106,18 @@ fn a_network_that_is_cut_in_the_middle_fails_the_drill() {
 }
 
 #[test]
-fn a_server_that_hangs_fails_the_drill_after_its_time() {
+fn a_server_that_hangs_fails_the_drill_after_its_time_and_is_tidied_up_once_it_answers() {
     let scratch = Server::standalone();
     let (proxy, site) = behind(&scratch, "insert", Then::Stall);
     let site = site.with("BACKUP_TIMEOUT", "4s");
-    let outcome = site.run(&["drill"]).ended_with(1);
+    let running = site.start(&["drill"]);
     proxy.sprung();
-    outcome.saying(&["the drill failed", "BACKUP_TIMEOUT"]);
-    tidies_up(&site.with("BACKUP_TIMEOUT", "1h"), &proxy, &scratch);
+    let mongorestore = running.tool("mongorestore");
+    until("it gives up", SOON, || !is_alive(mongorestore));
+    proxy.release();
+    running.end(Duration::from_secs(60)).ended_with(1).saying(&["the drill failed", "BACKUP_TIMEOUT"]);
+    assert!(scratch.is_empty());
+    assert_eq!(state(&site)["left_over"], Value::Array(vec![]));
 }
 
 #[test]

@@ -15,9 +15,10 @@ fn dumped(site: &Site, server: &Server, options: &[&str]) -> PathBuf {
     site.backups().join(format!("{OLDER}.tar.gz"))
 }
 
-fn comes_back(site: &Site, expected: &Everything) {
-    let target = Server::standalone();
-    restore_of(site, OLDER, &target, &[]).done().saying(&["all that the archive holds of them is there"]);
+/// The target is emptied before.
+fn comes_back(site: &Site, target: &Server, expected: &Everything) {
+    target.clear();
+    restore_of(site, OLDER, target, &[]).done().saying(&["all that the archive holds of them is there"]);
     same(expected, &target.fingerprint());
 }
 
@@ -31,7 +32,7 @@ fn a_dump_folder_comes_back_as_it_was() {
     let site = Site::new();
     let archive = dumped(&site, &source, &[]);
     pack(&site.path(""), "dump", &archive);
-    comes_back(&site, &source.fingerprint());
+    comes_back(&site, &Server::standalone(), &source.fingerprint());
 }
 
 /// `mongodump --gzip`, one database, one collection; packed by GNU tar, bsdtar, Python and busybox, with and without a
@@ -40,7 +41,7 @@ fn a_dump_folder_comes_back_as_it_was() {
 fn whoever_packed_it_and_however() {
     let source = Server::standalone();
     source.seed("small");
-    let all = source.fingerprint();
+    let (all, target) = (source.fingerprint(), Server::standalone());
     let site = Site::new();
     let archive = dumped(&site, &source, &["--gzip"]);
     let (to, dump) = (archive.display().to_string(), site.path("dump").display().to_string());
@@ -48,22 +49,22 @@ fn whoever_packed_it_and_however() {
 
     let bsdtar = needed("bsdtar", "run scripts/setup first");
     command(&bsdtar, ["-czf", &to, "-C", &root, "dump"]);
-    comes_back(&site, &all);
+    comes_back(&site, &target, &all);
     command(&bsdtar, ["-czf", &to, "--format", "pax", "-C", &dump, "."]);
-    comes_back(&site, &all);
+    comes_back(&site, &target, &all);
     command("tar", ["czf", &to, "--format", "posix", "-C", &dump, "./shop", "./blog"]);
-    comes_back(&site, &only(&all, &["shop", "blog"]));
+    comes_back(&site, &target, &only(&all, &["shop", "blog"]));
     const PACK: &str =
         "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w:gz') as tar: tar.add(sys.argv[2], sys.argv[3])";
     command(python(), ["-c", PACK, &to, &dump, "some/where/deep"]);
-    comes_back(&site, &all);
+    comes_back(&site, &target, &all);
 
     fs::remove_dir_all(&dump).unwrap();
     dumped(&site, &source, &["--db=shop", "--collection=orders"]);
     command("busybox", ["tar", "czf", &to, "-C", &root, "dump"]);
     let mut expected = only(&all, &["shop"]);
     expected.retain(|name, _| name == "shop.orders");
-    comes_back(&site, &expected);
+    comes_back(&site, &target, &expected);
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn our_own_archive_unpacked_and_packed_again_comes_back() {
     crate::support::unpack(&archive, &site.path("unpacked"));
     fs::remove_file(&archive).unwrap();
     pack(&site.path("unpacked"), &name, &site.backups().join(format!("{OLDER}.tar.gz")));
-    comes_back(&site, &crate::support::shared().fingerprint());
+    comes_back(&site, &Server::standalone(), &crate::support::shared().fingerprint());
 }
 
 /// mongorestore goes on after a document that does not fit, and says so with exit code 0.

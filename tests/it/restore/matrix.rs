@@ -1,7 +1,7 @@
 //! Every damage to every file, and what each command makes of it.
 
 use super::{Everything, only, restore, same};
-use crate::support::{Server, Site, shared};
+use crate::support::{Server, Site, command, shared};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ type Expected = (i32, &'static str);
 /// One damage to one file, and what the commands do then.
 struct Row {
     damage: &'static str,
-    to: fn(&Files) -> PathBuf,
+    to: fn(&Files) -> Vec<PathBuf>,
     by: fn(&Path),
     list: Expected,
     verify: Expected,
@@ -69,19 +69,21 @@ const DAMAGES: [Damage; 4] =
 /// Does it all, each time in a place of its own.
 fn check(rows: &[Row]) {
     let target = Server::standalone();
+    let made = Site::of(shared()).with("BACKUP_DATABASES", "library");
+    made.run(&["backup"]).done();
     let expected = only(&shared().fingerprint(), &["library"]);
     for (number, row) in rows.iter().enumerate() {
         let site = Site::of(shared()).with("BACKUP_DATABASES", "library");
-        site.run(&["backup"]).done();
+        command("cp", ["-a".as_ref(), made.backups().as_os_str(), site.path("").as_os_str()]);
         let archive = site.archive();
         let (folder, own) = (site.backups(), site.backups().join(".pantry-keeper"));
         let leftover = folder.join(".jorbites_backup_20250101_020000.tar.gz.partial");
         fs::copy(&archive, &leftover).unwrap();
         let files = Files { archive: archive.clone(), folder, own };
-        let path = (row.to)(&files);
-        (row.by)(&path);
+        let paths = (row.to)(&files);
+        paths.iter().for_each(|path| (row.by)(path));
         let before = fs::read(&archive).ok();
-        let place = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let place = paths[0].file_name().unwrap().to_str().unwrap().to_owned();
         let run = |what: &str, (code, words): Expected, outcome: crate::support::Outcome| {
             let said = format!("{}{}", outcome.stdout, outcome.stderr);
             assert_eq!(outcome.code(), Some(code), "{place} {}: {what}:\n{said}", row.damage);
@@ -109,20 +111,20 @@ fn check(rows: &[Row]) {
     }
 }
 
-fn row(damage: usize, to: fn(&Files) -> PathBuf) -> Row {
+fn row(damage: usize, to: fn(&Files) -> Vec<PathBuf>) -> Row {
     let (damage, by) = DAMAGES[damage];
     let (list, verify) = ((0, "jorbites_backup_"), (0, "is sound"));
     let (restore, backup) = ((0, "restored 50 documents"), (0, "backup complete and verified"));
     Row { damage, to, by, list, verify, restore, backup }
 }
 
-fn sidecar(files: &Files) -> PathBuf {
-    files.folder.join(format!("{}.sha256", files.archive.file_name().unwrap().to_str().unwrap()))
+fn sidecar(files: &Files) -> Vec<PathBuf> {
+    vec![files.folder.join(format!("{}.sha256", files.archive.file_name().unwrap().to_str().unwrap()))]
 }
 
 #[test]
 fn the_archive() {
-    let archive = |files: &Files| files.archive.clone();
+    let archive = |files: &Files| vec![files.archive.clone()];
     let refused = (1, "is damaged, and nothing of it was restored");
     check(&[
         Row { verify: (1, "DAMAGED"), restore: refused, ..row(0, archive) },
@@ -156,17 +158,13 @@ fn the_checksum_file() {
 /// Losing what lies in there loses no backup.
 #[test]
 fn the_state_files() {
-    let state = |files: &Files| files.own.join("state.json");
-    let history = |files: &Files| files.own.join("history.json");
-    let verified = |files: &Files| files.own.join("verified.json");
-    let places: [fn(&Files) -> PathBuf; 3] = [state, history, verified];
-    let rows = (0..4).flat_map(|damage| places.map(|place| row(damage, place)));
-    check(&rows.collect::<Vec<_>>());
+    let all = |files: &Files| ["state.json", "history.json", "verified.json"].map(|name| files.own.join(name)).to_vec();
+    check(&(0..4).map(|damage| row(damage, all)).collect::<Vec<_>>());
 }
 
 /// Not an archive yet, and never one.
 #[test]
 fn a_leftover() {
-    let leftover = |files: &Files| files.folder.join(".jorbites_backup_20250101_020000.tar.gz.partial");
+    let leftover = |files: &Files| vec![files.folder.join(".jorbites_backup_20250101_020000.tar.gz.partial")];
     check(&(0..4).map(|damage| row(damage, leftover)).collect::<Vec<_>>());
 }

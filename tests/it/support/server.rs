@@ -177,6 +177,11 @@ impl Server {
         server_command()[0].ends_with("mongod")
     }
 
+    /// Drops all that is on it but what is its own.
+    pub fn clear(&self) {
+        mongo(&["clear", &self.uri()], "");
+    }
+
     /// Whether there is nothing on it but what is its own.
     pub fn is_empty(&self) -> bool {
         self.fingerprint().is_empty()
