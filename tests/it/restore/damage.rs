@@ -1,7 +1,9 @@
 //! Archives that are damaged somewhere: what is whole still comes back, and nothing else is tried.
 
 use super::{only, restore, same};
-use crate::support::{Server, Site, data_range, rewrite, shared};
+use crate::support::{Craft, OLDER, Server, Site, data_range, rewrite, shared};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, doc};
 use std::fs;
 
 #[test]
@@ -65,4 +67,32 @@ fn what_changes_after_it_was_verified_fails_the_restore() {
         !there.contains_key("bulk.noise")
             || there["bulk.noise"] != only(&shared().fingerprint(), &["bulk"])["bulk.noise"]
     );
+}
+
+/// What somebody puts in the archive's place meanwhile may be sound in itself, and is still not what was verified.
+#[test]
+fn an_archive_that_is_exchanged_meanwhile_fails_the_restore() {
+    let mut number = 1_u64;
+    let mut noise = || {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) as u8
+    };
+    // More than the pipe to mongorestore holds: what follows is read after the exchange.
+    let bytes: Vec<u8> = (0..4_000_000).map(|_| noise()).collect();
+    let binary = Binary { subtype: BinarySubtype::Generic, bytes };
+    let large = doc! { "_id": 1, "noise": binary }.to_vec().unwrap();
+    let dump = |order: &str| {
+        let order = doc! { "_id": 1, "of": order }.to_vec().unwrap();
+        Craft::default().collection("shop", "a", &large).collection("shop", "orders", &order).packed()
+    };
+    let site = Site::new();
+    fs::create_dir_all(site.backups()).unwrap();
+    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    fs::write(&archive, dump("soup")).unwrap();
+    fs::write(site.path("other"), dump("cake")).unwrap();
+    let exchange = format!("cat {} 1<> {}; exec \"$REAL\" \"$@\"", site.path("other").display(), archive.display());
+    let site = site.with_false_mongorestore(&exchange);
+    let target = Server::standalone();
+    let outcome = restore(&site, &target, &[]).ended_with(1);
+    outcome.saying(&["was NOT restored completely", "shop.orders is no longer what was verified"]);
 }
