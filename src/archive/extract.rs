@@ -1,31 +1,12 @@
 //! Reads single sections of an archive of ours, without the rest of it: how one collection comes out of a large archive.
 
+use super::kept::Kept;
 use super::member::{BLOCK_BYTES, Unpacker};
 use super::reader::{Damage, Members, Ours, Section};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{MutexGuard, PoisonError};
-
-/// Compressed bytes that are kept in memory after their first reading. What is restored is verified first; where that is
-/// little, the disk is read once.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
-
-/// Members by their position.
-#[derive(Default)]
-pub struct Kept {
-    members: BTreeMap<u64, Vec<u8>>,
-    bytes: usize,
-}
-
-impl Kept {
-    fn keep(&mut self, position: u64, member: &[u8]) {
-        if self.bytes + member.len() <= KEPT_BYTES && self.members.insert(position, member.to_vec()).is_none() {
-            self.bytes += member.len();
-        }
-    }
-}
 
 /// The tar bytes of one section.
 pub struct Extract<'a> {
@@ -69,7 +50,7 @@ impl Extract<'_> {
         if position >= self.members.end {
             return Ok(false);
         }
-        let kept = self.ours.kept().members.get(&position).cloned();
+        let kept = self.ours.kept().get(position);
         match kept {
             Some(member) => {
                 self.members.position += member.len() as u64;
