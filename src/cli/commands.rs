@@ -34,6 +34,9 @@ pub async fn once(settings: &Settings, around: &Surroundings) -> u8 {
     if orders.drill {
         let Some(uri) = &settings.drill.uri else { return WRONG };
         let outcome = drill::run(settings, uri, around, &mut status, "latest", &orders.trigger).await;
+        if outcome.is_busy() {
+            tracing::info!("another drill is at work; trying again in a minute");
+        }
         let ended = match (outcome.is_busy(), outcome.was_asked()) {
             (true, _) => child::Ended::Busy,
             (_, true) => child::Ended::Stopped,

@@ -26,7 +26,7 @@ pub async fn drill(settings: &Settings, around: &Surroundings, arguments: &Drill
     let catalog = job::catalog(settings);
     let mut status = Status::new(catalog.own_folder());
     let outcome = drill::run(settings, uri, around, &mut status, &arguments.name, "drill by hand").await;
-    let busy = outcome.is_busy();
+    let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
     mail::send(settings, around, &catalog, outcome.posted.unkept).await;
     match outcome.result {
         Ok(report) => {
@@ -35,9 +35,12 @@ pub async fn drill(settings: &Settings, around: &Surroundings, arguments: &Drill
             }
             if report.proven { DONE } else { FAILED }
         }
-        Err(RestoreError::Catalog(error)) => refuse(&error, output),
+        Err(RestoreError::Catalog(error)) if slip => refuse(&error, output),
         Err(error) => {
             let text = around.redactor.redact(&error.to_string()).into_owned();
+            if busy {
+                tracing::error!("nothing was drilled: {text}");
+            }
             if output.json {
                 failure(&text);
             }

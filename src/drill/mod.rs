@@ -10,7 +10,7 @@
 
 mod scratch;
 
-use crate::catalog::{Catalog, LockOrCatalogError};
+use crate::catalog::{Catalog, CatalogError, LockOrCatalogError};
 use crate::job::{self, Surroundings};
 use crate::lock::{Lock, LockError};
 use crate::namespace::{Kind, Namespace};
@@ -42,6 +42,12 @@ impl Outcome {
         matches!(&self.result, Err(RestoreError::Lock(LockOrCatalogError::Lock(LockError::Held(_)))))
     }
 
+    /// Whether there is no such archive: nothing was tried, and nothing has failed.
+    pub fn is_slip(&self) -> bool {
+        use CatalogError::{NoSuchArchive, NotAName};
+        matches!(&self.result, Err(RestoreError::Catalog(NotAName(_) | NoSuchArchive { .. })))
+    }
+
     /// Whether it was told to stop.
     pub fn was_asked(&self) -> bool {
         matches!(&self.result, Err(RestoreError::Stopped | RestoreError::Interrupted(crate::stop::Interruption::Asked)))
@@ -61,7 +67,7 @@ pub async fn run(
     let catalog = job::catalog(settings);
     let mut outcome =
         Outcome { result: drill(settings, uri, around, &catalog, status, name).await, posted: Posted::default() };
-    if outcome.is_busy() {
+    if outcome.is_busy() || outcome.is_slip() {
         return outcome;
     }
     match &outcome.result {
@@ -130,7 +136,7 @@ async fn drill(
     tracing::info!("drilling {}: restoring into {} on {}", contents.name, scratch.words(), target.hosts());
     let attempt = Attempt { settings, uri, around, stop: &stop, contents: &contents, tool, target: &target, steps };
     let tried = attempt.run(begun).await;
-    let dropped = scratch.drop_all(&target, status).await;
+    let dropped = scratch.drop_all(&target, status, stop.is_asked()).await;
     target.close().await;
     let mut report = tried?;
     report.warnings.extend(dropped.err());

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What every scratch database's name begins with. Only such ones are ever dropped.
 const PREFIX: &str = "pantry_keeper_drill_";
 /// How long dropping may take; Docker kills us ten seconds after it asked us to stop.
 const LONGEST_DROP: Duration = Duration::from_secs(60);
-const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(4);
+const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(3);
 /// Bytes of `database.collection` that every server takes.
 const LONGEST_NAMESPACE: usize = 255;
 /// The latest expiry there is: what has expired must not vanish while it is compared.
@@ -63,11 +64,13 @@ impl Scratch {
         }
     }
 
-    /// Drops them; what could not be dropped stays written down.
-    pub async fn drop_all(&self, target: &Target, status: &mut Status) -> Result<(), String> {
+    /// Drops them; what could not be dropped stays written down. `asked` says that we are to end soon.
+    pub async fn drop_all(&self, target: &Target, status: &mut Status, asked: bool) -> Result<(), String> {
         let mut left = Vec::new();
+        // For all of them together: a server that hangs hangs at each.
+        let by = Instant::now() + if asked { LONGEST_DROP_WHEN_ASKED } else { LONGEST_DROP };
         for name in self.databases.values() {
-            let dropped = tokio::time::timeout(LONGEST_DROP, target.drop_database(name)).await;
+            let dropped = tokio::time::timeout_at(by, target.drop_database(name)).await;
             match dropped
                 .map_err(|_| "the server did not answer".to_owned())
                 .and_then(|done| done.map_err(|error| error.to_string()))

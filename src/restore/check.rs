@@ -6,6 +6,7 @@ use crate::job::Surroundings;
 use crate::load::{LoadError, Words};
 use crate::namespace::Kind;
 use crate::progress::{Meter, Unit};
+use crate::report::Restored;
 use crate::server::Definition;
 use crate::units::{count, counted};
 use mongodb::bson::{Bson, Document};
@@ -59,6 +60,11 @@ pub fn fill_in(prepared: &mut Prepared, words: &Words, loaded: &Result<(), LoadE
 pub async fn ask(prepared: &mut Prepared, around: &Surroundings) {
     if let Err(problem) = ask_server(prepared, around).await {
         prepared.report.warnings.push(format!("what the server holds now could not be compared: {problem}"));
+        // Then there is only mongorestore's word, and where it said nothing, nothing is known.
+        let unsaid = |one: &&mut Restored| one.kind != Kind::View && one.inserted.is_none();
+        for one in prepared.report.namespaces.iter_mut().filter(unsaid) {
+            one.problem.get_or_insert_with(|| "whether it is there is not known".into());
+        }
     }
     for one in &mut prepared.report.namespaces {
         let counted = one.inserted == Some(one.documents);
@@ -75,7 +81,8 @@ async fn ask_server(prepared: &mut Prepared, around: &Surroundings) -> Result<()
     for (step, one) in prepared.steps.iter().zip(&mut prepared.report.namespaces) {
         let holding = &prepared.contents.holdings[step.holding];
         // The oplog has made it another collection; a time series counts in another way than it stores.
-        if one.kind == Kind::Collection && !prepared.replayed.contains(&step.to) {
+        let counted_alone = one.kind == Kind::Collection && !prepared.replayed.contains(&step.to);
+        if counted_alone {
             let mut there = around.stop.or(prepared.target.estimate(&step.to)).await??;
             if there.is_some_and(|there| there != one.documents) {
                 there = around.stop.or(prepared.target.count(&step.to)).await??;
@@ -104,10 +111,13 @@ async fn ask_server(prepared: &mut Prepared, around: &Surroundings) -> Result<()
                 )),
                 _ => {}
             }
-        } else if around.stop.or(prepared.target.definition(&step.to)).await??.is_none() {
+        }
+        // What is not there counts zero as well.
+        let nothing_counted = !counted_alone || one.documents == 0;
+        if nothing_counted && around.stop.or(prepared.target.definition(&step.to)).await??.is_none() {
             one.problem.get_or_insert_with(|| "it is not there".into());
         }
-        if one.problem.is_some() && one.kind == Kind::Collection && !prepared.replayed.contains(&step.to) {
+        if one.problem.is_some() && counted_alone {
             suspects.push((step.holding, step.to.clone()));
         }
     }

@@ -56,14 +56,14 @@ pub enum RestoreError {
     #[error(transparent)]
     Server(#[from] ServerError),
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(LoadError),
     #[error(
         "{name} is damaged, and nothing of it was restored:\n{damage}\ntry an older archive: `pantry-keeper list` shows them"
     )]
     Damaged { name: String, damage: String },
     #[error("{name} holds nothing of what --include and --exclude leave; it holds {held}")]
     NothingChosen { name: String, held: String },
-    #[error("{0}; change --rename")]
+    #[error("{0} change --rename")]
     Name(String),
     #[error(
         "there already, on {hosts}: {existing}\n\
@@ -82,6 +82,15 @@ pub enum RestoreError {
     Interrupted(#[from] Interruption),
     #[error("a part of Pantry Keeper stopped early; please report this")]
     Lost,
+}
+
+impl From<LoadError> for RestoreError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Interrupted(reason) => RestoreError::Interrupted(reason),
+            other => RestoreError::Load(other),
+        }
+    }
 }
 
 /// One namespace to restore.
@@ -174,10 +183,13 @@ pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreEr
     for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {
         let to = wishes.target(&one.namespace);
         if let Some(problem) = wishes::unfit_name(&one.namespace, &to) {
-            return Err(RestoreError::Name(format!("{} cannot become {to}: {problem}", one.namespace)));
+            return Err(RestoreError::Name(match one.namespace == to {
+                true => format!("{to} cannot be restored: {problem}; leave it out with --exclude, or"),
+                false => format!("{} cannot become {to}: {problem};", one.namespace),
+            }));
         }
         if let Some(other) = taken.insert(to.clone(), one.namespace.clone()) {
-            return Err(RestoreError::Name(format!("{other} and {} would both become {to}", one.namespace)));
+            return Err(RestoreError::Name(format!("{other} and {} would both become {to};", one.namespace)));
         }
         steps.push(Step { holding, to, metadata: one.metadata.clone() });
     }

@@ -59,18 +59,21 @@ impl Wishes {
 
 /// Why no collection can be called so.
 pub fn unfit_name(from: &Namespace, to: &Namespace) -> Option<&'static str> {
-    if from == to {
-        return None;
-    }
     if !is_database(&to.database) {
         return Some("no server takes a database of that name");
+    }
+    if to.collection.is_empty() || to.collection.contains(['$', '\0']) {
+        return Some("no server takes a collection of that name");
+    }
+    if from == to {
+        return None;
     }
     let own = |namespace: &Namespace| SERVERS_OWN.contains(&namespace.database.as_str());
     if own(to) {
         return Some("that database is the server's own");
     }
     let system = |namespace: &Namespace| namespace.collection.starts_with("system.");
-    if to.collection.is_empty() || to.collection.contains(['$', '\0']) || (system(to) && !system(from)) {
+    if system(to) && !system(from) {
         return Some("no server takes a collection of that name");
     }
     None
@@ -124,6 +127,10 @@ mod tests {
         ] {
             assert_eq!(unfit_name(&from, &to).is_none(), fits, "{to}");
         }
+        // Also what an archive claims to hold; what is the server's own keeps its name.
+        let as_it_is = |namespace: Namespace| unfit_name(&namespace, &namespace);
+        assert!(as_it_is(Namespace::new("a.b", "c")).is_some() && as_it_is(Namespace::new("a", "c\0")).is_some());
+        assert!(as_it_is(Namespace::new("admin", "system.users")).is_none());
     }
 
     #[test]

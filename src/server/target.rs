@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
 const BATCH: u32 = 1000;
+const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// A connection that is kept for as long as something is restored.
 pub struct Target {
@@ -120,7 +121,8 @@ impl Target {
         }
     }
 
+    /// A server that hangs is not waited for: there is nothing left that it should know.
     pub async fn close(self) {
-        self.client.shutdown().immediate(true).await;
+        let _ = tokio::time::timeout(LONGEST_CLOSE, self.client.shutdown().immediate(true)).await;
     }
 }

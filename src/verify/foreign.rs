@@ -10,7 +10,7 @@ use crate::manifest::{self, Entry, Manifest};
 use crate::namespace::{self, Kind, Namespace, Totals};
 use crate::report::Checked;
 use flate2::bufread::MultiGzDecoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 
@@ -46,6 +46,7 @@ pub struct Survey {
     pub prelude: Option<String>,
     pub manifest: Option<Manifest>,
     metadata_bytes: usize,
+    namespaces: HashSet<Namespace>,
     unknown: Vec<String>,
     /// Bytes that may still come out of files that are compressed inside the archive.
     left: u64,
@@ -111,9 +112,11 @@ impl Survey {
             Err(error) => (Some(error.to_string()), Ok(())),
         };
         let Totals { documents, bytes, .. } = totals;
-        found.namespaces.push(Checked { namespace, kind, documents, bytes, damage });
-        if self.data.insert(path.to_owned(), totals).is_some() {
-            found.damage.push(format!("{path} is there twice"));
+        // Names may be escaped in more than one way.
+        let again = !self.namespaces.insert(namespace.clone());
+        found.namespaces.push(Checked { namespace: namespace.clone(), kind, documents, bytes, damage });
+        if self.data.insert(path.to_owned(), totals).is_some() || again {
+            found.damage.push(format!("{namespace} is there twice"));
         }
         carry_on
     }

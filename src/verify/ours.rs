@@ -3,8 +3,10 @@
 use super::scan::{self, Depth};
 use super::{Found, Options};
 use crate::archive::{self, Damage, Expected, Ours, Role, Section, reason};
-use crate::manifest::{Entry, Manifest};
+use crate::manifest::{Entry, Manifest, Place};
+use crate::namespace::NameError;
 use crate::report::Checked;
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,6 +59,10 @@ fn sections(ours: &Ours, found: &mut Found) -> Option<Vec<Section>> {
         damage: None,
     };
     found.namespaces = ours.manifest.namespaces.iter().map(checked).collect();
+    if let Some(entry) = contradiction(&ours.manifest) {
+        found.damage.push(format!("{}: the manifest contradicts itself", entry.namespace));
+        return None;
+    }
     match ours.sections() {
         Ok(sections) => Some(sections),
         Err(damage) => {
@@ -64,6 +70,19 @@ fn sections(ours: &Ours, found: &mut Found) -> Option<Vec<Section>> {
             None
         }
     }
+}
+
+/// Stock tools go by the paths, and we by the names: they must say the same, and each of them once.
+fn contradiction(manifest: &Manifest) -> Option<&Entry> {
+    let mut names = HashSet::new();
+    manifest.namespaces.iter().find(|entry| {
+        let Entry { namespace, kind, data, metadata, .. } = entry;
+        let lies_in = |place: &Option<Place>, path: Result<String, NameError>| {
+            place.as_ref().is_none_or(|place| path.is_ok_and(|path| path == place.path))
+        };
+        let agree = lies_in(data, namespace.data_path(*kind)) && lies_in(metadata, namespace.metadata_path());
+        !agree || !names.insert(namespace)
+    })
 }
 
 /// A long collection's reading can be given up in its middle.

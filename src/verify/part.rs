@@ -57,22 +57,6 @@ pub fn ours_parts(
 ) -> Result<Parts, Unusable> {
     let entries = &ours.manifest.namespaces;
     let mut parts = Parts::default();
-    let mut names = std::collections::HashSet::new();
-    for entry in entries {
-        // Stock tools go by the paths, and we by the names: they must say the same.
-        let data = entry
-            .data
-            .as_ref()
-            .is_none_or(|place| entry.namespace.data_path(entry.kind).is_ok_and(|path| path == place.path));
-        let metadata = entry
-            .metadata
-            .as_ref()
-            .is_none_or(|place| entry.namespace.metadata_path().is_ok_and(|path| path == place.path));
-        if !data || !metadata || !names.insert(&entry.namespace) {
-            let problem = format!("{}: the manifest contradicts itself", entry.namespace);
-            return Err(Unusable::Damaged(vec![problem]));
-        }
-    }
     let mut found = Found { metadata: Some(BTreeMap::new()), ..Found::default() };
     if (0..entries.len()).all(chosen) {
         ours::verify(ours, options, &mut found)?;

@@ -9,6 +9,7 @@ mod layering;
 mod list;
 mod mail;
 mod readers;
+mod restore;
 mod retention;
 mod roundtrip;
 mod service;

@@ -3,7 +3,8 @@
     mongo.py wait URI             until the server answers
     mongo.py initiate URI         makes a real mongod a replica set of one
     mongo.py users URI            creates USER_ADMIN (root) and USER_BACKUP (role backup), as JSON on stdin
-    mongo.py seed URI SET         see the functions below
+    mongo.py seed URI SET [N]     see the functions below
+    mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
     mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
 """
@@ -107,6 +108,12 @@ def seed_small(server):
     server.library.books.insert_many([{"_id": n, "pages": n} for n in range(50)])
 
 
+def seed_small_indexes(server):
+    """Indexes and documents beside those of the set "small"."""
+    server.shop.products.create_index("price")
+    server.shop.products.insert_one({"_id": "new", "name": "new"})
+
+
 def seed_bulk(server):
     """About 3 MB that do not compress: long enough on the way to be interrupted, too much for a small disk."""
     chance = random.Random(1)
@@ -170,8 +177,8 @@ def seed_large(server):
     raw_insert(server.large.one, document)
 
 
-def seed_many(server):
-    for number in range(150):
+def seed_many(server, collections=150):
+    for number in range(int(collections)):
         server.many[f"collection {number}"].insert_one({"_id": number})
 
 
@@ -188,6 +195,21 @@ def change(server, how, namespace):
         server[database][collection].insert_many([{"_id": n} for n in range(200)])
     else:
         server[database][collection].delete_many({})
+
+
+def tamper(uri):
+    server = client(uri)
+    for name in server.list_database_names():
+        if not name.startswith("pantry_keeper_drill_"):
+            continue
+        database = server[name]
+        if "products" in database.list_collection_names():
+            database.products.delete_one({"_id": 7})
+            database.products.update_one({"_id": 8}, {"$set": {"price": -1}})
+            database.products.insert_one({"_id": "too many", "name": "too many"})
+            database.products.drop_index("name_1")
+        if "books" in database.list_collection_names():
+            database.books.drop()
 
 
 def canonical(value):
@@ -214,8 +236,9 @@ def fingerprint(uri):
 if __name__ == "__main__":
     command, uri, *rest = sys.argv[1:]
     if command == "seed":
-        globals()["seed_" + rest[0]](client(uri))
+        globals()["seed_" + rest[0]](client(uri), *rest[1:])
     elif command == "change":
         change(client(uri), *rest)
     else:
-        {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint}[command](uri)
+        {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint,
+         "tamper": tamper}[command](uri)

@@ -2,6 +2,7 @@
 
 mod archive;
 mod clock;
+mod craft;
 mod fake;
 mod folder;
 mod proxy;
@@ -9,17 +10,20 @@ mod secret;
 mod server;
 mod site;
 mod smtp;
+mod stream;
 mod tools;
 
 pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
+pub use craft::{Craft, forge, gzip};
 pub use fake::{ANSWER_VERSION, recorded_stream};
-pub use folder::OLDER;
+pub use folder::{Before, OLDER};
 pub use proxy::{Proxy, Then, Trap};
 pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
 pub use smtp::{Mail, Smtp};
-pub use tools::{command, needed, path_with_tools, tool};
+pub use stream::{Sent, sent};
+pub use tools::{command, needed, path_with_tools, python, tool};
 
 use std::time::{Duration, Instant};
 

@@ -56,6 +56,7 @@ impl Server {
         let users = serde_json::json!([
             { "user": name, "password": password, "role": "root" },
             { "user": "backup@er", "password": PASSWORD, "role": "backup" },
+            { "user": "owner", "password": PASSWORD, "role": "root" },
             { "user": "reader", "password": PASSWORD, "role": { "role": "read", "db": "shop" } },
             { "user": "nobody", "password": PASSWORD, "role": "read" },
         ]);
@@ -146,8 +147,18 @@ impl Server {
         format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}")
     }
 
+    /// For somebody who may do everything, with the password that is searched for.
+    pub fn owner_uri(&self) -> String {
+        self.address(&format!("owner:{PASSWORD_ENCODED}@"), "?directConnection=true&authSource=admin")
+    }
+
     pub fn seed(&self, set: &str) {
         mongo(&["seed", &self.uri(), set], "");
+    }
+
+    /// Makes so many collections of one document each.
+    pub fn seed_many(&self, collections: u32) {
+        mongo(&["seed", &self.uri(), "many", &collections.to_string()], "");
     }
 
     /// Changes a collection: `drop`, `empty` or `fill` it.
@@ -158,6 +169,16 @@ impl Server {
     /// Everything it holds, by namespace, as a plain client sees it.
     pub fn fingerprint(&self) -> serde_json::Map<String, serde_json::Value> {
         serde_json::from_slice(&mongo(&["fingerprint", &self.uri()], "").stdout).unwrap()
+    }
+
+    /// Whether it is MongoDB itself, which can do what its stand-in cannot.
+    pub fn is_mongod(&self) -> bool {
+        server_command()[0].ends_with("mongod")
+    }
+
+    /// Whether there is nothing on it but what is its own.
+    pub fn is_empty(&self) -> bool {
+        self.fingerprint().is_empty()
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -3,7 +3,7 @@
 use super::folder::{Before, OLDER};
 use super::secret;
 use super::server::{Server, shared};
-use super::tools::path_with_tools;
+use super::tools::{in_project, path_with_tools, python};
 use super::{SOON, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -101,6 +101,19 @@ impl Site {
         let archive = archives.next().expect("an archive");
         assert_eq!(archives.next(), None);
         archive
+    }
+
+    /// Runs the program on a terminal, where somebody gives this answer as soon as it asks. All it says is on stdout.
+    pub fn on_terminal(self, question: &str, answer: &str) -> Self {
+        let (python, terminal) = (python().display().to_string(), in_project("tests/support/terminal.py"));
+        self.started_by(&[&python, &terminal.display().to_string(), question, answer])
+    }
+
+    /// Says the largest memory it had, in KiB, at the end of stderr.
+    pub fn measured(self) -> Self {
+        const MEASURE: &str = "import resource, subprocess, sys\ncode = subprocess.call(sys.argv[1:])\n\
+            print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\nsys.exit(code)";
+        self.started_by(&[&python().display().to_string(), "-c", MEASURE])
     }
 
     /// Runs the program to its end.
@@ -205,12 +218,17 @@ impl Running {
 
     /// Waits for the mongodump that it starts, and gives its process id.
     pub fn mongodump(&self) -> u32 {
+        self.tool("mongodump")
+    }
+
+    /// Waits for a tool that it starts, and gives its process id.
+    pub fn tool(&self, name: &str) -> u32 {
         let mut found = None;
-        until("mongodump is started", SOON, || {
+        until(&format!("{name} is started"), SOON, || {
             found = descendants(self.child.id()).into_iter().find(|pid| {
                 let words = command_line(*pid);
                 words.first().is_some_and(|word| !word.contains("pantry-keeper") && word != "/proc/self/exe")
-                    && words.iter().any(|word| word.ends_with("mongodump"))
+                    && words.iter().any(|word| word.ends_with(name))
                     && !words.iter().any(|word| word == "--version")
             });
             found.is_some()
@@ -318,6 +336,12 @@ impl Outcome {
     pub fn within(self, limit: Duration) -> Self {
         assert!(self.took < limit, "it took {:?}:\n{}", self.took, self.stderr);
         self
+    }
+
+    /// The largest memory of [`Site::measured`], in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        let peak = self.stderr.lines().rev().find_map(|line| line.strip_prefix("peak "));
+        peak.unwrap_or_else(|| panic!("no peak in:\n{}", self.stderr)).parse::<u64>().unwrap() * 1024
     }
 
     /// The one JSON document on stdout.

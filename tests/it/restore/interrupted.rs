@@ -1,0 +1,175 @@
+//! Ended, killed or left alone in the middle: the archive stays what it was, and somebody is told what to do.
+
+use super::{only, restore, same};
+use crate::support::{Before, Proxy, Running, SOON, Server, Site, Then, Trap, is_alive, shared, until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
+
+/// Docker kills what has not ended ten seconds after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+/// Words that are sent when mongorestore connects, at the first documents, and at the last.
+const MOMENTS: [&str; 3] = ["mongorestore", "insert", "zlast"];
+
+/// A restore that is stuck at one moment.
+struct Stuck {
+    site: Site,
+    target: Server,
+    proxy: Proxy,
+    before: Before,
+    running: Running,
+    mongorestore: u32,
+}
+
+impl Stuck {
+    fn at(moment: &'static str) -> Self {
+        let target = Server::standalone();
+        let proxy = Proxy::to(target.port, Trap::Sent(moment), Then::Stall);
+        let site = Site::new();
+        site.with_sound_archive();
+        let before = Before::of(&site.backups());
+        let uri = target.backup_uri_by(proxy.port);
+        let running = site.start(&["restore", "latest", "--to", &uri, "--yes", "--exclude", "bulk.noise"]);
+        proxy.sprung();
+        let mongorestore = running.tool("mongorestore");
+        Stuck { site, target, proxy, before, running, mongorestore }
+    }
+
+    /// All of it comes back at the next try.
+    fn comes_back(site: &Site, target: &Server, before: &Before) {
+        before.still_holds();
+        site.run(&["verify"]).done();
+        restore(site, target, &["--drop", "--exclude", "bulk.noise"]).done();
+        let mut expected = shared().fingerprint();
+        expected.remove("bulk.noise");
+        same(&expected, &target.fingerprint());
+    }
+}
+
+#[test]
+fn asked_to_end_it_ends_in_time_and_says_what_to_do() {
+    for (moment, signal) in MOMENTS.into_iter().zip([Signal::TERM, Signal::INT, Signal::TERM]) {
+        let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at(moment);
+        let asked = Instant::now();
+        running.signal(signal);
+        let outcome = running.end(Duration::from_secs(60)).ended_with(1);
+        assert!(asked.elapsed() < GRACE, "{moment}: it took {:?}", asked.elapsed());
+        outcome.saying(&[
+            "was NOT restored completely",
+            "stopped as asked",
+            "The archive is as it was; run it again with --drop",
+        ]);
+        assert!(!is_alive(mongorestore), "{moment}");
+        proxy.release();
+        if moment == "insert" {
+            Stuck::comes_back(&site, &target, &before);
+        }
+        before.added();
+    }
+}
+
+#[test]
+fn asked_to_end_while_it_looks_it_ends() {
+    let target = Server::standalone();
+    let proxy = Proxy::to(target.port, Trap::Bytes(0), Then::Stall);
+    let site = Site::new().with_mongorestore_traced();
+    site.with_sound_archive();
+    let uri = target.backup_uri_by(proxy.port);
+    let running = site.start(&["restore", "latest", "--to", &uri, "--yes"]);
+    proxy.sprung();
+    let asked = Instant::now();
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(60)).ended_with(1).saying(&["nothing was restored: stopped as asked"]);
+    assert!(asked.elapsed() < GRACE);
+    assert!(!site.mongorestore_was_started());
+}
+
+#[test]
+fn killed_it_takes_mongorestore_along_and_leaves_the_archive_as_it_was() {
+    for moment in MOMENTS {
+        let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at(moment);
+        running.signal(Signal::KILL);
+        // What to do was said when it began.
+        assert!(running.said().contains("--drop` again"), "{}", running.said());
+        drop(running);
+        until("mongorestore is gone", SOON, || !is_alive(mongorestore));
+        proxy.release();
+        before.still_holds();
+        if moment == "zlast" {
+            Stuck::comes_back(&site, &target, &before);
+        }
+    }
+}
+
+#[test]
+fn mongorestore_killed_is_a_restore_that_failed() {
+    let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at("insert");
+    kill_process(Pid::from_raw(mongorestore as i32).unwrap(), Signal::KILL).unwrap();
+    proxy.release();
+    let outcome = running.end(Duration::from_secs(60)).ended_with(1);
+    outcome.saying(&["was NOT restored completely", "signal 9"]);
+    Stuck::comes_back(&site, &target, &before);
+}
+
+#[test]
+fn a_server_that_dies_is_a_restore_that_failed() {
+    let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at("insert");
+    target.signal(Signal::KILL);
+    proxy.release();
+    let outcome = running.end(Duration::from_secs(60)).ended_with(1);
+    outcome.saying(&["was NOT restored completely", "mongorestore failed with exit code 1"]);
+    assert!(!is_alive(mongorestore));
+    before.still_holds();
+    drop(target);
+    let target = Server::standalone();
+    Stuck::comes_back(&site, &target, &before);
+}
+
+/// Its exit code proves nothing.
+#[test]
+fn a_mongorestore_that_is_content_and_has_done_nothing() {
+    let target = Server::standalone();
+    let site = Site::new().with_false_mongorestore("cat > /dev/null");
+    site.with_sound_archive();
+    let outcome = restore(&site, &target, &["--include", "shop.orders,blog.*"]).ended_with(1);
+    outcome.saying(&[
+        "was NOT restored completely",
+        "shop.orders: the server holds 0 of 200 documents",
+        "blog.sessions",
+    ]);
+
+    // Nor do its words.
+    let words = "cat > /dev/null; printf 'x\\tfinished restoring shop.orders (200 documents, 0 failures)\\n' >&2";
+    let site = site.with_false_mongorestore(words);
+    let outcome = restore(&site, &target, &["--include", "shop.orders"]).ended_with(1);
+    outcome.saying(&["shop.orders: the server holds 0 of 200 documents"]);
+    // What is empty is missed as well.
+    let empty = Server::standalone();
+    empty.seed("options");
+    let other = Site::of(&empty).with("BACKUP_EXCLUDE", "options.indexed,options.view");
+    other.run(&["backup"]).done();
+    let other = other.with_false_mongorestore("cat > /dev/null");
+    restore(&other, &target, &["--include", "options.empty"]).ended_with(1).saying(&["options.empty: it is not there"]);
+    // What does not say that it is done is not believed where the server cannot be asked.
+    let site = site.with_false_mongorestore("cat > /dev/null");
+    let proxy = Proxy::to(target.port, Trap::Sent("library"), Then::Cut);
+    let uri = target.backup_uri_by(proxy.port);
+    let outcome = site.run(&["restore", "latest", "--to", &uri, "--yes", "--include", "library.*"]).ended_with(1);
+    outcome.saying(&["was NOT restored completely", "library.books"]);
+    assert!(target.is_empty());
+}
+
+#[test]
+fn a_mongorestore_that_stops_reading_or_is_missing() {
+    let target = Server::standalone();
+    let site = Site::new();
+    site.with_sound_archive();
+    let site = site.with_false_mongorestore("head -c 100000 > /dev/null; echo 'Failed: no more' >&2; exit 3");
+    restore(&site, &target, &[]).ended_with(1).saying(&["mongorestore failed with exit code 3: no more"]);
+    let site = site.with_false_mongorestore("exec sleep 600").with("BACKUP_STALL_TIMEOUT", "2s");
+    let outcome = restore(&site, &target, &[]).ended_with(1).within(Duration::from_secs(30));
+    outcome.saying(&["mongorestore took nothing for 2.0 s (BACKUP_STALL_TIMEOUT)"]);
+    let site = site.with("PATH", "/nowhere");
+    restore(&site, &target, &[]).ended_with(1).saying(&["nothing was restored: there is no mongorestore on PATH"]);
+    assert!(target.is_empty());
+    same(&only(&shared().fingerprint(), &[]), &target.fingerprint());
+}

@@ -1,0 +1,115 @@
+//! Archives put together byte by byte: by hand, as anyone might pack a dump folder, and such as only an enemy makes.
+
+use super::archive::stored_files;
+use crc_fast::{CrcAlgorithm, checksum};
+use flate2::write::{DeflateEncoder, GzEncoder};
+use flate2::{Compression, Crc};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+/// A tar that is being made.
+#[derive(Clone, Default)]
+pub struct Craft {
+    tar: Vec<u8>,
+}
+
+impl Craft {
+    /// A dump of one collection with one document, `shop.orders`, to which something may be added.
+    pub fn dump() -> Self {
+        let order = mongodb::bson::doc! { "_id": 1, "of": "soup" }.to_vec().unwrap();
+        Craft::default().collection("shop", "orders", &order)
+    }
+
+    /// Adds a collection as mongodump writes it.
+    pub fn collection(self, database: &str, name: &str, documents: &[u8]) -> Self {
+        let metadata = format!(r#"{{"indexes":[],"collectionName":"{name}","type":"collection","options":{{}}}}"#);
+        self.file(&format!("dump/{database}/{name}.bson"), documents)
+            .file(&format!("dump/{database}/{name}.metadata.json"), metadata.as_bytes())
+    }
+
+    pub fn file(self, path: &str, content: &[u8]) -> Self {
+        self.entry(b'0', path, "", content)
+    }
+
+    /// Adds an entry of any type.
+    pub fn entry(self, kind: u8, path: &str, link: &str, content: &[u8]) -> Self {
+        let size = format!("{:011o}\0", content.len());
+        self.claiming(kind, path, link, size.as_bytes(), content)
+    }
+
+    /// Adds an entry whose header says this about its size, whatever the content.
+    pub fn claiming(mut self, kind: u8, path: &str, link: &str, size: &[u8], content: &[u8]) -> Self {
+        let mut header = [0; 512];
+        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, path.as_bytes());
+        put(100, b"0000600\0");
+        put(108, b"0000000\0");
+        put(116, b"0000000\0");
+        put(124, size);
+        put(136, b"14714000000\0");
+        put(148, b"        ");
+        put(156, &[kind]);
+        put(157, link.as_bytes());
+        put(257, b"ustar\0");
+        put(263, b"00");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        self.tar.extend_from_slice(&header);
+        self.tar.extend_from_slice(content);
+        self.tar.resize(self.tar.len().next_multiple_of(512), 0);
+        self
+    }
+
+    /// As a tar.gz, ended as a tar should be.
+    pub fn packed(&self) -> Vec<u8> {
+        gzip(&[self.tar.as_slice(), &[0; 1024]].concat())
+    }
+
+    /// As a tar.gz, without the end of a tar.
+    pub fn cut(&self) -> Vec<u8> {
+        gzip(&self.tar)
+    }
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::new(6));
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+/// Bytes of the end of an archive of ours: a header, two numbers, the end of a tar, a footer.
+const TRAILER: usize = 16 + 16 + 5 + 1024 + 8;
+
+/// Changes the manifest of an archive of ours and makes all checksums fit again, as one who knows the format can.
+pub fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
+    let files = stored_files(archive);
+    let (path, manifest) = files.iter().find(|(path, _)| path.ends_with("/manifest.json")).unwrap();
+    let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
+    change(&mut manifest);
+    let json = serde_json::to_vec(&manifest).unwrap();
+    let tar = Craft::default().file(path, &json).tar;
+    assert!(tar.len() < 1024 * 1024, "one member holds it");
+
+    let mut bytes = fs::read(archive).unwrap();
+    let trailer = bytes.len() - TRAILER;
+    let position = u64::from_le_bytes(bytes[trailer + 16..trailer + 24].try_into().unwrap());
+    let (head, end) = (bytes[..16].to_vec(), bytes[trailer..].to_vec());
+    bytes.truncate(position as usize);
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::new(6));
+    deflate.write_all(&tar).unwrap();
+    let deflated = deflate.finish().unwrap();
+    let mut crc = Crc::new();
+    crc.update(&tar);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&(16 + 4 + deflated.len() as u32 + 8).to_le_bytes());
+    bytes.extend_from_slice(&deflated);
+    bytes.extend_from_slice(&crc.sum().to_le_bytes());
+    bytes.extend_from_slice(&(tar.len() as u32).to_le_bytes());
+    let crc64 = checksum(CrcAlgorithm::Crc64Xz, &bytes);
+    bytes.extend_from_slice(&end[..24]);
+    bytes.extend_from_slice(&crc64.to_le_bytes());
+    bytes.extend_from_slice(&end[32..]);
+    fs::write(archive, bytes).unwrap();
+}
