@@ -6,7 +6,6 @@ use crate::job::Surroundings;
 use crate::load::{LoadError, Words};
 use crate::namespace::Kind;
 use crate::progress::{Meter, Unit};
-use crate::report::Restored;
 use crate::server::Definition;
 use crate::units::{count, counted};
 use mongodb::bson::{Bson, Document};
@@ -60,11 +59,6 @@ pub fn fill_in(prepared: &mut Prepared, words: &Words, loaded: &Result<(), LoadE
 pub async fn ask(prepared: &mut Prepared, around: &Surroundings) {
     if let Err(problem) = ask_server(prepared, around).await {
         prepared.report.warnings.push(format!("what the server holds now could not be compared: {problem}"));
-        // Then there is only mongorestore's word, and where it said nothing, nothing is known.
-        let unsaid = |one: &&mut Restored| one.kind != Kind::View && one.inserted.is_none();
-        for one in prepared.report.namespaces.iter_mut().filter(unsaid) {
-            one.problem.get_or_insert_with(|| "whether it is there is not known".into());
-        }
     }
     for one in &mut prepared.report.namespaces {
         let counted = one.inserted == Some(one.documents);

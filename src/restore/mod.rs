@@ -176,7 +176,7 @@ pub async fn open(
 /// What becomes of each namespace of the archive that was chosen.
 pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
-        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored")));
+        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored;")));
     }
     let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
     let mut steps = Vec::new();
