@@ -12,11 +12,12 @@ mod check;
 mod compare;
 mod contents;
 mod documents;
+mod lanes;
 mod oplog;
 mod versions;
 mod wishes;
 
-pub use carry::{Load, carry_out};
+pub use carry::{Load, carry_out, most_lanes};
 pub use check::definition_differences;
 pub use compare::{CompareError, Pair, run as compare};
 pub use contents::Contents;
