@@ -55,14 +55,6 @@ engine_up() {
     say "No engine was running: started one of our own."
 }
 
-# tidy_images: in an engine of our own, nothing but this script ever removes what earlier runs left behind.
-tidy_images() {
-    [ -n "$own_engine" ] || return 0
-    docker images --format '{{.Repository}}:{{.Tag}}' "$STAND_IN/*" | grep -v ":$STAND_IN_VERSION$" |
-        xargs -r docker rmi >/dev/null 2>&1 || true
-    docker image prune --force >/dev/null
-}
-
 engine_down() {
     [ -z "$own_emulator" ] || update-binfmts --disable "$own_emulator" >/dev/null 2>&1 || true
     if [ -n "$own_engine" ]; then

@@ -50,13 +50,6 @@ within() {
     done
     ok "$what"
 }
-# refuses WHAT COMMAND...
-refuses() {
-    local what=$1
-    shift
-    ! "$@" >/dev/null 2>&1 || die "This must not work: $what."
-    ok "$what: refused"
-}
 is_healthy() { # SERVICE
     [ "$(docker inspect --format '{{.State.Health.Status}}' "$(compose ps --all --quiet "${1:-pantry-keeper}")")" = healthy ]
 }
@@ -293,9 +286,11 @@ stack_life() { # ARCH
     [ "$(compose exec -T pantry-keeper uname -m)" = "$(machine "$arch")" ] || die "This is not $arch."
     within 10 "has said when it backs up" logs_say 'next backup: '
     processes_have_no_rights
-    refuses "writing in the root filesystem" compose exec -T pantry-keeper touch /usr/local/bin/new
-    [ "$(inspect '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} {{.HostConfig.Init}}')" = 'true 536870912 true' ] ||
-        die "Root filesystem, memory limit or init are not as in docker-compose.yml."
+    compose exec -T pantry-keeper cat /proc/mounts | awk '$2 == "/" { mode = $4 } END { exit mode !~ /^ro(,|$)/ }' ||
+        die "The root filesystem can be written to."
+    ok "the root filesystem is read-only"
+    [ "$(inspect '{{.HostConfig.Memory}} {{.HostConfig.Init}} {{.HostConfig.LogConfig.Config}}')" = \
+        '536870912 true map[max-file:3 max-size:10m]' ] || die "Memory, init or logs are not as in docker-compose.yml."
     if [ "$arch" = "$NATIVE" ]; then
         limit "memory of the program, idle" "$(process_memory_mb)" "$IDLE_LIMIT_MB" MB
         limit "memory of the container, idle" "$(container_memory_mb)" "$IDLE_LIMIT_MB" MB

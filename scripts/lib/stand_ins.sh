@@ -3,9 +3,14 @@
 # shellcheck shell=bash
 
 STAND_IN=pantry-keeper-test
-# Where they are made differently, they are other images.
-STAND_IN_VERSION=$(cat "$LIB/stand_ins.sh" "$LIB/stand_in_server.py" "$ROOT"/tools/*requirements.txt | cksum | cut -d ' ' -f 1)
-stand_in() { say "$STAND_IN/$1:$STAND_IN_VERSION"; }
+REQUIREMENTS=("$ROOT/tools/test-requirements.txt" "$ROOT/tools/test-server-requirements.txt")
+
+# stand_in NAME: what the image is called; one that is made differently is another one.
+stand_in() {
+    local recipe=("$LIB/stand_ins.sh")
+    [ "$1" != server ] || recipe+=("$LIB/stand_in_server.py" "${REQUIREMENTS[@]}")
+    say "$STAND_IN/$1:$(cat "${recipe[@]}" | cksum | cut -d ' ' -f 1)"
+}
 is_made() { docker image inspect "$(stand_in "$1")" >/dev/null 2>&1; }
 
 # make_image NAME ARCH FOLDER: builds it from the folder, which is then removed.
@@ -87,7 +92,7 @@ stand_in_server() {
     local folder=$CACHE/server
     rm -rf "$folder"
     mkdir "$folder"
-    cp "$ROOT"/tools/*requirements.txt "$LIB/stand_in_server.py" "$folder/"
+    cp "${REQUIREMENTS[@]}" "$LIB/stand_in_server.py" "$folder/"
     cat >"$folder/Dockerfile" <<DOCKERFILE
 FROM $(stand_in "base-$NATIVE")
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv
@@ -100,4 +105,14 @@ COPY stand_in_server.py /
 ENTRYPOINT ["/venv/bin/python", "/stand_in_server.py"]
 DOCKERFILE
     make_image server "$NATIVE" "$folder"
+}
+
+# tidy_images: in an engine of our own, nothing but this script ever removes what earlier runs left behind.
+tidy_images() {
+    [ -n "$own_engine" ] || return 0
+    local image
+    while IFS= read -r image; do
+        [ "$image" = "$(stand_in "$(expr "$image" : '.*/\(.*\):')")" ] || docker rmi "$image" >/dev/null 2>&1 || true
+    done < <(docker images --format '{{.Repository}}:{{.Tag}}' "$STAND_IN/*")
+    docker image prune --force >/dev/null
 }

@@ -1,31 +1,14 @@
 //! Reads single sections of an archive of ours, without the rest of it: how one collection comes out of a large archive.
 
+use super::entry::padding;
+use super::kept::Kept;
 use super::member::{BLOCK_BYTES, Unpacker};
-use super::reader::{Damage, Members, Ours, Section};
-use std::collections::BTreeMap;
+use super::reader::{Damage, Expected, Members, Ours, Role, Section};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{MutexGuard, PoisonError};
-
-/// Compressed bytes that are kept in memory after their first reading. What is restored is verified first; where that is
-/// little, the disk is read once.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
-
-/// Members by their position.
-#[derive(Default)]
-pub struct Kept {
-    members: BTreeMap<u64, Vec<u8>>,
-    bytes: usize,
-}
-
-impl Kept {
-    fn keep(&mut self, position: u64, member: &[u8]) {
-        if self.bytes + member.len() <= KEPT_BYTES && self.members.insert(position, member.to_vec()).is_none() {
-            self.bytes += member.len();
-        }
-    }
-}
+use tar::{EntryType, Header};
 
 /// The tar bytes of one section.
 pub struct Extract<'a> {
@@ -50,6 +33,27 @@ impl Ours {
         }
     }
 
+    /// Reads the one file of documents that a section consists of, without what the tar has around it. None when it is not
+    /// such a section: small collections share theirs.
+    ///
+    /// For sections that were verified before.
+    pub fn extract_alone(&self, section: &Section) -> io::Result<Option<io::Take<Extract<'_>>>> {
+        if !matches!(section.files.as_slice(), [Expected { role: Role::Data(_), .. }]) {
+            return Ok(None);
+        }
+        let mut extract = self.extract(section);
+        let mut header = Header::new_gnu();
+        loop {
+            extract.read_exact(header.as_mut_bytes())?;
+            let bytes = header.entry_size()?;
+            match header.entry_type() {
+                EntryType::Regular => return Ok(Some(extract.take(bytes))),
+                // What carries a long name.
+                _ => io::copy(&mut (&mut extract).take(bytes + padding(bytes) as u64), &mut io::sink())?,
+            };
+        }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,7 +73,7 @@ impl Extract<'_> {
         if position >= self.members.end {
             return Ok(false);
         }
-        let kept = self.ours.kept().members.get(&position).cloned();
+        let kept = self.ours.kept().get(position);
         match kept {
             Some(member) => {
                 self.members.position += member.len() as u64;

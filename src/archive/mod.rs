@@ -4,6 +4,7 @@ mod entry;
 mod extract;
 mod foreign;
 mod hashing;
+mod kept;
 mod member;
 mod reader;
 mod scrub;

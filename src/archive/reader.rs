@@ -2,7 +2,7 @@
 //!
 //! The manifest cuts the archive into sections, each of which begins with a gzip member and can be read by itself.
 
-use super::extract::Kept;
+use super::kept::Kept;
 use super::member::{self, HEADER_BYTES, MemberError, TRAILER_BYTES, Unpacker};
 use crate::manifest::{self, Manifest};
 use std::collections::BTreeMap;

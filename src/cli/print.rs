@@ -1,17 +1,11 @@
 //! Reports as people read them.
 
-use crate::namespace::{Kind, Namespace};
-use crate::report::{
-    DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport, RestoreReport, Restored, VerifyReport,
-};
+use crate::report::{DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport, VerifyReport};
 use crate::schedule::in_words;
 use crate::units;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::time::Duration;
-
-/// Longer names of collections are cut in tables.
-const LONGEST_NAME: usize = 48;
 
 /// A table of archives, the newest last, where a terminal leaves the eye.
 pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
@@ -44,7 +38,7 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
 }
 
 /// Columns side by side; the ones in `right` are numbers.
-fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
+pub fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
@@ -80,84 +74,7 @@ fn row(archive: &Listed, time_zone: Tz) -> [String; 6] {
     ]
 }
 
-/// What a restore would do, namespace by namespace.
-pub fn restore_preview(report: &RestoreReport, time_zone: Tz) -> String {
-    let head = ["IN THE ARCHIVE", "DOCUMENTS", "ON THE SERVER", "NOW", "WHAT HAPPENS"].map(str::to_owned);
-    let rows = report.namespaces.iter().map(|one| {
-        let now = match (one.exists, one.live_documents) {
-            (false, _) => "-".to_owned(),
-            (true, Some(documents)) => units::count(documents),
-            (true, None) => "there".into(),
-        };
-        let happens = match (one.exists, report.drop) {
-            (true, true) => "backed up, dropped, restored",
-            (true, false) => "REFUSED: it exists",
-            (false, _) => "restored",
-        };
-        let documents = if one.kind == Kind::View { "view".into() } else { units::count(one.documents) };
-        [shortened(&one.namespace), documents, shortened(&one.to), now, happens.into()]
-    });
-    let mut text = format!(
-        "{} of {}, into {}\n\n{}\n",
-        report.archive,
-        time(report.made_at, time_zone),
-        report.hosts,
-        table(std::iter::once(head).chain(rows).collect(), &[1, 3]),
-    );
-    text.push_str(&format!(
-        "{} of {} in {}\n",
-        units::counted(report.documents, "document"),
-        units::bytes(report.bytes),
-        units::counted(report.namespaces.len() as u64, "namespace"),
-    ));
-    if report.oplog_entries > 0 {
-        let operations = units::counted(report.oplog_entries, "operation");
-        text.push_str(&format!("then {operations} of the oplog, so that all is of one point in time\n"));
-    }
-    text
-}
-
-/// Names may be longer than any terminal is wide.
-fn shortened(namespace: &Namespace) -> String {
-    let text = namespace.to_string();
-    match text.char_indices().nth(LONGEST_NAME) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
-}
-
-/// How a restore ended, one line or more. The first warnings were `said` before it began.
-pub fn restore_result(report: &RestoreReport, said: usize) -> String {
-    let took = units::duration(Duration::from_secs_f64(report.elapsed_seconds));
-    let mut lines = Vec::new();
-    if report.restored {
-        lines.push(format!(
-            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
-            units::counted(report.documents, "document"),
-            units::counted(report.namespaces.len() as u64, "namespace"),
-            report.archive,
-            report.hosts,
-        ));
-    } else {
-        lines.push(format!("{} was NOT restored completely into {}:", report.archive, report.hosts));
-        lines.extend(report.namespaces.iter().filter_map(complaint));
-        lines.extend(report.problems.iter().cloned());
-    }
-    if let Some(safety) = &report.safety_archive {
-        lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
-    }
-    lines.extend(report.warnings.iter().skip(said).map(|warning| format!("note: {warning}")));
-    lines.join("\n")
-}
-
-/// One line about a namespace that is not as it should be.
-fn complaint(one: &Restored) -> Option<String> {
-    let problem = one.problem.as_ref()?;
-    let named = one.differences.as_ref().map(ToString::to_string).filter(|text| !text.is_empty());
-    Some(format!("{}: {problem}{}", one.to, named.map(|text| format!(": {text}")).unwrap_or_default()))
-}
-
-fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
+pub fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
     match at {
         Some(at) => at.with_timezone(&time_zone).format("%a %d %b %Y %H:%M").to_string(),
         None => "unknown".into(),

@@ -6,15 +6,22 @@ use crate::catalog::{CatalogError, LockOrCatalogError};
 use crate::job::Surroundings;
 use crate::lock::LockError;
 use crate::logging;
+use crate::namespace::{Kind, Namespace};
+use crate::report::{RestoreReport, Restored};
 use crate::restore::{self, RestoreError, Wishes};
 use crate::secret::Secret;
 use crate::settings::{MongoUri, NamespacePattern, Refusal, Rename, Settings};
+use crate::units;
+use chrono_tz::Tz;
 use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 /// Stands for a connection string until its pipe is open.
 pub const HIDDEN: &str = "--to=/dev/fd/";
+/// Longer names of collections are cut in tables.
+const LONGEST_NAME: usize = 48;
 /// A connection string is one line.
 const LONGEST_FILE: u64 = 64 * 1024;
 
@@ -82,7 +89,7 @@ pub async fn restore(
         Ok(prepared) => prepared,
         Err(error) => return refused(error, around, arguments),
     };
-    let preview = print::restore_preview(&prepared.report, settings.time_zone);
+    let preview = shown_before(&prepared.report, settings.time_zone);
     if !output.json {
         say(&preview);
     }
@@ -122,7 +129,7 @@ pub async fn restore(
         Ok(report) => report,
         Err(error) => return refused(error, around, arguments),
     };
-    let lines = print::restore_result(&report, said);
+    let lines = shown_after(&report, said);
     if report.restored {
         tracing::info!("{lines}");
     } else {
@@ -207,4 +214,81 @@ fn refused(error: RestoreError, around: &Surroundings, arguments: &RestoreArgume
             }
         }
     }
+}
+
+/// What a restore would do, namespace by namespace.
+fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
+    let head = ["IN THE ARCHIVE", "DOCUMENTS", "ON THE SERVER", "NOW", "WHAT HAPPENS"].map(str::to_owned);
+    let rows = report.namespaces.iter().map(|one| {
+        let now = match (one.exists, one.live_documents) {
+            (false, _) => "-".to_owned(),
+            (true, Some(documents)) => units::count(documents),
+            (true, None) => "there".into(),
+        };
+        let happens = match (one.exists, report.drop) {
+            (true, true) => "backed up, dropped, restored",
+            (true, false) => "REFUSED: it exists",
+            (false, _) => "restored",
+        };
+        let documents = if one.kind == Kind::View { "view".into() } else { units::count(one.documents) };
+        [shortened(&one.namespace), documents, shortened(&one.to), now, happens.into()]
+    });
+    let mut text = format!(
+        "{} of {}, into {}\n\n{}\n",
+        report.archive,
+        print::time(report.made_at, time_zone),
+        report.hosts,
+        print::table(std::iter::once(head).chain(rows).collect(), &[1, 3]),
+    );
+    text.push_str(&format!(
+        "{} of {} in {}\n",
+        units::counted(report.documents, "document"),
+        units::bytes(report.bytes),
+        units::counted(report.namespaces.len() as u64, "namespace"),
+    ));
+    if report.oplog_entries > 0 {
+        let operations = units::counted(report.oplog_entries, "operation");
+        text.push_str(&format!("then {operations} of the oplog, so that all is of one point in time\n"));
+    }
+    text
+}
+
+/// Names may be longer than any terminal is wide.
+fn shortened(namespace: &Namespace) -> String {
+    let text = namespace.to_string();
+    match text.char_indices().nth(LONGEST_NAME) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// How a restore ended, one line or more. The first warnings were `said` before it began.
+fn shown_after(report: &RestoreReport, said: usize) -> String {
+    let took = units::duration(Duration::from_secs_f64(report.elapsed_seconds));
+    let mut lines = Vec::new();
+    if report.restored {
+        lines.push(format!(
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            units::counted(report.documents, "document"),
+            units::counted(report.namespaces.len() as u64, "namespace"),
+            report.archive,
+            report.hosts,
+        ));
+    } else {
+        lines.push(format!("{} was NOT restored completely into {}:", report.archive, report.hosts));
+        lines.extend(report.namespaces.iter().filter_map(complaint));
+        lines.extend(report.problems.iter().cloned());
+    }
+    if let Some(safety) = &report.safety_archive {
+        lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
+    }
+    lines.extend(report.warnings.iter().skip(said).map(|warning| format!("note: {warning}")));
+    lines.join("\n")
+}
+
+/// One line about a namespace that is not as it should be.
+fn complaint(one: &Restored) -> Option<String> {
+    let problem = one.problem.as_ref()?;
+    let named = one.differences.as_ref().map(ToString::to_string).filter(|text| !text.is_empty());
+    Some(format!("{}: {problem}{}", one.to, named.map(|text| format!(": {text}")).unwrap_or_default()))
 }

@@ -163,6 +163,7 @@ impl Attempt<'_> {
             uri: self.uri.clone(),
             tool: self.tool.clone(),
             drop: false,
+            lanes: restore::most_lanes(self.settings),
             // What is proven is the archive; operations during the dump would make it another one.
             operations: None,
         };

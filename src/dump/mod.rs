@@ -8,7 +8,7 @@ pub use stream::StreamError;
 
 use crate::namespace::{DumpSink, Namespace};
 use crate::process::{Command, Ended};
-use crate::progress::Meter;
+use crate::progress::{Meter, Stall};
 use crate::secret::{Redactor, Secret};
 use crate::stop::{Interruption, Stop};
 use crate::tool::Tool;
@@ -18,7 +18,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 /// How often a dump is looked at for a stall.
 const LOOK: Duration = Duration::from_millis(250);
@@ -162,7 +161,7 @@ enum Outcome<S, E> {
 
 /// Waits for the stream's end, unless nothing moves any more or it is time to stop.
 async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Meter, stop: &Stop) -> Outcome<S, E> {
-    let mut moved = (meter.stream_bytes(), Instant::now());
+    let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
     let stopped = stop.requested();
     tokio::pin!(stopped);
@@ -175,10 +174,7 @@ async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Me
                 Err(_) => Outcome::Panicked,
             },
             _ = look.tick() => {
-                let bytes = meter.stream_bytes();
-                if bytes != moved.0 {
-                    moved = (bytes, Instant::now());
-                } else if moved.1.elapsed() >= limit {
+                if stall.is_due(meter) {
                     return Outcome::Stalled(reading);
                 }
                 meter.show();

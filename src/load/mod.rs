@@ -7,7 +7,7 @@ pub use stream::StreamWriter;
 pub use words::{Finished, Words};
 
 use crate::process::{Command, Ended};
-use crate::progress::Meter;
+use crate::progress::{Meter, Stall};
 use crate::secret::{Redactor, Secret};
 use crate::stop::{Interruption, Stop};
 use crate::tool::Tool;
@@ -18,7 +18,6 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 /// How often the stream is looked at for a stall.
 const LOOK: Duration = Duration::from_millis(250);
@@ -146,7 +145,7 @@ async fn watch_over(
     meter: &Meter,
     stop: &Stop,
 ) -> Result<Result<(), FeedError>, LoadError> {
-    let mut moved = (meter.stream_bytes(), Instant::now());
+    let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
     let stopped = stop.requested();
     tokio::pin!(stopped);
@@ -156,10 +155,7 @@ async fn watch_over(
             reason = &mut stopped => return Err(LoadError::Interrupted(reason)),
             result = &mut *feeding => return result.map_err(|_| LoadError::Lost),
             _ = look.tick() => {
-                let bytes = meter.stream_bytes();
-                if bytes != moved.0 {
-                    moved = (bytes, Instant::now());
-                } else if moved.1.elapsed() >= limit {
+                if stall.is_due(meter) {
                     return Err(LoadError::Stalled(limit));
                 }
                 meter.show();

@@ -3,6 +3,7 @@
 use super::check;
 use super::contents::{Broken, Contents};
 use super::documents;
+use super::lanes;
 use super::oplog::{self, Unfit};
 use super::{Prepared, RestoreError, Step};
 use crate::archive::reason;
@@ -15,6 +16,7 @@ use crate::report::RestoreReport;
 use crate::settings::{MongoUri, NamespacePattern, OplogMode, Settings};
 use crate::stop::Stop;
 use crate::tool::Tool;
+use crate::verify::Holding;
 use crc_fast::{CrcAlgorithm, Digest};
 use mongodb::bson::Document;
 use std::collections::{HashMap, HashSet};
@@ -35,6 +37,8 @@ pub struct Load {
     pub uri: MongoUri,
     pub tool: Tool,
     pub drop: bool,
+    /// How many collections may be under way at once.
+    pub lanes: usize,
     /// Where operations of the oplog go; none when it is not replayed.
     pub operations: Option<Operations>,
 }
@@ -83,10 +87,12 @@ impl Load {
             writer.begin(&step.to)?;
             writer.end(Totals::default())?;
         }
-        let documents = self.contents.each(&|index| targets.contains_key(&index), stop, &mut |index, content| {
+        let fed = lanes::feed(self, &targets, self.lanes, &mut writer, stop)?;
+        let rest = |index: usize| targets.contains_key(&index) && !fed.contains(&index);
+        let documents = self.contents.each(&rest, stop, &mut |index, content| {
             let (holding, to) = (&self.contents.holdings[index], &targets[&index]);
             writer.begin(to)?;
-            copy(content, &mut writer, &holding.totals, &holding.namespace)?;
+            copy(content, &mut writer, holding)?;
             writer.end(holding.totals).map_err(FeedError::from)
         });
         documents.map_err(broken)?;
@@ -123,11 +129,11 @@ fn broken(broken: Broken<FeedError>) -> FeedError {
 }
 
 /// Hands documents on, and makes sure that they are still what was verified.
-fn copy(content: &mut dyn Read, writer: &mut Feed, expected: &Totals, namespace: &Namespace) -> Result<(), FeedError> {
+fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &Holding) -> Result<(), FeedError> {
     let mut window = vec![0; WINDOW_BYTES];
     let (mut crc, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Xz), 0);
     loop {
-        let read = content.read(&mut window).map_err(|error| FeedError::Archive(reason(&error)))?;
+        let read = content.read(&mut window).map_err(|error| broken_in(holding, &error))?;
         if read == 0 {
             break;
         }
@@ -135,11 +141,17 @@ fn copy(content: &mut dyn Read, writer: &mut Feed, expected: &Totals, namespace:
         bytes += read as u64;
         writer.data(&window[..read])?;
     }
-    if (bytes, crc.finalize()) == (expected.bytes, expected.crc64) {
-        Ok(())
-    } else {
-        Err(FeedError::Archive(format!("{namespace} is no longer what was verified: the disk may be failing")))
-    }
+    if (bytes, crc.finalize()) == (holding.totals.bytes, holding.totals.crc64) { Ok(()) } else { Err(changed(holding)) }
+}
+
+/// What was read is not what was read before.
+pub fn changed(holding: &Holding) -> FeedError {
+    FeedError::Archive(format!("{} is no longer what was verified: the disk may be failing", holding.namespace))
+}
+
+/// What was read before cannot be read again.
+pub fn broken_in(holding: &Holding, error: &std::io::Error) -> FeedError {
+    FeedError::Archive(format!("{}: {}", holding.namespace, reason(error)))
 }
 
 /// Why an oplog could not be read through.
@@ -183,6 +195,11 @@ pub fn each_operation(
     }
 }
 
+/// mongorestore takes four at once; each takes memory of it, and time of a processor.
+pub fn most_lanes(settings: &Settings) -> usize {
+    settings.threads.get().min(4)
+}
+
 /// Restores what was prepared. What went wrong on the way is in the report; an error means that nothing was changed.
 pub async fn carry_out(
     mut prepared: Prepared,
@@ -211,6 +228,7 @@ pub async fn carry_out(
         uri: prepared.uri.clone(),
         tool: prepared.tool.clone(),
         drop: prepared.wishes.drop,
+        lanes: most_lanes(settings),
         operations,
     };
     prepared.report.dry_run = false;

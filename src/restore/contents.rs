@@ -135,6 +135,39 @@ impl Contents {
     }
 }
 
+/// A collection's documents, to be read at the same time as others'.
+pub struct Lane<'c> {
+    pub holding: usize,
+    pub content: Box<dyn Read + 'c>,
+}
+
+impl Contents {
+    /// The collections that can be read beside each other, largest first: those of an archive of ours that have a section to
+    /// themselves. None of them is read through yet.
+    pub fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
+        let Archive::Ours(ours, sections) = &self.archive else { return Vec::new() };
+        let root = format!("{}/", ours.manifest.archive);
+        let holding = |section: &Section| match section.files.as_slice() {
+            [file] => self.by_file.get(file.path.strip_prefix(&root)?).copied().filter(|index| wanted(*index)),
+            _ => None,
+        };
+        let mut apart: Vec<(usize, &Section)> =
+            sections.iter().filter_map(|section| Some((holding(section)?, section))).collect();
+        apart.sort_by_key(|(index, _)| std::cmp::Reverse(self.holdings[*index].totals.bytes));
+        apart
+    }
+
+    /// Opens one of [`Contents::apart`].
+    pub fn lane<'c>(&'c self, holding: usize, section: &Section) -> Result<Lane<'c>, String> {
+        let Archive::Ours(ours, _) = &self.archive else { return Err("it cannot be read in parts".into()) };
+        match ours.extract_alone(section) {
+            Ok(Some(content)) => Ok(Lane { holding, content: Box::new(content) }),
+            Ok(None) => Err("it cannot be read in parts".into()),
+            Err(error) => Err(archive::reason(&error)),
+        }
+    }
+}
+
 type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
 
 fn read_sections(

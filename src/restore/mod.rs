@@ -12,11 +12,12 @@ mod check;
 mod compare;
 mod contents;
 mod documents;
+mod lanes;
 mod oplog;
 mod versions;
 mod wishes;
 
-pub use carry::{Load, carry_out};
+pub use carry::{Load, carry_out, most_lanes};
 pub use check::definition_differences;
 pub use compare::{CompareError, Pair, run as compare};
 pub use contents::Contents;
@@ -176,7 +177,7 @@ pub async fn open(
 /// What becomes of each namespace of the archive that was chosen.
 pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
-        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored")));
+        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored;")));
     }
     let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
     let mut steps = Vec::new();

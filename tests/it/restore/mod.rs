@@ -5,6 +5,7 @@ mod damage;
 mod drill;
 mod drill_ends;
 mod foreign;
+mod frozen;
 mod hostile;
 mod interrupted;
 mod matrix;
