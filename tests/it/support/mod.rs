@@ -10,6 +10,7 @@ mod secret;
 mod server;
 mod site;
 mod smtp;
+mod starters;
 mod stream;
 mod tools;
 

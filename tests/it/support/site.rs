@@ -3,7 +3,7 @@
 use super::folder::{Before, OLDER};
 use super::secret;
 use super::server::{Server, shared};
-use super::tools::{in_project, path_with_tools, python};
+use super::tools::path_with_tools;
 use super::{SOON, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -101,19 +101,6 @@ impl Site {
         let archive = archives.next().expect("an archive");
         assert_eq!(archives.next(), None);
         archive
-    }
-
-    /// Runs the program on a terminal, where somebody gives this answer as soon as it asks. All it says is on stdout.
-    pub fn on_terminal(self, question: &str, answer: &str) -> Self {
-        let (python, terminal) = (python().display().to_string(), in_project("tests/support/terminal.py"));
-        self.started_by(&[&python, &terminal.display().to_string(), question, answer])
-    }
-
-    /// Says the largest memory it had, in KiB, at the end of stderr.
-    pub fn measured(self) -> Self {
-        const MEASURE: &str = "import resource, subprocess, sys\ncode = subprocess.call(sys.argv[1:])\n\
-            print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\nsys.exit(code)";
-        self.started_by(&[&python().display().to_string(), "-c", MEASURE])
     }
 
     /// Runs the program to its end.
