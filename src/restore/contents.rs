@@ -9,9 +9,11 @@ use crate::verify::{self, Holding, Options, Origin, Unusable};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::sync::atomic::AtomicBool;
 
+/// Read ahead of each lane, in bytes.
+const LANE_BYTES: usize = 64 * 1024;
 /// Namespaces named when none of them was meant.
 const NAMED: usize = 12;
 
@@ -138,7 +140,8 @@ impl Contents {
 /// A collection's documents, to be read at the same time as others'.
 pub struct Lane<'c> {
     pub holding: usize,
-    pub content: Box<dyn Read + 'c>,
+    /// Buffered, since documents are read one by one.
+    pub content: BufReader<Box<dyn Read + 'c>>,
 }
 
 impl Contents {
@@ -161,7 +164,10 @@ impl Contents {
     pub fn lane<'c>(&'c self, holding: usize, section: &Section) -> Result<Lane<'c>, String> {
         let Archive::Ours(ours, _) = &self.archive else { return Err("it cannot be read in parts".into()) };
         match ours.extract_alone(section) {
-            Ok(Some(content)) => Ok(Lane { holding, content: Box::new(content) }),
+            Ok(Some(content)) => {
+                let content: Box<dyn Read> = Box::new(content);
+                Ok(Lane { holding, content: BufReader::with_capacity(LANE_BYTES, content) })
+            }
             Ok(None) => Err("it cannot be read in parts".into()),
             Err(error) => Err(archive::reason(&error)),
         }
