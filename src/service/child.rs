@@ -63,8 +63,9 @@ pub struct Died {
 
 /// Runs one backup, or one drill.
 pub async fn run(orders: &Orders, timeout: Duration, around: &Surroundings) -> Result<Told, Died> {
+    let what = if orders.drill { "drill" } else { "backup" };
     let mut child = start().map_err(|error| Died {
-        error: format!("the run could not be started: {error}"),
+        error: format!("the {what} could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
     let mut told = Vec::new();
@@ -87,10 +88,10 @@ pub async fn run(orders: &Orders, timeout: Duration, around: &Surroundings) -> R
             return Ok(serde_json::from_slice(&told).unwrap_or_else(|_| stopped()));
         }
     };
-    serde_json::from_slice(&told).map_err(|_| died(status))
+    serde_json::from_slice(&told).map_err(|_| died(what, status))
 }
 
-fn died(status: std::io::Result<ExitStatus>) -> Died {
+fn died(what: &str, status: std::io::Result<ExitStatus>) -> Died {
     let advice = match status.as_ref().map(|status| (status.code(), status.signal())) {
         Ok((_, Some(9))) => "If memory ran out, give it more, or see what else takes it: dmesg tells.",
         Ok((Some(2), _)) => "Look at the log: the settings, or a file that one of them names, are no longer right.",
@@ -98,9 +99,9 @@ fn died(status: std::io::Result<ExitStatus>) -> Died {
     };
     let error = match status {
         Ok(status) => {
-            format!("the run's process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
+            format!("the {what}'s process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
         }
-        Err(error) => format!("the run's process is lost: {error}"),
+        Err(error) => format!("the {what}'s process is lost: {error}"),
     };
     Died { error, advice }
 }
