@@ -216,8 +216,9 @@ pub async fn carry_out(
         tracing::info!("what is about to be dropped is safe in {safety}");
         prepared.report.safety_archive = Some(safety);
     }
-    let command = format!("pantry-keeper restore {}", prepared.report.archive);
-    tracing::info!("restoring; should this be interrupted, the archive stays as it is: run `{command} --drop` again");
+    tracing::info!(
+        "restoring; should this be interrupted, the archive stays as it is: run the same command again, with --drop"
+    );
     let operations = (prepared.report.oplog_entries > 0).then(|| {
         let (wishes, untouchable) = (prepared.wishes.clone(), prepared.untouchable.clone());
         Box::new(move |from: &Namespace| wishes.target_of_operation(from, &untouchable)) as Box<_>

@@ -89,7 +89,7 @@ fn killed_it_takes_mongorestore_along_and_leaves_the_archive_as_it_was() {
         let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at(moment);
         running.signal(Signal::KILL);
         // What to do was said when it began.
-        assert!(running.said().contains("--drop` again"), "{}", running.said());
+        assert!(running.said().contains("run the same command again, with --drop"), "{}", running.said());
         drop(running);
         until("mongorestore is gone", SOON, || !is_alive(mongorestore));
         proxy.release();
