@@ -90,7 +90,7 @@ impl Contents {
         Ok(Contents { archive, name, holdings: parts.holdings, origin, made_at, warnings: parts.warnings, by_file })
     }
 
-    /// Whether one collection can be read without the others before it.
+    /// Where the oplog is among the holdings, if there is one.
     pub fn oplog(&self) -> Option<usize> {
         self.holdings.iter().position(|one| one.kind == Kind::Oplog)
     }

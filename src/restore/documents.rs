@@ -1,5 +1,6 @@
 //! The documents of one collection, one after another.
 
+use crate::document::LONGEST_BYTES;
 use mongodb::bson::RawDocument;
 use std::io::{self, BufReader, Read};
 
@@ -14,22 +15,29 @@ const SHOWN_CHARS: usize = 100;
 pub fn each(input: impl Read, mut visit: impl FnMut(&RawDocument) -> io::Result<()>) -> io::Result<()> {
     let mut input = BufReader::with_capacity(WINDOW_BYTES, input);
     let mut document = Vec::new();
-    loop {
-        let mut length = [0; 4];
-        match input.read(&mut length[..1])? {
-            0 => return Ok(()),
-            _ => input.read_exact(&mut length[1..])?,
-        }
-        let bytes = u32::from_le_bytes(length) as usize;
-        if !(5..=crate::document::LONGEST_BYTES as usize).contains(&bytes) {
-            return Err(io::Error::other("a document has an impossible length"));
-        }
-        document.clear();
-        document.extend_from_slice(&length);
-        document.resize(bytes, 0);
-        input.read_exact(&mut document[4..])?;
+    while next(&mut input, &mut document)? {
         visit(RawDocument::from_bytes(&document).map_err(io::Error::other)?)?;
+        document.clear();
     }
+    Ok(())
+}
+
+/// Reads one more document behind what is in `bytes`; false at the end.
+pub fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    let mut length = [0; 4];
+    if input.read(&mut length[..1])? == 0 {
+        return Ok(false);
+    }
+    input.read_exact(&mut length[1..])?;
+    let document_bytes = u32::from_le_bytes(length);
+    if !(5..=LONGEST_BYTES).contains(&document_bytes) {
+        return Err(io::Error::other("a document has an impossible length"));
+    }
+    let at = bytes.len();
+    bytes.extend_from_slice(&length);
+    bytes.resize(at + document_bytes as usize, 0);
+    input.read_exact(&mut bytes[at + 4..])?;
+    Ok(true)
 }
 
 /// The bytes of a document's `_id`: its type, and its value. Of a document without one, all of it.

@@ -4,7 +4,7 @@
 
 use super::carry::{Load, broken_in};
 use super::contents::Lane;
-use crate::document::LONGEST_BYTES;
+use super::documents;
 use crate::load::{Feed, FeedError};
 use crate::namespace::{DumpSink, Namespace, Totals};
 use crc_fast::{CrcAlgorithm, Digest};
@@ -82,19 +82,9 @@ pub fn feed(
 fn next_turn(content: &mut impl Read, turn: &mut Vec<u8>) -> std::io::Result<bool> {
     turn.clear();
     while turn.len() < TURN_BYTES {
-        let mut length = [0; 4];
-        if content.read(&mut length[..1])? == 0 {
+        if !documents::next(content, turn)? {
             return Ok(false);
         }
-        content.read_exact(&mut length[1..])?;
-        let bytes = u32::from_le_bytes(length);
-        if !(5..=LONGEST_BYTES).contains(&bytes) {
-            return Err(std::io::Error::other("a document has an impossible length"));
-        }
-        let at = turn.len();
-        turn.extend_from_slice(&length);
-        turn.resize(at + bytes as usize, 0);
-        content.read_exact(&mut turn[at + 4..])?;
     }
     Ok(true)
 }
