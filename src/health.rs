@@ -1,12 +1,12 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
-use crate::job;
-use crate::lock::Lock;
 use crate::report::{HealthReport, Listed};
 use crate::schedule::in_words;
 use crate::settings::Settings;
-use crate::status::{State, Status};
-use crate::units;
+use crate::state::{State, Status};
+use crate::store::repository::Catalog;
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
@@ -18,7 +18,7 @@ const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Looks at the folder alone; nothing is asked of the server.
 pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
-    let catalog = job::catalog(settings);
+    let catalog = Catalog::of(settings);
     let state = Status::new(catalog.own_folder()).state();
     let newest = catalog.newest_good();
     let mut problems = Vec::new();
@@ -45,7 +45,7 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
     // In either direction: a sign from the future says nothing about now.
     let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
     (silence > LONGEST_SILENCE).then(|| {
-        let silence = units::duration(silence.to_std().unwrap_or_default());
+        let silence = humanize::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")
     })
 }
@@ -81,7 +81,7 @@ fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, n
         return Some(format!(
             "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
             failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z"),
-            units::counted(u64::from(failing.runs), "failed run")
+            humanize::counted(u64::from(failing.runs), "failed run")
         ));
     }
     let made_at = newest.and_then(|newest| newest.made_at);

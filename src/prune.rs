@@ -1,13 +1,15 @@
 //! Retention, carried out: the plan for the folder as it is, and the removal of what the plan lets go.
 
-use crate::catalog::Catalog;
-use crate::lock::Lock;
+use crate::archive::file_name;
 use crate::report::{KeptArchive, Listed, NotRemoved, PruneReport, RemovedArchive};
-use crate::retention::{self, Archive, Halt, Plan};
+use crate::retention::hold::Halt;
+use crate::retention::policy::{self, Archive, Plan};
+use crate::retention::shrink::Loss;
 use crate::settings::Settings;
-use crate::shrink::Loss;
-use crate::status::State;
-use crate::{name, units};
+use crate::state::State;
+use crate::store::repository::Catalog;
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +29,7 @@ pub fn archives(listed: &[Listed]) -> Vec<Archive> {
 
 /// What stays and what goes now.
 pub fn plan(settings: &Settings, listed: &[Listed], state: &State, now: DateTime<Utc>) -> Plan {
-    let plan = retention::plan(&archives(listed), &settings.retention, settings.time_zone, now);
+    let plan = policy::plan(&archives(listed), &settings.retention, settings.time_zone, now);
     match why_not(settings, state) {
         Some(reason) if plan.halt.is_none() => plan.halted(Halt::Other(reason)),
         _ => plan,
@@ -63,7 +65,7 @@ pub fn shrunk(state: &State) -> Option<String> {
 pub fn named(losses: &[Loss]) -> Vec<String> {
     let mut named: Vec<String> = losses.iter().take(LOSSES_NAMED).map(ToString::to_string).collect();
     if let Some(more @ 1..) = losses.len().checked_sub(LOSSES_NAMED) {
-        named.push(format!("and {} more", units::count(more as u64)));
+        named.push(format!("and {} more", humanize::count(more as u64)));
     }
     named
 }
@@ -108,7 +110,7 @@ pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBo
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive.name.strip_suffix(name::EXTENSION).unwrap_or(&archive.name);
+        let stem = archive.name.strip_suffix(file_name::EXTENSION).unwrap_or(&archive.name);
         match lock.map_or(Ok(()), |lock| catalog.remove(lock, stem)) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;

@@ -1,8 +1,9 @@
 //! Dumps and archives made up for tests.
 
-use crate::archive::{ArchiveSink, Plan, WriteError, Written};
-use crate::manifest::{Manifest, Server, Topology};
-use crate::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::archive::container::block_writer::Written;
+use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::manifest::{Manifest, Server, Topology};
+use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
 use crc_fast::{CrcAlgorithm, checksum};
 use mongodb::bson::{Document, doc};

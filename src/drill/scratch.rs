@@ -1,10 +1,10 @@
 //! The databases that a drill makes, and makes sure to drop.
 
-use crate::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::mongo::client::Target;
 use crate::restore::{Contents, RestoreError, Step};
-use crate::server::Target;
-use crate::status::{LeftOver, Status};
-use crate::units;
+use crate::state::{LeftOver, Status};
+use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ impl Scratch {
 
     /// `3 scratch databases`.
     pub fn words(&self) -> String {
-        units::counted(self.databases.len() as u64, "scratch database")
+        humanize::counted(self.databases.len() as u64, "scratch database")
     }
 
     /// Before they are made: a drill that is killed must not leave them for ever.
@@ -83,7 +83,7 @@ impl Scratch {
             None => Ok(()),
             Some((name, problem)) => Err(format!(
                 "{} left on {}, such as {name}: {problem}; the next drill drops them",
-                units::counted(left.len() as u64, "scratch database"),
+                humanize::counted(left.len() as u64, "scratch database"),
                 target.hosts()
             )),
         }

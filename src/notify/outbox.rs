@@ -4,14 +4,14 @@
 //! only after a server has taken it. Why no two processes send one: whoever sends holds the lock, and looks anew at what
 //! is there once he has it. What a power cut leaves between a server's word and the removal is sent again.
 
-use super::error::MailError;
-use super::send::deliver;
-use crate::durable::{self, FileError};
-use crate::letter::{Kind, Letter};
-use crate::lock::{Lock, LockError};
-use crate::secret::{Redactor, percent_encode};
+use super::channels::mail::MailError;
+use super::channels::mail::deliver;
+use crate::notify::templates::{Kind, Letter};
 use crate::settings::MailSettings;
-use crate::stop::Stop;
+use crate::sys::atomic_file::{self, FileError};
+use crate::sys::cancel::Stop;
+use crate::sys::lock::{Lock, LockError};
+use crate::sys::redact::{Redactor, percent_encode};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
@@ -172,7 +172,7 @@ impl Outbox {
         let json = serde_json::to_vec_pretty(letter)
             .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
         self.create_folder()?;
-        durable::replace(&path, &json)
+        atomic_file::replace(&path, &json)
     }
 
     /// The folder alone, and none above it: where that is missing, the backup disk is not there, and must not be made to
@@ -252,3 +252,8 @@ fn read(path: &Path) -> Option<Letter> {
     }
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
+
+#[cfg(test)]
+mod flush_tests;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What restores and drills found out.
 
-use crate::namespace::{Kind, Namespace};
-use crate::units;
+use crate::archive::namespace::{Kind, Namespace};
+use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -112,10 +112,10 @@ impl fmt::Display for DrillReport {
             write!(
                 f,
                 "{archive} is proven: {} in {} came back equal, with all options and {}, in {}",
-                units::counted(*documents, "document"),
-                units::counted(*namespaces, "namespace"),
-                if self.indexes == 1 { "1 index".into() } else { format!("{} indexes", units::count(self.indexes)) },
-                units::duration(Duration::from_secs_f64(self.elapsed_seconds)),
+                humanize::counted(*documents, "document"),
+                humanize::counted(*namespaces, "namespace"),
+                if self.indexes == 1 { "1 index".into() } else { format!("{} indexes", humanize::count(self.indexes)) },
+                humanize::duration(Duration::from_secs_f64(self.elapsed_seconds)),
             )?;
         } else {
             write!(f, "{archive} is NOT proven:")?;

@@ -1,11 +1,11 @@
 //! An archive that is open and verified as far as it is wanted, and its documents on demand.
 
 use super::RestoreError;
-use crate::archive::{self, Damage, Opened, Ours, Role, Section};
-use crate::catalog::Catalog;
-use crate::name;
-use crate::namespace::{Kind, Namespace};
-use crate::verify::{self, Holding, Options, Origin, Unusable};
+use crate::archive::container::{self, Damage, Opened, Ours, Role, Section};
+use crate::archive::file_name;
+use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::verify::{self, Holding, Options, Origin, Unusable};
+use crate::store::repository::Catalog;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::fs::File;
@@ -52,9 +52,9 @@ impl Contents {
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let name = name::archive(stem);
+        let name = file_name::archive(stem);
         let file = catalog.open(stem)?;
-        let opened = archive::open(file).map_err(|damage| unusable(&name, damage.into()))?;
+        let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
         let (archive, parts, origin, made_at) = match opened {
             Opened::Ours(ours) => {
                 let entries = &ours.manifest.namespaces;
@@ -169,7 +169,7 @@ impl Contents {
                 Ok(Lane { holding, content: BufReader::with_capacity(LANE_BYTES, content) })
             }
             Ok(None) => Err("it cannot be read in parts".into()),
-            Err(error) => Err(archive::reason(&error)),
+            Err(error) => Err(container::reason(&error)),
         }
     }
 }
@@ -187,7 +187,8 @@ fn read_sections(
     for section in sections {
         let holds = section.files.iter().any(|file| matches!(file.role, Role::Data(_)) && wanted(&below(&file.path)));
         if holds {
-            let (_, outcome) = archive::files(ours.extract(section), &mut |name, content| show(&below(name), content));
+            let (_, outcome) =
+                container::files(ours.extract(section), &mut |name, content| show(&below(name), content));
             outcome?;
         }
     }
@@ -197,7 +198,7 @@ fn read_sections(
 fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), String> {
     let mut file = file.try_clone().map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
-    let walked = archive::walk(file, stop, &|_| {}, &mut |path, content| {
+    let walked = container::walk(file, stop, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });

@@ -1,6 +1,6 @@
 //! The documents of one collection, one after another.
 
-use crate::document::LONGEST_BYTES;
+use crate::archive::bson_framer::LONGEST_BYTES;
 use mongodb::bson::RawDocument;
 use std::io::{self, BufReader, Read};
 

@@ -7,36 +7,40 @@
 //!
 //! Everything before the brackets only looks. The archive itself is never written to.
 
-mod carry;
-mod check;
-mod compare;
+mod compatibility;
+
 mod contents;
+mod diff;
 mod documents;
-mod lanes;
+mod execute;
+mod interleave;
 mod oplog;
-mod versions;
-mod wishes;
+mod reconcile;
+mod selection;
 
-pub use carry::{Load, carry_out, most_lanes};
-pub use check::definition_differences;
-pub use compare::{CompareError, Pair, run as compare};
 pub use contents::Contents;
-pub use wishes::Wishes;
+pub use diff::{CompareError, run as compare};
+pub use execute::{Load, carry_out, most_lanes};
+pub use reconcile::definition_differences;
+pub use selection::Wishes;
 
-use crate::catalog::{CatalogError, LockOrCatalogError};
-use crate::durable::FileError;
-use crate::job::{self, Surroundings, showing};
-use crate::load::LoadError;
-use crate::namespace::{Kind, Namespace};
-use crate::progress::{Meter, Unit};
+use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::verify;
+use crate::context::Context;
+use crate::mongo::client::{ServerError, Target};
+use crate::mongo::mongorestore::LoadError;
+use crate::mongo::tool::{Tool, ToolError};
+use crate::mongo::uri::MongoUri;
 use crate::report::{RestoreReport, Restored};
-use crate::server::{ServerError, Target};
-use crate::settings::{MongoUri, Settings};
-use crate::stop::{Interruption, Stop};
-use crate::tool::{Tool, ToolError};
-use crate::verify;
-use carry::OperationError;
+use crate::settings::Settings;
+use crate::store::repository::Catalog;
+use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::sys::atomic_file::FileError;
+use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::progress::showing;
+use crate::sys::progress::{Meter, Unit};
 use contents::Broken;
+use execute::OperationError;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -125,19 +129,19 @@ pub struct Prepared {
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
 pub async fn prepare(
     settings: &Settings,
-    around: &Surroundings,
+    ctx: &Context,
     uri: &MongoUri,
     name: &str,
     wishes: Wishes,
 ) -> Result<Prepared, RestoreError> {
     let begun = Instant::now();
-    let stem = job::catalog(settings).find(name)?;
-    let tool = around.stop.or(Tool::find("mongorestore", around.path())).await??;
-    let contents = open(settings, around, &stem, &wishes).await?;
+    let stem = Catalog::of(settings).find(name)?;
+    let tool = ctx.stop.or(Tool::find("mongorestore", ctx.path())).await??;
+    let contents = open(settings, ctx, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
-    let target = around.stop.or(Target::connect(uri, settings.stall_timeout)).await??;
-    let mut report = preview(&contents, &steps, &target, &wishes, &around.stop).await?;
-    report.warnings.extend(versions::warnings(&contents.origin, &target.facts.server.version, &tool));
+    let target = ctx.stop.or(Target::connect(uri, settings.stall_timeout)).await??;
+    let mut report = preview(&contents, &steps, &target, &wishes, &ctx.stop).await?;
+    report.warnings.extend(compatibility::warnings(&contents.origin, &target.facts.server.version, &tool));
     let mut prepared = Prepared {
         contents,
         target,
@@ -151,21 +155,21 @@ pub async fn prepare(
         replayed: HashSet::new(),
         expiring: HashSet::new(),
     };
-    prepared.look_at_oplog(&around.stop).await?;
+    prepared.look_at_oplog(&ctx.stop).await?;
     Ok(prepared)
 }
 
 /// Opens and verifies an archive, as far as it is wanted, with progress.
 pub async fn open(
     settings: &Settings,
-    around: &Surroundings,
+    ctx: &Context,
     stem: &str,
     wishes: &Wishes,
 ) -> Result<Arc<Contents>, RestoreError> {
-    let catalog = job::catalog(settings);
-    let meter = Meter::new("verifying", Unit::Bytes, None, &around.screen);
+    let catalog = Catalog::of(settings);
+    let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
     let (threads, stem, wishes, shown) = (settings.threads, stem.to_owned(), wishes.clone(), Arc::clone(&meter));
-    let opening = around.stop.blocking(move |stop| {
+    let opening = ctx.stop.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options { threads, stop, moved: &moved };
         Contents::open(&catalog, &stem, &|namespace| wishes.chooses(namespace), &options)
@@ -183,7 +187,7 @@ pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreEr
     let mut steps = Vec::new();
     for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {
         let to = wishes.target(&one.namespace);
-        if let Some(problem) = wishes::unfit_name(&one.namespace, &to) {
+        if let Some(problem) = selection::unfit_name(&one.namespace, &to) {
             return Err(RestoreError::Name(match one.namespace == to {
                 true => format!("{to} cannot be restored: {problem}; leave it out with --exclude, or"),
                 false => format!("{} cannot become {to}: {problem};", one.namespace),
@@ -285,7 +289,7 @@ impl Prepared {
                 Some(to)
             };
             let outcome = contents.each(&|index| index == oplog, stop, &mut |_, content| {
-                carry::each_operation(content, &target, &mut |entry| {
+                execute::each_operation(content, &target, &mut |entry| {
                     entries += u64::from(oplog::does_something(entry));
                     Ok(())
                 })

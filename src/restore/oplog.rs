@@ -3,7 +3,7 @@
 //! mongorestore replays an oplog whole or not at all, and under the old names. So entries are chosen and renamed here:
 //! what is about anything else is left out, and what cannot be told apart is refused.
 
-use crate::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use mongodb::bson::{Bson, Document};
 
 /// Where operations on a namespace go; none when it is not restored.

@@ -9,12 +9,13 @@ use thiserror::Error;
 
 #[cfg(test)]
 pub(crate) mod clock_change_tests;
+mod describe;
 mod local_time;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod timetable;
 
-pub use words::{Upcoming, in_words, moment};
+pub use describe::{in_words, moment};
 
 const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"];
 

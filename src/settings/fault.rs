@@ -1,6 +1,6 @@
 //! What is wrong with the settings, as people read it.
 
-use crate::secret::Redactor;
+use crate::sys::redact::Redactor;
 use std::fmt;
 
 /// Longer texts are cut in a message: someone may have pasted a whole file.

@@ -3,16 +3,6 @@
 use super::fault::Refusal;
 use std::fmt;
 
-/// The server's own limit.
-const DATABASE_NAME_MAX_BYTES: usize = 63;
-
-/// Whether a MongoDB server on any platform accepts `name` for a database.
-pub fn is_database(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= DATABASE_NAME_MAX_BYTES
-        && !name.contains(|c: char| "/\\. \"$".contains(c) || c.is_control())
-}
-
 /// The namespaces `DB.COLL`, where `*` stands for any run of characters; the collection may contain dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespacePattern {

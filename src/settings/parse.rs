@@ -1,9 +1,9 @@
 //! From the text of one setting to its value.
 
 use super::fault::Refusal;
-use super::names::{self, NamespacePattern};
+use super::names::NamespacePattern;
 use super::suggest;
-use super::uri::MongoUri;
+use crate::mongo::uri::MongoUri;
 use crate::schedule::{Schedule, ScheduleError};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use std::fmt::Display;
@@ -159,7 +159,7 @@ pub(super) fn databases(text: &str) -> Result<Vec<String>, Refusal> {
                 "leave it out",
             ));
         }
-        if !names::is_database(name) {
+        if !crate::archive::namespace::is_database(name) {
             return Err(Refusal::of(
                 name,
                 "is not a database name",

@@ -2,8 +2,8 @@
 
 use super::fault::Fault;
 use super::suggest;
-use super::uri::{self, MongoUri};
-use crate::secret::{MASK, Redactor, Secret};
+use crate::mongo::uri::{self, MongoUri};
+use crate::sys::redact::{MASK, Redactor, Secret};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
