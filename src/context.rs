@@ -1,6 +1,6 @@
 //! What every command is given: the clock, the request to stop, the environment, where to print.
 
-use crate::sys::cancel::Stop;
+use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
@@ -14,7 +14,7 @@ pub struct Context {
     pub screen: Screen,
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
-    pub stop: Stop,
+    pub stop: Cancel,
     /// The end of the log.
     pub tail: Tail,
 }

@@ -1,10 +1,10 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
-use crate::report::{HealthReport, Listed};
+use crate::report::{ArchiveSummary, HealthReport};
 use crate::schedule::in_words;
 use crate::settings::Settings;
-use crate::state::{State, Status};
-use crate::store::repository::Catalog;
+use crate::state::{State, StateStore};
+use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::lock::Lock;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,11 +18,11 @@ const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Looks at the folder alone; nothing is asked of the server.
 pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
-    let catalog = Catalog::of(settings);
-    let state = Status::new(catalog.own_folder()).state();
-    let newest = catalog.newest_good();
+    let repository = Repository::of(settings);
+    let state = StateStore::new(repository.own_folder()).state();
+    let newest = repository.newest_good();
     let mut problems = Vec::new();
-    problems.extend(scheduler_problem(Lock::holder(&catalog.scheduler_path()), now));
+    problems.extend(scheduler_problem(Lock::holder(&repository.scheduler_path()), now));
     problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
     problems.extend(drill_problem(settings, &state, now));
     let base = state.ledger.as_ref().map_or(now, |ledger| ledger.handled.max(now));
@@ -76,7 +76,12 @@ fn longest_run(settings: &Settings) -> TimeDelta {
     TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK
 }
 
-fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, now: DateTime<Utc>) -> Option<String> {
+fn backup_problem(
+    settings: &Settings,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> Option<String> {
     if let Some(failing) = state.alarm.failing() {
         return Some(format!(
             "backups have been failing since {} ({}): `pantry-keeper doctor` says why",

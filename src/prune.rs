@@ -1,13 +1,13 @@
 //! Retention, carried out: the plan for the folder as it is, and the removal of what the plan lets go.
 
 use crate::archive::file_name;
-use crate::report::{KeptArchive, Listed, NotRemoved, PruneReport, RemovedArchive};
-use crate::retention::hold::Halt;
+use crate::report::{ArchiveSummary, KeptArchive, NotRemoved, PruneReport, RemovedArchive};
+use crate::retention::hold::RetentionHold;
 use crate::retention::policy::{self, Archive, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::store::repository::Catalog;
+use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::lock::Lock;
 use chrono::{DateTime, Utc};
@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOSSES_NAMED: usize = 10;
 
 /// The archives as retention sees them.
-pub fn archives(listed: &[Listed]) -> Vec<Archive> {
-    let archive = |one: &Listed| Archive {
+pub fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
+    let archive = |one: &ArchiveSummary| Archive {
         name: one.archive.clone(),
         made_at: one.made_by_manifest(),
         verified: one.verified_at.is_some() && one.damage.is_none(),
@@ -28,10 +28,10 @@ pub fn archives(listed: &[Listed]) -> Vec<Archive> {
 }
 
 /// What stays and what goes now.
-pub fn plan(settings: &Settings, listed: &[Listed], state: &State, now: DateTime<Utc>) -> Plan {
+pub fn plan(settings: &Settings, listed: &[ArchiveSummary], state: &State, now: DateTime<Utc>) -> Plan {
     let plan = policy::plan(&archives(listed), &settings.retention, settings.time_zone, now);
     match why_not(settings, state) {
-        Some(reason) if plan.halt.is_none() => plan.halted(Halt::Other(reason)),
+        Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
         _ => plan,
     }
 }
@@ -71,7 +71,7 @@ pub fn named(losses: &[Loss]) -> Vec<String> {
 }
 
 /// Says of each archive why it stays and when it goes.
-pub fn explain(listed: &mut [Listed], plan: &Plan) {
+pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
     for kept in &plan.keep {
         if let Some(one) = listed.iter_mut().find(|one| one.archive == kept.archive.name) {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
@@ -81,9 +81,9 @@ pub fn explain(listed: &mut [Listed], plan: &Plan) {
 }
 
 /// Nothing was looked at, and nothing removed.
-pub fn nothing(catalog: &Catalog) -> PruneReport {
+pub fn nothing(repository: &Repository) -> PruneReport {
     PruneReport {
-        folder: catalog.folder().display().to_string(),
+        folder: repository.folder().display().to_string(),
         dry_run: false,
         halted: None,
         kept: Vec::new(),
@@ -94,8 +94,8 @@ pub fn nothing(catalog: &Catalog) -> PruneReport {
 }
 
 /// Carries a plan out, or only shows it when there is no lock. Goes no further once `stop` is set.
-pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBool) -> PruneReport {
-    let mut report = nothing(catalog);
+pub fn apply(repository: &Repository, plan: Plan, lock: Option<&Lock>, stop: &AtomicBool) -> PruneReport {
+    let mut report = nothing(repository);
     report.dry_run = lock.is_none();
     report.halted = plan.halt.map(|halt| halt.to_string());
     for kept in plan.keep {
@@ -111,7 +111,7 @@ pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBo
             break;
         }
         let stem = archive.name.strip_suffix(file_name::EXTENSION).unwrap_or(&archive.name);
-        match lock.map_or(Ok(()), |lock| catalog.remove(lock, stem)) {
+        match lock.map_or(Ok(()), |lock| repository.remove(lock, stem)) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);

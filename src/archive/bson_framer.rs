@@ -1,7 +1,7 @@
 //! BSON documents in a row: finding where each one ends without decoding it.
 //!
 //! A `.bson` file and a segment of mongodump's archive stream are both just documents, one after another, each starting
-//! with its own length. [`Framer`] hops from length to length over whatever window of bytes is at hand, so a 16 MB
+//! with its own length. [`BsonFramer`] hops from length to length over whatever window of bytes is at hand, so a 16 MB
 //! document needs no 16 MB of memory; [`check`] looks inside a single document, for bytes that no checksum vouches for.
 
 use mongodb::bson::RawArray;
@@ -35,7 +35,7 @@ pub enum FrameError {
     Cut { number: u64, missing: u64 },
 }
 
-/// How far one call of [`Framer::feed`] came.
+/// How far one call of [`BsonFramer::feed`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fed {
     /// Bytes that belong to documents, counted from the window's start.
@@ -46,12 +46,12 @@ pub struct Fed {
 
 /// Counts documents and checks their framing, window by window.
 #[derive(Debug, Default, Clone)]
-pub struct Framer {
+pub struct BsonFramer {
     documents: u64,
     remaining: u32,
 }
 
-impl Framer {
+impl BsonFramer {
     /// Documents that have ended so far.
     pub fn documents(&self) -> u64 {
         self.documents
@@ -91,7 +91,7 @@ impl Framer {
         }
     }
 
-    /// Confirms that the bytes ended between two documents; `left_over` is what [`Framer::feed`] did not consume.
+    /// Confirms that the bytes ended between two documents; `left_over` is what [`BsonFramer::feed`] did not consume.
     pub fn finish(&self, left_over: usize) -> Result<(), FrameError> {
         match (self.remaining, left_over) {
             (0, 0) => Ok(()),

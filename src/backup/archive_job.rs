@@ -9,8 +9,8 @@
 pub use super::error::{Failed, JobError, Stage};
 pub use super::selection::leaves_out;
 
-use super::commit::Made;
-use super::selection::Choice;
+use super::commit::UncommittedArchive;
+use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
@@ -18,15 +18,15 @@ use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError, Order};
+use crate::mongo::mongodump::{self, DumpError, DumpOptions};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::BackupReport;
 use crate::settings::{OplogMode, Settings};
-use crate::store::repository::Catalog;
-use crate::store::summary::Verdict;
+use crate::store::repository::Repository;
+use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
-use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
 use crate::sys::lock::Lock;
 use crate::sys::progress::showing;
@@ -43,7 +43,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the archive will probably need of the disk: bytes, and the documents they are reckoned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need {
+pub struct SpaceEstimate {
     pub bytes: u64,
     pub documents: u64,
 }
@@ -53,11 +53,11 @@ pub async fn backup(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    (catalog, lock): (&Catalog, &Lock),
-    need: Option<Need>,
+    (repository, lock): (&Repository, &Lock),
+    need: Option<SpaceEstimate>,
 ) -> Result<BackupReport, Failed> {
     let stage = Cell::new(Stage::Folder);
-    let made = make(settings, uri, ctx, (catalog, lock), need, &stage).await;
+    let made = make(settings, uri, ctx, (repository, lock), need, &stage).await;
     made.map_err(|error| Failed { stage: stage.get(), error })
 }
 
@@ -65,19 +65,19 @@ async fn make(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    (catalog, lock): (&Catalog, &Lock),
-    need: Option<Need>,
+    (repository, lock): (&Repository, &Lock),
+    need: Option<SpaceEstimate>,
     stage: &Cell<Stage>,
 ) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
     let stop = ctx.stop.by(begun + settings.timeout);
-    let swept = catalog.sweep(lock);
+    let swept = repository.sweep(lock);
     if swept > 0 {
         tracing::info!("removed {} of an interrupted backup", humanize::counted(swept, "leftover file"));
     }
     stage.set(Stage::Tool);
     let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
-    let order = Order {
+    let order = DumpOptions {
         tool,
         uri: uri.without_database(),
         environment: ctx.environment.clone(),
@@ -88,7 +88,7 @@ async fn make(
     let mut oplog = settings.oplog;
     let mut warnings = Vec::new();
     let made = loop {
-        let attempt = Attempt { settings, uri, ctx, stop: &stop, catalog, order: &order, oplog, need, stage };
+        let attempt = Attempt { settings, uri, ctx, stop: &stop, repository, order: &order, oplog, need, stage };
         match attempt.run().await {
             Ok(made) => break made,
             Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
@@ -101,7 +101,7 @@ async fn make(
     };
     warnings.extend(made.warnings.iter().cloned());
     stage.set(Stage::Name);
-    made.commit(catalog, begun, attempts.number, warnings, ctx)
+    made.commit(repository, begun, attempts.number, warnings, ctx)
 }
 
 /// How often is left to try.
@@ -113,7 +113,7 @@ struct Attempts {
 
 impl Attempts {
     /// Waits for the next attempt, or gives the error back when there is none.
-    async fn after(&mut self, error: JobError, stop: &Stop) -> Result<(), JobError> {
+    async fn after(&mut self, error: JobError, stop: &Cancel) -> Result<(), JobError> {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped = matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
         if !error.may_pass() || (self.left == 0 && !dropped) {
@@ -133,25 +133,25 @@ struct Attempt<'j> {
     settings: &'j Settings,
     uri: &'j MongoUri,
     ctx: &'j Context,
-    stop: &'j Stop,
-    catalog: &'j Catalog,
-    order: &'j Order,
+    stop: &'j Cancel,
+    repository: &'j Repository,
+    order: &'j DumpOptions,
     oplog: OplogMode,
-    need: Option<Need>,
+    need: Option<SpaceEstimate>,
     stage: &'j Cell<Stage>,
 }
 
 impl Attempt<'_> {
-    async fn run(&self) -> Result<Made, JobError> {
+    async fn run(&self) -> Result<UncommittedArchive, JobError> {
         self.stage.set(Stage::Server);
         let asking = client::ask(self.uri, &self.settings.databases, self.settings.stall_timeout);
         let facts = self.stop.or(asking).await??;
-        let choice = Choice::new(self.settings, &facts, self.oplog)?;
+        let choice = DumpSelection::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
         self.check_room(&choice, &facts).await?;
         self.stage.set(Stage::Dump);
-        let (dump_begun, stem) = (Instant::now(), self.catalog.free_stem((self.ctx.now)()));
-        let partial = self.catalog.begin(&stem)?;
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
+        let partial = self.repository.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
         let warnings = choice.missing(&facts, &manifest)?;
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
@@ -170,12 +170,22 @@ impl Attempt<'_> {
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
         );
-        Ok(Made { partial, stem, manifest, verified, sha256, archive_bytes, dump_seconds, verify_seconds, warnings })
+        Ok(UncommittedArchive {
+            partial,
+            stem,
+            manifest,
+            verified,
+            sha256,
+            archive_bytes,
+            dump_seconds,
+            verify_seconds,
+            warnings,
+        })
     }
 
     /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
-    async fn check_room(&self, choice: &Choice, facts: &Facts) -> Result<(), JobError> {
-        let (Some(need), Some(free_bytes)) = (self.need, self.catalog.free_bytes()) else { return Ok(()) };
+    async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
+        let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else { return Ok(()) };
         if free_bytes >= need.bytes {
             return Ok(());
         }
@@ -190,13 +200,13 @@ impl Attempt<'_> {
         if free_bytes >= need_bytes {
             return Ok(());
         }
-        let folder = self.catalog.folder().display().to_string();
+        let folder = self.repository.folder().display().to_string();
         Err(JobError::NoRoom { need_bytes, free_bytes, folder })
     }
 
     async fn dump(
         &self,
-        choice: &Choice,
+        choice: &DumpSelection,
         facts: &Facts,
         partial: &Partial,
         stem: &str,
@@ -229,7 +239,7 @@ impl Attempt<'_> {
     }
 
     /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
-    fn count(&self, choice: &Choice, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
+    fn count(&self, choice: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
         let namespaces = choice.collections(facts);
         let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
         let mut tasks = JoinSet::new();
@@ -274,16 +284,16 @@ impl Attempt<'_> {
     }
 
     fn write_error(&self, error: WriteError) -> JobError {
-        let folder = self.catalog.folder().display().to_string();
-        JobError::Write { error, folder, free_bytes: self.catalog.free_bytes() }
+        let folder = self.repository.folder().display().to_string();
+        JobError::Write { error, folder, free_bytes: self.repository.free_bytes() }
     }
 }
 
 /// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
-pub fn note(catalog: &Catalog, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
+pub fn note(repository: &Repository, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
     let damage = (!report.sound).then(|| report.faults().next().unwrap_or_else(|| "it is not sound".into()));
-    let verdict = Verdict { at: now, archive_bytes: report.archive_bytes, damage, drilled_at: None };
-    if let Err(error) = catalog.note(stem, verdict) {
+    let verdict = VerificationRecord { at: now, archive_bytes: report.archive_bytes, damage, drilled_at: None };
+    if let Err(error) = repository.note(stem, verdict) {
         tracing::debug!("the result is not kept: {error}");
     }
 }

@@ -5,13 +5,13 @@ use crate::archive::manifest::Manifest;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::report::BackupReport;
-use crate::store::repository::Catalog;
-use crate::store::summary::Verdict;
+use crate::store::repository::Repository;
+use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
 use tokio::time::Instant;
 
 /// An archive that was read back and found sound, but has no name yet.
-pub struct Made {
+pub struct UncommittedArchive {
     pub partial: Partial,
     pub stem: String,
     pub manifest: Manifest,
@@ -23,20 +23,21 @@ pub struct Made {
     pub warnings: Vec<String>,
 }
 
-impl Made {
+impl UncommittedArchive {
     /// Gives it its name. Whatever goes wrong behind that is a warning.
     pub fn commit(
         self,
-        catalog: &Catalog,
+        repository: &Repository,
         begun: Instant,
         attempts: u32,
         mut warnings: Vec<String>,
         ctx: &Context,
     ) -> Result<BackupReport, JobError> {
-        let verdict = Verdict { at: (ctx.now)(), archive_bytes: self.archive_bytes, damage: None, drilled_at: None };
-        let troubles = catalog.commit(self.partial, &self.stem, &self.sha256, verdict)?;
+        let verdict =
+            VerificationRecord { at: (ctx.now)(), archive_bytes: self.archive_bytes, damage: None, drilled_at: None };
+        let troubles = repository.commit(self.partial, &self.stem, &self.sha256, verdict)?;
         warnings.extend(troubles.iter().map(|trouble| format!("the archive is safe, but {trouble}")));
-        let path = catalog.archive_path(&self.stem);
+        let path = repository.archive_path(&self.stem);
         let report = BackupReport {
             archive: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             path: path.display().to_string(),

@@ -4,7 +4,7 @@ use crate::archive::container::WriteError;
 use crate::mongo::client::ServerError;
 use crate::mongo::mongodump::DumpError;
 use crate::mongo::tool::ToolError;
-use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
@@ -67,7 +67,7 @@ impl Failed {
 
     /// Whether somebody else is at work in the folder.
     pub fn is_busy(&self) -> bool {
-        matches!(self.error, JobError::Lock(LockOrCatalogError::Lock(LockError::Held(_))))
+        matches!(self.error, JobError::Lock(RepositoryLockError::Lock(LockError::Held(_))))
     }
 }
 
@@ -75,9 +75,9 @@ impl Failed {
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     #[error(transparent)]
-    Lock(#[from] LockOrCatalogError),
+    Lock(#[from] RepositoryLockError),
     #[error(transparent)]
-    Catalog(#[from] CatalogError),
+    Repository(#[from] RepositoryError),
     #[error(transparent)]
     Tool(#[from] ToolError),
     #[error(transparent)]

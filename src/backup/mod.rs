@@ -11,24 +11,24 @@ mod commit;
 mod error;
 mod selection;
 
-pub use crate::notify::notifier::{Office, Posted};
+pub use crate::notify::notifier::{Notifier, QueuedMail};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::prune;
-use crate::report::{BackupReport, Listed, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
-use crate::retention::hold::Halt;
+use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
-use crate::state::alerts::{Alarm, Concern};
-use crate::state::{Ended, Run, Shrunk, State, Status, noted};
-use crate::store::repository::{Catalog, CatalogError};
+use crate::state::alerts::{AlertHistory, Concern};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, noted};
+use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::humanize;
 use crate::sys::lock::Lock;
-use archive_job::{Failed, JobError, Need, Stage};
+use archive_job::{Failed, JobError, SpaceEstimate, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct Outcome {
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
     /// Mails that were due.
-    pub posted: Posted,
+    pub posted: QueuedMail,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -52,30 +52,30 @@ pub async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    status: &mut Status,
+    status: &mut StateStore,
     trigger: &str,
     next_run: Option<DateTime<Utc>>,
 ) -> Outcome {
     let began_at = (ctx.now)();
-    let office = Office::new(settings, uri, ctx, next_run);
-    let catalog = Catalog::of(settings);
-    let made = match catalog.lock(settings.require_mount) {
-        Ok(lock) => make(settings, uri, ctx, &catalog, &Arc::new(lock), status).await,
+    let notifier = Notifier::new(settings, uri, ctx, next_run);
+    let repository = Repository::of(settings);
+    let made = match repository.lock(settings.require_mount) {
+        Ok(lock) => make(settings, uri, ctx, &repository, &Arc::new(lock), status).await,
         Err(error) => Err(Failed { stage: Stage::Folder, error: error.into() }),
     };
     let (result, pruned, posted, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let posted = office.success(status, &report, &pruned, concerns);
-            tracing::info!("{}", summary(&report, &pruned, catalog.free_bytes()));
+            let posted = notifier.success(status, &report, &pruned, concerns);
+            tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), posted, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, Posted::default(), None),
-        Err(failed) if failed.was_asked() => (Err(failed), None, Posted::default(), Some(Ended::Interrupted)),
+        Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
+        Err(failed) if failed.was_asked() => (Err(failed), None, QueuedMail::default(), Some(Ended::Interrupted)),
         Err(failed) => {
             let text = ctx.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let posted = office.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let posted = notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
             let ended = Ended::Failed { stage: failed.stage.words().into(), error: text };
             (Err(failed), None, posted, Some(ended))
         }
@@ -91,26 +91,26 @@ pub async fn run(
 struct Before {
     /// The archive to hold the new one against, and what it holds.
     last: Option<(String, Manifest)>,
-    need: Option<Need>,
+    need: Option<SpaceEstimate>,
 }
 
 impl Before {
     /// `compared` is the last archive that was held against one before it. A newer one may be there whose run was cut off
     /// in that moment; it may have lost what that one still has.
-    fn of(catalog: &Catalog, compared: Option<&str>) -> Result<Self, CatalogError> {
-        let listed = match catalog.list() {
+    fn of(repository: &Repository, compared: Option<&str>) -> Result<Self, RepositoryError> {
+        let listed = match repository.list() {
             // The first one makes it.
-            Err(CatalogError::NoFolder(_)) => Vec::new(),
+            Err(RepositoryError::NoFolder(_)) => Vec::new(),
             listed => listed?,
         };
-        let good = |one: &&Listed| one.is_good() && Some(one.archive.as_str()) == compared;
+        let good = |one: &&ArchiveSummary| one.is_good() && Some(one.archive.as_str()) == compared;
         let last = listed.iter().find(good).or_else(|| last_good(&listed)).and_then(|last| {
             let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
-            Some((last.archive.clone(), catalog.manifest(stem)?))
+            Some((last.archive.clone(), repository.manifest(stem)?))
         });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
-        let need = bytes.zip(documents).map(|(bytes, documents)| Need { bytes, documents });
+        let need = bytes.zip(documents).map(|(bytes, documents)| SpaceEstimate { bytes, documents });
         Ok(Before { last, need })
     }
 }
@@ -121,21 +121,21 @@ async fn make(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    catalog: &Catalog,
+    repository: &Repository,
     lock: &Arc<Lock>,
-    status: &mut Status,
+    status: &mut StateStore,
 ) -> Result<Made, Failed> {
     let in_folder = |error: JobError| Failed { stage: Stage::Folder, error };
-    let (looked_at, compared) = (catalog.clone(), status.state().compared);
+    let (looked_at, compared) = (repository.clone(), status.state().compared);
     let before = ctx.stop.blocking(move |_| Before::of(&looked_at, compared.as_deref())).await;
     let before = before.map_err(|reason| in_folder(reason.into()))?.ok_or_else(|| in_folder(JobError::Lost))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
-    let report = archive_job::backup(settings, uri, ctx, (catalog, lock), before.need).await?;
+    let report = archive_job::backup(settings, uri, ctx, (repository, lock), before.need).await?;
 
     // From here on there is an archive; nothing may turn the run into a failure any more.
     let now = (ctx.now)();
-    let compared = compare(settings, catalog, &before, &report, status, now);
-    let (pruned, clock, full_at) = retain(settings, catalog, lock, compared, status.state(), ctx).await;
+    let compared = compare(settings, repository, &before, &report, status, now);
+    let (pruned, clock, full_at) = retain(settings, repository, lock, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
     concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
     concerns.extend(clock.map(|text| (Concern::Clock, format!("old archives are not removed: {text}"))));
@@ -154,21 +154,22 @@ async fn make(
 /// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
 async fn retain(
     settings: &Settings,
-    catalog: &Catalog,
+    repository: &Repository,
     lock: &Arc<Lock>,
     compared: bool,
     state: State,
     ctx: &Context,
 ) -> (PruneReport, Option<String>, Option<DateTime<Utc>>) {
     let now = (ctx.now)();
-    let (settings, in_folder, lock) = (settings.clone(), catalog.clone(), Arc::clone(lock));
+    let (settings, in_folder, lock) = (settings.clone(), repository.clone(), Arc::clone(lock));
     // Failing is what ends with this run.
-    let state = State { alarm: Alarm::default(), ..state };
+    let state = State { alarm: AlertHistory::default(), ..state };
     let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else { return (prune::nothing(&in_folder), None, None) };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(Halt::Other("the new archive could not be held against the one before it".into()));
+            plan =
+                plan.halted(RetentionHold::Other("the new archive could not be held against the one before it".into()));
         }
         let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
         let pruned = prune::apply(&in_folder, plan, Some(&lock), stop);
@@ -176,13 +177,13 @@ async fn retain(
         let full_at = full_at(&settings, &listed, in_folder.free_bytes(), now);
         (pruned, clock, full_at)
     });
-    pruning.await.unwrap_or_else(|| (prune::nothing(catalog), None, None))
+    pruning.await.unwrap_or_else(|| (prune::nothing(repository), None, None))
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.
 pub fn full_at(
     settings: &Settings,
-    listed: &[Listed],
+    listed: &[ArchiveSummary],
     free_bytes: Option<u64>,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
@@ -205,14 +206,14 @@ fn filling(at: DateTime<Utc>, now: DateTime<Utc>, settings: &Settings) -> String
 /// done, and noted.
 fn compare(
     settings: &Settings,
-    catalog: &Catalog,
+    repository: &Repository,
     before: &Before,
     report: &BackupReport,
-    status: &mut Status,
+    status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
     let stem = report.archive.strip_suffix(file_name::EXTENSION).unwrap_or(&report.archive);
-    let Some(manifest) = catalog.manifest(stem) else { return false };
+    let Some(manifest) = repository.manifest(stem) else { return false };
     let on_purpose = |namespace: &_| archive_job::leaves_out(settings, namespace);
     let (was_shrunk, saved) = status.change(|state| {
         let earlier = state.shrunk.take();

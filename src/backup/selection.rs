@@ -13,13 +13,13 @@ use std::collections::HashSet;
 const MISSING_NAMED: usize = 10;
 
 /// What is dumped, and by how many calls of mongodump.
-pub struct Choice {
+pub struct DumpSelection {
     pub parts: Vec<Part>,
     databases: Vec<String>,
     exclude: Vec<NamespacePattern>,
 }
 
-impl Choice {
+impl DumpSelection {
     pub fn new(settings: &Settings, facts: &Facts, oplog: OplogMode) -> Result<Self, JobError> {
         let (databases, exclude) = (settings.databases.clone(), settings.exclude.clone());
         for name in &databases {
@@ -39,7 +39,7 @@ impl Choice {
             (OplogMode::On, Topology::Standalone) => return Err(JobError::NoOplog("a standalone server has no oplog")),
             (OplogMode::On, Topology::Sharded) => return Err(JobError::NoOplog("mongos has no oplog")),
         };
-        let choice = Choice { parts: Vec::new(), databases, exclude };
+        let choice = DumpSelection { parts: Vec::new(), databases, exclude };
         // Of the server's own databases only what nobody lists may be left: users and roles.
         let only_beside = choice.databases.iter().any(|name| is_servers_own(name));
         let server_has_some = facts.found.iter().any(|found| !is_servers_own(&found.namespace.database));
@@ -47,7 +47,7 @@ impl Choice {
             return Err(JobError::NothingChosen);
         }
         let parts = if whole { vec![Part { oplog, ..Part::default() }] } else { choice.split(facts) };
-        Ok(Choice { parts, ..choice })
+        Ok(DumpSelection { parts, ..choice })
     }
 
     /// One call for each database: mongodump takes one name, and leaves collections out only within it.

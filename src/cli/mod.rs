@@ -8,8 +8,8 @@ mod output;
 use crate::context::Context;
 use crate::scheduler;
 use crate::settings::{self, Settings};
-use crate::store::repository::CatalogError;
-use crate::sys::cancel::{Stop, Stopper};
+use crate::store::repository::RepositoryError;
+use crate::sys::cancel::{Cancel, Canceller};
 use crate::sys::logging;
 use crate::sys::process;
 use crate::sys::progress::Screen;
@@ -134,8 +134,8 @@ fn hide_secrets_of_panics(redactor: Redactor) {
 }
 
 /// Turns SIGTERM and SIGINT into a request to stop. SIGUSR1 goes to `asked`, if given.
-fn listen(asked: Option<mpsc::Sender<()>>) -> Stop {
-    let (stopper, stop) = Stopper::new();
+fn listen(asked: Option<mpsc::Sender<()>>) -> Cancel {
+    let (stopper, stop) = Canceller::new();
     let signals = [SIGTERM, SIGINT].into_iter().chain(asked.is_some().then_some(SIGUSR1));
     match signal_hook_tokio::Signals::new(signals) {
         Ok(mut signals) => {
@@ -186,13 +186,13 @@ async fn serve(settings: &Settings, ctx: &Context, asked: mpsc::Receiver<()>) ->
     }
 }
 
-fn refuse(error: &CatalogError, output: &Output) -> u8 {
+fn refuse(error: &RepositoryError, output: &Output) -> u8 {
     eprint!("{}", logging::one_event(&error.to_string()));
     if output.json {
         failure(&error.to_string());
     }
     match error {
-        CatalogError::NotAName(_) | CatalogError::NoSuchArchive { .. } => WRONG,
+        RepositoryError::NotAName(_) | RepositoryError::NoSuchArchive { .. } => WRONG,
         _ => FAILED,
     }
 }

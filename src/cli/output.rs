@@ -1,7 +1,7 @@
 //! Reports as people read them.
 
 use crate::archive::verify::report::VerifyReport;
-use crate::report::{DoctorReport, FindingVerdict, HealthReport, ListReport, Listed, PruneReport};
+use crate::report::{ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport};
 use crate::schedule::in_words;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -54,7 +54,7 @@ pub fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String 
     text
 }
 
-fn row(archive: &Listed, time_zone: Tz) -> [String; 6] {
+fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
     let verified = match (&archive.damage, archive.verified_at) {
         (Some(damage), _) => format!("DAMAGED: {damage}"),
         (None, None) => "never: `pantry-keeper verify` does it".into(),
@@ -216,9 +216,9 @@ mod tests {
     use super::*;
     use chrono::TimeZone;
 
-    fn listed(day: u32, kept: &[&str], goes_at: Option<DateTime<Utc>>) -> Listed {
+    fn listed(day: u32, kept: &[&str], goes_at: Option<DateTime<Utc>>) -> ArchiveSummary {
         let at = Utc.with_ymd_and_hms(2026, 5, day, 0, 0, 0).unwrap();
-        Listed {
+        ArchiveSummary {
             archive: format!("jorbites_backup_202605{day:02}_020000.tar.gz"),
             made_at: Some(at),
             archive_bytes: 1_000_000,

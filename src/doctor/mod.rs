@@ -12,9 +12,9 @@ use crate::report::{DoctorReport, Finding, FindingVerdict, NextRun};
 use crate::retention::forecast;
 use crate::schedule::in_words;
 use crate::settings::{NotifyOn, OplogMode, Settings};
-use crate::state::Status;
-use crate::store::repository::Catalog;
-use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::state::StateStore;
+use crate::store::repository::Repository;
+use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::lock::{Lock, LockError};
@@ -199,23 +199,23 @@ fn drill_notes(notes: &mut Notes, uri: &MongoUri, examination: &Examination) {
 }
 
 fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
-    let catalog = Catalog::of(settings);
+    let repository = Repository::of(settings);
     let folder = settings.backup_dir.display().to_string();
     // Looking makes nothing: a folder of ours on a disk that is not there would look as if it were.
-    let ready = match catalog.own_folder().is_dir() {
-        false => catalog.could_begin(settings.require_mount),
-        true => match catalog.lock(settings.require_mount) {
-            Ok(_) | Err(LockOrCatalogError::Lock(LockError::Held(_))) => catalog.try_writing(),
-            Err(LockOrCatalogError::Catalog(error)) => Err(error),
-            Err(LockOrCatalogError::Lock(LockError::File(error))) => Err(error.into()),
+    let ready = match repository.own_folder().is_dir() {
+        false => repository.could_begin(settings.require_mount),
+        true => match repository.lock(settings.require_mount) {
+            Ok(_) | Err(RepositoryLockError::Lock(LockError::Held(_))) => repository.try_writing(),
+            Err(RepositoryLockError::Repository(error)) => Err(error),
+            Err(RepositoryLockError::Lock(LockError::File(error))) => Err(error.into()),
         },
     };
     if let Err(error) = ready {
         return notes.wrong("folder", error.to_string(), "");
     }
-    let listed = match catalog.list() {
+    let listed = match repository.list() {
         Ok(listed) => listed,
-        Err(CatalogError::NoFolder(_)) => {
+        Err(RepositoryError::NoFolder(_)) => {
             return notes.advice("folder", format!("{folder}: no backup was made there yet"), "");
         }
         Err(error) => return notes.wrong("folder", error.to_string(), ""),
@@ -230,7 +230,7 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
             "`pantry-keeper verify` says where; keep it for what can still be read, or move it away",
         );
     }
-    let free_bytes = catalog.free_bytes();
+    let free_bytes = repository.free_bytes();
     let need_bytes = forecast::next_archive_bytes(&prune::archives(&listed));
     match (free_bytes, need_bytes) {
         (Some(free), Some(need)) if free < need => notes.wrong(
@@ -255,7 +255,7 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
         }
         (None, _) => notes.advice("disk", "its free space cannot be told", ""),
     }
-    let state = Status::new(catalog.own_folder()).state();
+    let state = StateStore::new(repository.own_folder()).state();
     if let Some(failing) = state.alarm.failing() {
         let since = failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z");
         notes.wrong(
@@ -274,7 +274,7 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
 fn clock_notes(notes: &mut Notes, settings: &Settings, server: Option<DateTime<Utc>>, now: DateTime<Utc>) {
     let local = now.with_timezone(&settings.time_zone).format("%A %-d %B %Y %H:%M:%S %Z");
     let fix = "set this machine's clock, or let it be set over the network: timedatectl set-ntp true";
-    let newest = Catalog::of(settings).newest_good().and_then(|newest| newest.made_at);
+    let newest = Repository::of(settings).newest_good().and_then(|newest| newest.made_at);
     let difference = server.map(|server| (server - now).abs());
     if now.year() < FIRST_YEAR {
         notes.wrong("clock", format!("it shows {local}, which is long past"), fix);
@@ -292,7 +292,7 @@ fn schedule_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     let schedule = format!("{} in {}", settings.schedule, settings.time_zone);
     let next = settings.schedule.next_after(now, settings.time_zone);
     let next = next.map(|next| format!("; next {}", in_words(next, settings.time_zone, now))).unwrap_or_default();
-    match Lock::holder(&Catalog::of(settings).scheduler_path()) {
+    match Lock::holder(&Repository::of(settings).scheduler_path()) {
         Some(_) => notes.fine("schedule", format!("{schedule}{next}")),
         None => notes.advice(
             "schedule",

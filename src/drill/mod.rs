@@ -11,17 +11,17 @@
 mod scratch;
 
 use crate::archive::namespace::{Kind, Namespace};
-use crate::backup::{Office, Posted};
+use crate::backup::{Notifier, QueuedMail};
 use crate::context::Context;
 use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::DrillReport;
-use crate::restore::{self, CompareError, Contents, Load, RestoreError, Step, Wishes, definition_differences};
+use crate::restore::{self, CompareError, Contents, Load, RestoreError, Selection, Step, definition_differences};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, Status};
-use crate::store::repository::{Catalog, CatalogError, LockOrCatalogError};
-use crate::sys::cancel::Stop;
+use crate::state::{Ended, LastDrill, Run, StateStore};
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
+use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::progress::{Meter, Unit};
 use scratch::Scratch;
@@ -34,19 +34,19 @@ const PROBLEMS: usize = 20;
 /// How a drill ended.
 pub struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
-    pub posted: Posted,
+    pub posted: QueuedMail,
 }
 
 impl Outcome {
     /// Whether another drill is at work.
     pub fn is_busy(&self) -> bool {
-        matches!(&self.result, Err(RestoreError::Lock(LockOrCatalogError::Lock(LockError::Held(_)))))
+        matches!(&self.result, Err(RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_)))))
     }
 
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
     pub fn is_slip(&self) -> bool {
-        use CatalogError::{NoSuchArchive, NotAName};
-        matches!(&self.result, Err(RestoreError::Catalog(NotAName(_) | NoSuchArchive { .. })))
+        use RepositoryError::{NoSuchArchive, NotAName};
+        matches!(&self.result, Err(RestoreError::Repository(NotAName(_) | NoSuchArchive { .. })))
     }
 
     /// Whether it was told to stop.
@@ -63,14 +63,14 @@ pub async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    status: &mut Status,
+    status: &mut StateStore,
     name: &str,
     trigger: &str,
 ) -> Outcome {
     let began_at = (ctx.now)();
-    let catalog = Catalog::of(settings);
+    let repository = Repository::of(settings);
     let mut outcome =
-        Outcome { result: drill(settings, uri, ctx, &catalog, status, name).await, posted: Posted::default() };
+        Outcome { result: drill(settings, uri, ctx, &repository, status, name).await, posted: QueuedMail::default() };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
     }
@@ -99,13 +99,13 @@ pub async fn run(
         let proven = outcome.result.as_ref().ok().filter(|report| report.proven);
         if proven.is_some()
             && let Some(stem) = archive.strip_suffix(crate::archive::file_name::EXTENSION)
-            && let Err(error) = catalog.note_drill(stem, at)
+            && let Err(error) = repository.note_drill(stem, at)
         {
             tracing::debug!("the drill's result is not kept: {error}");
         }
         let last = LastDrill { at, archive: archive.clone(), problem: problem.clone() };
-        let office = Office::new(settings, uri, ctx, None);
-        outcome.posted = office.drilled(status, &last, outcome.result.as_ref().ok());
+        let notifier = Notifier::new(settings, uri, ctx, None);
+        outcome.posted = notifier.drilled(status, &last, outcome.result.as_ref().ok());
         match (proven, problem) {
             (Some(report), _) => Ended::Drilled { archive, documents: report.documents, bytes: report.bytes },
             (None, problem) => Ended::DrillFailed { archive, error: problem.unwrap_or_default() },
@@ -122,18 +122,18 @@ async fn drill(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    catalog: &Catalog,
-    status: &mut Status,
+    repository: &Repository,
+    status: &mut StateStore,
     name: &str,
 ) -> Result<DrillReport, RestoreError> {
     let begun = Instant::now();
     let stop = ctx.stop.by(begun + settings.timeout);
-    let stem = catalog.find(name)?;
-    let _lock: Lock = catalog.lock_drill()?;
+    let stem = repository.find(name)?;
+    let _lock: Lock = repository.lock_drill()?;
     let tool = stop.or(Tool::find("mongorestore", ctx.path())).await??;
     let target = stop.or(Target::connect(uri, settings.stall_timeout)).await??;
     scratch::sweep(status, &target).await;
-    let wishes = Wishes::default();
+    let wishes = Selection::default();
     let contents = restore::open(settings, ctx, &stem, &wishes).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
@@ -152,7 +152,7 @@ struct Attempt<'d> {
     settings: &'d Settings,
     uri: &'d MongoUri,
     ctx: &'d Context,
-    stop: &'d Stop,
+    stop: &'d Cancel,
     contents: &'d Arc<Contents>,
     tool: Tool,
     target: &'d Target,

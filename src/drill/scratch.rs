@@ -3,7 +3,7 @@
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use crate::mongo::client::Target;
 use crate::restore::{Contents, RestoreError, Step};
-use crate::state::{LeftOver, Status};
+use crate::state::{LeftOver, StateStore};
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl Scratch {
     pub fn plan(contents: &Contents, target: &Target, now: DateTime<Utc>) -> Result<(Self, Vec<Step>), RestoreError> {
         let random = RandomState::new().build_hasher().finish() as u32;
         let stem = format!("{PREFIX}{}_{random:08x}", now.format("%Y%m%d%H%M%S"));
-        let steps = crate::restore::plan(contents, &crate::restore::Wishes::default())?;
+        let steps = crate::restore::plan(contents, &crate::restore::Selection::default())?;
         let names: BTreeSet<&String> = steps.iter().map(|step| &step.to.database).collect();
         let databases: BTreeMap<String, String> =
             names.iter().enumerate().map(|(number, name)| ((*name).clone(), format!("{stem}_{number}"))).collect();
@@ -57,7 +57,7 @@ impl Scratch {
     }
 
     /// Before they are made: a drill that is killed must not leave them for ever.
-    pub fn write_down(&self, status: &mut Status, target: &Target) {
+    pub fn write_down(&self, status: &mut StateStore, target: &Target) {
         let left = LeftOver { hosts: target.hosts().to_owned(), databases: self.databases.values().cloned().collect() };
         if let (_, Err(error)) = status.change(|state| state.left_over.push(left)) {
             tracing::warn!("the names of the scratch databases are not noted, should this be interrupted: {error}");
@@ -65,7 +65,7 @@ impl Scratch {
     }
 
     /// Drops them; what could not be dropped stays written down. `asked` says that we are to end soon.
-    pub async fn drop_all(&self, target: &Target, status: &mut Status, asked: bool) -> Result<(), String> {
+    pub async fn drop_all(&self, target: &Target, status: &mut StateStore, asked: bool) -> Result<(), String> {
         let mut left = Vec::new();
         // For all of them together: a server that hangs hangs at each.
         let by = Instant::now() + if asked { LONGEST_DROP_WHEN_ASKED } else { LONGEST_DROP };
@@ -91,7 +91,7 @@ impl Scratch {
 }
 
 /// Drops what a drill before left on this server.
-pub async fn sweep(status: &mut Status, target: &Target) {
+pub async fn sweep(status: &mut StateStore, target: &Target) {
     let left: Vec<String> = status
         .state()
         .left_over
@@ -119,7 +119,7 @@ fn scratch(database: &str, collection: String, number: usize) -> Namespace {
     Namespace::new(database, if fits { collection } else { format!("long_name_{number}") })
 }
 
-fn forget(status: &mut Status, hosts: &str, name: &str) {
+fn forget(status: &mut StateStore, hosts: &str, name: &str) {
     let (_, saved) = status.change(|state| {
         for left in state.left_over.iter_mut().filter(|left| left.hosts == hosts) {
             left.databases.retain(|database| database != name);

@@ -3,7 +3,7 @@
 use crate::archive::dump_stream::reader::{self as dump_stream, StreamError};
 use crate::archive::namespace::{DumpSink, Namespace};
 use crate::mongo::tool::Tool;
-use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::process::{Command, Ended};
 use crate::sys::progress::{Meter, Stall};
 use crate::sys::redact::{Redactor, Secret};
@@ -32,7 +32,7 @@ pub struct Part {
 }
 
 /// Everything mongodump has to be told.
-pub struct Order {
+pub struct DumpOptions {
     pub tool: Tool,
     pub uri: Secret,
     pub environment: Vec<(OsString, OsString)>,
@@ -82,12 +82,12 @@ impl<E> DumpError<E> {
 
 /// Dumps one part into `sink`, which is handed back for the next.
 pub async fn run<S: DumpSink + Send + 'static>(
-    order: &Order,
+    order: &DumpOptions,
     part: &Part,
     wanted: impl Fn(&Namespace) -> bool + Send + 'static,
     mut sink: S,
     meter: &Arc<Meter>,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> Result<S, DumpError<S::Error>>
 where
     S::Error: std::fmt::Display + Send + 'static,
@@ -155,7 +155,7 @@ enum Outcome<S, E> {
 }
 
 /// Waits for the stream's end, unless nothing moves any more or it is time to stop.
-async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Meter, stop: &Stop) -> Outcome<S, E> {
+async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Meter, stop: &Cancel) -> Outcome<S, E> {
     let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
     let stopped = stop.requested();

@@ -4,7 +4,7 @@ pub use super::mongorestore_output::Words;
 use crate::archive::dump_stream::writer::StreamWriter;
 
 use crate::mongo::tool::Tool;
-use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
 use crate::sys::process::{Command, Ended};
 use crate::sys::progress::{Meter, Stall};
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const LAST_READ: Duration = Duration::from_secs(3);
 
 /// Everything mongorestore has to be told.
-pub struct Order {
+pub struct RestoreOptions {
     pub tool: Tool,
     pub uri: Secret,
     pub environment: Vec<(OsString, OsString)>,
@@ -66,10 +66,10 @@ pub type Feed = StreamWriter<File>;
 
 /// Restores what `feed` writes. What mongorestore said comes back also when it failed.
 pub async fn run(
-    order: &Order,
+    order: &RestoreOptions,
     feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
     meter: &Arc<Meter>,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> (Words, Result<(), LoadError>) {
     let words = Arc::new(Mutex::new(Words::default()));
     let result = load(order, feed, meter, stop, &words).await;
@@ -78,10 +78,10 @@ pub async fn run(
 }
 
 async fn load(
-    order: &Order,
+    order: &RestoreOptions,
     feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
     meter: &Arc<Meter>,
-    stop: &Stop,
+    stop: &Cancel,
     words: &Arc<Mutex<Words>>,
 ) -> Result<(), LoadError> {
     let command = Command {
@@ -140,7 +140,7 @@ async fn watch_over(
     feeding: &mut JoinHandle<Result<(), FeedError>>,
     limit: Duration,
     meter: &Meter,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> Result<Result<(), FeedError>, LoadError> {
     let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
@@ -172,7 +172,7 @@ fn judge(ended: io::Result<Ended>, words: &Mutex<Words>) -> Result<(), LoadError
     Err(LoadError::Failed { how: ended.how(), reason: reason.unwrap_or_else(|| "it gave no reason".into()) })
 }
 
-fn arguments(order: &Order) -> Vec<OsString> {
+fn arguments(order: &RestoreOptions) -> Vec<OsString> {
     // A backup brings back what was there, also what a validator would refuse today. One worker for each collection keeps
     // documents in the order they had.
     let mut arguments: Vec<OsString> = vec!["--archive".into(), "--bypassDocumentValidation".into()];

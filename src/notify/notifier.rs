@@ -3,27 +3,27 @@
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::outbox::Outbox;
-use crate::notify::templates::{self, Ending, FailedDrill, LastGood, Letter, Sender, Trouble};
+use crate::notify::templates::{self, Ending, FailedDrill, FailureMail, LastGood, MailContext, Notification};
 use crate::report::{BackupReport, DrillReport, PruneReport, last_good};
 use crate::schedule::in_words;
 use crate::settings::{NotifyOn, Settings};
-use crate::state::alerts::{Alarm, Concern, Failing};
-use crate::state::{Ended, LastDrill, Status, noted};
-use crate::store::repository::Catalog;
+use crate::state::alerts::{AlertHistory, Concern, Failing};
+use crate::state::{Ended, LastDrill, StateStore, noted};
+use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What became of the letters that were due.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Posted {
+pub struct QueuedMail {
     /// Whether there was any: there may be something in the outbox to be sent.
     pub wrote: bool,
     /// Those that the outbox's disk did not take.
-    pub unkept: Vec<Letter>,
+    pub unkept: Vec<Notification>,
 }
 
 /// Where letters are written and put into the outbox.
-pub struct Office<'o> {
+pub struct Notifier<'o> {
     settings: &'o Settings,
     uri: &'o MongoUri,
     ctx: &'o Context,
@@ -31,20 +31,20 @@ pub struct Office<'o> {
     outbox: Outbox,
 }
 
-impl<'o> Office<'o> {
+impl<'o> Notifier<'o> {
     pub fn new(settings: &'o Settings, uri: &'o MongoUri, ctx: &'o Context, next_run: Option<DateTime<Utc>>) -> Self {
-        let outbox = Outbox::new(Catalog::of(settings).outbox_folder());
-        Office { settings, uri, ctx, next_run, outbox }
+        let outbox = Outbox::new(Repository::of(settings).outbox_folder());
+        Notifier { settings, uri, ctx, next_run, outbox }
     }
 
-    fn put(&self, letter: Option<Letter>) -> Posted {
+    fn put(&self, letter: Option<Notification>) -> QueuedMail {
         let unkept = letter.clone().filter(|letter| self.outbox.keep(letter.clone()).is_some());
-        Posted { wrote: letter.is_some(), unkept: unkept.into_iter().collect() }
+        QueuedMail { wrote: letter.is_some(), unkept: unkept.into_iter().collect() }
     }
 
-    fn sender(&self) -> Sender<'_> {
+    fn sender(&self) -> MailContext<'_> {
         let (now, time_zone) = ((self.ctx.now)(), self.settings.time_zone);
-        Sender {
+        MailContext {
             prefix: &self.settings.prefix,
             hosts: self.uri.hosts(),
             folder: self.settings.backup_dir.display().to_string(),
@@ -55,7 +55,7 @@ impl<'o> Office<'o> {
     }
 
     /// Notes that a run failed; the mail about it, if one is due. `error` holds no secrets.
-    pub fn failure(&self, status: &mut Status, stage: &str, error: &str, advice: &str) -> Posted {
+    pub fn failure(&self, status: &mut StateStore, stage: &str, error: &str, advice: &str) -> QueuedMail {
         let mut alarm = status.state().alarm;
         let letter = self.told(&mut alarm, stage, error, advice);
         // The letter first: once it counts as written, nobody will write it again.
@@ -65,7 +65,7 @@ impl<'o> Office<'o> {
     }
 
     /// Counts a failure; the letter about it, if one is due.
-    fn told(&self, alarm: &mut Alarm, stage: &str, error: &str, advice: &str) -> Option<Letter> {
+    fn told(&self, alarm: &mut AlertHistory, stage: &str, error: &str, advice: &str) -> Option<Notification> {
         let now = (self.ctx.now)();
         alarm.failed(now);
         // What nobody is told counts as untold, for the day on which mail is turned on.
@@ -74,7 +74,7 @@ impl<'o> Office<'o> {
     }
 
     /// Notes that the scheduler cannot start, which is no run that failed; the mail about it, if one is due.
-    pub fn start_failure(&self, status: &mut Status, error: &str) -> Posted {
+    pub fn start_failure(&self, status: &mut StateStore, error: &str) -> QueuedMail {
         let advice = "After putting it right: docker compose restart pantry-keeper";
         let mut starting = status.state().starting;
         let letter = self.told(&mut starting, "starting", error, advice);
@@ -85,11 +85,11 @@ impl<'o> Office<'o> {
     }
 
     /// A failure that was not told on its day, since there had been many or mail was off, is told later.
-    pub fn reminder(&self, status: &mut Status) -> Posted {
+    pub fn reminder(&self, status: &mut StateStore) -> QueuedMail {
         let mut alarm = status.state().alarm;
         let untold = alarm.failing().is_some_and(|failing| !failing.was_told());
         if !untold || !self.wanted() {
-            return Posted::default();
+            return QueuedMail::default();
         }
         let due = alarm.failure_due((self.ctx.now)(), self.settings.time_zone);
         let last = status.runs().into_iter().rev().find_map(|run| match run.ended {
@@ -97,7 +97,7 @@ impl<'o> Office<'o> {
             _ => None,
         });
         let (Some(day), Some((stage, error)), Some(failing)) = (due, last, alarm.failing()) else {
-            return Posted::default();
+            return QueuedMail::default();
         };
         let posted = self.put(Some(self.trouble(failing, day, &stage, &error, "")));
         noted(status.change(|state| state.alarm = alarm).1);
@@ -105,9 +105,9 @@ impl<'o> Office<'o> {
     }
 
     /// The mail about runs that fail, for the day it is due on.
-    fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Letter {
+    fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Notification {
         let (since, runs) = (failing.since, failing.runs);
-        let listed = Catalog::of(self.settings).list();
+        let listed = Repository::of(self.settings).list();
         let last_good = listed.as_ref().ok().and_then(|listed| last_good(listed)).and_then(|good| {
             let (archive, made_at, documents) = (good.archive.clone(), good.made_at?, good.documents?);
             Some(LastGood { archive, made_at, archive_bytes: good.archive_bytes, documents })
@@ -120,17 +120,17 @@ impl<'o> Office<'o> {
         let error = error.to_owned();
         templates::failed(
             &self.sender(),
-            &Trouble { stage, error, advice, since, runs, day, last_good, folder_read, log },
+            &FailureMail { stage, error, advice, since, runs, day, last_good, folder_read, log },
         )
     }
 
     pub fn success(
         &self,
-        status: &mut Status,
+        status: &mut StateStore,
         report: &BackupReport,
         pruned: &PruneReport,
         concerns: Vec<(Concern, String)>,
-    ) -> Posted {
+    ) -> QueuedMail {
         let now = (self.ctx.now)();
         let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
         let mut alarm = status.state().alarm;
@@ -153,7 +153,7 @@ impl<'o> Office<'o> {
     }
 
     /// Notes how a drill ended; the mail about it, if one is due. `last` holds no secrets.
-    pub fn drilled(&self, status: &mut Status, last: &LastDrill, report: Option<&DrillReport>) -> Posted {
+    pub fn drilled(&self, status: &mut StateStore, last: &LastDrill, report: Option<&DrillReport>) -> QueuedMail {
         let now = (self.ctx.now)();
         let mut alarm = status.state().drill_alarm;
         let letter = match (&last.problem, report) {

@@ -6,10 +6,10 @@
 
 use super::channels::mail::MailError;
 use super::channels::mail::deliver;
-use crate::notify::templates::{Kind, Letter};
+use crate::notify::templates::{Kind, Notification};
 use crate::settings::MailSettings;
 use crate::sys::atomic_file::{self, FileError};
-use crate::sys::cancel::Stop;
+use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::redact::{Redactor, percent_encode};
 use sha2::{Digest, Sha256};
@@ -38,7 +38,7 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Memory {
     /// Letters that the disk did not take.
-    letters: Vec<Letter>,
+    letters: Vec<Notification>,
     /// Sent, though the file could not be removed.
     sent: BTreeSet<String>,
     /// Refused for good; the next start tries them once more.
@@ -62,7 +62,7 @@ impl Outbox {
     }
 
     /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
-    pub fn keep(&self, letter: Letter) -> Option<FileError> {
+    pub fn keep(&self, letter: Notification) -> Option<FileError> {
         self.write_what_memory_holds();
         let error = self.write(&letter).err();
         if error.is_some() {
@@ -72,7 +72,7 @@ impl Outbox {
         }
         let mut waiting = self.waiting();
         if letter.kind == Kind::StillFailing {
-            let older = |other: &Letter| other.kind == Kind::StillFailing && other.id != letter.id;
+            let older = |other: &Notification| other.kind == Kind::StillFailing && other.id != letter.id;
             self.drop_all(waiting.extract_if(.., |other| older(other)).collect());
         }
         // The oldest stay first within each group, since a stable sort keeps their order.
@@ -83,11 +83,11 @@ impl Outbox {
     }
 
     /// Every letter that waits, the oldest first. Files that cannot be read are passed over.
-    pub fn waiting(&self) -> Vec<Letter> {
+    pub fn waiting(&self) -> Vec<Notification> {
         let memory = self.memory();
         let on_disk = self.files().into_iter().map(|(_, letter)| letter);
         let mut seen = memory.sent.clone();
-        let mut letters: Vec<Letter> =
+        let mut letters: Vec<Notification> =
             on_disk.chain(memory.letters.iter().cloned()).filter(|letter| seen.insert(letter.id.clone())).collect();
         letters.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
         letters
@@ -112,7 +112,7 @@ impl Outbox {
         mail: &MailSettings,
         redactor: &Redactor,
         limit_per_letter: Duration,
-        stop: &Stop,
+        stop: &Cancel,
     ) -> Flushed {
         let mut flushed = Flushed::default();
         if self.waiting().is_empty() {
@@ -167,7 +167,7 @@ impl Outbox {
         Lock::take(&self.folder.with_extension("lock"), &self.folder)
     }
 
-    fn write(&self, letter: &Letter) -> Result<(), FileError> {
+    fn write(&self, letter: &Notification) -> Result<(), FileError> {
         let path = self.folder.join(file_name(letter));
         let json = serde_json::to_vec_pretty(letter)
             .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
@@ -196,7 +196,7 @@ impl Outbox {
         }
     }
 
-    fn drop_all(&self, letters: Vec<Letter>) {
+    fn drop_all(&self, letters: Vec<Notification>) {
         for letter in letters {
             // One that cannot be removed is one too many, which the next letter makes good.
             let _ = self.remove(&letter.id);
@@ -217,7 +217,7 @@ impl Outbox {
         failed
     }
 
-    fn files(&self) -> Vec<(PathBuf, Letter)> {
+    fn files(&self) -> Vec<(PathBuf, Notification)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let paths = entries.map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -236,7 +236,7 @@ fn worth(kind: Kind) -> u8 {
 }
 
 /// Sorts by time, and is the same for the same letter.
-fn file_name(letter: &Letter) -> String {
+fn file_name(letter: &Notification) -> String {
     let mut id = percent_encode(&letter.id);
     if id.len() > LONGEST_ID_BYTES {
         id = Sha256::digest(&letter.id).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -245,7 +245,7 @@ fn file_name(letter: &Letter) -> String {
 }
 
 /// A letter of ours; none if it is anything else. Links are not followed, and a pipe would never end.
-fn read(path: &Path) -> Option<Letter> {
+fn read(path: &Path) -> Option<Notification> {
     let metadata = fs::symlink_metadata(path).ok()?;
     if !metadata.is_file() || metadata.len() > LARGEST_FILE_BYTES {
         return None;

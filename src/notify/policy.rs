@@ -1,6 +1,6 @@
 //! Which mails are due: the owner learns of everything that matters, and is never flooded.
 
-use crate::state::alerts::{Alarm, Concern, Failing, Today};
+use crate::state::alerts::{AlertHistory, Concern, Failing, Today};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -18,7 +18,7 @@ impl Failing {
     }
 }
 
-impl Alarm {
+impl AlertHistory {
     /// Since when runs fail, if the last one did.
     pub fn failing(&self) -> Option<&Failing> {
         self.failing.as_ref()
@@ -84,14 +84,14 @@ mod tests {
         Utc.with_ymd_and_hms(2026, 5, 31, 2, 0, 0).unwrap() + TimeDelta::hours(hours)
     }
 
-    fn fail(alarm: &mut Alarm, hours: i64) -> Option<u32> {
+    fn fail(alarm: &mut AlertHistory, hours: i64) -> Option<u32> {
         alarm.failed(at(hours));
         alarm.failure_due(at(hours), Tz::UTC)
     }
 
     #[test]
     fn a_hundred_hourly_failures_are_five_mails_one_a_day() {
-        let mut alarm = Alarm::default();
+        let mut alarm = AlertHistory::default();
         let mails: Vec<u32> = (0..100).filter_map(|hour| fail(&mut alarm, hour)).collect();
         assert_eq!(mails, [1, 2, 3, 4, 5]);
         assert_eq!(alarm.failing().map(|failing| (failing.since, failing.runs)), Some((at(0), 100)));
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn weekly_failures_are_told_each_time_with_the_day() {
-        let mut alarm = Alarm::default();
+        let mut alarm = AlertHistory::default();
         assert_eq!([0, 7, 14].map(|day| fail(&mut alarm, day * 24)), [Some(1), Some(8), Some(15)]);
     }
 
     #[test]
     fn the_day_is_the_owners() {
-        let mut alarm = Alarm::default();
+        let mut alarm = AlertHistory::default();
         let at = |hour| Utc.with_ymd_and_hms(2026, 5, 31, hour, 30, 0).unwrap();
         alarm.failed(at(21));
         assert_eq!(alarm.failure_due(at(21), Tz::Europe__Madrid), Some(1));
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn runs_that_fail_and_succeed_in_turns_do_not_flood_but_the_last_failure_is_told() {
-        let mut alarm = Alarm::default();
+        let mut alarm = AlertHistory::default();
         let mut mails = 0;
         for hour in 0..10 {
             mails += u32::from(fail(&mut alarm, hour * 2).is_some());
@@ -129,8 +129,9 @@ mod tests {
 
     #[test]
     fn a_concern_is_told_when_it_comes_and_then_once_a_week() {
-        let mut alarm = Alarm::default();
-        let told = |alarm: &mut Alarm, day: i64, concerns: &[Concern]| alarm.concerns_due(concerns, at(day * 24));
+        let mut alarm = AlertHistory::default();
+        let told =
+            |alarm: &mut AlertHistory, day: i64, concerns: &[Concern]| alarm.concerns_due(concerns, at(day * 24));
         assert!(told(&mut alarm, 0, &[Concern::Shrunk]));
         assert!(!told(&mut alarm, 1, &[Concern::Shrunk]));
         assert!(told(&mut alarm, 2, &[Concern::Shrunk, Concern::Filling]));
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_concern_that_comes_and_goes_is_told_once_a_day() {
-        let mut alarm = Alarm::default();
+        let mut alarm = AlertHistory::default();
         let concerns = |hour: i64| if hour % 2 == 0 { &[Concern::Warned][..] } else { &[] };
         let told = (0..72).filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour))).count();
         assert_eq!(told, 3);
@@ -153,7 +154,7 @@ mod tests {
         fn whatever_happens_a_day_has_few_mails_and_no_failure_stays_untold(
             runs in proptest::collection::vec((0i64..20, any::<bool>()), 1..200)
         ) {
-            let (mut alarm, mut hour) = (Alarm::default(), 0);
+            let (mut alarm, mut hour) = (AlertHistory::default(), 0);
             let mut mails: BTreeMap<NaiveDate, u32> = BTreeMap::new();
             for (wait, success) in runs {
                 hour += wait;

@@ -1,12 +1,12 @@
 //! Sends the mails beside everything else: nothing ever waits for a mail server.
 
 use super::channels::mail::LONGEST_TALK;
-use super::notifier::Posted;
+use super::notifier::QueuedMail;
 use super::outbox::Outbox;
 use crate::context::Context;
-use crate::notify::templates::Letter;
+use crate::notify::templates::Notification;
 use crate::settings::{MailSettings, Settings};
-use crate::sys::cancel::Stop;
+use crate::sys::cancel::Cancel;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
 use crate::sys::redact::Redactor;
@@ -28,12 +28,12 @@ const WAITS: [Duration; 5] = [
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Takes letters; what becomes of them is not its customers' concern.
-pub struct Postman {
-    letters: Option<mpsc::UnboundedSender<Vec<Letter>>>,
+pub struct MailSender {
+    letters: Option<mpsc::UnboundedSender<Vec<Notification>>>,
     round: Option<JoinHandle<()>>,
 }
 
-impl Postman {
+impl MailSender {
     /// Lets him put away what he has not sent.
     pub async fn finish(self) {
         drop(self.letters);
@@ -46,19 +46,19 @@ impl Postman {
     pub fn start(settings: &Settings, ctx: &Context, outbox: Outbox) -> Self {
         let Some(mail) = settings.mail.clone() else {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
-            return Postman { letters: None, round: None };
+            return MailSender { letters: None, round: None };
         };
         let (sender, receiver) = mpsc::unbounded_channel();
         let round = Round { mail, outbox, redactor: ctx.redactor.clone(), stop: ctx.stop.clone() };
         let round = tokio::spawn(round.walk(receiver));
-        Postman { letters: Some(sender), round: Some(round) }
+        MailSender { letters: Some(sender), round: Some(round) }
     }
 
     /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
-    pub fn post(&self, posted: Posted) {
-        if let Some(postman) = self.letters.as_ref().filter(|_| posted.wrote) {
+    pub fn post(&self, posted: QueuedMail) {
+        if let Some(sender) = self.letters.as_ref().filter(|_| posted.wrote) {
             // He only goes when we do.
-            let _ = postman.send(posted.unkept);
+            let _ = sender.send(posted.unkept);
         }
     }
 }
@@ -67,11 +67,11 @@ struct Round {
     mail: MailSettings,
     outbox: Outbox,
     redactor: Redactor,
-    stop: Stop,
+    stop: Cancel,
 }
 
 impl Round {
-    async fn walk(self, mut letters: mpsc::UnboundedReceiver<Vec<Letter>>) {
+    async fn walk(self, mut letters: mpsc::UnboundedReceiver<Vec<Notification>>) {
         let mut failures = 0;
         loop {
             let outcome = if self.outbox.waiting().is_empty() { Delivery::Done } else { self.deliver().await };
@@ -106,7 +106,7 @@ impl Round {
         }
     }
 
-    fn keep(&self, letters: Vec<Letter>) {
+    fn keep(&self, letters: Vec<Notification>) {
         for letter in letters {
             if let Some(error) = self.outbox.keep(letter) {
                 tracing::debug!(target: SCHEDULER, "an unsent mail is kept in memory only: {error}");

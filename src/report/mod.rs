@@ -34,7 +34,7 @@ pub struct BackupReport {
 
 /// One archive in the folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Listed {
+pub struct ArchiveSummary {
     /// The file's name.
     pub archive: String,
     /// When its dump began; from the manifest, or else from the name.
@@ -55,7 +55,7 @@ pub struct Listed {
     pub goes_at: Option<DateTime<Utc>>,
 }
 
-impl Listed {
+impl ArchiveSummary {
     /// Whether it was verified and says when it was made: one that counts.
     pub fn is_good(&self) -> bool {
         self.verified_at.is_some() && self.made_by_manifest().is_some()
@@ -72,7 +72,7 @@ impl Listed {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ListReport {
     pub folder: String,
-    pub archives: Vec<Listed>,
+    pub archives: Vec<ArchiveSummary>,
     pub archives_bytes: u64,
     pub free_bytes: Option<u64>,
     /// When the disk will be full at this pace, if that is within a year.
@@ -179,7 +179,7 @@ pub struct NextRun {
 }
 
 /// The newest archive that was verified.
-pub fn last_good(listed: &[Listed]) -> Option<&Listed> {
+pub fn last_good(listed: &[ArchiveSummary]) -> Option<&ArchiveSummary> {
     let good = listed.iter().filter(|one| one.is_good());
     good.max_by_key(|one| (one.made_at, &one.archive))
 }

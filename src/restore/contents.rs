@@ -1,11 +1,11 @@
 //! An archive that is open and verified as far as it is wanted, and its documents on demand.
 
 use super::RestoreError;
-use crate::archive::container::{self, Damage, Opened, Ours, Role, Section};
+use crate::archive::container::{self, Damage, NativeArchive, Opened, Role, Section};
 use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::archive::verify::{self, Holding, Options, Origin, Unusable};
-use crate::store::repository::Catalog;
+use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Unusable};
+use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ pub struct Contents {
     archive: Archive,
     /// File name.
     pub name: String,
-    pub holdings: Vec<Holding>,
+    pub holdings: Vec<ArchivedNamespace>,
     pub origin: Origin,
     pub made_at: Option<DateTime<Utc>>,
     pub warnings: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Contents {
 }
 
 enum Archive {
-    Ours(Box<Ours>, Vec<Section>),
+    NativeArchive(Box<NativeArchive>, Vec<Section>),
     /// A dump folder, packed by anyone's hand: to be read from its start, whatever is wanted of it.
     Foreign(File),
 }
@@ -47,16 +47,16 @@ impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
     /// `options.stop` is set.
     pub fn open(
-        catalog: &Catalog,
+        repository: &Repository,
         stem: &str,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
         let name = file_name::archive(stem);
-        let file = catalog.open(stem)?;
+        let file = repository.open(stem)?;
         let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
         let (archive, parts, origin, made_at) = match opened {
-            Opened::Ours(ours) => {
+            Opened::NativeArchive(ours) => {
                 let entries = &ours.manifest.namespaces;
                 let wanted = |index: usize| {
                     entries.get(index).is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
@@ -64,7 +64,7 @@ impl Contents {
                 if !entries.iter().any(|entry| entry.kind != Kind::Oplog && chosen(&entry.namespace)) {
                     return Err(nothing(&name, entries.iter().map(|entry| &entry.namespace)));
                 }
-                let sidecar = catalog.sidecar(stem);
+                let sidecar = repository.sidecar(stem);
                 let parts = verify::ours_parts(&ours, &wanted, &sidecar, options);
                 let parts = parts.map_err(|problem| unusable(&name, problem))?;
                 let sections = ours.sections().map_err(|damage| unusable(&name, damage.into()))?;
@@ -73,7 +73,7 @@ impl Contents {
                     tool_version: Some(ours.manifest.mongodump_version.clone()),
                 };
                 let made_at = Some(ours.manifest.started_at);
-                (Archive::Ours(ours, sections), parts, origin, made_at)
+                (Archive::NativeArchive(ours, sections), parts, origin, made_at)
             }
             Opened::Foreign(file) => {
                 let again = file.try_clone().map_err(|error| unusable(&name, Damage::Read(error).into()))?;
@@ -116,7 +116,7 @@ impl Contents {
             _ => Ok(()),
         };
         let outcome = match &self.archive {
-            Archive::Ours(ours, sections) => read_sections(
+            Archive::NativeArchive(ours, sections) => read_sections(
                 ours,
                 sections,
                 &|file| self.by_file.get(file).is_some_and(|index| wanted(*index)),
@@ -129,7 +129,7 @@ impl Contents {
             (None, Err(problem)) => return Err(Broken::Archive(problem)),
             (None, Ok(())) => {}
         }
-        let lost = |(index, one): &(usize, &Holding)| one.file.is_some() && wanted(*index) && !seen[*index];
+        let lost = |(index, one): &(usize, &ArchivedNamespace)| one.file.is_some() && wanted(*index) && !seen[*index];
         match self.holdings.iter().enumerate().find(lost) {
             Some((_, one)) => Err(Broken::Archive(format!("{} is not there any more", one.namespace))),
             None => Ok(()),
@@ -138,7 +138,7 @@ impl Contents {
 }
 
 /// A collection's documents, to be read at the same time as others'.
-pub struct Lane<'c> {
+pub struct CollectionReader<'c> {
     pub holding: usize,
     /// Buffered, since documents are read one by one.
     pub content: BufReader<Box<dyn Read + 'c>>,
@@ -148,7 +148,7 @@ impl Contents {
     /// The collections that can be read beside each other, largest first: those of an archive of ours that have a section to
     /// themselves. None of them is read through yet.
     pub fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
-        let Archive::Ours(ours, sections) = &self.archive else { return Vec::new() };
+        let Archive::NativeArchive(ours, sections) = &self.archive else { return Vec::new() };
         let root = format!("{}/", ours.manifest.archive);
         let holding = |section: &Section| match section.files.as_slice() {
             [file] => self.by_file.get(file.path.strip_prefix(&root)?).copied().filter(|index| wanted(*index)),
@@ -161,12 +161,12 @@ impl Contents {
     }
 
     /// Opens one of [`Contents::apart`].
-    pub fn lane<'c>(&'c self, holding: usize, section: &Section) -> Result<Lane<'c>, String> {
-        let Archive::Ours(ours, _) = &self.archive else { return Err("it cannot be read in parts".into()) };
+    pub fn lane<'c>(&'c self, holding: usize, section: &Section) -> Result<CollectionReader<'c>, String> {
+        let Archive::NativeArchive(ours, _) = &self.archive else { return Err("it cannot be read in parts".into()) };
         match ours.extract_alone(section) {
             Ok(Some(content)) => {
                 let content: Box<dyn Read> = Box::new(content);
-                Ok(Lane { holding, content: BufReader::with_capacity(LANE_BYTES, content) })
+                Ok(CollectionReader { holding, content: BufReader::with_capacity(LANE_BYTES, content) })
             }
             Ok(None) => Err("it cannot be read in parts".into()),
             Err(error) => Err(container::reason(&error)),
@@ -177,7 +177,7 @@ impl Contents {
 type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
 
 fn read_sections(
-    ours: &Ours,
+    ours: &NativeArchive,
     sections: &[Section],
     wanted: &dyn Fn(&str) -> bool,
     show: &mut Show,

@@ -9,7 +9,7 @@ use crate::archive::fingerprint::{Checksum, Fingerprint, bucket_of, checksum};
 use crate::archive::namespace::Namespace;
 use crate::mongo::client::{ServerError, Target};
 use crate::report::Differences;
-use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::progress::Meter;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub async fn run(
     pairs: &[Pair],
     target: &Target,
     meter: &Arc<Meter>,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> Result<HashMap<usize, Differences>, CompareError> {
     let mut suspects = first_look(contents, pairs, target, meter, stop).await?;
     if suspects.is_empty() {
@@ -82,7 +82,7 @@ async fn first_look(
     pairs: &[Pair],
     target: &Target,
     meter: &Arc<Meter>,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> Result<HashMap<usize, Suspect>, CompareError> {
     let wanted: HashMap<usize, Namespace> = pairs.iter().cloned().collect();
     let (sender, mut receiver) = mpsc::channel(1);
@@ -156,7 +156,7 @@ async fn first_look(
 async fn second_look(
     contents: &Arc<Contents>,
     mut suspects: HashMap<usize, Suspect>,
-    stop: &Stop,
+    stop: &Cancel,
 ) -> Result<HashMap<usize, Differences>, CompareError> {
     let reading = Arc::clone(contents);
     let looked = stop.blocking(move |stop: &AtomicBool| {

@@ -9,16 +9,16 @@ use super::{Prepared, RestoreError, Step};
 use crate::archive::container::reason;
 use crate::archive::file_name;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
-use crate::archive::verify::Holding;
+use crate::archive::verify::ArchivedNamespace;
 use crate::backup::archive_job;
 use crate::context::Context;
-use crate::mongo::mongorestore::{self, Feed, FeedError, LoadError, Order, Words};
+use crate::mongo::mongorestore::{self, Feed, FeedError, LoadError, RestoreOptions, Words};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::RestoreReport;
 use crate::settings::{NamespacePattern, OplogMode, Settings};
-use crate::store::repository::Catalog;
-use crate::sys::cancel::Stop;
+use crate::store::repository::Repository;
+use crate::sys::cancel::Cancel;
 use crate::sys::progress::{Meter, Unit};
 use crc_fast::{CrcAlgorithm, Digest};
 use mongodb::bson::Document;
@@ -48,8 +48,8 @@ pub struct Load {
 
 impl Load {
     /// Streams the archive into mongorestore, with progress.
-    pub async fn run(self, settings: &Settings, ctx: &Context, stop: &Stop) -> (Words, Result<(), LoadError>) {
-        let order = Order {
+    pub async fn run(self, settings: &Settings, ctx: &Context, stop: &Cancel) -> (Words, Result<(), LoadError>) {
+        let order = RestoreOptions {
             tool: self.tool.clone(),
             uri: self.uri.without_database(),
             environment: ctx.environment.clone(),
@@ -132,7 +132,7 @@ fn broken(broken: Broken<FeedError>) -> FeedError {
 }
 
 /// Hands documents on, and makes sure that they are still what was verified.
-fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &Holding) -> Result<(), FeedError> {
+fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &ArchivedNamespace) -> Result<(), FeedError> {
     let mut window = vec![0; WINDOW_BYTES];
     let (mut crc, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Xz), 0);
     loop {
@@ -148,12 +148,12 @@ fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &Holding) -> Result<
 }
 
 /// What was read is not what was read before.
-pub fn changed(holding: &Holding) -> FeedError {
+pub fn changed(holding: &ArchivedNamespace) -> FeedError {
     FeedError::Archive(format!("{} is no longer what was verified: the disk may be failing", holding.namespace))
 }
 
 /// What was read before cannot be read again.
-pub fn broken_in(holding: &Holding, error: &std::io::Error) -> FeedError {
+pub fn broken_in(holding: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
     FeedError::Archive(format!("{}: {}", holding.namespace, reason(error)))
 }
 
@@ -280,13 +280,13 @@ async fn back_up_first(
         prefix: file_name::safety_prefix(&settings.prefix),
         ..settings.clone()
     };
-    let catalog = Catalog::of(&settings);
-    let lock = catalog.lock(settings.require_mount)?;
+    let repository = Repository::of(&settings);
+    let lock = repository.lock(settings.require_mount)?;
     tracing::info!("backing up first what will be dropped");
-    let report = archive_job::backup(&settings, uri, ctx, (&catalog, &lock), None).await;
+    let report = archive_job::backup(&settings, uri, ctx, (&repository, &lock), None).await;
     let report = report.map_err(|error| failed(error.to_string()))?;
-    let stem = catalog.find(&report.archive)?;
-    let manifest = catalog.manifest(&stem).ok_or_else(|| failed("it cannot be read back".into()))?;
+    let stem = repository.find(&report.archive)?;
+    let manifest = repository.manifest(&stem).ok_or_else(|| failed("it cannot be read back".into()))?;
     let saved: HashSet<&Namespace> = manifest.namespaces.iter().map(|entry| &entry.namespace).collect();
     match existing.iter().find(|namespace| !saved.contains(namespace)) {
         Some(lost) => Err(failed(format!("it lacks {lost}"))),

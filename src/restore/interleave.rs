@@ -2,7 +2,7 @@
 //!
 //! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
 
-use super::contents::Lane;
+use super::contents::CollectionReader;
 use super::documents;
 use super::execute::{Load, broken_in};
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
@@ -19,7 +19,7 @@ const SMALLEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A collection that is under way.
 struct Open<'c> {
-    lane: Lane<'c>,
+    lane: CollectionReader<'c>,
     crc: Digest,
     bytes: u64,
 }
@@ -101,7 +101,7 @@ mod tests {
         let (mut content, mut turn, mut all, mut turns) = (documents.as_slice(), Vec::new(), Vec::new(), 0);
         loop {
             let more = next_turn(&mut content, &mut turn).unwrap();
-            let mut framer = crate::archive::bson_framer::Framer::default();
+            let mut framer = crate::archive::bson_framer::BsonFramer::default();
             framer.feed(&turn).unwrap();
             framer.finish(0).unwrap();
             all.extend_from_slice(&turn);

@@ -22,7 +22,7 @@ pub use contents::Contents;
 pub use diff::{CompareError, run as compare};
 pub use execute::{Load, carry_out, most_lanes};
 pub use reconcile::definition_differences;
-pub use selection::Wishes;
+pub use selection::Selection;
 
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify;
@@ -33,10 +33,10 @@ use crate::mongo::tool::{Tool, ToolError};
 use crate::mongo::uri::MongoUri;
 use crate::report::{RestoreReport, Restored};
 use crate::settings::Settings;
-use crate::store::repository::Catalog;
-use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::store::repository::Repository;
+use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
-use crate::sys::cancel::{Interruption, Stop};
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
 use contents::Broken;
@@ -53,7 +53,7 @@ const NAMED: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error(transparent)]
-    Catalog(#[from] CatalogError),
+    Repository(#[from] RepositoryError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub enum RestoreError {
     #[error("no safety backup could be made, so nothing was dropped or restored: {0}")]
     Safety(String),
     #[error(transparent)]
-    Lock(#[from] LockOrCatalogError),
+    Lock(#[from] RepositoryLockError),
     #[error("stopped as asked")]
     Stopped,
     #[error("{0}")]
@@ -115,7 +115,7 @@ pub struct Prepared {
     pub uri: MongoUri,
     pub tool: Tool,
     pub steps: Vec<Step>,
-    pub wishes: Wishes,
+    pub wishes: Selection,
     pub report: RestoreReport,
     begun: Instant,
     /// Namespaces on the target that the oplog must leave alone.
@@ -132,10 +132,10 @@ pub async fn prepare(
     ctx: &Context,
     uri: &MongoUri,
     name: &str,
-    wishes: Wishes,
+    wishes: Selection,
 ) -> Result<Prepared, RestoreError> {
     let begun = Instant::now();
-    let stem = Catalog::of(settings).find(name)?;
+    let stem = Repository::of(settings).find(name)?;
     let tool = ctx.stop.or(Tool::find("mongorestore", ctx.path())).await??;
     let contents = open(settings, ctx, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
@@ -164,22 +164,22 @@ pub async fn open(
     settings: &Settings,
     ctx: &Context,
     stem: &str,
-    wishes: &Wishes,
+    wishes: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
-    let catalog = Catalog::of(settings);
+    let repository = Repository::of(settings);
     let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
     let (threads, stem, wishes, shown) = (settings.threads, stem.to_owned(), wishes.clone(), Arc::clone(&meter));
     let opening = ctx.stop.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options { threads, stop, moved: &moved };
-        Contents::open(&catalog, &stem, &|namespace| wishes.chooses(namespace), &options)
+        Contents::open(&repository, &stem, &|namespace| wishes.chooses(namespace), &options)
     });
     let contents = showing(&meter, opening).await?.ok_or(RestoreError::Lost)??;
     Ok(Arc::new(contents))
 }
 
 /// What becomes of each namespace of the archive that was chosen.
-pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
+pub fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
         return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored;")));
     }
@@ -205,8 +205,8 @@ async fn preview(
     contents: &Contents,
     steps: &[Step],
     target: &Target,
-    wishes: &Wishes,
-    stop: &Stop,
+    wishes: &Selection,
+    stop: &Cancel,
 ) -> Result<RestoreReport, RestoreError> {
     let live: HashMap<&Namespace, Kind> =
         target.facts.found.iter().map(|found| (&found.namespace, found.kind)).collect();
@@ -272,7 +272,7 @@ impl Prepared {
     }
 
     /// Finds out which operations of the oplog belong to what is restored.
-    async fn look_at_oplog(&mut self, stop: &Stop) -> Result<(), RestoreError> {
+    async fn look_at_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
         let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else { return Ok(()) };
         let held: HashSet<Namespace> = self.steps.iter().map(|step| step.to.clone()).collect();
         // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.

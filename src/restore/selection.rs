@@ -10,7 +10,7 @@ const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
+pub struct Selection {
     /// Empty for everything.
     pub include: Vec<NamespacePattern>,
     pub exclude: Vec<NamespacePattern>,
@@ -22,7 +22,7 @@ pub struct Wishes {
     pub oplog: bool,
 }
 
-impl Wishes {
+impl Selection {
     /// Whether a namespace of the archive is wanted. Users and roles of the server stay as they are on the target, unless
     /// they are asked for by their database's name.
     pub fn chooses(&self, namespace: &Namespace) -> bool {
@@ -84,13 +84,13 @@ pub fn unfit_name(from: &Namespace, to: &Namespace) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn wishes(include: &[&str], exclude: &[&str], renames: &[&str]) -> Wishes {
+    fn wishes(include: &[&str], exclude: &[&str], renames: &[&str]) -> Selection {
         let patterns = |texts: &[&str]| texts.iter().map(|text| NamespacePattern::parse(text).unwrap()).collect();
         let renames = renames.iter().map(|text| Rename::parse(text).unwrap()).collect();
-        Wishes { include: patterns(include), exclude: patterns(exclude), renames, drop: false, oplog: true }
+        Selection { include: patterns(include), exclude: patterns(exclude), renames, drop: false, oplog: true }
     }
 
-    fn chosen(wishes: &Wishes) -> Vec<&'static str> {
+    fn chosen(wishes: &Selection) -> Vec<&'static str> {
         let all =
             ["shop.orders", "shop.sessions", "blog.posts", "admin.system.users", "config.x", "shop.system.profile"];
         let of = |text: &str| text.split_once('.').map(|(d, c)| Namespace::new(d, c)).unwrap();

@@ -24,7 +24,7 @@ const BACKUP_TAKES: TimeDelta = TimeDelta::minutes(1);
 
 /// Bytes the next archive will probably need, with a margin of 10 % or 16 MB; `None` without any archive.
 pub fn next_archive_bytes(archives: &[Archive]) -> Option<u64> {
-    let pace = Pace::of(archives)?;
+    let pace = GrowthRate::of(archives)?;
     let probable = pace.last_bytes.saturating_add(pace.growth);
     Some(probable.saturating_add(LEAST_MARGIN.max(probable / MARGIN_DIVISOR)))
 }
@@ -41,7 +41,7 @@ pub fn full_at(
     now: DateTime<Utc>,
     horizon: TimeDelta,
 ) -> Option<DateTime<Utc>> {
-    let pace = Pace::of(archives)?;
+    let pace = GrowthRate::of(archives)?;
     let end = now.checked_add_signed(horizon).unwrap_or(DateTime::<Utc>::MAX_UTC);
     // Nothing goes before this, as the clock was ahead once.
     let newest = archives.iter().filter_map(|archive| archive.made_at).max();
@@ -101,7 +101,7 @@ impl Folder {
 
 /// How large archives are, and how fast they grow.
 #[derive(Debug, Default)]
-struct Pace {
+struct GrowthRate {
     last_bytes: u64,
     last_at: Option<DateTime<Utc>>,
     /// By how much one archive is larger than the one before it.
@@ -110,13 +110,13 @@ struct Pace {
     seen: (u64, u64),
 }
 
-impl Pace {
+impl GrowthRate {
     /// `None` without any archive. Where none is verified, the largest says at least how much there may be.
     fn of(archives: &[Archive]) -> Option<Self> {
         let verified = verified(archives);
         let Some((last_at, last)) = verified.last() else {
             let last_bytes = archives.iter().map(|archive| archive.bytes).max()?;
-            return Some(Pace { last_bytes, ..Pace::default() });
+            return Some(GrowthRate { last_bytes, ..GrowthRate::default() });
         };
         let newest = &verified[verified.len().saturating_sub(ARCHIVES_FOR_PACE)..];
         let mut steps: Vec<(i128, u64)> = newest
@@ -133,7 +133,7 @@ impl Pace {
         let grown = u64::try_from(steps.iter().map(|step| step.0).sum::<i128>().max(0)).unwrap_or(u64::MAX);
         let growth = grown.checked_div(steps.len() as u64).unwrap_or(0).min(last.bytes / GROWTH_CAP_DIVISOR);
         let seen = (grown, steps.iter().map(|step| step.1).sum());
-        Some(Pace { last_bytes: last.bytes, last_at: Some(*last_at), growth, seen })
+        Some(GrowthRate { last_bytes: last.bytes, last_at: Some(*last_at), growth, seen })
     }
 
     /// Growth from one archive to the next, `apart` later. Of a thinned-out row of archives the growth of months would

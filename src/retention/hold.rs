@@ -13,7 +13,7 @@ const ENOUGH_AFTER_LEAP: usize = 3;
 
 /// Why nothing goes at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Halt {
+pub enum RetentionHold {
     /// An archive was made later than now.
     ClockBehind { newest: String, made_at: DateTime<Utc>, now: DateTime<Utc> },
     /// There is an implausibly long time without archives, and hardly any since.
@@ -28,17 +28,17 @@ pub enum Halt {
     Other(String),
 }
 
-impl Halt {
+impl RetentionHold {
     /// Whether setting the clock right would end it.
     pub fn is_about_the_clock(&self) -> bool {
-        !matches!(self, Halt::Other(_))
+        !matches!(self, RetentionHold::Other(_))
     }
 
     /// Whether an archive, verified or not, is later than `now`.
     pub(super) fn behind(archives: &[Archive], now: DateTime<Utc>) -> Option<Self> {
         let dated = archives.iter().filter_map(|archive| Some((archive.made_at?, &archive.name)));
         let (made_at, newest) = dated.max()?;
-        (now < made_at).then(|| Halt::ClockBehind { newest: newest.clone(), made_at, now })
+        (now < made_at).then(|| RetentionHold::ClockBehind { newest: newest.clone(), made_at, now })
     }
 }
 
@@ -62,19 +62,19 @@ pub(super) fn leap(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>
     (implausible && after < policy.newest().max(ENOUGH_AFTER_LEAP)).then_some(last_before)
 }
 
-impl fmt::Display for Halt {
+impl fmt::Display for RetentionHold {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
         match self {
-            Halt::Other(reason) => out.write_str(reason),
-            Halt::ClockBehind { newest, made_at, now } => write!(
+            RetentionHold::Other(reason) => out.write_str(reason),
+            RetentionHold::ClockBehind { newest, made_at, now } => write!(
                 out,
                 "the clock is behind: it shows {}, but {newest} was made at {}\n\
                  set the clock right; if it is right, that archive's time is wrong: move it to another folder",
                 shown(now),
                 shown(made_at)
             ),
-            Halt::ClockLeap { before, before_at, after, after_at } => {
+            RetentionHold::ClockLeap { before, before_at, after, after_at } => {
                 let after = after.as_deref().unwrap_or("now");
                 write!(
                     out,

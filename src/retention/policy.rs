@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::hold::{self, Halt};
+use super::hold::{self, RetentionHold};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -93,7 +93,7 @@ pub struct Plan {
     pub keep: Vec<Kept>,
     pub go: Vec<Archive>,
     /// Why nothing goes; also where nothing would have gone, as a wrong clock gives new archives wrong times.
-    pub halt: Option<Halt>,
+    pub halt: Option<RetentionHold>,
 }
 
 /// Plans which of `archives` stay and which go. `now` is taken after the last backup ended; days, weeks, months and
@@ -108,11 +108,11 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
     order.sort_by_key(|(dated, index)| (dated.made_at, &archives[*index].name));
     let (dated, indexes): (Vec<Dated>, Vec<usize>) = order.into_iter().unzip();
 
-    let halt = Halt::behind(archives, now).or_else(|| {
+    let halt = RetentionHold::behind(archives, now).or_else(|| {
         let last_before = hold::leap(&dated, policy, now)?;
         let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
         let after_at = dated.get(last_before + 1).map_or(now, |after| after.made_at);
-        Some(Halt::ClockLeap {
+        Some(RetentionHold::ClockLeap {
             before: name(last_before)?,
             before_at: dated[last_before].made_at,
             after: name(last_before + 1),
@@ -148,7 +148,7 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
 
 impl Plan {
     /// The same, but nothing goes, for this reason.
-    pub fn halted(mut self, halt: Halt) -> Self {
+    pub fn halted(mut self, halt: RetentionHold) -> Self {
         for archive in self.go.drain(..) {
             self.keep.push(Kept { archive, reasons: vec![Reason::Halted], goes_at: None });
         }

@@ -1,8 +1,8 @@
 //! Drills on a schedule of their own. They never come before a backup that is due, and one that was missed is made up for.
 
-use super::worker::{self, Orders};
+use super::worker::{self, WorkerRequest};
 use super::{AGAIN, Service};
-use crate::backup::Office;
+use crate::backup::Notifier;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill};
@@ -79,7 +79,7 @@ impl Service<'_> {
         self.manager.status("drilling the latest archive");
         let began_at = (self.ctx.now)();
         self.with_drill_ledger(|timetable, ledger| timetable.begin(ledger, slot, began_at));
-        let orders = Orders { trigger: TRIGGER.into(), unsaved: self.status.unsaved(), drill: true };
+        let orders = WorkerRequest { trigger: TRIGGER.into(), unsaved: self.status.unsaved(), drill: true };
         let ended = match self.supervise(&orders).await {
             Ok(ended) => ended,
             Err(died) => {
@@ -110,8 +110,8 @@ impl Service<'_> {
         let now = (self.ctx.now)();
         let last = LastDrill { at: now, archive: "the latest archive".into(), problem: Some(error.into()) };
         let uri = self.settings.drill.uri.as_ref().unwrap_or(self.uri);
-        let posted = Office::new(self.settings, uri, self.ctx, None).drilled(&mut self.status, &last, None);
-        self.postman.post(posted);
+        let posted = Notifier::new(self.settings, uri, self.ctx, None).drilled(&mut self.status, &last, None);
+        self.sender.post(posted);
         self.record(began_at, now, TRIGGER, Ended::DrillFailed { archive: last.archive, error: error.into() });
     }
 

@@ -12,25 +12,25 @@ mod systemd;
 mod trigger;
 pub mod worker;
 
-use crate::backup::Office;
+use crate::backup::Notifier;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::outbox::Outbox;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
 use crate::schedule::{in_words, moment};
 use crate::settings::Settings;
-use crate::state::{Ended, Run, Status};
-use crate::store::repository::Catalog;
+use crate::state::{Ended, Run, StateStore};
+use crate::store::repository::Repository;
 use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
 
-use crate::notify::sender::Postman;
+use crate::notify::sender::MailSender;
 use chrono::{DateTime, Utc};
 use clock_jump::Clock;
 use drills::Drills;
 use startup::Starting;
 use std::time::Duration;
-use systemd::Manager;
+use systemd::Systemd;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use trigger::Trigger;
@@ -55,19 +55,19 @@ pub enum End {
 
 /// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
 pub async fn run(settings: &Settings, uri: &MongoUri, ctx: &Context, asked: mpsc::Receiver<()>) -> End {
-    let catalog = Catalog::of(settings);
-    let status = Status::new(catalog.own_folder());
-    let postman = Postman::start(settings, ctx, Outbox::new(catalog.outbox_folder()));
-    let manager = Manager::of(&ctx.environment);
-    let mut starting = Starting { settings, uri, ctx, catalog: &catalog, status, postman, manager };
+    let repository = Repository::of(settings);
+    let status = StateStore::new(repository.own_folder());
+    let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
+    let manager = Systemd::of(&ctx.environment);
+    let mut starting = Starting { settings, uri, ctx, repository: &repository, status, sender, manager };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
         Err(end) => {
-            starting.postman.finish().await;
+            starting.sender.finish().await;
             return end;
         }
     };
-    let Starting { status, postman, manager, .. } = starting;
+    let Starting { status, sender, manager, .. } = starting;
     let timetable =
         Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
     let now = (ctx.now)();
@@ -78,10 +78,10 @@ pub async fn run(settings: &Settings, uri: &MongoUri, ctx: &Context, asked: mpsc
         settings,
         uri,
         ctx,
-        catalog: &catalog,
+        repository: &repository,
         lock,
         status,
-        postman,
+        sender,
         timetable,
         ledger,
         drills,
@@ -91,7 +91,7 @@ pub async fn run(settings: &Settings, uri: &MongoUri, ctx: &Context, asked: mpsc
     };
     service.open(now);
     service.work().await;
-    service.postman.finish().await;
+    service.sender.finish().await;
     End::Stopped
 }
 
@@ -99,22 +99,22 @@ struct Service<'s> {
     settings: &'s Settings,
     uri: &'s MongoUri,
     ctx: &'s Context,
-    catalog: &'s Catalog,
+    repository: &'s Repository,
     lock: Lock,
-    status: Status,
-    postman: Postman,
+    status: StateStore,
+    sender: MailSender,
     timetable: Timetable<'s>,
     ledger: Ledger,
     drills: Option<Drills<'s>>,
     asked: mpsc::Receiver<()>,
     clock: Clock,
-    manager: Manager,
+    manager: Systemd,
 }
 
 impl Service<'_> {
     /// Takes up where the last scheduler left off.
     fn open(&mut self, now: DateTime<Utc>) {
-        let newest = self.catalog.newest_good().and_then(|newest| newest.made_by_manifest());
+        let newest = self.repository.newest_good().and_then(|newest| newest.made_by_manifest());
         let stored = self.status.state().ledger;
         let opened = self.timetable.open(stored, newest, now);
         self.ledger = opened.ledger;
@@ -193,9 +193,9 @@ impl Service<'_> {
                 // What was not written before has been said already.
                 let _ = self.status.save();
                 let next_run = self.next();
-                let office = Office::new(self.settings, self.uri, self.ctx, next_run);
-                let posted = office.reminder(&mut self.status);
-                self.postman.post(posted);
+                let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
+                let posted = notifier.reminder(&mut self.status);
+                self.sender.post(posted);
             }
             tokio::select! {
                 biased;
@@ -226,9 +226,9 @@ impl Service<'_> {
     fn fail(&mut self, stage: &str, error: &str, advice: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
         let next_run = self.settings.schedule.next_after((self.ctx.now)(), self.settings.time_zone);
-        let office = Office::new(self.settings, self.uri, self.ctx, next_run);
-        let posted = office.failure(&mut self.status, stage, error, advice);
-        self.postman.post(posted);
+        let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
+        let posted = notifier.failure(&mut self.status, stage, error, advice);
+        self.sender.post(posted);
     }
 
     fn record(&mut self, began_at: DateTime<Utc>, ended_at: DateTime<Utc>, trigger: &str, ended: Ended) {
@@ -266,10 +266,10 @@ impl Service<'_> {
     }
 
     fn beat(&mut self) {
-        let path = self.catalog.scheduler_path();
+        let path = self.repository.scheduler_path();
         if !self.lock.is_at(&path) && path.exists() {
             // The disk was unplugged and is back: the lock that we hold is on a file that nobody can reach any more.
-            match Lock::take(&path, self.catalog.folder()) {
+            match Lock::take(&path, self.repository.folder()) {
                 Ok(lock) => self.lock = lock,
                 Err(error) => tracing::error!(target: SCHEDULER, "{error}"),
             }

@@ -1,15 +1,15 @@
 //! Starting the scheduler: the folder must be usable and free, and mongodump must be there.
 
-use super::systemd::Manager;
+use super::systemd::Systemd;
 use super::{AGAIN, End};
-use crate::backup::Office;
+use crate::backup::Notifier;
 use crate::context::Context;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::notify::sender::Postman;
+use crate::notify::sender::MailSender;
 use crate::settings::Settings;
-use crate::state::Status;
-use crate::store::repository::{Catalog, LockOrCatalogError};
+use crate::state::StateStore;
+use crate::store::repository::{Repository, RepositoryLockError};
 use crate::sys::humanize;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::logging::SCHEDULER;
@@ -24,10 +24,10 @@ pub struct Starting<'s> {
     pub settings: &'s Settings,
     pub uri: &'s MongoUri,
     pub ctx: &'s Context,
-    pub catalog: &'s Catalog,
-    pub status: Status,
-    pub postman: Postman,
-    pub manager: Manager,
+    pub repository: &'s Repository,
+    pub status: StateStore,
+    pub sender: MailSender,
+    pub manager: Systemd,
 }
 
 impl Starting<'_> {
@@ -47,8 +47,8 @@ impl Starting<'_> {
             };
             if problem != said {
                 tracing::error!(target: SCHEDULER, "cannot start: {problem}");
-                let office = Office::new(self.settings, self.uri, self.ctx, None);
-                self.postman.post(office.start_failure(&mut self.status, &problem));
+                let notifier = Notifier::new(self.settings, self.uri, self.ctx, None);
+                self.sender.post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
             if self.settings.mail.is_none() || Instant::now() > give_up {
@@ -64,18 +64,18 @@ impl Starting<'_> {
 
     async fn possible(&self) -> Result<Lock, Obstacle> {
         let stop = &self.ctx.stop;
-        let mut lock = self.catalog.lock_schedule(self.settings.require_mount);
+        let mut lock = self.repository.lock_schedule(self.settings.require_mount);
         for _ in 0..5 {
             // `health` holds the lock for a moment to see whether it is free.
-            if !matches!(lock, Err(LockOrCatalogError::Lock(LockError::Held(_)))) {
+            if !matches!(lock, Err(RepositoryLockError::Lock(LockError::Held(_)))) {
                 break;
             }
             stop.or(tokio::time::sleep(Duration::from_millis(100))).await.map_err(|_| Obstacle::Stopped)?;
-            lock = self.catalog.lock_schedule(self.settings.require_mount);
+            lock = self.repository.lock_schedule(self.settings.require_mount);
         }
         let redacted = |error: &dyn std::fmt::Display| self.ctx.redactor.redact(&error.to_string()).into_owned();
         let lock = lock.map_err(|error| match error {
-            LockOrCatalogError::Lock(LockError::Held(_)) => Obstacle::Busy(redacted(&error)),
+            RepositoryLockError::Lock(LockError::Held(_)) => Obstacle::Busy(redacted(&error)),
             _ => Obstacle::Problem(redacted(&error)),
         })?;
         match stop.or(Tool::find("mongodump", self.ctx.path())).await {

@@ -1,7 +1,7 @@
 //! One run after the other: begun, watched over, and noted.
 
 use super::trigger::Trigger;
-use super::worker::{self, Orders};
+use super::worker::{self, WorkerRequest};
 use super::{BEAT, Service, give_sign};
 use crate::schedule::in_words;
 use crate::schedule::timetable::Step;
@@ -29,7 +29,7 @@ impl Service<'_> {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
         }
-        let orders = Orders { trigger: trigger.words().into(), unsaved: self.status.unsaved(), drill: false };
+        let orders = WorkerRequest { trigger: trigger.words().into(), unsaved: self.status.unsaved(), drill: false };
         let began_at = (self.ctx.now)();
         let ended = match self.supervise(&orders).await {
             Ok(ended) => ended,
@@ -73,7 +73,7 @@ impl Service<'_> {
     }
 
     /// Runs, while signs of life are given and questions are answered.
-    pub(super) async fn supervise(&mut self, orders: &Orders) -> Result<worker::Ended, worker::Died> {
+    pub(super) async fn supervise(&mut self, orders: &WorkerRequest) -> Result<worker::Ended, worker::WorkerFailure> {
         let running = worker::run(orders, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
@@ -95,7 +95,7 @@ impl Service<'_> {
         };
         told.map(|told| {
             self.status.adopt(told.unsaved);
-            self.postman.post(told.posted);
+            self.sender.post(told.posted);
             told.ended
         })
     }

@@ -25,7 +25,7 @@ const LONGEST_TELLING: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Whoever started us and wants to know how we are, if anybody does.
-pub struct Manager {
+pub struct Systemd {
     line: Option<(UnixDatagram, SocketAddr)>,
     pulse: Option<Duration>,
     /// When the last sign of life was given.
@@ -33,7 +33,7 @@ pub struct Manager {
     told_of_the_end: Cell<bool>,
 }
 
-impl Manager {
+impl Systemd {
     pub fn of(environment: &[(OsString, OsString)]) -> Self {
         let value = |name| environment.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str());
         let number = |name| value(name).and_then(OsStr::to_str).and_then(|text| text.parse::<u64>().ok());
@@ -46,7 +46,7 @@ impl Manager {
             socket.set_write_timeout(Some(LONGEST_TELLING)).ok()?;
             Some((socket, address))
         });
-        Manager { line, pulse, last: Cell::new(None), told_of_the_end: Cell::new(false) }
+        Systemd { line, pulse, last: Cell::new(None), told_of_the_end: Cell::new(false) }
     }
 
     /// We wait for the first run.

@@ -2,7 +2,7 @@
 //! scheduler lives on to tell.
 
 use super::systemd;
-use crate::backup::Posted;
+use crate::backup::QueuedMail;
 use crate::context::Context;
 use crate::state::Unsaved;
 use crate::sys::cancel::Interruption;
@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_secs(30 * 60);
 
 /// What a run is told on its standard input.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Orders {
+pub struct WorkerRequest {
     pub trigger: String,
     /// Not a backup, but a drill of the latest one.
     #[serde(default)]
@@ -34,10 +34,10 @@ pub struct Orders {
 
 /// What a run tells on its standard output when it ends.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Told {
+pub struct WorkerReport {
     pub ended: Ended,
     /// Mails that were due; they hold no secrets.
-    pub posted: Posted,
+    pub posted: QueuedMail,
     /// What the disk did not take.
     pub unsaved: Unsaved,
 }
@@ -55,16 +55,16 @@ pub enum Ended {
 }
 
 /// Why a run told nothing.
-pub struct Died {
+pub struct WorkerFailure {
     pub error: String,
     /// What to do about it.
     pub advice: &'static str,
 }
 
 /// Runs one backup, or one drill.
-pub async fn run(orders: &Orders, timeout: Duration, ctx: &Context) -> Result<Told, Died> {
+pub async fn run(orders: &WorkerRequest, timeout: Duration, ctx: &Context) -> Result<WorkerReport, WorkerFailure> {
     let what = if orders.drill { "drill" } else { "backup" };
-    let mut child = start().map_err(|error| Died {
+    let mut child = start().map_err(|error| WorkerFailure {
         error: format!("the {what} could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
@@ -77,21 +77,25 @@ pub async fn run(orders: &Orders, timeout: Duration, ctx: &Context) -> Result<To
             // Nobody waits for one that hangs on a dying disk.
             let _ = child.start_kill();
             let advice = "See whether the disk or the network share of the backup folder hangs.";
-            return Err(Died { error: Interruption::Deadline.to_string(), advice });
+            return Err(WorkerFailure { error: Interruption::Deadline.to_string(), advice });
         }
         Err(_) => {
             tell_to_stop(&child);
             let _ = tokio::time::timeout(GRACE, talk(&mut child, orders, &mut told)).await;
             let _ = child.start_kill();
             // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
-            let stopped = || Told { ended: Ended::Stopped, posted: Posted::default(), unsaved: orders.unsaved.clone() };
+            let stopped = || WorkerReport {
+                ended: Ended::Stopped,
+                posted: QueuedMail::default(),
+                unsaved: orders.unsaved.clone(),
+            };
             return Ok(serde_json::from_slice(&told).unwrap_or_else(|_| stopped()));
         }
     };
     serde_json::from_slice(&told).map_err(|_| died(what, status))
 }
 
-fn died(what: &str, status: std::io::Result<ExitStatus>) -> Died {
+fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
     let advice = match status.as_ref().map(|status| (status.code(), status.signal())) {
         Ok((_, Some(9))) => "If memory ran out, give it more, or see what else takes it: dmesg tells.",
         Ok((Some(2), _)) => "Look at the log: the settings, or a file that one of them names, are no longer right.",
@@ -103,7 +107,7 @@ fn died(what: &str, status: std::io::Result<ExitStatus>) -> Died {
         }
         Err(error) => format!("the {what}'s process is lost: {error}"),
     };
-    Died { error, advice }
+    WorkerFailure { error, advice }
 }
 
 fn start() -> std::io::Result<Child> {
@@ -128,7 +132,7 @@ fn start() -> std::io::Result<Child> {
 }
 
 /// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
-async fn talk(child: &mut Child, orders: &Orders, told: &mut Vec<u8>) -> std::io::Result<ExitStatus> {
+async fn talk(child: &mut Child, orders: &WorkerRequest, told: &mut Vec<u8>) -> std::io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
         let json = serde_json::to_vec(orders).unwrap_or_default();
         let _ = stdin.write_all(&json).await;

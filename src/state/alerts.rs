@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// What the mails have said so far; kept over restarts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Alarm {
+pub struct AlertHistory {
     pub failing: Option<Failing>,
     pub first_failures: Option<Today>,
     pub concerns: BTreeMap<Concern, DateTime<Utc>>,

@@ -11,7 +11,7 @@ use crate::retention::shrink::Loss;
 use crate::schedule::timetable::Ledger;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
-use alerts::Alarm;
+use alerts::AlertHistory;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -29,15 +29,15 @@ const RUNS_KEPT: usize = 120;
 #[serde(default)]
 pub struct State {
     pub ledger: Option<Ledger>,
-    pub alarm: Alarm,
+    pub alarm: AlertHistory,
     /// The same about starts of the scheduler.
-    pub starting: Alarm,
+    pub starting: AlertHistory,
     pub shrunk: Option<Shrunk>,
     /// The newest archive that was held against the one before it.
     pub compared: Option<String>,
     /// How the last drill ended, and what its mails have said.
     pub drill: Option<LastDrill>,
-    pub drill_alarm: Alarm,
+    pub drill_alarm: AlertHistory,
     pub drill_ledger: Option<Ledger>,
     /// Scratch databases that may still be on a server.
     pub left_over: Vec<LeftOver>,
@@ -113,7 +113,7 @@ pub enum Ended {
 
 /// The files, and what they could not be made to hold yet.
 #[derive(Debug)]
-pub struct Status {
+pub struct StateStore {
     folder: PathBuf,
     unsaved: Unsaved,
 }
@@ -125,15 +125,15 @@ pub struct Unsaved {
     runs: Vec<Run>,
 }
 
-impl Status {
+impl StateStore {
     /// `folder` is Pantry Keeper's own in the backup folder.
     pub fn new(folder: PathBuf) -> Self {
-        Status { folder, unsaved: Unsaved::default() }
+        StateStore { folder, unsaved: Unsaved::default() }
     }
 
     /// Goes on with what another could not write.
     pub fn with_unsaved(self, unsaved: Unsaved) -> Self {
-        Status { unsaved, ..self }
+        StateStore { unsaved, ..self }
     }
 
     /// What could not be written.
@@ -257,11 +257,11 @@ mod tests {
     #[test]
     fn state_and_history_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let mut status = Status::new(folder.path().into());
+        let mut status = StateStore::new(folder.path().into());
         let (_, saved) = status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH));
         saved.unwrap();
         status.record(run(1)).unwrap();
-        let again = Status::new(folder.path().into());
+        let again = StateStore::new(folder.path().into());
         assert_eq!(again.state().alarm.failing().map(|failing| failing.runs), Some(1));
         assert_eq!(again.runs(), [run(1)]);
     }
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn history_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut status = Status::new(folder.path().into());
+        let mut status = StateStore::new(folder.path().into());
         for day in 0..RUNS_KEPT as i64 + 5 {
             status.record(run(day)).unwrap();
         }
@@ -281,7 +281,7 @@ mod tests {
     fn what_the_disk_does_not_take_is_kept_and_written_later_and_no_folder_is_made_up() {
         let site = tempfile::tempdir().unwrap();
         let folder = site.path().join("unmounted");
-        let mut status = Status::new(folder.clone());
+        let mut status = StateStore::new(folder.clone());
         assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
         assert!(status.record(run(1)).is_err());
         assert!(!folder.exists());
@@ -289,7 +289,7 @@ mod tests {
         assert!(status.save().is_err());
         fs::create_dir(&folder).unwrap();
         status.save().unwrap();
-        let again = Status::new(folder);
+        let again = StateStore::new(folder);
         assert!(again.state().alarm.failing().is_some());
         assert_eq!(again.runs(), [run(1)]);
     }
@@ -300,13 +300,13 @@ mod tests {
         let file = folder.path().join(STATE_FILE);
         for content in ["", "{", "7", "{\"alarm\": 7}"] {
             fs::write(&file, content).unwrap();
-            let status = Status::new(folder.path().into());
+            let status = StateStore::new(folder.path().into());
             assert!(status.state().unreadable, "{content}");
             assert_eq!(status.state(), State::default(), "{content}");
             assert_eq!(fs::read_to_string(folder.path().join("state.json.damaged")).unwrap(), content);
         }
         fs::write(&file, "{\"of a later version\": {}}").unwrap();
-        assert_eq!(Status::new(folder.path().into()).state(), State::default());
+        assert_eq!(StateStore::new(folder.path().into()).state(), State::default());
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Reading a folder fails as reading from a dying disk does.
         fs::create_dir(folder.path().join(STATE_FILE)).unwrap();
-        let mut status = Status::new(folder.path().into());
+        let mut status = StateStore::new(folder.path().into());
         assert!(status.state().unreadable);
         assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
         assert!(status.unsaved() == Unsaved::default() && folder.path().join(STATE_FILE).is_dir());

@@ -1,13 +1,13 @@
 //! The backup folder: the one place that names, lists, completes and sweeps what is in it.
 //!
 //! Why this is safe: only names of our own pattern are ever looked at, only regular files are opened, and symlinks are
-//! never followed. A final name appears by [`Catalog::commit`] alone, which takes a file that was synced and verified.
+//! never followed. A final name appears by [`Repository::commit`] alone, which takes a file that was synced and verified.
 //! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
 
 #[cfg(test)]
 mod tests;
 
-use super::summary::Verdict;
+use super::summary::VerificationRecord;
 
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
@@ -32,7 +32,7 @@ const OVERLAP: TimeDelta = TimeDelta::hours(2);
 const LONGEST_SIDECAR: u64 = 4096;
 
 #[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
+pub enum RepositoryError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error(
@@ -57,27 +57,27 @@ pub enum CatalogError {
 
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]
-pub struct Catalog {
+pub struct Repository {
     folder: PathBuf,
     pub(super) prefix: String,
     pub(super) time_zone: Tz,
 }
 
-impl Catalog {
+impl Repository {
     /// The backup folder that the settings name.
     pub fn of(settings: &Settings) -> Self {
-        Catalog::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
+        Repository::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
     }
 
     pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
-        Catalog { folder, prefix, time_zone }
+        Repository { folder, prefix, time_zone }
     }
 
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Our own folder inside it, which [`Catalog::lock`] alone creates: on a disk that is not there, nothing may look as
+    /// Our own folder inside it, which [`Repository::lock`] alone creates: on a disk that is not there, nothing may look as
     /// if it were.
     pub fn own_folder(&self) -> PathBuf {
         self.folder.join(OWN_FOLDER)
@@ -87,10 +87,10 @@ impl Catalog {
     ///
     /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
     /// that belongs there is not mounted, and it would fill the disk below.
-    pub fn lock(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
+    pub fn lock(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(CatalogError::NotTheDisk(self.folder.clone(), own).into());
+            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
@@ -99,11 +99,11 @@ impl Catalog {
         }
     }
 
-    /// Whether [`Catalog::lock`] could make the folder ready, as far as that can be told without doing it.
-    pub fn could_begin(&self, known_only: bool) -> Result<(), CatalogError> {
+    /// Whether [`Repository::lock`] could make the folder ready, as far as that can be told without doing it.
+    pub fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(CatalogError::NotTheDisk(self.folder.clone(), own));
+            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
         }
         let ancestors =
             self.folder.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
@@ -117,18 +117,18 @@ impl Catalog {
     }
 
     /// Keeps a second scheduler out, for as long as the lock is held. Backups made by hand take turns with the scheduler's
-    /// by [`Catalog::lock`]; only two schedulers would do everything twice.
-    pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, LockOrCatalogError> {
+    /// by [`Repository::lock`]; only two schedulers would do everything twice.
+    pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
         // Makes the folder ready, and says what is wrong with it now and not at the first run.
         match self.lock(known_only) {
-            Err(LockOrCatalogError::Lock(LockError::Held(_))) => {}
+            Err(RepositoryLockError::Lock(LockError::Held(_))) => {}
             result => drop(result?),
         }
         Ok(Lock::take(&self.scheduler_path(), &self.folder)?)
     }
 
     /// Keeps a second drill out for as long as the lock is held. Backups do not mind one.
-    pub fn lock_drill(&self) -> Result<Lock, LockOrCatalogError> {
+    pub fn lock_drill(&self) -> Result<Lock, RepositoryLockError> {
         let own = self.own_folder();
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("drill.lock"), &self.folder) {
@@ -143,7 +143,7 @@ impl Catalog {
     }
 
     /// Writes a little and takes it away again: a folder may be there and still take nothing.
-    pub fn try_writing(&self) -> Result<(), CatalogError> {
+    pub fn try_writing(&self) -> Result<(), RepositoryError> {
         let probe = self.own_folder().join("probe");
         atomic_file::replace(&probe, b"written to see whether that is possible")
             .map_err(|error| self.explain(error))?;
@@ -156,13 +156,13 @@ impl Catalog {
     }
 
     /// Says who may write where, when that is why a file could not be made.
-    fn explain(&self, error: FileError) -> CatalogError {
+    fn explain(&self, error: FileError) -> RepositoryError {
         let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
         let own = self.own_folder();
         let barrier =
             [own.as_path(), &self.folder].into_iter().chain(self.folder.ancestors()).find(|path| path.exists());
         match barrier.and_then(|path| Some((path, fs::metadata(path).ok()?))) {
-            Some((path, metadata)) if denied => CatalogError::NotWritable {
+            Some((path, metadata)) if denied => RepositoryError::NotWritable {
                 folder: path.to_owned(),
                 owner: format!("{}:{}", metadata.uid(), metadata.gid()),
                 user: format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
@@ -206,7 +206,7 @@ impl Catalog {
     }
 
     /// Opens the file that will become the archive.
-    pub fn begin(&self, stem: &str) -> Result<Partial, CatalogError> {
+    pub fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
         Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
     }
 
@@ -218,7 +218,7 @@ impl Catalog {
         partial: Partial,
         stem: &str,
         sha256: &str,
-        verdict: Verdict,
+        verdict: VerificationRecord,
     ) -> Result<Vec<FileError>, FileError> {
         partial.commit()?;
         let line = sidecar::line(sha256, &file_name::archive(stem));
@@ -232,18 +232,18 @@ impl Catalog {
     }
 
     /// The stems of all archives of ours, oldest name first.
-    pub fn stems(&self) -> Result<Vec<String>, CatalogError> {
+    pub fn stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&self.prefix)
     }
 
     /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
-    pub fn safety_stems(&self) -> Result<Vec<String>, CatalogError> {
+    pub fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }
 
-    fn stems_with(&self, prefix: &str) -> Result<Vec<String>, CatalogError> {
+    fn stems_with(&self, prefix: &str) -> Result<Vec<String>, RepositoryError> {
         let names = self.names().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => CatalogError::NoFolder(self.folder.clone()),
+            io::ErrorKind::NotFound => RepositoryError::NoFolder(self.folder.clone()),
             _ => FileError::new("read", &self.folder, error).into(),
         })?;
         let mut stems: Vec<String> = names
@@ -265,35 +265,35 @@ impl Catalog {
     }
 
     /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
-    pub fn find(&self, name: &str) -> Result<String, CatalogError> {
+    pub fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
         let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
-            return Err(CatalogError::NotAName(name.to_owned()));
+            return Err(RepositoryError::NotAName(name.to_owned()));
         }
         let metadata = fs::symlink_metadata(self.archive_path(stem));
         if metadata.is_ok_and(|metadata| metadata.is_file()) {
             Ok(stem.to_owned())
         } else {
             let name = file_name::archive(stem);
-            Err(CatalogError::NoSuchArchive { name, folder: self.folder.clone() })
+            Err(RepositoryError::NoSuchArchive { name, folder: self.folder.clone() })
         }
     }
 
     /// The newest archive. Names are in local time, in which the last hour of summer comes twice: of those that lie this
     /// close together, the manifests know the order.
-    fn latest(&self) -> Result<String, CatalogError> {
+    fn latest(&self) -> Result<String, RepositoryError> {
         let mut stems = self.stems()?;
-        let newest = stems.last().ok_or_else(|| CatalogError::Empty(self.folder.clone()))?;
+        let newest = stems.last().ok_or_else(|| RepositoryError::Empty(self.folder.clone()))?;
         let time = |stem: &str| file_name::time_of(&self.prefix, stem);
         let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
         stems.retain(|stem| time(stem) >= from);
         if stems.len() > 1 {
             stems.sort_by_key(|stem| self.glance(stem).made_at);
         }
-        stems.pop().ok_or_else(|| CatalogError::Empty(self.folder.clone()))
+        stems.pop().ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
     }
 
     /// Opens an archive to be read.
@@ -339,11 +339,11 @@ impl Catalog {
 
 /// Either the folder is not ours to use, or someone else is using it.
 #[derive(Debug, thiserror::Error)]
-pub enum LockOrCatalogError {
+pub enum RepositoryLockError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
-    Catalog(#[from] CatalogError),
+    Repository(#[from] RepositoryError),
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

@@ -18,19 +18,19 @@ pub enum Interruption {
 
 /// Held by whoever works.
 #[derive(Debug, Clone)]
-pub struct Stop {
+pub struct Cancel {
     asked: watch::Receiver<bool>,
     deadline: Option<Instant>,
 }
 
 /// Held by whoever may ask.
 #[derive(Debug)]
-pub struct Stopper(watch::Sender<bool>);
+pub struct Canceller(watch::Sender<bool>);
 
-impl Stopper {
-    pub fn new() -> (Self, Stop) {
+impl Canceller {
+    pub fn new() -> (Self, Cancel) {
         let (sender, asked) = watch::channel(false);
-        (Stopper(sender), Stop { asked, deadline: None })
+        (Canceller(sender), Cancel { asked, deadline: None })
     }
 
     pub fn stop(&self) {
@@ -43,10 +43,10 @@ impl Stopper {
     }
 }
 
-impl Stop {
+impl Cancel {
     /// The same, but at the latest at `deadline`.
     pub fn by(&self, deadline: Instant) -> Self {
-        Stop { asked: self.asked.clone(), deadline: Some(deadline) }
+        Cancel { asked: self.asked.clone(), deadline: Some(deadline) }
     }
 
     /// Whether somebody has asked.

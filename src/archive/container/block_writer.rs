@@ -6,7 +6,7 @@
 //!
 //! Every file opened with [`Writer::open`] starts a gzip member, so that it can be reached without reading the rest.
 
-use super::member::{self, BLOCK_BYTES, LARGEST_BYTES, Pace, Packer};
+use super::member::{self, BLOCK_BYTES, Effort, LARGEST_BYTES, Packer};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use crate::archive::worker_pool::{Pool, Ticket};
 use crc_fast::{CrcAlgorithm, Digest};
@@ -49,13 +49,13 @@ pub enum WriteError {
 
 /// Stands for the position of a file in the archive, until [`Writer::positions`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark(usize);
+pub struct FileId(usize);
 
 /// Positions in bytes from the archive's start, by mark.
 pub struct Positions(Vec<u64>);
 
 impl Positions {
-    pub fn of(&self, mark: Mark) -> u64 {
+    pub fn of(&self, mark: FileId) -> u64 {
         self.0.get(mark.0).copied().unwrap_or_default()
     }
 }
@@ -82,13 +82,13 @@ impl Slot {
 
 /// What the thread that owns the file does next.
 enum Step {
-    Mark,
+    FileId,
     Member(Ticket<Slot>),
     Packed(Slot),
     Placeholder,
     Fill(Box<[u8; TAR_BLOCK]>),
     Positions(Sender<Vec<u64>>),
-    Trailer(Mark),
+    Trailer(FileId),
 }
 
 /// The file that documents are being written to.
@@ -117,7 +117,7 @@ impl Writer {
         let pool = Pool::start(threads, WAITING, "compress", || {
             let mut packer = Packer::new(level);
             move |mut slot: Slot, waiting| {
-                let pace = if waiting >= BEHIND { Pace::Quick } else { Pace::Thorough };
+                let pace = if waiting >= BEHIND { Effort::Quick } else { Effort::Thorough };
                 slot.packed = packer.pack(&mut slot.buffer, pace);
                 slot
             }
@@ -136,7 +136,7 @@ impl Writer {
     }
 
     /// Adds a whole small file. Small files share a member, at whose start a reader finds the first of them.
-    pub fn file(&mut self, path: &str, content: &[u8]) -> Result<Mark, WriteError> {
+    pub fn file(&mut self, path: &str, content: &[u8]) -> Result<FileId, WriteError> {
         let mut head = self.headers.long_name(path);
         head.extend_from_slice(&self.headers.file(path, content.len() as u64));
         let padding = padding(content.len() as u64);
@@ -144,7 +144,7 @@ impl Writer {
         if !self.slot.buffer.is_empty() && self.slot.buffer.len() + whole > BLOCK_BYTES {
             self.flush()?;
         }
-        let mark = if self.slot.buffer.is_empty() { self.mark()? } else { Mark(self.marks - 1) };
+        let mark = if self.slot.buffer.is_empty() { self.mark()? } else { FileId(self.marks - 1) };
         self.append(&head)?;
         self.append(content)?;
         self.append(&[0; TAR_BLOCK][..padding])?;
@@ -156,7 +156,7 @@ impl Writer {
     }
 
     /// Begins a file whose size is not known yet.
-    pub fn open(&mut self, path: String) -> Result<Mark, WriteError> {
+    pub fn open(&mut self, path: String) -> Result<FileId, WriteError> {
         self.flush()?;
         let mark = self.mark()?;
         self.slot.buffer.extend_from_slice(&self.headers.long_name(&path));
@@ -219,10 +219,10 @@ impl Writer {
         self.thread.join().unwrap_or(Err(WriteError::Lost))
     }
 
-    fn mark(&mut self) -> Result<Mark, WriteError> {
-        self.send(Step::Mark)?;
+    fn mark(&mut self) -> Result<FileId, WriteError> {
+        self.send(Step::FileId)?;
         self.marks += 1;
-        Ok(Mark(self.marks - 1))
+        Ok(FileId(self.marks - 1))
     }
 
     fn append(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
@@ -257,7 +257,7 @@ impl Writer {
         let mut full = std::mem::replace(&mut self.slot, empty);
         self.slot.buffer.clear();
         if full.buffer.len() <= SMALL_BYTES {
-            full.packed = self.packer.pack(&mut full.buffer, Pace::Thorough);
+            full.packed = self.packer.pack(&mut full.buffer, Effort::Thorough);
             return self.send(Step::Packed(full));
         }
         let ticket = self.pool.submit(full).ok_or(WriteError::Lost)?;
@@ -297,7 +297,7 @@ impl Appender {
     fn run(mut self, inbox: Receiver<Step>) -> Result<Written, WriteError> {
         for step in inbox {
             match step {
-                Step::Mark => self.positions.push(self.position()),
+                Step::FileId => self.positions.push(self.position()),
                 Step::Member(ticket) => self.member(ticket.wait().ok_or(WriteError::Lost)?)?,
                 Step::Packed(slot) => self.member(slot)?,
                 Step::Placeholder => {
@@ -356,7 +356,7 @@ impl Appender {
         Ok(())
     }
 
-    fn end(mut self, manifest: Mark) -> Result<Written, WriteError> {
+    fn end(mut self, manifest: FileId) -> Result<Written, WriteError> {
         if self.gap.is_some() {
             return Err(WriteError::Lost);
         }

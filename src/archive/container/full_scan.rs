@@ -4,7 +4,7 @@
 //! lost and what is not.
 
 use super::member::{BLOCK_BYTES, MemberError, TRAILER_BYTES, Unpacker};
-use super::reader::{Damage, Members, Ours, Section};
+use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
 use crate::archive::worker_pool::{Pool, Ticket};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,13 +16,13 @@ use std::thread;
 
 /// What reading the whole file showed, besides its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scrubbed {
+pub struct FullScan {
     pub sha256: [u8; 32],
     /// Whether the CRC-64 in the trailer is that of the file.
     pub crc64_matches: bool,
 }
 
-impl Ours {
+impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
@@ -33,7 +33,7 @@ impl Ours {
         stop: &AtomicBool,
         moved: impl Fn(u64) + Send,
         mut visit: impl FnMut(&Section, &mut dyn Read),
-    ) -> Result<Scrubbed, Damage> {
+    ) -> Result<FullScan, Damage> {
         let slots = 2 * threads.get() + 2;
         let pool = Pool::start(threads, slots, "decompress", || {
             let mut unpacker = Unpacker::default();
@@ -68,7 +68,7 @@ impl Ours {
             }
             drop(stream);
             let (sha256, crc) = reader.join().map_err(|_| io::Error::other("a reading thread stopped"))??;
-            Ok(Scrubbed { sha256, crc64_matches: crc == crc64 })
+            Ok(FullScan { sha256, crc64_matches: crc == crc64 })
         })
     }
 }

@@ -57,7 +57,7 @@ pub struct Packer {
 
 /// How much time there is for a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum Effort {
     Thorough,
     Quick,
 }
@@ -75,10 +75,10 @@ impl Packer {
 
     /// Puts the compressed member in the place of its block: while it waits to be written it takes no more memory than
     /// that. False when it did not fit, which the bound rules out.
-    pub fn pack(&mut self, buffer: &mut Vec<u8>, pace: Pace) -> bool {
+    pub fn pack(&mut self, buffer: &mut Vec<u8>, pace: Effort) -> bool {
         let compressor = match pace {
-            Pace::Thorough => &mut self.thorough,
-            Pace::Quick => &mut self.quick,
+            Effort::Thorough => &mut self.thorough,
+            Effort::Quick => &mut self.quick,
         };
         let member = &mut self.member;
         member.resize(HEADER_BYTES + compressor.deflate_compress_bound(buffer.len()) + FOOTER_BYTES, 0);
@@ -204,7 +204,7 @@ mod tests {
         #[test]
         fn blocks_come_back_as_they_were(block in prop::collection::vec(any::<u8>(), 0..70_000), level in 1u8..=9, quick: bool) {
             let (mut member, mut back) = (block.clone(), Vec::new());
-            let pace = if quick { Pace::Quick } else { Pace::Thorough };
+            let pace = if quick { Effort::Quick } else { Effort::Thorough };
             prop_assert!(Packer::new(level).pack(&mut member, pace));
             let header = member.first_chunk::<HEADER_BYTES>().unwrap();
             prop_assert_eq!(member_bytes(header).unwrap(), member.len());

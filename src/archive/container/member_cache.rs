@@ -8,12 +8,12 @@ const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Members by their position.
 #[derive(Default)]
-pub struct Kept {
+pub struct MemberCache {
     members: BTreeMap<u64, Vec<u8>>,
     bytes: usize,
 }
 
-impl Kept {
+impl MemberCache {
     pub fn get(&self, position: u64) -> Option<Vec<u8>> {
         self.members.get(&position).cloned()
     }

@@ -14,5 +14,5 @@ mod writer;
 pub use untrusted::{files, walk};
 
 pub use block_writer::WriteError;
-pub use reader::{Damage, Expected, Opened, Ours, Role, Section, open, reason};
+pub use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
 pub use writer::{ArchiveSink, Plan};

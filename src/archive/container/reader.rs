@@ -3,7 +3,7 @@
 //! The manifest cuts the archive into sections, each of which begins with a gzip member and can be read by itself.
 
 use super::member::{self, HEADER_BYTES, MemberError, TRAILER_BYTES, Unpacker};
-use super::member_cache::Kept;
+use super::member_cache::MemberCache;
 use crate::archive::manifest::{self, Manifest};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -71,13 +71,13 @@ impl Section {
 
 /// A file, and whose it is.
 pub enum Opened {
-    Ours(Box<Ours>),
+    NativeArchive(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
     Foreign(File),
 }
 
 /// An archive of ours with an intact trailer and manifest.
-pub struct Ours {
+pub struct NativeArchive {
     pub(super) file: File,
     pub manifest: Manifest,
     pub archive_bytes: u64,
@@ -85,7 +85,7 @@ pub struct Ours {
     /// Of every byte before the trailer.
     pub(super) crc64: u64,
     /// Members that were read once and may be wanted again.
-    pub(super) kept: Mutex<Kept>,
+    pub(super) kept: Mutex<MemberCache>,
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
@@ -108,7 +108,14 @@ pub fn open(mut file: File) -> Result<Opened, Damage> {
     };
     let end = archive_bytes - TRAILER_BYTES as u64;
     let manifest = read_manifest(&mut file, manifest_position, end)?;
-    Ok(Opened::Ours(Box::new(Ours { file, manifest, archive_bytes, manifest_position, crc64, kept: Mutex::default() })))
+    Ok(Opened::NativeArchive(Box::new(NativeArchive {
+        file,
+        manifest,
+        archive_bytes,
+        manifest_position,
+        crc64,
+        kept: Mutex::default(),
+    })))
 }
 
 fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Damage> {
@@ -169,7 +176,7 @@ impl Members {
     }
 }
 
-impl Ours {
+impl NativeArchive {
     /// The archive's sections, in file order, or what in the manifest contradicts itself.
     pub fn sections(&self) -> Result<Vec<Section>, Damage> {
         let mut starts: BTreeMap<u64, Vec<Expected>> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! Reads single sections of an archive of ours, without the rest of it: how one collection comes out of a large archive.
 
 use super::member::{BLOCK_BYTES, Unpacker};
-use super::member_cache::Kept;
-use super::reader::{Damage, Expected, Members, Ours, Role, Section};
+use super::member_cache::MemberCache;
+use super::reader::{Damage, Expected, Members, NativeArchive, Role, Section};
 use super::tar_header::padding;
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use tar::{EntryType, Header};
 
 /// The tar bytes of one section.
 pub struct Extract<'a> {
-    ours: &'a Ours,
+    ours: &'a NativeArchive,
     members: Members,
     unpacker: Unpacker,
     member: Vec<u8>,
@@ -20,8 +20,8 @@ pub struct Extract<'a> {
     at: usize,
 }
 
-impl Ours {
-    /// Reads one section of [`Ours::sections`]. Several may be read at once.
+impl NativeArchive {
+    /// Reads one section of [`NativeArchive::sections`]. Several may be read at once.
     pub fn extract(&self, section: &Section) -> Extract<'_> {
         Extract {
             ours: self,
@@ -54,7 +54,7 @@ impl Ours {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, MemberCache> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

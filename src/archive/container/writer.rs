@@ -1,6 +1,6 @@
 //! Takes a dump as it streams by and lays it out as mongodump's own folder would be, inside the archive.
 
-use super::block_writer::{Mark, Positions, WriteError, Writer, Written};
+use super::block_writer::{FileId, Positions, WriteError, Writer, Written};
 use crate::archive::manifest::{self, Entry, FORMAT, Manifest, Place, Server};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
@@ -27,21 +27,21 @@ pub struct ArchiveSink {
     header: Option<StreamHeader>,
     /// Announced, but not ended yet.
     waiting: HashMap<Namespace, Waiting>,
-    current: Option<(Namespace, Option<(String, Mark)>)>,
+    current: Option<(Namespace, Option<(String, FileId)>)>,
     done: Vec<Done>,
 }
 
 struct Waiting {
     kind: Kind,
-    metadata: Option<(String, Mark)>,
+    metadata: Option<(String, FileId)>,
 }
 
 struct Done {
     namespace: Namespace,
     kind: Kind,
     totals: Totals,
-    data: Option<(String, Mark)>,
-    metadata: Option<(String, Mark)>,
+    data: Option<(String, FileId)>,
+    metadata: Option<(String, FileId)>,
 }
 
 impl ArchiveSink {
@@ -73,7 +73,7 @@ impl ArchiveSink {
 
     fn manifest(&mut self, finished_at: DateTime<Utc>, positions: &Positions) -> Manifest {
         let place =
-            |file: Option<(String, Mark)>| file.map(|(path, mark)| Place { path, position: positions.of(mark) });
+            |file: Option<(String, FileId)>| file.map(|(path, mark)| Place { path, position: positions.of(mark) });
         let namespaces: Vec<Entry> = std::mem::take(&mut self.done)
             .into_iter()
             .map(|done| Entry {

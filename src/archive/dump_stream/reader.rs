@@ -4,7 +4,7 @@
 //! mongodump writes the CRC-64 of each namespace's documents behind them. Computing it again here, and keeping it in the
 //! manifest, makes it an end-to-end check from mongodump's memory to our disk.
 
-use crate::archive::bson_framer::{FrameError, Framer, LONGEST_BYTES};
+use crate::archive::bson_framer::{BsonFramer, FrameError, LONGEST_BYTES};
 use crate::archive::namespace::{Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::sys::progress::DumpWatch;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -147,14 +147,14 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
 struct Current {
     namespace: Namespace,
     wanted: bool,
-    framer: Framer,
+    framer: BsonFramer,
     bytes: u64,
     crc: Digest,
 }
 
 impl Current {
     fn new(namespace: Namespace, wanted: bool) -> Self {
-        Current { namespace, wanted, framer: Framer::default(), bytes: 0, crc: Digest::new(CrcAlgorithm::Crc64Xz) }
+        Current { namespace, wanted, framer: BsonFramer::default(), bytes: 0, crc: Digest::new(CrcAlgorithm::Crc64Xz) }
     }
 
     fn totals(&self) -> Totals {

@@ -9,7 +9,7 @@ mod subset;
 mod tests;
 mod untrusted;
 
-pub use subset::{Holding, Origin, Unusable, ours_parts, survey};
+pub use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
 pub use untrusted::plain;
 
 use crate::archive::container::{self, Damage, Opened};
@@ -17,7 +17,7 @@ use crate::archive::file_name::{EXTENSION, archive as archive_name};
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::Kind;
 use crate::archive::sidecar::{Sidecar, hex};
-use crate::archive::verify::report::{Checked, VerifyReport};
+use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -44,7 +44,7 @@ pub struct Interrupted;
 /// What reading brought to light, so far.
 #[derive(Default)]
 struct Found {
-    namespaces: Vec<Checked>,
+    namespaces: Vec<NamespaceCheck>,
     damage: Vec<String>,
     not_checked: Vec<String>,
     sha256: Option<[u8; 32]>,
@@ -75,7 +75,7 @@ pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> R
     let mut found = Found::default();
     let again = file.try_clone();
     let outcome = match container::open(file) {
-        Ok(Opened::Ours(ours)) => {
+        Ok(Opened::NativeArchive(ours)) => {
             if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
                 found.not_checked.push(format!("its name: it was written as {}", archive_name(&ours.manifest.archive)));
             }

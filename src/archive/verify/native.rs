@@ -2,10 +2,10 @@
 
 use super::scan::{self, Depth};
 use super::{Found, Options};
-use crate::archive::container::{self, Damage, Expected, Ours, Role, Section, reason};
+use crate::archive::container::{self, Damage, Expected, NativeArchive, Role, Section, reason};
 use crate::archive::manifest::{Entry, Manifest, Place};
 use crate::archive::namespace::NameError;
-use crate::archive::verify::report::Checked;
+use crate::archive::verify::report::NamespaceCheck;
 use std::collections::HashSet;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
 /// Reads all of it.
-pub fn verify(ours: &Ours, options: &Options, found: &mut Found) -> Result<(), Damage> {
+pub fn verify(ours: &NativeArchive, options: &Options, found: &mut Found) -> Result<(), Damage> {
     let Some(sections) = sections(ours, found) else { return Ok(()) };
     let moved = |bytes| (options.moved)(bytes);
     let scrubbed = ours.scrub(&sections, options.threads, options.stop, moved, |section, input| {
@@ -29,7 +29,7 @@ pub fn verify(ours: &Ours, options: &Options, found: &mut Found) -> Result<(), D
 
 /// Reads what belongs to the manifest's namespaces that `chosen` names, and nothing else.
 pub fn verify_part(
-    ours: &Ours,
+    ours: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     options: &Options,
     found: &mut Found,
@@ -50,8 +50,8 @@ pub fn verify_part(
     Ok(())
 }
 
-fn sections(ours: &Ours, found: &mut Found) -> Option<Vec<Section>> {
-    let checked = |entry: &Entry| Checked {
+fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
+    let checked = |entry: &Entry| NamespaceCheck {
         namespace: entry.namespace.clone(),
         kind: entry.kind,
         documents: 0,

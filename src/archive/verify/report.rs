@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// One namespace, as read from an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct NamespaceCheck {
     #[serde(flatten)]
     pub namespace: Namespace,
     #[serde(rename = "type")]
@@ -27,7 +27,7 @@ pub struct VerifyReport {
     pub documents: u64,
     pub bytes: u64,
     pub sha256: Option<String>,
-    pub namespaces: Vec<Checked>,
+    pub namespaces: Vec<NamespaceCheck>,
     /// Damage that belongs to no single namespace.
     pub damage: Vec<String>,
     /// What could not be checked, and why.

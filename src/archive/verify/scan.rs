@@ -1,6 +1,6 @@
 //! Reads a run of documents and says what they are: how many, how large, which checksum.
 
-use crate::archive::bson_framer::{self, FrameError, Framer};
+use crate::archive::bson_framer::{self, BsonFramer, FrameError};
 use crate::archive::namespace::Totals;
 use crc_fast::{CrcAlgorithm, Digest};
 use std::io::{self, Read};
@@ -31,14 +31,14 @@ pub enum Depth {
 /// Reads `input` to its end. The totals tell how far it came, also when it failed.
 pub fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(), ScanError>) {
     let mut scan =
-        Scan { framer: Framer::default(), crc: Digest::new(CrcAlgorithm::Crc64Xz), bytes: 0, whole: Vec::new() };
+        Scan { framer: BsonFramer::default(), crc: Digest::new(CrcAlgorithm::Crc64Xz), bytes: 0, whole: Vec::new() };
     let result = scan.run(&mut input, depth);
     let totals = Totals { documents: scan.framer.documents(), bytes: scan.bytes, crc64: scan.crc.finalize() };
     (totals, result)
 }
 
 struct Scan {
-    framer: Framer,
+    framer: BsonFramer,
     crc: Digest,
     bytes: u64,
     /// The document under way, where every element is looked at.

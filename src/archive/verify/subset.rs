@@ -2,7 +2,7 @@
 //! before all that will be read has been read once and found sound.
 
 use super::{Found, Options, native, untrusted};
-use crate::archive::container::{Damage, Ours};
+use crate::archive::container::{Damage, NativeArchive};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::sidecar::Sidecar;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use std::fs::File;
 
 /// One namespace in an archive, sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holding {
+pub struct ArchivedNamespace {
     pub namespace: Namespace,
     pub kind: Kind,
     pub totals: Totals,
@@ -24,7 +24,7 @@ pub struct Holding {
 /// Verified parts of an archive.
 #[derive(Debug, Default)]
 pub struct Parts {
-    pub holdings: Vec<Holding>,
+    pub holdings: Vec<ArchivedNamespace>,
     /// What should be known, though it keeps nothing from being restored.
     pub warnings: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl From<Damage> for Unusable {
 }
 
 /// Whether most of an archive is wanted: then all of it is read, in one go and on all cores.
-fn is_most(ours: &Ours, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> {
+fn is_most(ours: &NativeArchive, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> {
     let wanted: u64 = ours
         .sections()?
         .iter()
@@ -61,7 +61,7 @@ fn is_most(ours: &Ours, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> 
 /// Verifies the namespaces of an archive of ours that `chosen` names by their place in the manifest: the whole file when
 /// that is most of it, and else only what belongs to them.
 pub fn ours_parts(
-    ours: &Ours,
+    ours: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     sidecar: &Sidecar,
     options: &Options,
@@ -95,7 +95,7 @@ pub fn ours_parts(
     }
     let mut metadata = found.metadata.unwrap_or_default();
     for (index, entry) in entries.iter().enumerate().filter(|(index, _)| chosen(*index)) {
-        parts.holdings.push(Holding {
+        parts.holdings.push(ArchivedNamespace {
             namespace: entry.namespace.clone(),
             kind: entry.kind,
             totals: Totals { documents: entry.documents, bytes: entry.bytes, crc64: entry.crc64 },
@@ -127,7 +127,9 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
         let (named, kind) = untrusted::namespace_of(&file);
         let text = metadata.remove(&metadata_path(&file)).unwrap_or_default();
         match located(named, kind, &file, &text) {
-            Ok(namespace) => parts.holdings.push(Holding { namespace, kind, totals, metadata: text, file: Some(file) }),
+            Ok(namespace) => {
+                parts.holdings.push(ArchivedNamespace { namespace, kind, totals, metadata: text, file: Some(file) })
+            }
             Err(problem) => damage.push(problem),
         }
     }
@@ -139,7 +141,7 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
         match located(named, kind, &file, &text) {
             Ok(namespace) => {
                 let totals = Totals::default();
-                parts.holdings.push(Holding { namespace, kind, totals, metadata: text, file: None });
+                parts.holdings.push(ArchivedNamespace { namespace, kind, totals, metadata: text, file: None });
             }
             Err(problem) => damage.push(problem),
         }
@@ -178,7 +180,7 @@ fn located(named: Namespace, kind: Kind, file: &str, metadata: &str) -> Result<N
 
 /// What options say of their collection.
 #[derive(Default, Deserialize)]
-struct Says {
+struct StoredMetadata {
     #[serde(rename = "collectionName")]
     collection_name: Option<String>,
     #[serde(rename = "type")]
@@ -193,12 +195,12 @@ struct StoredOptions {
     view_on: Option<serde_json::Value>,
 }
 
-impl Says {
+impl StoredMetadata {
     fn is_view(&self) -> bool {
         self.kind.as_deref() == Some("view") || self.options.view_on.is_some()
     }
 }
 
-fn says(metadata: &str) -> Says {
+fn says(metadata: &str) -> StoredMetadata {
     serde_json::from_str(metadata).unwrap_or_default()
 }

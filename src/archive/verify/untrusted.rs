@@ -8,7 +8,7 @@ use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
 use crate::archive::container::{self, Damage, reason};
 use crate::archive::manifest::{self, Entry, Manifest};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
-use crate::archive::verify::report::Checked;
+use crate::archive::verify::report::NamespaceCheck;
 use flate2::bufread::MultiGzDecoder;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -114,7 +114,7 @@ impl Survey {
         let Totals { documents, bytes, .. } = totals;
         // Names may be escaped in more than one way.
         let again = !self.namespaces.insert(namespace.clone());
-        found.namespaces.push(Checked { namespace: namespace.clone(), kind, documents, bytes, damage });
+        found.namespaces.push(NamespaceCheck { namespace: namespace.clone(), kind, documents, bytes, damage });
         if self.data.insert(path.to_owned(), totals).is_some() || again {
             found.damage.push(format!("{namespace} is there twice"));
         }

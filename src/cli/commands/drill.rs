@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::drill;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
-use crate::state::Status;
-use crate::store::repository::Catalog;
+use crate::state::StateStore;
+use crate::store::repository::Repository;
 use crate::sys::logging;
 
 pub async fn drill(settings: &Settings, ctx: &Context, arguments: &DrillArguments) -> u8 {
@@ -24,11 +24,11 @@ pub async fn drill(settings: &Settings, ctx: &Context, arguments: &DrillArgument
             return WRONG;
         }
     };
-    let catalog = Catalog::of(settings);
-    let mut status = Status::new(catalog.own_folder());
+    let repository = Repository::of(settings);
+    let mut status = StateStore::new(repository.own_folder());
     let outcome = drill::run(settings, uri, ctx, &mut status, &arguments.name, "drill by hand").await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
-    super::notify_test::send(settings, ctx, &catalog, outcome.posted.unkept).await;
+    super::notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
     match outcome.result {
         Ok(report) => {
             if output.json {
@@ -36,7 +36,7 @@ pub async fn drill(settings: &Settings, ctx: &Context, arguments: &DrillArgument
             }
             if report.proven { DONE } else { FAILED }
         }
-        Err(RestoreError::Catalog(error)) if slip => refuse(&error, output),
+        Err(RestoreError::Repository(error)) if slip => refuse(&error, output),
         Err(error) => {
             let text = ctx.redactor.redact(&error.to_string()).into_owned();
             if busy {

@@ -1,7 +1,7 @@
 //! The commands that do one thing and end: from what was asked for to what is printed.
 
 use crate::cli::args::{Output, PruneArguments};
-use crate::store::repository::Catalog;
+use crate::store::repository::Repository;
 pub mod drill;
 pub mod notify_test;
 pub mod restore;
@@ -15,10 +15,10 @@ use crate::doctor;
 use crate::health;
 use crate::prune;
 use crate::report::{BackupReport, ListReport, PruneReport};
-use crate::scheduler::worker::{self, Orders, Told};
+use crate::scheduler::worker::{self, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
-use crate::state::Status;
-use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::state::StateStore;
+use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::logging;
 use serde::Serialize;
@@ -31,11 +31,11 @@ pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
     let Some(uri) = &settings.mongodb else { return WRONG };
     let mut orders = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut orders);
-    let Some(orders) = read.ok().and_then(|_| serde_json::from_slice::<Orders>(&orders).ok()) else {
+    let Some(orders) = read.ok().and_then(|_| serde_json::from_slice::<WorkerRequest>(&orders).ok()) else {
         eprintln!("this is for the scheduler; use `pantry-keeper backup`");
         return WRONG;
     };
-    let mut status = Status::new(Catalog::of(settings).own_folder()).with_unsaved(orders.unsaved);
+    let mut status = StateStore::new(Repository::of(settings).own_folder()).with_unsaved(orders.unsaved);
     if orders.drill {
         let Some(uri) = &settings.drill.uri else { return WRONG };
         let outcome = crate::drill::run(settings, uri, ctx, &mut status, "latest", &orders.trigger).await;
@@ -47,7 +47,7 @@ pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
             (_, true) => worker::Ended::Stopped,
             _ => worker::Ended::Finished,
         };
-        json(&Told { ended, posted: outcome.posted, unsaved: status.unsaved() });
+        json(&WorkerReport { ended, posted: outcome.posted, unsaved: status.unsaved() });
         return DONE;
     }
     let next_run = settings.schedule.next_after((ctx.now)(), settings.time_zone);
@@ -60,19 +60,19 @@ pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
         Err(failed) if failed.was_asked() => worker::Ended::Stopped,
         _ => worker::Ended::Finished,
     };
-    json(&Told { ended, posted: outcome.posted, unsaved: status.unsaved() });
+    json(&WorkerReport { ended, posted: outcome.posted, unsaved: status.unsaved() });
     DONE
 }
 
 pub async fn backup(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
     // Settings::load made sure of it.
     let Some(uri) = &settings.mongodb else { return WRONG };
-    let catalog = Catalog::of(settings);
-    let mut status = Status::new(catalog.own_folder());
-    let scheduled = Lock::holder(&catalog.scheduler_path()).is_some();
+    let repository = Repository::of(settings);
+    let mut status = StateStore::new(repository.own_folder());
+    let scheduled = Lock::holder(&repository.scheduler_path()).is_some();
     let next_run = settings.schedule.next_after((ctx.now)(), settings.time_zone).filter(|_| scheduled);
     let outcome = backup::run(settings, uri, ctx, &mut status, "by hand", next_run).await;
-    notify_test::send(settings, ctx, &catalog, outcome.posted.unkept).await;
+    notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
     match outcome.result {
         Ok(report) => {
             if output.json {
@@ -99,24 +99,24 @@ pub async fn backup(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
 }
 
 pub fn list(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
-    let (catalog, now) = (Catalog::of(settings), (ctx.now)());
-    let mut archives = match catalog.list() {
+    let (repository, now) = (Repository::of(settings), (ctx.now)());
+    let mut archives = match repository.list() {
         Ok(archives) => archives,
         Err(error) => return refuse(&error, output),
     };
-    let state = Status::new(catalog.own_folder()).state();
+    let state = StateStore::new(repository.own_folder()).state();
     let plan = prune::plan(settings, &archives, &state, now);
     let halted = plan.halt.as_ref().map(ToString::to_string);
     prune::explain(&mut archives, &plan);
-    let free_bytes = catalog.free_bytes();
+    let free_bytes = repository.free_bytes();
     let report = ListReport {
-        folder: catalog.folder().display().to_string(),
+        folder: repository.folder().display().to_string(),
         archives_bytes: archives.iter().map(|archive| archive.archive_bytes).sum(),
         full_at: backup::full_at(settings, &archives, free_bytes, now),
         archives,
         free_bytes,
         halted,
-        before_restores: catalog
+        before_restores: repository
             .safety_stems()
             .unwrap_or_default()
             .iter()
@@ -132,29 +132,29 @@ pub fn list(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
 }
 
 pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> u8 {
-    let (catalog, now, output) = (Catalog::of(settings), (ctx.now)(), &arguments.output);
+    let (repository, now, output) = (Repository::of(settings), (ctx.now)(), &arguments.output);
     // A folder that is not there, or not the disk it should be, is not made up for want of something to remove.
-    if let Err(error) = catalog.stems() {
+    if let Err(error) = repository.stems() {
         return refuse(&error, output);
     }
-    if !catalog.own_folder().is_dir() && !arguments.dry_run {
-        return refuse(&CatalogError::Empty(catalog.folder().to_owned()), output);
+    if !repository.own_folder().is_dir() && !arguments.dry_run {
+        return refuse(&RepositoryError::Empty(repository.folder().to_owned()), output);
     }
     let lock = match arguments.dry_run {
         true => None,
-        false => match catalog.lock(settings.require_mount) {
+        false => match repository.lock(settings.require_mount) {
             Ok(lock) => Some(lock),
-            Err(LockOrCatalogError::Catalog(error)) => return refuse(&error, output),
+            Err(RepositoryLockError::Repository(error)) => return refuse(&error, output),
             Err(error) => {
                 tracing::error!("nothing was removed: {error}");
                 if output.json {
                     failure(&error.to_string());
                 }
-                return if matches!(error, LockOrCatalogError::Lock(LockError::Held(_))) { BUSY } else { FAILED };
+                return if matches!(error, RepositoryLockError::Lock(LockError::Held(_))) { BUSY } else { FAILED };
             }
         },
     };
-    let mut status = Status::new(catalog.own_folder());
+    let mut status = StateStore::new(repository.own_folder());
     if arguments.accept_shrink {
         let (accepted, saved) = status.change(|state| state.shrunk.take());
         if let Err(error) = saved {
@@ -169,12 +169,12 @@ pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> 
             None => tracing::info!("nothing had shrunk"),
         }
     }
-    let archives = match catalog.list() {
+    let archives = match repository.list() {
         Ok(archives) => archives,
         Err(error) => return refuse(&error, output),
     };
     let plan = prune::plan(settings, &archives, &status.state(), now);
-    let report = prune::apply(&catalog, plan, lock.as_ref(), &AtomicBool::new(false));
+    let report = prune::apply(&repository, plan, lock.as_ref(), &AtomicBool::new(false));
     for removed in report.removed.iter().filter(|_| !report.dry_run) {
         tracing::info!(target: logging::RECORD, "removed {}", removed.archive);
     }

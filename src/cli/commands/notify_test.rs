@@ -4,17 +4,17 @@ use crate::cli::{DONE, FAILED, WRONG, say};
 use crate::context::Context;
 use crate::notify::channels::mail::{LONGEST_TALK, deliver};
 use crate::notify::outbox::Outbox;
-use crate::notify::templates::{self, Letter, Sender};
+use crate::notify::templates::{self, MailContext, Notification};
 use crate::settings::{MailSecurity, MailSettings, NotifyOn, Settings};
-use crate::store::repository::Catalog;
+use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::logging::one_event;
 
 /// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
 /// what it is, whatever becomes of its mails.
-pub async fn send(settings: &Settings, ctx: &Context, catalog: &Catalog, letters: Vec<Letter>) {
+pub async fn send(settings: &Settings, ctx: &Context, repository: &Repository, letters: Vec<Notification>) {
     let Some(mail) = &settings.mail else { return };
-    let outbox = Outbox::new(catalog.outbox_folder());
+    let outbox = Outbox::new(repository.outbox_folder());
     for letter in letters {
         if let Some(error) = outbox.keep(letter) {
             tracing::debug!("an unsent mail is kept in memory only: {error}");
@@ -37,7 +37,7 @@ pub async fn test(settings: &Settings, ctx: &Context) -> u8 {
         eprint!("{}", one_event(&format!("SMTP_HOST is not set; {advice}")));
         return WRONG;
     };
-    let sender = Sender {
+    let sender = MailContext {
         prefix: &settings.prefix,
         hosts: settings.mongodb.as_ref().map(|uri| uri.hosts()).unwrap_or("(MONGODB_URI is not set)"),
         folder: settings.backup_dir.display().to_string(),

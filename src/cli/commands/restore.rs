@@ -6,9 +6,9 @@ use crate::cli::{BUSY, DONE, FAILED, WRONG, failure, json, output, refuse, say};
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::report::{RestoreReport, Restored};
-use crate::restore::{self, RestoreError, Wishes};
+use crate::restore::{self, RestoreError, Selection};
 use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
-use crate::store::repository::{CatalogError, LockOrCatalogError};
+use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
 use crate::sys::logging;
@@ -137,14 +137,14 @@ pub async fn restore(settings: &Settings, ctx: &Context, arguments: &RestoreArgu
     if report.restored { DONE } else { FAILED }
 }
 
-fn wishes(arguments: &RestoreArguments) -> Result<Wishes, String> {
+fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
     fn all<T>(texts: &[String], option: &str, parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, String> {
         let read = |text: &String| {
             parse(text).map_err(|refusal| format!("{option} {text:?} {}: {}", refusal.problem, refusal.accepted))
         };
         texts.iter().map(read).collect()
     }
-    Ok(Wishes {
+    Ok(Selection {
         include: all(&arguments.include, "--include", NamespacePattern::parse)?,
         exclude: all(&arguments.exclude, "--exclude", NamespacePattern::parse)?,
         renames: all(&arguments.rename, "--rename", Rename::parse)?,
@@ -187,14 +187,14 @@ fn wrong(problem: &str, as_json: bool) -> u8 {
 fn refused(error: RestoreError, ctx: &Context, arguments: &RestoreArguments) -> u8 {
     let output = &arguments.output;
     match error {
-        RestoreError::Catalog(error) => refuse(&error, output),
+        RestoreError::Repository(error) => refuse(&error, output),
         error => {
-            let busy = matches!(&error, RestoreError::Lock(LockOrCatalogError::Lock(LockError::Held(_))));
+            let busy = matches!(&error, RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_))));
             let wrong = matches!(
                 error,
                 RestoreError::NothingChosen { .. }
                     | RestoreError::Name(_)
-                    | RestoreError::Lock(LockOrCatalogError::Catalog(CatalogError::NotAName(_)))
+                    | RestoreError::Lock(RepositoryLockError::Repository(RepositoryError::NotAName(_)))
             );
             let text = ctx.redactor.redact(&error.to_string()).into_owned();
             tracing::error!("nothing was restored: {text}");

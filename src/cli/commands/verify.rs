@@ -8,7 +8,7 @@ use crate::cli::args::VerifyArguments;
 use crate::cli::{DONE, FAILED, failure, json, output, refuse, say};
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::{Catalog, CatalogError};
+use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::logging;
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArguments) -> u8 {
-    let catalog = Catalog::of(settings);
+    let repository = Repository::of(settings);
     let stems = if arguments.all {
-        catalog.stems().and_then(|stems| match stems.is_empty() {
-            true => Err(CatalogError::Empty(catalog.folder().to_owned())),
+        repository.stems().and_then(|stems| match stems.is_empty() {
+            true => Err(RepositoryError::Empty(repository.folder().to_owned())),
             false => Ok(stems),
         })
     } else {
-        catalog.find(&arguments.name).map(|stem| vec![stem])
+        repository.find(&arguments.name).map(|stem| vec![stem])
     };
     let stems = match stems {
         Ok(stems) => stems,
@@ -32,14 +32,14 @@ pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArgume
     };
     let mut reports = Vec::new();
     for stem in stems {
-        let Some(report) = verify_one(settings, ctx, &catalog, &stem).await else {
+        let Some(report) = verify_one(settings, ctx, &repository, &stem).await else {
             tracing::error!("verifying was not finished: stopped as asked");
             if arguments.output.json {
                 failure("stopped as asked");
             }
             return FAILED;
         };
-        archive_job::note(&catalog, &stem, &report, (ctx.now)());
+        archive_job::note(&repository, &stem, &report, (ctx.now)());
         let (line, lines) = output::verify(&report);
         if report.sound {
             tracing::info!(target: logging::RECORD, "{line}");
@@ -64,11 +64,11 @@ pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArgume
 }
 
 /// None when it was stopped.
-async fn verify_one(settings: &Settings, ctx: &Context, catalog: &Catalog, stem: &str) -> Option<VerifyReport> {
+async fn verify_one(settings: &Settings, ctx: &Context, repository: &Repository, stem: &str) -> Option<VerifyReport> {
     let begun = Instant::now();
     let name = file_name::archive(stem);
-    let opened = catalog.open(stem);
-    let sidecar = catalog.sidecar(stem);
+    let opened = repository.open(stem);
+    let sidecar = repository.sidecar(stem);
     let bytes = opened.as_ref().ok().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
     let (threads, shown) = (settings.threads, Arc::clone(&meter));

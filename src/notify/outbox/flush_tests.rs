@@ -6,7 +6,7 @@ use super::tests::{Place, files, ids, numbered};
 use crate::notify::channels::mail::session_tests::{AMPLE, run};
 use crate::notify::templates::Kind;
 use crate::settings::{MailSecurity, MailSettings};
-use crate::sys::cancel::Stopper;
+use crate::sys::cancel::Canceller;
 use crate::sys::lock::Lock;
 use crate::sys::redact::{Redactor, Secret};
 use std::fs;
@@ -99,7 +99,7 @@ fn a_letter_in_memory_is_sent_though_there_is_no_disk() {
         fs::remove_dir(place.own()).unwrap();
         let outbox = place.outbox();
         outbox.keep(numbered(Kind::Failed, 1));
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flushed = outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!((flushed.sent, flushed.left), (1, 0));
         assert_eq!(server.took(), ["s1"]);
@@ -111,7 +111,7 @@ fn the_oldest_goes_first_and_nothing_is_left_or_touched_without_need() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flush = async |outbox: &Outbox| outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!(flush(&place.outbox()).await.sent, 0);
         assert_eq!(fs::read_dir(place.own()).unwrap().count(), 0);
@@ -134,7 +134,7 @@ fn two_processes_do_not_send_one_letter_twice() {
             place.outbox().keep(numbered(Kind::Failed, number));
         }
         let (one, other) = (place.outbox(), place.outbox());
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let redactor = Redactor::default();
         let (first, second) = tokio::join!(
             one.flush(&server.mail, &redactor, AMPLE, &stop),
@@ -162,7 +162,7 @@ fn what_may_pass_ends_the_round_and_keeps_the_order() {
         for number in 1..4 {
             outbox.keep(numbered(Kind::Failed, number));
         }
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flushed = outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!((flushed.sent, flushed.left), (1, 2));
         assert!(matches!(flushed.error, Some(MailError::Temporary { .. })), "{:?}", flushed.error);
@@ -179,7 +179,7 @@ fn a_letter_that_is_refused_for_good_does_not_block_the_others() {
         for number in 1..4 {
             outbox.keep(numbered(Kind::Failed, number));
         }
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flush = async |outbox: &Outbox| outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
         let flushed = flush(&outbox).await;
         assert_eq!((flushed.sent, flushed.left), (2, 1));
@@ -205,7 +205,7 @@ fn a_server_that_lets_nobody_in_is_asked_once_for_all_letters() {
         for number in 1..4 {
             outbox.keep(numbered(Kind::Failed, number));
         }
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flushed = outbox.flush(&mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!((flushed.sent, flushed.left), (0, 3));
         assert!(matches!(flushed.error, Some(MailError::NoSignIn { .. })), "{:?}", flushed.error);
@@ -224,7 +224,7 @@ fn a_letter_that_reached_somebody_is_not_sent_again() {
         for number in 1..3 {
             outbox.keep(numbered(Kind::Failed, number));
         }
-        let (_stopper, stop) = Stopper::new();
+        let (_stopper, stop) = Canceller::new();
         let flushed = outbox.flush(&mail, &Redactor::default(), AMPLE, &stop).await;
         assert_eq!((flushed.sent, flushed.left), (2, 0));
         assert!(matches!(flushed.error, Some(MailError::SomeRecipients { .. })), "{:?}", flushed.error);
@@ -242,7 +242,7 @@ fn being_told_to_stop_leaves_the_letters() {
         let place = Place::new();
         let outbox = place.outbox();
         outbox.keep(numbered(Kind::Failed, 1));
-        let (stopper, stop) = Stopper::new();
+        let (stopper, stop) = Canceller::new();
         let redactor = Redactor::default();
         let asks = async {
             let connection = listener.accept().await.unwrap();

@@ -2,16 +2,16 @@
 
 use super::Outbox;
 use crate::notify::channels::mail::session_tests::letter;
-use crate::notify::templates::{Kind, Letter};
+use crate::notify::templates::{Kind, Notification};
 use crate::testing::noon;
 use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-pub fn numbered(kind: Kind, number: i64) -> Letter {
+pub fn numbered(kind: Kind, number: i64) -> Notification {
     let written_at = noon() + chrono::Duration::seconds(number);
-    Letter { id: format!("n{number}"), kind, written_at, subject: format!("s{number}"), ..letter() }
+    Notification { id: format!("n{number}"), kind, written_at, subject: format!("s{number}"), ..letter() }
 }
 
 pub fn ids(outbox: &Outbox) -> Vec<String> {
@@ -75,7 +75,7 @@ fn an_id_can_be_anything_but_a_way_out_of_the_folder() {
     let place = Place::new();
     let outbox = place.outbox();
     for id in ["../../x", "a/b", "", "ñ\0", &"long".repeat(100)] {
-        assert!(outbox.keep(Letter { id: id.into(), ..letter() }).is_none(), "{id:?}");
+        assert!(outbox.keep(Notification { id: id.into(), ..letter() }).is_none(), "{id:?}");
     }
     assert_eq!(files(&place.folder()).len(), 5);
     assert_eq!(fs::read_dir(place.root.path()).unwrap().count(), 1);

@@ -1,7 +1,7 @@
 //! What each kind of mail says.
 
-use super::page::{Mood, Page};
-use super::{Kind, Letter};
+use super::page::{Page, Severity};
+use super::{Kind, Notification};
 use crate::report::BackupReport;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use std::time::Duration;
 const LONGEST_SUBJECT: usize = 120;
 
 /// Who writes, and from where.
-pub struct Sender<'s> {
+pub struct MailContext<'s> {
     /// What the archives' names start with: tells one Pantry Keeper of an owner's from another.
     pub prefix: &'s str,
     /// The server's hosts; never its credentials.
@@ -34,7 +34,7 @@ pub struct LastGood {
 }
 
 /// What went wrong.
-pub struct Trouble<'t> {
+pub struct FailureMail<'t> {
     /// What was being done.
     pub stage: &'t str,
     /// What happened and, on further lines, what to do about it.
@@ -64,7 +64,7 @@ pub struct Ending<'e> {
 }
 
 /// A run failed: the first, or the first of a later day.
-pub fn failed(sender: &Sender, trouble: &Trouble) -> Letter {
+pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     let first = trouble.day <= 1;
     let since = local(trouble.since, sender.time_zone);
     let (kind, subject, headline) = if first {
@@ -99,11 +99,11 @@ pub fn failed(sender: &Sender, trouble: &Trouble) -> Letter {
     }
     let promise = "Nothing was removed, and older archives are as they were.".to_owned();
     let paragraphs = vec![trouble.error.clone(), promise];
-    letter(sender, kind, &subject, Page { mood: Mood::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
+    letter(sender, kind, &subject, Page { mood: Severity::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
 }
 
 /// A run succeeded after some that failed.
-pub fn recovered(sender: &Sender, since: DateTime<Utc>, runs: u32, ending: &Ending) -> Letter {
+pub fn recovered(sender: &MailContext, since: DateTime<Utc>, runs: u32, ending: &Ending) -> Notification {
     let took = (sender.now - since).to_std().unwrap_or_default();
     let subject = format!("{} backup recovered: {} made", sender.prefix, ending.report.archive);
     let headline = format!("The backup of {} works again.", sender.hosts);
@@ -113,19 +113,19 @@ pub fn recovered(sender: &Sender, since: DateTime<Utc>, runs: u32, ending: &Endi
         humanize::counted(u64::from(runs), "failed run"),
         humanize::duration(took)
     );
-    made(sender, (Kind::Recovered, Mood::Good), &subject, headline, vec![paragraph], ending)
+    made(sender, (Kind::Recovered, Severity::Good), &subject, headline, vec![paragraph], ending)
 }
 
 /// A backup was made, but there is something that its owner should look at.
-pub fn warning(sender: &Sender, ending: &Ending) -> Letter {
+pub fn warning(sender: &MailContext, ending: &Ending) -> Notification {
     let first = ending.concerns.first().map(|concern| concern.lines().next().unwrap_or_default()).unwrap_or_default();
     let subject = format!("{} backup made, but look: {first}", sender.prefix);
     let headline = format!("The backup of {} was made and verified, but needs a look.", sender.hosts);
-    made(sender, (Kind::Warning, Mood::Attention), &subject, headline, Vec::new(), ending)
+    made(sender, (Kind::Warning, Severity::Attention), &subject, headline, Vec::new(), ending)
 }
 
 /// A backup was made.
-pub fn receipt(sender: &Sender, ending: &Ending) -> Letter {
+pub fn receipt(sender: &MailContext, ending: &Ending) -> Notification {
     let report = ending.report;
     let subject = format!(
         "{} backup made: {}, {}",
@@ -134,29 +134,30 @@ pub fn receipt(sender: &Sender, ending: &Ending) -> Letter {
         humanize::bytes(report.archive_bytes)
     );
     let headline = format!("The backup of {} was made and verified.", sender.hosts);
-    made(sender, (Kind::Receipt, Mood::Good), &subject, headline, Vec::new(), ending)
+    made(sender, (Kind::Receipt, Severity::Good), &subject, headline, Vec::new(), ending)
 }
 
 /// A mail that only shows that mails arrive, and with which settings, none of them secret.
-pub fn test(sender: &Sender, settings: Vec<(&'static str, String)>) -> Letter {
+pub fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Notification {
     let subject = format!("{}: test mail from Pantry Keeper", sender.prefix);
     let headline = "Mails about your backups arrive here.".to_owned();
     let paragraphs = vec!["This one was asked for by `pantry-keeper notify-test`.".to_owned()];
-    let page = Page { mood: Mood::Good, headline, paragraphs, facts: settings, parts: Vec::new(), foot: foot(sender) };
+    let page =
+        Page { mood: Severity::Good, headline, paragraphs, facts: settings, parts: Vec::new(), foot: foot(sender) };
     letter(sender, Kind::Test, &subject, page)
 }
 
 fn made(
-    sender: &Sender,
-    (kind, mood): (Kind, Mood),
+    sender: &MailContext,
+    (kind, mood): (Kind, Severity),
     subject: &str,
     headline: String,
     paragraphs: Vec<String>,
     ending: &Ending,
-) -> Letter {
+) -> Notification {
     let report = ending.report;
     let time = Duration::from_secs_f64(report.elapsed_seconds);
-    let mood = if ending.concerns.is_empty() { mood } else { Mood::Attention };
+    let mood = if ending.concerns.is_empty() { mood } else { Severity::Attention };
     let mut facts = vec![
         ("Archive", report.archive.clone()),
         (
@@ -182,13 +183,13 @@ fn made(
     letter(sender, kind, subject, Page { mood, headline, paragraphs, facts, parts, foot: foot(sender) })
 }
 
-pub(super) fn surroundings(sender: &Sender) -> Vec<(&'static str, String)> {
+pub(super) fn surroundings(sender: &MailContext) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Server", sender.hosts.to_owned()), ("Folder", sender.folder.clone())];
     facts.extend(sender.next_run.clone().map(|next| ("Next run", next)));
     facts
 }
 
-pub(super) fn foot(sender: &Sender) -> String {
+pub(super) fn foot(sender: &MailContext) -> String {
     format!(
         "Pantry Keeper {}, {}. NOTIFY_ON chooses which mails come.",
         env!("CARGO_PKG_VERSION"),
@@ -196,13 +197,13 @@ pub(super) fn foot(sender: &Sender) -> String {
     )
 }
 
-pub(super) fn letter(sender: &Sender, kind: Kind, subject: &str, page: Page) -> Letter {
+pub(super) fn letter(sender: &MailContext, kind: Kind, subject: &str, page: Page) -> Notification {
     let mut one_line: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if one_line.chars().count() > LONGEST_SUBJECT {
         one_line = one_line.chars().take(LONGEST_SUBJECT - 1).chain(['…']).collect();
     }
     let id = format!("{}.{}", sender.prefix, sender.now.format("%Y%m%dT%H%M%S%.6f"));
-    Letter { id, kind, written_at: sender.now, subject: one_line, text: page.text(), html: page.html() }
+    Notification { id, kind, written_at: sender.now, subject: one_line, text: page.text(), html: page.html() }
 }
 
 pub(super) fn numbered(items: &[String]) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! What mails about drills say.
 
-use super::backup::{Sender, foot, letter, local, numbered, surroundings};
-use super::page::{Mood, Page};
-use super::{Kind, Letter};
+use super::backup::{MailContext, foot, letter, local, numbered, surroundings};
+use super::page::{Page, Severity};
+use super::{Kind, Notification};
 use crate::report::DrillReport;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ pub struct FailedDrill<'d> {
     pub log: Vec<String>,
 }
 
-pub fn drill_failed(sender: &Sender, drill: &FailedDrill) -> Letter {
+pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
     let first = drill.day <= 1;
     let (kind, subject) = match first {
         true => (Kind::DrillFailed, format!("{} drill FAILED: {} is not proven", sender.prefix, drill.archive)),
@@ -42,24 +42,30 @@ pub fn drill_failed(sender: &Sender, drill: &FailedDrill) -> Letter {
     }
     let paragraphs =
         vec!["No archive was changed or removed by it, and no database but its own scratch ones.".to_owned()];
-    letter(sender, kind, &subject, Page { mood: Mood::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
+    letter(sender, kind, &subject, Page { mood: Severity::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
 }
 
 /// A drill proved its archive after some that did not.
-pub fn drill_recovered(sender: &Sender, since: DateTime<Utc>, report: &DrillReport) -> Letter {
+pub fn drill_recovered(sender: &MailContext, since: DateTime<Utc>, report: &DrillReport) -> Notification {
     let subject = format!("{} drill recovered: {} proven", sender.prefix, report.archive);
     let paragraph = format!("Drills had been failing since {}.", local(since, sender.time_zone));
     proof(sender, Kind::DrillRecovered, &subject, vec![paragraph], report)
 }
 
 /// The receipt of a drill that proved its archive.
-pub fn drill_receipt(sender: &Sender, report: &DrillReport) -> Letter {
+pub fn drill_receipt(sender: &MailContext, report: &DrillReport) -> Notification {
     let documents = humanize::counted(report.documents, "document");
     let subject = format!("{} drill: {documents} restored and equal", sender.prefix);
     proof(sender, Kind::DrillReceipt, &subject, Vec::new(), report)
 }
 
-fn proof(sender: &Sender, kind: Kind, subject: &str, paragraphs: Vec<String>, report: &DrillReport) -> Letter {
+fn proof(
+    sender: &MailContext,
+    kind: Kind,
+    subject: &str,
+    paragraphs: Vec<String>,
+    report: &DrillReport,
+) -> Notification {
     let time = |seconds| humanize::duration(Duration::from_secs_f64(seconds));
     let mut facts = vec![
         ("Archive", report.archive.clone()),
@@ -85,6 +91,6 @@ fn proof(sender: &Sender, kind: Kind, subject: &str, paragraphs: Vec<String>, re
     if !report.warnings.is_empty() {
         parts.push(("What to look at", numbered(&report.warnings)));
     }
-    let mood = if report.warnings.is_empty() { Mood::Good } else { Mood::Attention };
+    let mood = if report.warnings.is_empty() { Severity::Good } else { Severity::Attention };
     letter(sender, kind, subject, Page { mood, headline, paragraphs, facts, parts, foot: foot(sender) })
 }

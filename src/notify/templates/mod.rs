@@ -6,7 +6,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{Ending, LastGood, Sender, Trouble, failed, receipt, recovered, test, warning};
+pub use backup::{Ending, FailureMail, LastGood, MailContext, failed, receipt, recovered, test, warning};
 pub use drill::{FailedDrill, drill_failed, drill_receipt, drill_recovered};
 
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// A mail, ready to be sent. It holds no secrets: all that goes into it is redacted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct Notification {
     /// The same however often it is tried.
     pub id: String,
     pub kind: Kind,

@@ -2,7 +2,7 @@
 
 /// The colour of the bar at the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum Severity {
     Good,
     Attention,
     Bad,
@@ -10,7 +10,7 @@ pub enum Mood {
 
 /// What a mail says, before it has a form.
 pub struct Page {
-    pub mood: Mood,
+    pub mood: Severity,
     pub headline: String,
     /// Paragraphs below the headline.
     pub paragraphs: Vec<String>,
@@ -46,9 +46,9 @@ impl Page {
 
     pub fn html(&self) -> String {
         let colour = match self.mood {
-            Mood::Good => "#2e7d32",
-            Mood::Attention => "#b26a00",
-            Mood::Bad => "#b3261e",
+            Severity::Good => "#2e7d32",
+            Severity::Attention => "#b26a00",
+            Severity::Bad => "#b3261e",
         };
         let mut html = format!(
             "<!DOCTYPE html>\n<html><body style=\"margin:0;padding:16px;font:15px/1.45 sans-serif;color:#222\">\n\

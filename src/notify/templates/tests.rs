@@ -5,8 +5,8 @@ use crate::report::BackupReport;
 use chrono::TimeZone;
 use chrono_tz::Tz;
 
-fn sender() -> Sender<'static> {
-    Sender {
+fn sender() -> MailContext<'static> {
+    MailContext {
         prefix: "jorbites",
         hosts: "db:27017",
         folder: "/backups".into(),
@@ -37,8 +37,8 @@ fn report() -> BackupReport {
     }
 }
 
-fn trouble(day: u32) -> Trouble<'static> {
-    Trouble {
+fn trouble(day: u32) -> FailureMail<'static> {
+    FailureMail {
         stage: "asking the server",
         error: "cannot reach MongoDB at db:27017: Connection refused; check that it runs".into(),
         advice: vec!["See whether MongoDB runs.".into(), "Run `pantry-keeper doctor`.".into()],

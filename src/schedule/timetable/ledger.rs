@@ -31,12 +31,12 @@ pub struct Ledger {
     pub already: Option<DateTime<Utc>>,
     /// A run that was begun and has not ended.
     #[serde(default)]
-    pub begun: Option<Begun>,
+    pub begun: Option<StartedRun>,
 }
 
 /// A run that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct StartedRun {
     pub slot: DateTime<Utc>,
     /// When it was begun last.
     pub at: DateTime<Utc>,

@@ -14,7 +14,7 @@ mod tests;
 #[cfg(test)]
 mod wrong_clock_tests;
 
-pub use ledger::{Begun, Ledger};
+pub use ledger::{Ledger, StartedRun};
 
 /// How late a run may start and still count as being on time: a busy machine, a slow boot.
 pub const ON_TIME: TimeDelta = TimeDelta::minutes(5);
@@ -83,7 +83,7 @@ impl Timetable<'_> {
     /// A run for `slot` is about to start. The ledger must be on disk before it does.
     pub fn begin(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) {
         let before = ledger.begun.as_ref().filter(|begun| begun.slot == slot).map_or(0, |begun| begun.times);
-        ledger.begun = Some(Begun { slot, at: now, times: before.saturating_add(1) });
+        ledger.begun = Some(StartedRun { slot, at: now, times: before.saturating_add(1) });
     }
 
     /// The run for `slot` has ended, well or not. Returns how many slots came due while it was at work, at most

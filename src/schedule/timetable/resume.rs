@@ -1,6 +1,6 @@
 //! From what was kept to a ledger that holds now: after a restart, a power cut, a change of settings.
 
-use super::{Begun, Ledger, MOST_BEGINNINGS, Timetable};
+use super::{Ledger, MOST_BEGINNINGS, StartedRun, Timetable};
 use crate::schedule::Schedule;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -13,7 +13,7 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::days(8 * 366);
 pub struct Opened {
     pub ledger: Ledger,
     /// A run that was cut off. Its slot is due again, unless it was given up.
-    pub interrupted: Option<Begun>,
+    pub interrupted: Option<StartedRun>,
     /// The interrupted run was begun too often to be tried once more.
     pub gave_up: bool,
     /// The schedule or its zone is another than before.
@@ -96,7 +96,7 @@ impl Timetable<'_> {
 }
 
 /// Whether the run had made its archive, and only the note of its end was lost.
-fn has_archive(begun: &Begun, newest_archive: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+fn has_archive(begun: &StartedRun, newest_archive: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     // Names of archives are in whole seconds. One from the future tells nothing, unless the clock was there together
     // with the run.
     newest_archive.is_some_and(|made| made >= begun.at.trunc_subsecs(0) && (made <= now || begun.at > now))

@@ -264,7 +264,7 @@ fn a_ledger_with_times_beyond_reason_does_no_harm() {
         let mut ledger = kept(table, "2026-05-30 02:00");
         ledger.handled = extreme;
         ledger.already = Some(extreme);
-        ledger.begun = Some(Begun { slot: extreme, at: extreme, times: u32::MAX });
+        ledger.begun = Some(StartedRun { slot: extreme, at: extreme, times: u32::MAX });
         let mut opened = table.open(Some(ledger.clone()), Some(extreme), now);
         table.step(&mut opened.ledger, now);
         ledger.time_zone = "Asia/Kolkata".to_owned();

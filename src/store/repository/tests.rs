@@ -1,4 +1,4 @@
-use super::{Catalog, Verdict};
+use super::{Repository, VerificationRecord};
 use crate::sys::lock::Lock;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};
@@ -6,55 +6,55 @@ use mongodb::bson::doc;
 use std::fs::{self, File};
 use tempfile::TempDir;
 
-fn kitchen() -> (TempDir, Catalog) {
+fn kitchen() -> (TempDir, Repository) {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Catalog::new(folder.path().to_owned(), "jorbites".into(), chrono_tz::Europe::Madrid);
-    (folder, catalog)
+    let repository = Repository::new(folder.path().to_owned(), "jorbites".into(), chrono_tz::Europe::Madrid);
+    (folder, repository)
 }
 
-fn put(catalog: &Catalog, stem: &str, made_at: &str) {
-    let file = File::create_new(catalog.archive_path(stem)).unwrap();
+fn put(repository: &Repository, stem: &str, made_at: &str) {
+    let file = File::create_new(repository.archive_path(stem)).unwrap();
     let samples = [Sample::new("d", "c", vec![encode(&doc! { "_id": 1 })])];
     archive_named(&file, &samples, stem, made_at.parse().unwrap()).unwrap();
 }
 
 #[test]
 fn in_the_hour_that_comes_twice_the_latest_is_the_one_made_last() {
-    let (_folder, catalog) = kitchen();
-    put(&catalog, "jorbites_backup_20251019_020000", "2025-10-19T00:00:00Z");
+    let (_folder, repository) = kitchen();
+    put(&repository, "jorbites_backup_20251019_020000", "2025-10-19T00:00:00Z");
     // Summer time ended at 03:00, which was 02:00 again.
-    put(&catalog, "jorbites_backup_20251026_025000", "2025-10-26T00:50:00Z");
-    put(&catalog, "jorbites_backup_20251026_021000", "2025-10-26T01:10:00Z");
-    assert_eq!(catalog.find("latest").unwrap(), "jorbites_backup_20251026_021000");
+    put(&repository, "jorbites_backup_20251026_025000", "2025-10-26T00:50:00Z");
+    put(&repository, "jorbites_backup_20251026_021000", "2025-10-26T01:10:00Z");
+    assert_eq!(repository.find("latest").unwrap(), "jorbites_backup_20251026_021000");
 }
 
 #[test]
 fn a_name_that_was_used_before_the_clock_was_set_back_is_not_used_again() {
-    let (_folder, catalog) = kitchen();
+    let (_folder, repository) = kitchen();
     let now: DateTime<Utc> = "2025-05-31T11:41:08Z".parse().unwrap();
-    put(&catalog, "jorbites_backup_20250531_134108", "2025-05-31T11:41:08Z");
-    assert_eq!(catalog.free_stem(now), "jorbites_backup_20250531_134109");
+    put(&repository, "jorbites_backup_20250531_134108", "2025-05-31T11:41:08Z");
+    assert_eq!(repository.free_stem(now), "jorbites_backup_20250531_134109");
 }
 
 #[test]
 fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
-    let (_folder, catalog) = kitchen();
+    let (_folder, repository) = kitchen();
     let stem = "jorbites_backup_20250531_134108";
-    put(&catalog, stem, "2025-05-31T11:41:08Z");
+    put(&repository, stem, "2025-05-31T11:41:08Z");
     let at = "2025-06-01T00:00:00Z".parse().unwrap();
-    let bytes = fs::metadata(catalog.archive_path(stem)).unwrap().len();
-    let damaged = Verdict { at, archive_bytes: bytes, damage: Some("torn".into()), drilled_at: None };
-    catalog.note(stem, damaged.clone()).unwrap();
-    assert_eq!(catalog.glance(stem).damage.as_deref(), Some("torn"));
-    assert_eq!(catalog.glance(stem).verified_at, None);
-    catalog.note(stem, Verdict { archive_bytes: bytes + 1, ..damaged }).unwrap();
-    assert_eq!(catalog.glance(stem).damage, None);
+    let bytes = fs::metadata(repository.archive_path(stem)).unwrap().len();
+    let damaged = VerificationRecord { at, archive_bytes: bytes, damage: Some("torn".into()), drilled_at: None };
+    repository.note(stem, damaged.clone()).unwrap();
+    assert_eq!(repository.glance(stem).damage.as_deref(), Some("torn"));
+    assert_eq!(repository.glance(stem).verified_at, None);
+    repository.note(stem, VerificationRecord { archive_bytes: bytes + 1, ..damaged }).unwrap();
+    assert_eq!(repository.glance(stem).damage, None);
 }
 
 #[test]
 fn only_leftovers_of_ours_are_swept() {
-    let (folder, catalog) = kitchen();
-    let lock = catalog.lock(false).unwrap();
+    let (folder, repository) = kitchen();
+    let lock = repository.lock(false).unwrap();
     let ours =
         [".jorbites_backup_20250531_134108.tar.gz.partial", ".jorbites_backup_20250531_134108.tar.gz.sha256.partial"];
     let foreign = [
@@ -69,7 +69,7 @@ fn only_leftovers_of_ours_are_swept() {
     }
     let link = folder.path().join(".jorbites_backup_20250601_000000.tar.gz.partial");
     std::os::unix::fs::symlink(folder.path().join(foreign[0]), &link).unwrap();
-    assert_eq!(catalog.sweep(&lock), ours.len() as u64);
+    assert_eq!(repository.sweep(&lock), ours.len() as u64);
     assert!(foreign.iter().all(|name| folder.path().join(name).exists()));
     assert!(fs::symlink_metadata(&link).is_ok(), "a link is not a leftover of ours");
     drop::<Lock>(lock);
@@ -77,12 +77,12 @@ fn only_leftovers_of_ours_are_swept() {
 
 #[test]
 fn a_folder_that_bears_no_trace_of_us_is_refused_when_the_disk_has_to_be_the_one_it_was() {
-    let (folder, catalog) = kitchen();
-    let refusal = catalog.lock(true).unwrap_err().to_string();
+    let (folder, repository) = kitchen();
+    let refusal = repository.lock(true).unwrap_err().to_string();
     assert!(refusal.contains("is not the disk it was") && refusal.contains("mkdir -p"), "{refusal}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made there");
-    put(&catalog, "jorbites_backup_20250531_134108", "2025-05-31T11:41:08Z");
-    assert!(catalog.lock(true).is_ok(), "an archive is a trace");
-    fs::remove_file(catalog.archive_path("jorbites_backup_20250531_134108")).unwrap();
-    assert!(catalog.lock(true).is_ok(), "so is our own folder");
+    put(&repository, "jorbites_backup_20250531_134108", "2025-05-31T11:41:08Z");
+    assert!(repository.lock(true).is_ok(), "an archive is a trace");
+    fs::remove_file(repository.archive_path("jorbites_backup_20250531_134108")).unwrap();
+    assert!(repository.lock(true).is_ok(), "so is our own folder");
 }

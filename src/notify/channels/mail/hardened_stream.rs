@@ -21,7 +21,7 @@ const TEXT_COLUMN: usize = 4;
 
 /// Shared with the client, so that TLS can begin under it. Only ever used by one task.
 #[derive(Debug, Clone)]
-pub struct Wire(Arc<Mutex<State>>);
+pub struct HardenedStream(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -40,7 +40,7 @@ enum Line {
     Gone,
 }
 
-impl Wire {
+impl HardenedStream {
     pub fn clear(stream: TcpStream) -> Self {
         Self::over(Line::Clear(stream))
     }
@@ -50,7 +50,7 @@ impl Wire {
     }
 
     fn over(line: Line) -> Self {
-        Wire(Arc::new(Mutex::new(State { line, read_bytes: 0, column: 0, feed: false })))
+        HardenedStream(Arc::new(Mutex::new(State { line, read_bytes: 0, column: 0, feed: false })))
     }
 
     /// The connection in clear, to begin TLS with; None when it is no longer in clear.
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for HardenedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         if std::mem::take(&mut state.feed) {
@@ -138,7 +138,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for HardenedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         state.read_bytes = 0;
@@ -166,7 +166,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl AsyncTokioStream for Wire {
+impl AsyncTokioStream for HardenedStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.state().line {
             Line::Clear(stream) => stream.peer_addr(),

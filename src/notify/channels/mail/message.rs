@@ -1,7 +1,7 @@
 //! From a letter to the bytes that go over the wire, and to the addresses that a mail server is told.
 
 use super::error::MailError;
-use crate::notify::templates::Letter;
+use crate::notify::templates::Notification;
 use crate::settings::MailSettings;
 use crate::sys::redact::percent_encode;
 use chrono::{DateTime, Utc};
@@ -13,16 +13,16 @@ use std::time::{Duration, SystemTime};
 
 /// Who writes, and to whom.
 #[derive(Debug)]
-pub struct Parties {
+pub struct Envelope {
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
 }
 
-impl Parties {
+impl Envelope {
     pub fn of(mail: &MailSettings) -> Result<Self, MailError> {
         let from = mailbox("EMAIL_FROM", &mail.from)?;
         let to: Result<Vec<_>, _> = mail.to.iter().map(|to| mailbox("EMAIL_TO", to)).collect();
-        Ok(Parties { from, to: to? })
+        Ok(Envelope { from, to: to? })
     }
 
     /// The first address, if any, that needs a server which takes more than ASCII.
@@ -72,7 +72,7 @@ impl Header for AutoSubmitted {
 }
 
 /// The whole mail, in ASCII whatever it says, so that every server takes it.
-pub fn compose(letter: &Letter, parties: &Parties) -> Result<Vec<u8>, MailError> {
+pub fn compose(letter: &Notification, parties: &Envelope) -> Result<Vec<u8>, MailError> {
     let mut builder = Message::builder()
         .from(parties.from.clone())
         .subject(one_line(&letter.subject))
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
     use crate::notify::templates::Kind;
 
-    fn letter(subject: &str) -> Letter {
-        Letter {
+    fn letter(subject: &str) -> Notification {
+        Notification {
             id: "20250531T120000Z failed/1".into(),
             kind: Kind::Failed,
             written_at: "2025-05-31T12:00:00Z".parse().unwrap(),
@@ -122,12 +122,12 @@ mod tests {
         }
     }
 
-    fn parties(from: &str, to: &[&str]) -> Parties {
+    fn parties(from: &str, to: &[&str]) -> Envelope {
         let to = to.iter().map(|to| mailbox("EMAIL_TO", to).unwrap()).collect();
-        Parties { from: mailbox("EMAIL_FROM", from).unwrap(), to }
+        Envelope { from: mailbox("EMAIL_FROM", from).unwrap(), to }
     }
 
-    fn composed(letter: &Letter, parties: &Parties) -> String {
+    fn composed(letter: &Notification, parties: &Envelope) -> String {
         let bytes = compose(letter, parties).unwrap();
         assert!(bytes.is_ascii());
         String::from_utf8(bytes).unwrap()
@@ -183,7 +183,7 @@ mod tests {
                 (name, "a@example.org"),
                 "{text}"
             );
-            composed(&letter("x"), &Parties { from: mailbox.clone(), to: vec![mailbox] });
+            composed(&letter("x"), &Envelope { from: mailbox.clone(), to: vec![mailbox] });
         }
         let error = mailbox("EMAIL_TO", "a@exa mple").unwrap_err().to_string();
         assert!(error.contains("EMAIL_TO") && error.contains("a@exa mple"), "{error}");
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn any_date_is_one_that_a_mail_can_have() {
         for (written_at, year) in [("0001-01-01T00:00:00Z", "1970"), ("+12025-01-01T00:00:00Z", "9999")] {
-            let letter = Letter { written_at: written_at.parse().unwrap(), ..letter("x") };
+            let letter = Notification { written_at: written_at.parse().unwrap(), ..letter("x") };
             let mail = composed(&letter, &parties("p@example.org", &["a@example.org"]));
             assert!(headers(&mail).iter().any(|line| line.starts_with("Date: ") && line.contains(year)), "{mail}");
         }

@@ -4,10 +4,10 @@
 //! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID.
 
 use super::error::{MailError, Refused, Reply, Stage, harmless, is_gmail};
-use super::hardened_stream::Wire;
-use super::message::{self, Parties};
-use super::tls::{Trust, server_name};
-use crate::notify::templates::Letter;
+use super::hardened_stream::HardenedStream;
+use super::message::{self, Envelope};
+use super::tls::{RootStore, server_name};
+use crate::notify::templates::Notification;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
 use base64::Engine;
@@ -39,13 +39,13 @@ const MOST_QUESTIONS: usize = 3;
 /// [`MailError`], free of what `redactor` and the settings know to be secret.
 pub async fn deliver(
     mail: &MailSettings,
-    letter: &Letter,
+    letter: &Notification,
     redactor: &Redactor,
     limit: Duration,
 ) -> Result<(), MailError> {
-    let parties = Parties::of(mail)?;
+    let parties = Envelope::of(mail)?;
     let bytes = message::compose(letter, &parties)?;
-    let mut talk = Talk::begin(mail, redactor, limit).await?;
+    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
     let refused = talk.address(&parties).await?;
     talk.command(Stage::Message, Data).await?;
     let sending = talk.connection.message(&bytes);
@@ -60,8 +60,8 @@ pub async fn deliver(
 /// # Errors
 /// As with [`deliver`]; a refused recipient is an error also when others are accepted.
 pub async fn probe(mail: &MailSettings, redactor: &Redactor, limit: Duration) -> Result<(), MailError> {
-    let parties = Parties::of(mail)?;
-    let mut talk = Talk::begin(mail, redactor, limit).await?;
+    let parties = Envelope::of(mail)?;
+    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
     let refused = talk.address(&parties).await?;
     // All has been learnt: what happens from here on is of no interest.
     let _ = talk.command(Stage::Recipients, Rset).await;
@@ -70,7 +70,7 @@ pub async fn probe(mail: &MailSettings, redactor: &Redactor, limit: Duration) ->
 }
 
 /// What every step needs: where, until when, and what must not be told.
-struct Desk<'a> {
+struct SessionContext<'a> {
     place: String,
     limit: Duration,
     deadline: Instant,
@@ -78,7 +78,7 @@ struct Desk<'a> {
     own: Redactor,
 }
 
-impl Desk<'_> {
+impl SessionContext<'_> {
     async fn within<T>(&self, stage: Stage, step: impl Future<Output = T>) -> Result<T, MailError> {
         timeout_at(self.deadline, step).await.map_err(|_| self.late(stage))
     }
@@ -132,7 +132,7 @@ impl Desk<'_> {
     async fn handshake(&self, mail: &MailSettings, stream: TcpStream) -> Result<TlsStream<TcpStream>, MailError> {
         let name = server_name(&mail.host, &self.place)?;
         let broken = |problem: String| MailError::Broken { place: self.place.clone(), stage: Stage::Tls, problem };
-        let reading = tokio::task::spawn_blocking(Trust::of_system);
+        let reading = tokio::task::spawn_blocking(RootStore::of_system);
         let trust = self.within(Stage::Tls, reading).await?.map_err(|error| broken(error.to_string()))?;
         let connector = trust.connector().map_err(|error| broken(error.to_string()))?;
         let shaken = self.within(Stage::Tls, connector.connect(name, stream)).await?;
@@ -141,16 +141,16 @@ impl Desk<'_> {
 }
 
 /// A conversation in which we have said who we are.
-struct Talk<'a> {
-    desk: Desk<'a>,
+struct SmtpSession<'a> {
+    desk: SessionContext<'a>,
     connection: AsyncSmtpConnection,
     offers: ServerInfo,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> SmtpSession<'a> {
     async fn begin(mail: &MailSettings, redactor: &'a Redactor, limit: Duration) -> Result<Self, MailError> {
         let credentials = credentials(mail);
-        let desk = Desk {
+        let desk = SessionContext {
             place: place(mail),
             limit,
             deadline: Instant::now() + limit,
@@ -160,14 +160,14 @@ impl<'a> Talk<'a> {
         let stream = desk.connect(mail).await?;
         let us = introduction(&stream);
         let wire = match mail.security {
-            MailSecurity::Tls => Wire::tls(desk.handshake(mail, stream).await?),
-            MailSecurity::StartTls | MailSecurity::None => Wire::clear(stream),
+            MailSecurity::Tls => HardenedStream::tls(desk.handshake(mail, stream).await?),
+            MailSecurity::StartTls | MailSecurity::None => HardenedStream::clear(stream),
         };
         let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &us);
         let connection = desk.within(Stage::Greeting, greeting).await?;
         let connection = connection.map_err(|error| desk.failure(Stage::Greeting, &error))?;
         let offers = connection.server_info().clone();
-        let mut talk = Talk { desk, connection, offers };
+        let mut talk = SmtpSession { desk, connection, offers };
         if mail.security == MailSecurity::StartTls {
             talk.start_tls(mail, &wire, us).await?;
         }
@@ -183,7 +183,7 @@ impl<'a> Talk<'a> {
     }
 
     /// What was offered in clear may have been anybody's word, so the server is asked anew.
-    async fn start_tls(&mut self, mail: &MailSettings, wire: &Wire, us: ClientId) -> Result<(), MailError> {
+    async fn start_tls(&mut self, mail: &MailSettings, wire: &HardenedStream, us: ClientId) -> Result<(), MailError> {
         let not_offered = || MailError::NoStartTls { place: place(mail) };
         if !self.offers.supports_feature(Extension::StartTls) {
             return Err(not_offered());
@@ -216,7 +216,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Names the sender and the recipients; those that were refused, unless it is all of them.
-    async fn address(&mut self, parties: &Parties) -> Result<Vec<Refused>, MailError> {
+    async fn address(&mut self, parties: &Envelope) -> Result<Vec<Refused>, MailError> {
         let mut parameters = Vec::new();
         if let Some(address) = parties.beyond_ascii() {
             if !self.offers.supports_feature(Extension::SmtpUtfEight) {

@@ -2,7 +2,7 @@
 
 use super::session::credentials;
 use super::{MailError, deliver, probe};
-use crate::notify::templates::{Kind, Letter};
+use crate::notify::templates::{Kind, Notification};
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
 use crate::testing::noon;
@@ -34,8 +34,8 @@ pub fn signing_in(port: u16) -> MailSettings {
     MailSettings { username: Some("p".into()), password: Some(Secret::new(PASSWORD)), ..settings(port) }
 }
 
-pub fn letter() -> Letter {
-    Letter {
+pub fn letter() -> Notification {
+    Notification {
         id: "one".into(),
         kind: Kind::Failed,
         written_at: noon(),

@@ -9,13 +9,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 /// The certificates to trust.
-pub struct Trust {
+pub struct RootStore {
     roots: RootCertStore,
     /// Why those of the system are not among them.
     problem: Option<String>,
 }
 
-impl Trust {
+impl RootStore {
     /// Those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or where it has none, such as in a bare
     /// container, those that are built in. Reads files.
     pub fn of_system() -> Self {
@@ -23,11 +23,11 @@ impl Trust {
         let found = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added > 0 {
-            return Trust { roots, problem: None };
+            return RootStore { roots, problem: None };
         }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let problem = found.errors.first().map(ToString::to_string);
-        Trust { roots, problem }
+        RootStore { roots, problem }
     }
 
     pub fn connector(&self) -> Result<TlsConnector, rustls::Error> {
