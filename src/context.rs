@@ -22,7 +22,11 @@ pub struct Context {
 impl Context {
     /// Where programs are looked for.
     pub fn path(&self) -> &OsStr {
-        let given = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
+        let given = self
+            .environment
+            .iter()
+            .find(|(name, _)| name == "PATH")
+            .map(|(_, path)| path.as_os_str());
         given.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"))
     }
 }

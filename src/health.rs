@@ -22,10 +22,16 @@ pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();
     let mut problems = Vec::new();
-    problems.extend(scheduler_problem(Lock::holder(&repository.scheduler_path()), now));
+    problems.extend(scheduler_problem(
+        Lock::holder(&repository.scheduler_path()),
+        now,
+    ));
     problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
     problems.extend(drill_problem(settings, &state, now));
-    let base = state.ledger.as_ref().map_or(now, |ledger| ledger.handled.max(now));
+    let base = state
+        .ledger
+        .as_ref()
+        .map_or(now, |ledger| ledger.handled.max(now));
     HealthReport {
         healthy: problems.is_empty(),
         problems,
@@ -38,9 +44,14 @@ pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     }
 }
 
-fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTime<Utc>) -> Option<String> {
+fn scheduler_problem(
+    holder: Option<Option<std::time::SystemTime>>,
+    now: DateTime<Utc>,
+) -> Option<String> {
     let Some(sign) = holder else {
-        return Some("no scheduler is at work in this folder: start it with `pantry-keeper run`".into());
+        return Some(
+            "no scheduler is at work in this folder: start it with `pantry-keeper run`".into(),
+        );
     };
     // In either direction: a sign from the future says nothing about now.
     let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
@@ -53,15 +64,25 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {
     let last = state.drill.as_ref();
     if let Some((drill, problem)) = last.and_then(|drill| Some((drill, drill.problem.as_ref()?))) {
-        let at = drill.at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
+        let at = drill
+            .at
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M");
         let problem = problem.lines().next().unwrap_or_default();
         return Some(format!(
             "the drill of {at} did not prove {}: {problem}; try again: `pantry-keeper drill`",
             drill.archive
         ));
     }
-    let (schedule, ledger) = (settings.drill.schedule.as_ref()?, state.drill_ledger.as_ref()?);
-    let promised = schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
+    let (schedule, ledger) = (
+        settings.drill.schedule.as_ref()?,
+        state.drill_ledger.as_ref()?,
+    );
+    let promised = schedule.last_in(
+        ledger.since,
+        now - longest_run(settings),
+        settings.time_zone,
+    )?;
     if last.is_some_and(|drill| drill.at >= promised) {
         return None;
     }
@@ -85,24 +106,38 @@ fn backup_problem(
     if let Some(failing) = state.alarm.failing() {
         return Some(format!(
             "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
-            failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z"),
+            failing
+                .since
+                .with_timezone(&settings.time_zone)
+                .format("%-d %B %Y at %H:%M %Z"),
             humanize::counted(u64::from(failing.runs), "failed run")
         ));
     }
     let made_at = newest.and_then(|newest| newest.made_at);
     if let Some(made_at) = made_at.filter(|made_at| *made_at > now + AHEAD) {
-        let made = made_at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
-        return Some(format!("the newest archive is of {made}, which is yet to come: set this machine's clock"));
+        let made = made_at
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M");
+        return Some(format!(
+            "the newest archive is of {made}, which is yet to come: set this machine's clock"
+        ));
     }
     // Slots of an earlier schedule were another promise.
     let ledger = state.ledger.as_ref()?;
-    let promised = settings.schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
+    let promised = settings.schedule.last_in(
+        ledger.since,
+        now - longest_run(settings),
+        settings.time_zone,
+    )?;
     if made_at.is_some_and(|made_at| made_at >= promised) {
         return None;
     }
     let promised = in_words(promised, settings.time_zone, now);
     Some(match newest {
-        Some(newest) => format!("there is no backup of {promised}; the newest is {}", newest.archive),
+        Some(newest) => format!(
+            "there is no backup of {promised}; the newest is {}",
+            newest.archive
+        ),
         None => format!("there is no backup of {promised}, and none before it"),
     })
 }

@@ -28,8 +28,18 @@ pub fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
 }
 
 /// What stays and what goes now.
-pub fn plan(settings: &Settings, listed: &[ArchiveSummary], state: &State, now: DateTime<Utc>) -> Plan {
-    let plan = policy::plan(&archives(listed), &settings.retention, settings.time_zone, now);
+pub fn plan(
+    settings: &Settings,
+    listed: &[ArchiveSummary],
+    state: &State,
+    now: DateTime<Utc>,
+) -> Plan {
+    let plan = policy::plan(
+        &archives(listed),
+        &settings.retention,
+        settings.time_zone,
+        now,
+    );
     match why_not(settings, state) {
         Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
         _ => plan,
@@ -39,12 +49,21 @@ pub fn plan(settings: &Settings, listed: &[ArchiveSummary], state: &State, now: 
 /// Why nothing may go, whatever its age.
 fn why_not(settings: &Settings, state: &State) -> Option<String> {
     if state.unreadable {
-        return Some("what was noted of earlier backups cannot be read: see .pantry-keeper/state.json".into());
+        return Some(
+            "what was noted of earlier backups cannot be read: see .pantry-keeper/state.json"
+                .into(),
+        );
     }
     let failing = || {
-        let since = state.alarm.failing()?.since.with_timezone(&settings.time_zone);
+        let since = state
+            .alarm
+            .failing()?
+            .since
+            .with_timezone(&settings.time_zone);
         let since = since.format("%-d %B %Y");
-        Some(format!("backups have been failing since {since}: nothing is removed until one succeeds"))
+        Some(format!(
+            "backups have been failing since {since}: nothing is removed until one succeeds"
+        ))
     };
     shrunk(state).or_else(failing)
 }
@@ -63,7 +82,11 @@ pub fn shrunk(state: &State) -> Option<String> {
 
 /// What was lost, one text each; only the first ones of many.
 pub fn named(losses: &[Loss]) -> Vec<String> {
-    let mut named: Vec<String> = losses.iter().take(LOSSES_NAMED).map(ToString::to_string).collect();
+    let mut named: Vec<String> = losses
+        .iter()
+        .take(LOSSES_NAMED)
+        .map(ToString::to_string)
+        .collect();
     if let Some(more @ 1..) = losses.len().checked_sub(LOSSES_NAMED) {
         named.push(format!("and {} more", humanize::count(more as u64)));
     }
@@ -73,7 +96,10 @@ pub fn named(losses: &[Loss]) -> Vec<String> {
 /// Says of each archive why it stays and when it goes.
 pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
     for kept in &plan.keep {
-        if let Some(one) = listed.iter_mut().find(|one| one.archive == kept.archive.name) {
+        if let Some(one) = listed
+            .iter_mut()
+            .find(|one| one.archive == kept.archive.name)
+        {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
             one.goes_at = kept.goes_at;
         }
@@ -94,7 +120,12 @@ pub fn nothing(repository: &Repository) -> PruneReport {
 }
 
 /// Carries a plan out, or only shows it when there is no lock. Goes no further once `stop` is set.
-pub fn apply(repository: &Repository, plan: Plan, lock: Option<&Lock>, stop: &AtomicBool) -> PruneReport {
+pub fn apply(
+    repository: &Repository,
+    plan: Plan,
+    lock: Option<&Lock>,
+    stop: &AtomicBool,
+) -> PruneReport {
     let mut report = nothing(repository);
     report.dry_run = lock.is_none();
     report.halted = plan.halt.map(|halt| halt.to_string());
@@ -110,16 +141,26 @@ pub fn apply(repository: &Repository, plan: Plan, lock: Option<&Lock>, stop: &At
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive.name.strip_suffix(file_name::EXTENSION).unwrap_or(&archive.name);
+        let stem = archive
+            .name
+            .strip_suffix(file_name::EXTENSION)
+            .unwrap_or(&archive.name);
         match lock.map_or(Ok(()), |lock| repository.remove(lock, stem)) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);
-                report.removed.push(RemovedArchive { archive: archive.name, made_at, archive_bytes });
+                report.removed.push(RemovedArchive {
+                    archive: archive.name,
+                    made_at,
+                    archive_bytes,
+                });
             }
             // One that stays does not keep the others.
             Err(error) => {
-                report.not_removed.push(NotRemoved { archive: archive.name, problem: error.to_string() });
+                report.not_removed.push(NotRemoved {
+                    archive: archive.name,
+                    problem: error.to_string(),
+                });
             }
         }
     }

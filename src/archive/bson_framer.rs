@@ -64,28 +64,42 @@ impl BsonFramer {
             let rest = &window[at..];
             if self.remaining > 0 {
                 if rest.is_empty() {
-                    return Ok(Fed { consumed: at, terminated: false });
+                    return Ok(Fed {
+                        consumed: at,
+                        terminated: false,
+                    });
                 }
                 let step = (self.remaining as usize).min(rest.len());
                 self.remaining -= step as u32;
                 at += step;
                 if self.remaining == 0 {
                     if window[at - 1] != 0 {
-                        return Err(FrameError::End { number: self.documents + 1 });
+                        return Err(FrameError::End {
+                            number: self.documents + 1,
+                        });
                     }
                     self.documents += 1;
                 }
                 continue;
             }
             let Some(bytes) = rest.first_chunk::<4>() else {
-                return Ok(Fed { consumed: at, terminated: false });
+                return Ok(Fed {
+                    consumed: at,
+                    terminated: false,
+                });
             };
             let length = u32::from_le_bytes(*bytes);
             if length == TERMINATOR {
-                return Ok(Fed { consumed: at, terminated: true });
+                return Ok(Fed {
+                    consumed: at,
+                    terminated: true,
+                });
             }
             if !(SHORTEST_BYTES..=LONGEST_BYTES).contains(&length) {
-                return Err(FrameError::Length { number: self.documents + 1, length });
+                return Err(FrameError::Length {
+                    number: self.documents + 1,
+                    length,
+                });
             }
             self.remaining = length;
         }
@@ -95,8 +109,14 @@ impl BsonFramer {
     pub fn finish(&self, left_over: usize) -> Result<(), FrameError> {
         match (self.remaining, left_over) {
             (0, 0) => Ok(()),
-            (0, some) => Err(FrameError::Cut { number: self.documents + 1, missing: 4 - some.min(3) as u64 }),
-            (missing, _) => Err(FrameError::Cut { number: self.documents + 1, missing: u64::from(missing) }),
+            (0, some) => Err(FrameError::Cut {
+                number: self.documents + 1,
+                missing: 4 - some.min(3) as u64,
+            }),
+            (missing, _) => Err(FrameError::Cut {
+                number: self.documents + 1,
+                missing: u64::from(missing),
+            }),
         }
     }
 }
@@ -133,7 +153,10 @@ fn check_array(array: &RawArray, level: usize) -> Result<(), String> {
 }
 
 fn is_utf8(error: &BsonError) -> bool {
-    matches!(error.kind, mongodb::bson::error::ErrorKind::Utf8Encoding { .. })
+    matches!(
+        error.kind,
+        mongodb::bson::error::ErrorKind::Utf8Encoding { .. }
+    )
 }
 
 fn describe(error: &BsonError) -> String {

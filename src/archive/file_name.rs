@@ -15,7 +15,10 @@ pub fn safety_prefix(prefix: &str) -> String {
 
 /// An archive's name without `.tar.gz`.
 pub fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
-    format!("{prefix}{MIDDLE}{}", at.with_timezone(&time_zone).format(STAMP))
+    format!(
+        "{prefix}{MIDDLE}{}",
+        at.with_timezone(&time_zone).format(STAMP)
+    )
 }
 
 /// The file name of the archive with this stem.
@@ -25,7 +28,12 @@ pub fn archive(stem: &str) -> String {
 
 /// The first name from `at` on that is not `taken`: a clock that was set back, or an hour that comes twice in autumn,
 /// must not bring two archives to one name.
-pub fn free_stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz, taken: impl Fn(&str) -> bool) -> String {
+pub fn free_stem(
+    prefix: &str,
+    at: DateTime<Utc>,
+    time_zone: Tz,
+    taken: impl Fn(&str) -> bool,
+) -> String {
     let mut second = at;
     loop {
         let stem = stem(prefix, second, time_zone);
@@ -44,7 +52,11 @@ pub fn time_of(prefix: &str, stem: &str) -> Option<NaiveDateTime> {
             .bytes()
             .enumerate()
             .all(|(at, byte)| (at == 8) == (byte == b'_') && (at == 8 || byte.is_ascii_digit()));
-    if digits { NaiveDateTime::parse_from_str(stamp, STAMP).ok() } else { None }
+    if digits {
+        NaiveDateTime::parse_from_str(stamp, STAMP).ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +69,10 @@ mod tests {
         let at = Utc.with_ymd_and_hms(2025, 5, 31, 11, 41, 8).unwrap();
         let stem = stem("jorbites", at, chrono_tz::Europe::Madrid);
         assert_eq!(stem, "jorbites_backup_20250531_134108");
-        assert_eq!(time_of("jorbites", &stem).unwrap().to_string(), "2025-05-31 13:41:08");
+        assert_eq!(
+            time_of("jorbites", &stem).unwrap().to_string(),
+            "2025-05-31 13:41:08"
+        );
     }
 
     #[test]
@@ -78,7 +93,9 @@ mod tests {
     #[test]
     fn a_taken_name_moves_on_by_seconds() {
         let at = Utc.with_ymd_and_hms(2025, 12, 31, 23, 59, 59).unwrap();
-        let name = free_stem("p", at, chrono_tz::UTC, |stem| stem < "p_backup_20260101_000001");
+        let name = free_stem("p", at, chrono_tz::UTC, |stem| {
+            stem < "p_backup_20260101_000001"
+        });
         assert_eq!(name, "p_backup_20260101_000001");
     }
 }

@@ -28,7 +28,11 @@ pub type Checksum = [u8; 32];
 
 impl Default for Fingerprint {
     fn default() -> Self {
-        Fingerprint { buckets: vec![Bucket::default(); BUCKETS], documents: 0, bytes: 0 }
+        Fingerprint {
+            buckets: vec![Bucket::default(); BUCKETS],
+            documents: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -37,8 +41,14 @@ impl Fingerprint {
     pub fn add(&mut self, id: &[u8], document: &[u8]) {
         let bucket = &mut self.buckets[bucket_of(id)];
         bucket.documents += 1;
-        for (sum, part) in bucket.sum.iter_mut().zip(checksum(document).chunks_exact(8)) {
-            let part = part.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        for (sum, part) in bucket
+            .sum
+            .iter_mut()
+            .zip(checksum(document).chunks_exact(8))
+        {
+            let part = part
+                .first_chunk::<8>()
+                .map_or(0, |bytes| u64::from_le_bytes(*bytes));
             *sum = sum.wrapping_add(part);
         }
         self.documents += 1;
@@ -56,7 +66,11 @@ impl Fingerprint {
     /// The buckets in which the two differ; none when they are equal.
     pub fn differences(&self, other: &Self) -> Vec<usize> {
         let pairs = self.buckets.iter().zip(&other.buckets);
-        pairs.enumerate().filter(|(_, (one, two))| one != two).map(|(index, _)| index).collect()
+        pairs
+            .enumerate()
+            .filter(|(_, (one, two))| one != two)
+            .map(|(index, _)| index)
+            .collect()
     }
 }
 
@@ -67,9 +81,9 @@ pub fn checksum(document: &[u8]) -> Checksum {
 /// The bucket into which documents of this `_id` fall.
 pub fn bucket_of(id: &[u8]) -> usize {
     // FNV-1a: it only has to spread, nobody gains by a full bucket.
-    let hash = id
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
     (hash ^ (hash >> 32)) as usize % BUCKETS
 }
 
@@ -80,7 +94,9 @@ mod tests {
 
     fn of(documents: &[(Vec<u8>, Vec<u8>)]) -> Fingerprint {
         let mut fingerprint = Fingerprint::default();
-        documents.iter().for_each(|(id, document)| fingerprint.add(id, document));
+        documents
+            .iter()
+            .for_each(|(id, document)| fingerprint.add(id, document));
         fingerprint
     }
 
@@ -113,6 +129,10 @@ mod tests {
         for id in 0..BUCKETS as u32 * 50 {
             counts[bucket_of(&id.to_le_bytes())] += 1;
         }
-        assert!(counts.iter().all(|count| *count < 200), "{:?}", counts.iter().max());
+        assert!(
+            counts.iter().all(|count| *count < 200),
+            "{:?}",
+            counts.iter().max()
+        );
     }
 }

@@ -16,7 +16,13 @@ pub struct Hashing<R> {
 impl<R: Read> Hashing<R> {
     /// The CRC-64 covers the first `crc_end` bytes, the SHA-256 all.
     pub fn new(input: R, crc_end: u64) -> Self {
-        Hashing { input, bytes: 0, crc_end, sha256: Sha256::new(), crc: Crc::new(CrcAlgorithm::Crc64Xz) }
+        Hashing {
+            input,
+            bytes: 0,
+            crc_end,
+            sha256: Sha256::new(),
+            crc: Crc::new(CrcAlgorithm::Crc64Xz),
+        }
     }
 
     /// Bytes read so far.

@@ -88,7 +88,9 @@ pub struct Place {
 pub enum ManifestError {
     #[error("the manifest cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the manifest has format {0}, and this Pantry Keeper reads up to {FORMAT}: use a newer one")]
+    #[error(
+        "the manifest has format {0}, and this Pantry Keeper reads up to {FORMAT}: use a newer one"
+    )]
     Newer(u32),
 }
 

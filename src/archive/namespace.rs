@@ -46,7 +46,9 @@ impl fmt::Display for Namespace {
 }
 
 fn printable_char(c: char) -> String {
-    if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+    if c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    {
         c.escape_default().to_string()
     } else {
         c.to_string()
@@ -55,7 +57,10 @@ fn printable_char(c: char) -> String {
 
 impl Namespace {
     pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
-        Namespace { database: database.into(), collection: collection.into() }
+        Namespace {
+            database: database.into(),
+            collection: collection.into(),
+        }
     }
 
     /// Where its documents lie inside a dump folder: `DB/COLL.bson`, or `oplog.bson`.
@@ -84,13 +89,19 @@ impl Namespace {
 
 /// A name that cannot become a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the server has a database named {0:?}, which cannot be a folder's name; exclude it with BACKUP_EXCLUDE")]
+#[error(
+    "the server has a database named {0:?}, which cannot be a folder's name; exclude it with BACKUP_EXCLUDE"
+)]
 pub struct NameError(pub String);
 
 /// A database's name becomes a folder's: a server that is not what it claims must not choose where we write.
 fn check_database(name: &str) -> Result<(), NameError> {
     let fits = !name.is_empty() && name.len() <= 255 && name != "." && name != "..";
-    if fits && !name.contains(['/', '\\', '\0']) { Ok(()) } else { Err(NameError(name.to_owned())) }
+    if fits && !name.contains(['/', '\\', '\0']) {
+        Ok(())
+    } else {
+        Err(NameError(name.to_owned()))
+    }
 }
 
 /// A collection's file name as mongodump makes it: URL query escaping, cut and hashed when that gets too long.
@@ -98,7 +109,9 @@ pub fn escape_collection(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(byte as char),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                escaped.push(byte as char)
+            }
             b' ' => escaped.push('+'),
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
@@ -116,7 +129,9 @@ pub fn unescape_collection(escaped: &str) -> String {
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        let code = (first == b'%').then(|| std::str::from_utf8(tail.get(..2)?).ok()).flatten();
+        let code = (first == b'%')
+            .then(|| std::str::from_utf8(tail.get(..2)?).ok())
+            .flatten();
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -200,20 +215,37 @@ mod tests {
     #[test]
     fn a_time_series_keeps_its_documents_in_its_buckets() {
         let weather = Namespace::new("home", "weather");
-        assert_eq!(weather.data_path(Kind::TimeSeries).unwrap(), "home/system.buckets.weather.bson");
-        assert_eq!(weather.metadata_path().unwrap(), "home/weather.metadata.json");
-        assert_eq!(Namespace::new("", "oplog").data_path(Kind::Oplog).unwrap(), "oplog.bson");
+        assert_eq!(
+            weather.data_path(Kind::TimeSeries).unwrap(),
+            "home/system.buckets.weather.bson"
+        );
+        assert_eq!(
+            weather.metadata_path().unwrap(),
+            "home/weather.metadata.json"
+        );
+        assert_eq!(
+            Namespace::new("", "oplog").data_path(Kind::Oplog).unwrap(),
+            "oplog.bson"
+        );
     }
 
     #[test]
     fn a_database_that_would_climb_out_of_the_folder_is_refused() {
         for name in ["..", ".", "a/b", "a\\b", "a\0b", &"d".repeat(256)] {
-            assert!(Namespace::new(name, "c").data_path(Kind::Collection).is_err(), "{name:?}");
+            assert!(
+                Namespace::new(name, "c")
+                    .data_path(Kind::Collection)
+                    .is_err(),
+                "{name:?}"
+            );
         }
     }
 
     #[test]
     fn names_cannot_break_a_log_line() {
-        assert_eq!(Namespace::new("d", "a\nb\x1b[1m").to_string(), "d.a\\nb\\u{1b}[1m");
+        assert_eq!(
+            Namespace::new("d", "a\nb\x1b[1m").to_string(),
+            "d.a\\nb\\u{1b}[1m"
+        );
     }
 }

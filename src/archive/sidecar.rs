@@ -58,10 +58,18 @@ mod tests {
             ("abc", "not a line"),
             (written.replace("a.tar", "b.tar").as_str(), "another file"),
             (written.replace("ab", "xy").as_str(), "not a SHA-256"),
-            (written.trim_start_matches("ab").replacen(' ', "", 0).as_str(), "not a SHA-256"),
+            (
+                written
+                    .trim_start_matches("ab")
+                    .replacen(' ', "", 0)
+                    .as_str(),
+                "not a SHA-256",
+            ),
         ] {
             match parse(text, "a.tar.gz") {
-                Sidecar::Unreadable(problem) => assert!(problem.contains(words), "{text}: {problem}"),
+                Sidecar::Unreadable(problem) => {
+                    assert!(problem.contains(words), "{text}: {problem}")
+                }
                 other => panic!("{text}: {other:?}"),
             }
         }

@@ -35,14 +35,16 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
         let (work, jobs) = bounded::<(I, Sender<O>)>(waiting);
         for _ in 0..threads.get() {
             let (jobs, mut function) = (jobs.clone(), worker());
-            thread::Builder::new().name(name.to_owned()).spawn(move || {
-                step_back();
-                for (input, result) in &jobs {
-                    let output = function(input, jobs.len());
-                    // A receiver that has gone has given up; there is nobody left to tell.
-                    let _ = result.send(output);
-                }
-            })?;
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || {
+                    step_back();
+                    for (input, result) in &jobs {
+                        let output = function(input, jobs.len());
+                        // A receiver that has gone has given up; there is nobody left to tell.
+                        let _ = result.send(output);
+                    }
+                })?;
         }
         Ok(Pool { work })
     }

@@ -58,7 +58,10 @@ pub async fn backup(
 ) -> Result<BackupReport, Failed> {
     let stage = Cell::new(Stage::Folder);
     let made = make(settings, uri, ctx, (repository, lock), need, &stage).await;
-    made.map_err(|error| Failed { stage: stage.get(), error })
+    made.map_err(|error| Failed {
+        stage: stage.get(),
+        error,
+    })
 }
 
 async fn make(
@@ -73,7 +76,10 @@ async fn make(
     let stop = ctx.stop.by(begun + settings.timeout);
     let swept = repository.sweep(lock);
     if swept > 0 {
-        tracing::info!("removed {} of an interrupted backup", humanize::counted(swept, "leftover file"));
+        tracing::info!(
+            "removed {} of an interrupted backup",
+            humanize::counted(swept, "leftover file")
+        );
     }
     stage.set(Stage::Tool);
     let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
@@ -84,11 +90,25 @@ async fn make(
         redactor: ctx.redactor.clone(),
         stall_timeout: settings.stall_timeout,
     };
-    let mut attempts = Attempts { left: settings.retries, wait: FIRST_WAIT, number: 1 };
+    let mut attempts = Attempts {
+        left: settings.retries,
+        wait: FIRST_WAIT,
+        number: 1,
+    };
     let mut oplog = settings.oplog;
     let mut warnings = Vec::new();
     let made = loop {
-        let attempt = Attempt { settings, uri, ctx, stop: &stop, repository, order: &order, oplog, need, stage };
+        let attempt = Attempt {
+            settings,
+            uri,
+            ctx,
+            stop: &stop,
+            repository,
+            order: &order,
+            oplog,
+            need,
+            stage,
+        };
         match attempt.run().await {
             Ok(made) => break made,
             Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
@@ -115,11 +135,16 @@ impl Attempts {
     /// Waits for the next attempt, or gives the error back when there is none.
     async fn after(&mut self, error: JobError, stop: &Cancel) -> Result<(), JobError> {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
-        let dropped = matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
+        let dropped =
+            matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
         if !error.may_pass() || (self.left == 0 && !dropped) {
             return Err(error);
         }
-        tracing::warn!("attempt {} failed: {error}; trying again in {}", self.number, humanize::duration(self.wait));
+        tracing::warn!(
+            "attempt {} failed: {error}; trying again in {}",
+            self.number,
+            humanize::duration(self.wait)
+        );
         stop.or(tokio::time::sleep(self.wait)).await?;
         self.left = self.left.saturating_sub(1);
         self.number += 1;
@@ -144,7 +169,11 @@ struct Attempt<'j> {
 impl Attempt<'_> {
     async fn run(&self) -> Result<UncommittedArchive, JobError> {
         self.stage.set(Stage::Server);
-        let asking = client::ask(self.uri, &self.settings.databases, self.settings.stall_timeout);
+        let asking = client::ask(
+            self.uri,
+            &self.settings.databases,
+            self.settings.stall_timeout,
+        );
         let facts = self.stop.or(asking).await??;
         let choice = DumpSelection::new(self.settings, &facts, self.oplog)?;
         choice.announce(&facts);
@@ -185,15 +214,22 @@ impl Attempt<'_> {
 
     /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
     async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
-        let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else { return Ok(()) };
+        let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
+            return Ok(());
+        };
         if free_bytes >= need.bytes {
             return Ok(());
         }
         // Before giving up, see whether the server still holds as much as the last time.
         let counting = client::estimate(self.uri, choice.collections(facts));
-        let counted = self.stop.or(tokio::time::timeout(self.settings.stall_timeout, counting)).await?;
+        let counted = self
+            .stop
+            .or(tokio::time::timeout(self.settings.stall_timeout, counting))
+            .await?;
         let part = match counted {
-            Ok(Ok(documents)) if need.documents > 0 => (documents as f64 / need.documents as f64).min(1.0),
+            Ok(Ok(documents)) if need.documents > 0 => {
+                (documents as f64 / need.documents as f64).min(1.0)
+            }
             _ => 1.0,
         };
         let need_bytes = (need.bytes as f64 * part) as u64;
@@ -201,7 +237,11 @@ impl Attempt<'_> {
             return Ok(());
         }
         let folder = self.repository.folder().display().to_string();
-        Err(JobError::NoRoom { need_bytes, free_bytes, folder })
+        Err(JobError::NoRoom {
+            need_bytes,
+            free_bytes,
+            folder,
+        })
     }
 
     async fn dump(
@@ -233,7 +273,10 @@ impl Attempt<'_> {
             };
         }
         let finished_at = (self.ctx.now)();
-        let finished = self.stop.blocking(move |_| sink.finish(finished_at)).await?;
+        let finished = self
+            .stop
+            .blocking(move |_| sink.finish(finished_at))
+            .await?;
         let (written, manifest) = finished.ok_or(JobError::Lost)?.map_err(failed)?;
         Ok((manifest, written.archive_bytes))
     }
@@ -262,14 +305,36 @@ impl Attempt<'_> {
         archive_bytes: u64,
     ) -> Result<VerifyReport, JobError> {
         let synced = partial.file();
-        let sync = self.stop.blocking(move |_| synced.sync_all()).await?.ok_or(JobError::Lost)?;
+        let sync = self
+            .stop
+            .blocking(move |_| synced.sync_all())
+            .await?
+            .ok_or(JobError::Lost)?;
         sync.map_err(|error| self.write_error(error.into()))?;
         let file = partial.reopen_uncached()?;
-        let meter = Meter::new("verifying", Unit::Bytes, Some(archive_bytes), &self.ctx.screen);
-        let (threads, name, shown) = (self.settings.threads, manifest.archive.clone(), Arc::clone(&meter));
+        let meter = Meter::new(
+            "verifying",
+            Unit::Bytes,
+            Some(archive_bytes),
+            &self.ctx.screen,
+        );
+        let (threads, name, shown) = (
+            self.settings.threads,
+            manifest.archive.clone(),
+            Arc::clone(&meter),
+        );
         let reading = self.stop.blocking(move |stop| {
             let moved = |bytes| shown.set(bytes);
-            verify::verify(&name, file, &Sidecar::Missing, &verify::Options { threads, stop, moved: &moved })
+            verify::verify(
+                &name,
+                file,
+                &Sidecar::Missing,
+                &verify::Options {
+                    threads,
+                    stop,
+                    moved: &moved,
+                },
+            )
         });
         let verified = showing(&meter, reading).await?.ok_or(JobError::Lost)?;
         let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
@@ -277,22 +342,41 @@ impl Attempt<'_> {
         if let Some(problem) = problem {
             return Err(JobError::NotSound(problem));
         }
-        if !report.sound || !verify::same_namespaces(&report, manifest) || report.archive_bytes != archive_bytes {
-            return Err(JobError::NotSound("it holds other collections than were dumped".into()));
+        if !report.sound
+            || !verify::same_namespaces(&report, manifest)
+            || report.archive_bytes != archive_bytes
+        {
+            return Err(JobError::NotSound(
+                "it holds other collections than were dumped".into(),
+            ));
         }
         Ok(report)
     }
 
     fn write_error(&self, error: WriteError) -> JobError {
         let folder = self.repository.folder().display().to_string();
-        JobError::Write { error, folder, free_bytes: self.repository.free_bytes() }
+        JobError::Write {
+            error,
+            folder,
+            free_bytes: self.repository.free_bytes(),
+        }
     }
 }
 
 /// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
 pub fn note(repository: &Repository, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
-    let damage = (!report.sound).then(|| report.faults().next().unwrap_or_else(|| "it is not sound".into()));
-    let verdict = VerificationRecord { at: now, archive_bytes: report.archive_bytes, damage, drilled_at: None };
+    let damage = (!report.sound).then(|| {
+        report
+            .faults()
+            .next()
+            .unwrap_or_else(|| "it is not sound".into())
+    });
+    let verdict = VerificationRecord {
+        at: now,
+        archive_bytes: report.archive_bytes,
+        damage,
+        drilled_at: None,
+    };
     if let Err(error) = repository.note(stem, verdict) {
         tracing::debug!("the result is not kept: {error}");
     }

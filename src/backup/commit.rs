@@ -33,13 +33,25 @@ impl UncommittedArchive {
         mut warnings: Vec<String>,
         ctx: &Context,
     ) -> Result<BackupReport, JobError> {
-        let verdict =
-            VerificationRecord { at: (ctx.now)(), archive_bytes: self.archive_bytes, damage: None, drilled_at: None };
+        let verdict = VerificationRecord {
+            at: (ctx.now)(),
+            archive_bytes: self.archive_bytes,
+            damage: None,
+            drilled_at: None,
+        };
         let troubles = repository.commit(self.partial, &self.stem, &self.sha256, verdict)?;
-        warnings.extend(troubles.iter().map(|trouble| format!("the archive is safe, but {trouble}")));
+        warnings.extend(
+            troubles
+                .iter()
+                .map(|trouble| format!("the archive is safe, but {trouble}")),
+        );
         let path = repository.archive_path(&self.stem);
         let report = BackupReport {
-            archive: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            archive: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             path: path.display().to_string(),
             started_at: self.manifest.started_at,
             archive_bytes: self.archive_bytes,

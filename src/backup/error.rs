@@ -39,13 +39,21 @@ impl Stage {
     /// What the owner may do about it, beside what the error itself says.
     pub fn advice(self) -> &'static str {
         match self {
-            Stage::Folder => "Look at the backup folder: is its disk mounted, writable and healthy?",
-            Stage::Tool => "Look at the installation: mongodump must be on PATH and made for this processor.",
+            Stage::Folder => {
+                "Look at the backup folder: is its disk mounted, writable and healthy?"
+            }
+            Stage::Tool => {
+                "Look at the installation: mongodump must be on PATH and made for this processor."
+            }
             Stage::Server => {
                 "See whether MongoDB runs (docker compose ps, docker compose logs mongodb) and takes the user."
             }
-            Stage::Dump => "See whether MongoDB was restarted or short of memory, and whether the disk is full.",
-            Stage::Verify => "The disk, its cable or the memory may be failing: look at dmesg, and try another disk.",
+            Stage::Dump => {
+                "See whether MongoDB was restarted or short of memory, and whether the disk is full."
+            }
+            Stage::Verify => {
+                "The disk, its cable or the memory may be failing: look at dmesg, and try another disk."
+            }
             Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",
         }
     }
@@ -67,7 +75,10 @@ impl Failed {
 
     /// Whether somebody else is at work in the folder.
     pub fn is_busy(&self) -> bool {
-        matches!(self.error, JobError::Lock(RepositoryLockError::Lock(LockError::Held(_))))
+        matches!(
+            self.error,
+            JobError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
+        )
     }
 }
 
@@ -83,7 +94,11 @@ pub enum JobError {
     #[error(transparent)]
     Server(#[from] ServerError),
     #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
-    NoDatabase { name: String, hosts: String, hint: String },
+    NoDatabase {
+        name: String,
+        hosts: String,
+        hint: String,
+    },
     #[error("BACKUP_OPLOG is on, but {0}")]
     NoOplog(&'static str),
     #[error("BACKUP_DATABASES and BACKUP_EXCLUDE leave nothing to back up")]
@@ -96,9 +111,17 @@ pub enum JobError {
         "there is not enough room in {folder}: this backup will need about {}, and {} are free; \
          make room, or move BACKUP_DIR to a larger disk", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
     )]
-    NoRoom { need_bytes: u64, free_bytes: u64, folder: String },
+    NoRoom {
+        need_bytes: u64,
+        free_bytes: u64,
+        folder: String,
+    },
     #[error("{}", describe_write(.error, .folder, *.free_bytes))]
-    Write { error: WriteError, folder: String, free_bytes: Option<u64> },
+    Write {
+        error: WriteError,
+        folder: String,
+        free_bytes: Option<u64>,
+    },
     #[error(transparent)]
     File(#[from] FileError),
     #[error(
@@ -112,8 +135,11 @@ pub enum JobError {
 }
 
 fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
-    let full = matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
-    let free = free_bytes.map(|free| format!(" ({} free)", humanize::bytes(free))).unwrap_or_default();
+    let full =
+        matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
+    let free = free_bytes
+        .map(|free| format!(" ({} free)", humanize::bytes(free)))
+        .unwrap_or_default();
     if full {
         format!(
             "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"

@@ -61,7 +61,10 @@ pub async fn run(
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
         Ok(lock) => make(settings, uri, ctx, &repository, &Arc::new(lock), status).await,
-        Err(error) => Err(Failed { stage: Stage::Folder, error: error.into() }),
+        Err(error) => Err(Failed {
+            stage: Stage::Folder,
+            error: error.into(),
+        }),
     };
     let (result, pruned, posted, ended) = match made {
         Ok((report, pruned, concerns)) => {
@@ -71,20 +74,38 @@ pub async fn run(
             (Ok(report), Some(pruned), posted, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
-        Err(failed) if failed.was_asked() => (Err(failed), None, QueuedMail::default(), Some(Ended::Interrupted)),
+        Err(failed) if failed.was_asked() => (
+            Err(failed),
+            None,
+            QueuedMail::default(),
+            Some(Ended::Interrupted),
+        ),
         Err(failed) => {
             let text = ctx.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let posted = notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
-            let ended = Ended::Failed { stage: failed.stage.words().into(), error: text };
+            let posted =
+                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let ended = Ended::Failed {
+                stage: failed.stage.words().into(),
+                error: text,
+            };
             (Err(failed), None, posted, Some(ended))
         }
     };
     if let Some(ended) = ended {
         let ended_at = (ctx.now)();
-        noted(status.record(Run { began_at, ended_at, trigger: trigger.into(), ended }));
+        noted(status.record(Run {
+            began_at,
+            ended_at,
+            trigger: trigger.into(),
+            ended,
+        }));
     }
-    Outcome { result, pruned, posted }
+    Outcome {
+        result,
+        pruned,
+        posted,
+    }
 }
 
 /// What lay in the folder before a run.
@@ -104,13 +125,19 @@ impl Before {
             listed => listed?,
         };
         let good = |one: &&ArchiveSummary| one.is_good() && Some(one.archive.as_str()) == compared;
-        let last = listed.iter().find(good).or_else(|| last_good(&listed)).and_then(|last| {
-            let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
-            Some((last.archive.clone(), repository.manifest(stem)?))
-        });
+        let last = listed
+            .iter()
+            .find(good)
+            .or_else(|| last_good(&listed))
+            .and_then(|last| {
+                let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
+                Some((last.archive.clone(), repository.manifest(stem)?))
+            });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
-        let need = bytes.zip(documents).map(|(bytes, documents)| SpaceEstimate { bytes, documents });
+        let need = bytes
+            .zip(documents)
+            .map(|(bytes, documents)| SpaceEstimate { bytes, documents });
         Ok(Before { last, need })
     }
 }
@@ -125,29 +152,54 @@ async fn make(
     lock: &Arc<Lock>,
     status: &mut StateStore,
 ) -> Result<Made, Failed> {
-    let in_folder = |error: JobError| Failed { stage: Stage::Folder, error };
+    let in_folder = |error: JobError| Failed {
+        stage: Stage::Folder,
+        error,
+    };
     let (looked_at, compared) = (repository.clone(), status.state().compared);
-    let before = ctx.stop.blocking(move |_| Before::of(&looked_at, compared.as_deref())).await;
-    let before = before.map_err(|reason| in_folder(reason.into()))?.ok_or_else(|| in_folder(JobError::Lost))?;
+    let before = ctx
+        .stop
+        .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
+        .await;
+    let before = before
+        .map_err(|reason| in_folder(reason.into()))?
+        .ok_or_else(|| in_folder(JobError::Lost))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
     let report = archive_job::backup(settings, uri, ctx, (repository, lock), before.need).await?;
 
     // From here on there is an archive; nothing may turn the run into a failure any more.
     let now = (ctx.now)();
     let compared = compare(settings, repository, &before, &report, status, now);
-    let (pruned, clock, full_at) = retain(settings, repository, lock, compared, status.state(), ctx).await;
+    let (pruned, clock, full_at) =
+        retain(settings, repository, lock, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
     concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
-    concerns.extend(clock.map(|text| (Concern::Clock, format!("old archives are not removed: {text}"))));
+    concerns.extend(clock.map(|text| {
+        (
+            Concern::Clock,
+            format!("old archives are not removed: {text}"),
+        )
+    }));
     let full_soon = full_at.filter(|at| *at - now <= FULL_SOON);
     concerns.extend(full_soon.map(|at| (Concern::Filling, filling(at, now, settings))));
     concerns.extend(pruned.not_removed.iter().map(|failure| {
-        (Concern::NotRemoved, format!("{} could not be removed: {}", failure.archive, failure.problem))
+        (
+            Concern::NotRemoved,
+            format!(
+                "{} could not be removed: {}",
+                failure.archive, failure.problem
+            ),
+        )
     }));
     for (_, text) in &concerns {
         tracing::warn!("{text}");
     }
-    concerns.extend(report.warnings.iter().map(|text| (Concern::Warned, text.clone())));
+    concerns.extend(
+        report
+            .warnings
+            .iter()
+            .map(|text| (Concern::Warned, text.clone())),
+    );
     Ok((report, pruned, concerns))
 }
 
@@ -163,21 +215,38 @@ async fn retain(
     let now = (ctx.now)();
     let (settings, in_folder, lock) = (settings.clone(), repository.clone(), Arc::clone(lock));
     // Failing is what ends with this run.
-    let state = State { alarm: AlertHistory::default(), ..state };
+    let state = State {
+        alarm: AlertHistory::default(),
+        ..state
+    };
     let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
-        let Ok(mut listed) = in_folder.list() else { return (prune::nothing(&in_folder), None, None) };
+        let Ok(mut listed) = in_folder.list() else {
+            return (prune::nothing(&in_folder), None, None);
+        };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan =
-                plan.halted(RetentionHold::Other("the new archive could not be held against the one before it".into()));
+            plan = plan.halted(RetentionHold::Other(
+                "the new archive could not be held against the one before it".into(),
+            ));
         }
-        let clock = plan.halt.as_ref().filter(|halt| halt.is_about_the_clock()).map(ToString::to_string);
+        let clock = plan
+            .halt
+            .as_ref()
+            .filter(|halt| halt.is_about_the_clock())
+            .map(ToString::to_string);
         let pruned = prune::apply(&in_folder, plan, Some(&lock), stop);
-        listed.retain(|one| !pruned.removed.iter().any(|removed| removed.archive == one.archive));
+        listed.retain(|one| {
+            !pruned
+                .removed
+                .iter()
+                .any(|removed| removed.archive == one.archive)
+        });
         let full_at = full_at(&settings, &listed, in_folder.free_bytes(), now);
         (pruned, clock, full_at)
     });
-    pruning.await.unwrap_or_else(|| (prune::nothing(repository), None, None))
+    pruning
+        .await
+        .unwrap_or_else(|| (prune::nothing(repository), None, None))
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.
@@ -189,7 +258,15 @@ pub fn full_at(
 ) -> Option<DateTime<Utc>> {
     let (archives, year) = (prune::archives(listed), TimeDelta::days(365));
     let (policy, schedule) = (&settings.retention, &settings.schedule);
-    forecast::full_at(&archives, policy, schedule, settings.time_zone, free_bytes?, now, year)
+    forecast::full_at(
+        &archives,
+        policy,
+        schedule,
+        settings.time_zone,
+        free_bytes?,
+        now,
+        year,
+    )
 }
 
 fn filling(at: DateTime<Utc>, now: DateTime<Utc>, settings: &Settings) -> String {
@@ -212,8 +289,13 @@ fn compare(
     status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
-    let stem = report.archive.strip_suffix(file_name::EXTENSION).unwrap_or(&report.archive);
-    let Some(manifest) = repository.manifest(stem) else { return false };
+    let stem = report
+        .archive
+        .strip_suffix(file_name::EXTENSION)
+        .unwrap_or(&report.archive);
+    let Some(manifest) = repository.manifest(stem) else {
+        return false;
+    };
     let on_purpose = |namespace: &_| archive_job::leaves_out(settings, namespace);
     let (was_shrunk, saved) = status.change(|state| {
         let earlier = state.shrunk.take();
@@ -223,11 +305,19 @@ fn compare(
             None => (now, None, Vec::new()),
         };
         let still = shrink::still_lost(&losses, &manifest.namespaces, &on_purpose);
-        let fresh =
-            before.last.as_ref().map(|(_, last)| shrink::losses(&last.namespaces, &manifest.namespaces, &on_purpose));
+        let fresh = before
+            .last
+            .as_ref()
+            .map(|(_, last)| shrink::losses(&last.namespaces, &manifest.namespaces, &on_purpose));
         let losses = shrink::merged(still, fresh.unwrap_or_default());
         let archive = archive.or_else(|| before.last.as_ref().map(|(archive, _)| archive.clone()));
-        state.shrunk = archive.filter(|_| !losses.is_empty()).map(|archive| Shrunk { since, archive, losses });
+        state.shrunk = archive
+            .filter(|_| !losses.is_empty())
+            .map(|archive| Shrunk {
+                since,
+                archive,
+                losses,
+            });
         state.compared = Some(report.archive.clone());
         was_shrunk && state.shrunk.is_none()
     });
@@ -245,7 +335,11 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
         archive_bytes: report.archive_bytes,
         documents: report.documents,
         bytes: report.bytes,
-        removed: pruned.removed.iter().map(|removed| removed.archive.clone()).collect(),
+        removed: pruned
+            .removed
+            .iter()
+            .map(|removed| removed.archive.clone())
+            .collect(),
         warnings: report.warnings.clone(),
     }
 }
@@ -256,7 +350,9 @@ fn summary(report: &BackupReport, pruned: &PruneReport, free_bytes: Option<u64>)
         0 => String::new(),
         some => format!(", {} removed", humanize::counted(some as u64, "old one")),
     };
-    let free = free_bytes.map(|free| format!(", {} free", humanize::bytes(free))).unwrap_or_default();
+    let free = free_bytes
+        .map(|free| format!(", {} free", humanize::bytes(free)))
+        .unwrap_or_default();
     format!(
         "backup complete and verified: {} ({}, {}, in {}); {} kept{removed}{free}",
         report.path,

@@ -42,9 +42,10 @@ pub enum Command {
 impl Command {
     pub fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output) | Command::List(output) | Command::Doctor(output) | Command::Health(output) => {
-                output.json
-            }
+            Command::Backup(output)
+            | Command::List(output)
+            | Command::Doctor(output)
+            | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
@@ -64,7 +65,10 @@ impl Command {
 
     /// Those that only look write no log files.
     pub fn logs_to_files(&self) -> bool {
-        !matches!(self, Command::List(_) | Command::Health(_) | Command::Doctor(_))
+        !matches!(
+            self,
+            Command::List(_) | Command::Health(_) | Command::Doctor(_)
+        )
     }
 }
 
@@ -78,7 +82,11 @@ pub struct Output {
 #[derive(Args)]
 pub struct VerifyArguments {
     /// An archive's file name, with or without .tar.gz
-    #[arg(value_name = "NAME|latest", default_value = "latest", conflicts_with = "all")]
+    #[arg(
+        value_name = "NAME|latest",
+        default_value = "latest",
+        conflicts_with = "all"
+    )]
     pub name: String,
     /// All archives
     #[arg(long)]

@@ -36,14 +36,22 @@ const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// Runs the program and returns its exit code. `environment` is read here and nowhere else.
 pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
-    if arguments.get(1).is_some_and(|argument| argument == process::CHILD_ARGUMENT) {
+    if arguments
+        .get(1)
+        .is_some_and(|argument| argument == process::CHILD_ARGUMENT)
+    {
         let error = process::become_child(arguments.into_iter().skip(2));
         eprintln!("Failed: cannot start: {error}");
         return 127;
     }
     if let Some((kept, hidden)) = commands::restore::without_passwords(&arguments) {
         let error = process::start_again(kept, commands::restore::HIDDEN, &hidden);
-        eprint!("{}", logging::one_event(&format!("cannot hide the password of --to: {error}; give a file instead")));
+        eprint!(
+            "{}",
+            logging::one_event(&format!(
+                "cannot hide the password of --to: {error}; give a file instead"
+            ))
+        );
         return FAILED;
     }
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -58,7 +66,9 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
     let command = arguments.command.unwrap_or(Command::Run);
     // A target of its own is a secret like those of the settings.
     let to = match &command {
-        Command::Restore(RestoreArguments { to: Some(to), .. }) => Some(commands::restore::target(to)),
+        Command::Restore(RestoreArguments { to: Some(to), .. }) => {
+            Some(commands::restore::target(to))
+        }
         _ => None,
     };
     let redactor = settings::redactor(environment.clone());
@@ -89,7 +99,10 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
             return WRONG;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("cannot start: {error}");
@@ -97,22 +110,41 @@ pub fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> 
         }
     };
     let screen = Screen::of_stderr();
-    let folder = command.logs_to_files().then_some(settings.log_dir.as_path());
-    let (tail, problems) = logging::start(&settings.log, settings.time_zone, folder, &redactor, &screen);
+    let folder = command
+        .logs_to_files()
+        .then_some(settings.log_dir.as_path());
+    let (tail, problems) = logging::start(
+        &settings.log,
+        settings.time_zone,
+        folder,
+        &redactor,
+        &screen,
+    );
     for problem in problems {
         tracing::warn!("{problem}; going on without that file");
     }
     let code = runtime.block_on(async {
         let (asked, now) = mpsc::channel(1);
         let stop = listen(matches!(command, Command::Run).then_some(asked));
-        let ctx = Context { environment, redactor, screen, now: Utc::now, stop, tail };
+        let ctx = Context {
+            environment,
+            redactor,
+            screen,
+            now: Utc::now,
+            stop,
+            tail,
+        };
         match command {
             Command::Run => serve(&settings, &ctx, now).await,
             Command::Once => commands::once(&settings, &ctx).await,
             Command::Backup(output) => commands::backup(&settings, &ctx, &output).await,
             Command::List(output) => commands::list(&settings, &ctx, &output),
-            Command::Verify(arguments) => commands::verify::verify(&settings, &ctx, &arguments).await,
-            Command::Restore(arguments) => commands::restore::restore(&settings, &ctx, &arguments, to.as_ref()).await,
+            Command::Verify(arguments) => {
+                commands::verify::verify(&settings, &ctx, &arguments).await
+            }
+            Command::Restore(arguments) => {
+                commands::restore::restore(&settings, &ctx, &arguments, to.as_ref()).await
+            }
             Command::Drill(arguments) => commands::drill::drill(&settings, &ctx, &arguments).await,
             Command::Prune(arguments) => commands::prune(&settings, &ctx, &arguments),
             Command::Doctor(output) => commands::doctor(&settings, &ctx, &output).await,
@@ -136,7 +168,9 @@ fn hide_secrets_of_panics(redactor: Redactor) {
 /// Turns SIGTERM and SIGINT into a request to stop. SIGUSR1 goes to `asked`, if given.
 fn listen(asked: Option<mpsc::Sender<()>>) -> Cancel {
     let (stopper, stop) = Canceller::new();
-    let signals = [SIGTERM, SIGINT].into_iter().chain(asked.is_some().then_some(SIGUSR1));
+    let signals = [SIGTERM, SIGINT]
+        .into_iter()
+        .chain(asked.is_some().then_some(SIGUSR1));
     match signal_hook_tokio::Signals::new(signals) {
         Ok(mut signals) => {
             tokio::spawn(async move {
@@ -178,7 +212,9 @@ fn end_at_last() -> std::io::Result<()> {
 
 async fn serve(settings: &Settings, ctx: &Context, asked: mpsc::Receiver<()>) -> u8 {
     // Settings::load made sure of it.
-    let Some(uri) = &settings.mongodb else { return WRONG };
+    let Some(uri) = &settings.mongodb else {
+        return WRONG;
+    };
     match scheduler::run(settings, uri, ctx, asked).await {
         scheduler::End::Stopped => DONE,
         scheduler::End::Failed => FAILED,

@@ -1,7 +1,9 @@
 //! Reports as people read them.
 
 use crate::archive::verify::report::VerifyReport;
-use crate::report::{ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport};
+use crate::report::{
+    ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport,
+};
 use crate::schedule::in_words;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -14,9 +16,15 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
         return format!("no archives in {} yet\n", report.folder);
     }
     let head = ["ARCHIVE", "MADE", "SIZE", "DOCUMENTS", "VERIFIED", "KEPT"].map(str::to_owned);
-    let rows = report.archives.iter().map(|archive| row(archive, time_zone));
+    let rows = report
+        .archives
+        .iter()
+        .map(|archive| row(archive, time_zone));
     let mut text = table(std::iter::once(head).chain(rows).collect(), &[2, 3]);
-    let free = report.free_bytes.map(|free| format!(", {} free", humanize::bytes(free))).unwrap_or_default();
+    let free = report
+        .free_bytes
+        .map(|free| format!(", {} free", humanize::bytes(free)))
+        .unwrap_or_default();
     let full = report.full_at.map(|at| {
         let days = humanize::counted((at - now).num_days().max(0) as u64, "day");
         format!(", full in {days} at this pace")
@@ -33,21 +41,31 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     }
     if !report.before_restores.is_empty() {
         let names = report.before_restores.join("\n  ");
-        text.push_str(&format!("what restores replaced; remove it when you no longer need it:\n  {names}\n"));
+        text.push_str(&format!(
+            "what restores replaced; remove it when you no longer need it:\n  {names}\n"
+        ));
     }
     text
 }
 
 /// Columns side by side; the ones in `right` are numbers.
 pub fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for row in &rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| match widths[column] {
-            width if right.contains(&column) => format!("{cell:>width$}"),
-            width => format!("{cell:width$}"),
-        });
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| match widths[column] {
+                width if right.contains(&column) => format!("{cell:>width$}"),
+                width => format!("{cell:width$}"),
+            });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -60,7 +78,11 @@ fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
         (None, None) => "never: `pantry-keeper verify` does it".into(),
         (None, at) => match archive.drilled_at {
             Some(drilled) => {
-                format!("{}, drilled {}", time(at, time_zone), drilled.with_timezone(&time_zone).format("%-d %b %Y"))
+                format!(
+                    "{}, drilled {}",
+                    time(at, time_zone),
+                    drilled.with_timezone(&time_zone).format("%-d %b %Y")
+                )
             }
             None => time(at, time_zone),
         },
@@ -77,7 +99,10 @@ fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
 
 pub fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
     match at {
-        Some(at) => at.with_timezone(&time_zone).format("%a %d %b %Y %H:%M").to_string(),
+        Some(at) => at
+            .with_timezone(&time_zone)
+            .format("%a %d %b %Y %H:%M")
+            .to_string(),
         None => "unknown".into(),
     }
 }
@@ -102,18 +127,40 @@ pub fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String 
     for kept in &report.kept {
         let fate = match kept.goes_at {
             Some(at) => {
-                format!("{}, until {}", kept.reasons.join(", "), at.with_timezone(&time_zone).format("%-d %b %Y"))
+                format!(
+                    "{}, until {}",
+                    kept.reasons.join(", "),
+                    at.with_timezone(&time_zone).format("%-d %b %Y")
+                )
             }
             None => kept.reasons.join(", "),
         };
-        rows.push([kept.archive.clone(), age(kept.made_at), "stays".into(), fate]);
+        rows.push([
+            kept.archive.clone(),
+            age(kept.made_at),
+            "stays".into(),
+            fate,
+        ]);
     }
     for removed in &report.removed {
-        let fate = format!("nothing keeps it; frees {}", humanize::bytes(removed.archive_bytes));
-        rows.push([removed.archive.clone(), age(removed.made_at), verb.into(), fate]);
+        let fate = format!(
+            "nothing keeps it; frees {}",
+            humanize::bytes(removed.archive_bytes)
+        );
+        rows.push([
+            removed.archive.clone(),
+            age(removed.made_at),
+            verb.into(),
+            fate,
+        ]);
     }
     for failure in &report.not_removed {
-        rows.push([failure.archive.clone(), String::new(), "NOT REMOVED".into(), failure.problem.clone()]);
+        rows.push([
+            failure.archive.clone(),
+            String::new(),
+            "NOT REMOVED".into(),
+            failure.problem.clone(),
+        ]);
     }
     rows.sort();
     if rows.is_empty() {
@@ -133,7 +180,12 @@ pub fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String 
 
 /// Findings one below the other, each with what to do about it.
 pub fn doctor(report: &DoctorReport) -> String {
-    let width = report.findings.iter().map(|finding| finding.area.chars().count()).max().unwrap_or_default();
+    let width = report
+        .findings
+        .iter()
+        .map(|finding| finding.area.chars().count())
+        .max()
+        .unwrap_or_default();
     let indent = format!("\n{:1$}", "", width + 4);
     let mut text = String::new();
     for finding in &report.findings {
@@ -145,20 +197,36 @@ pub fn doctor(report: &DoctorReport) -> String {
         let words = finding.text.replace('\n', &indent);
         text.push_str(&format!("{mark} {:width$}  {words}\n", finding.area));
         if let Some(fix) = &finding.fix {
-            text.push_str(&format!("  {:width$}  → {}\n", "", fix.replace('\n', &format!("{indent}  "))));
+            text.push_str(&format!(
+                "  {:width$}  → {}\n",
+                "",
+                fix.replace('\n', &format!("{indent}  "))
+            ));
         }
     }
     text.push_str("\nThe next runs:\n");
     for next in &report.next_runs {
-        let note = next.note.as_ref().map(|note| format!("   {note}")).unwrap_or_default();
+        let note = next
+            .note
+            .as_ref()
+            .map(|note| format!("   {note}"))
+            .unwrap_or_default();
         text.push_str(&format!("  {}{note}\n", next.local));
     }
-    let count = |verdict| report.findings.iter().filter(|finding| finding.verdict == verdict).count() as u64;
-    text.push_str(&match (count(FindingVerdict::Wrong), count(FindingVerdict::Advice)) {
-        (0, 0) => "\nAll is well.\n".to_owned(),
-        (0, _) => "\nNothing is wrong; what is marked ! is worth a thought.\n".to_owned(),
-        (wrong, _) => format!("\n{} to be put right.\n", humanize::counted(wrong, "thing")),
-    });
+    let count = |verdict| {
+        report
+            .findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count() as u64
+    };
+    text.push_str(
+        &match (count(FindingVerdict::Wrong), count(FindingVerdict::Advice)) {
+            (0, 0) => "\nAll is well.\n".to_owned(),
+            (0, _) => "\nNothing is wrong; what is marked ! is worth a thought.\n".to_owned(),
+            (wrong, _) => format!("\n{} to be put right.\n", humanize::counted(wrong, "thing")),
+        },
+    );
     text
 }
 
@@ -171,11 +239,18 @@ pub fn health(report: &HealthReport, time_zone: Tz, now: DateTime<Utc>) -> Strin
         }
         _ => "no backup yet".into(),
     };
-    let next = report.next_run_at.map(|next| format!("; next {}", in_words(next, time_zone, now))).unwrap_or_default();
+    let next = report
+        .next_run_at
+        .map(|next| format!("; next {}", in_words(next, time_zone, now)))
+        .unwrap_or_default();
     if report.healthy {
         return format!("healthy: {newest}{next}\n");
     }
-    let problems: Vec<String> = report.problems.iter().map(|problem| format!("UNHEALTHY: {problem}\n")).collect();
+    let problems: Vec<String> = report
+        .problems
+        .iter()
+        .map(|problem| format!("UNHEALTHY: {problem}\n"))
+        .collect();
     format!("{}{newest}{next}\n", problems.concat())
 }
 
@@ -201,14 +276,21 @@ pub fn verify(report: &VerifyReport) -> (String, String) {
     for fault in &faults {
         lines.push_str(&format!("  {fault}\n"));
     }
-    let sound = report.namespaces.iter().filter(|checked| checked.damage.is_none()).count();
+    let sound = report
+        .namespaces
+        .iter()
+        .filter(|checked| checked.damage.is_none())
+        .count();
     if sound > 0 {
         lines.push_str(&format!(
             "  {sound} of {} read without damage\n",
             humanize::counted(report.namespaces.len() as u64, "namespace")
         ));
     }
-    (format!("{} is DAMAGED: {}", report.archive, faults.join("; ")), lines)
+    (
+        format!("{} is DAMAGED: {}", report.archive, faults.join("; ")),
+        lines,
+    )
 }
 
 #[cfg(test)]
@@ -251,7 +333,10 @@ mod tests {
             before_restores: Vec::new(),
         };
         let shown = list(&report, Tz::Europe__Madrid, now);
-        let ends: Vec<&str> = shown.lines().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
+        let ends: Vec<&str> = shown
+            .lines()
+            .map(|line| line.rsplit("  ").next().unwrap_or_default())
+            .collect();
         assert_eq!(
             ends,
             [
@@ -263,8 +348,16 @@ mod tests {
                 "3 archives in /backups: 3.0 MB, 23.0 MB free, full in 23 days at this pace"
             ]
         );
-        let halted = ListReport { halted: Some("backups have been failing since 3 May 2026".into()), ..report };
+        let halted = ListReport {
+            halted: Some("backups have been failing since 3 May 2026".into()),
+            ..report
+        };
         let shown = list(&halted, Tz::Europe__Madrid, now);
-        assert!(shown.ends_with("nothing is removed for now: backups have been failing since 3 May 2026\n"), "{shown}");
+        assert!(
+            shown.ends_with(
+                "nothing is removed for now: backups have been failing since 3 May 2026\n"
+            ),
+            "{shown}"
+        );
     }
 }

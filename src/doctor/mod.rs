@@ -30,16 +30,25 @@ const FIRST_YEAR: i32 = 2025;
 const NEXT_RUNS: usize = 5;
 
 /// Looks at everything. Only being told to stop ends it early.
-pub async fn look(settings: &Settings, uri: &MongoUri, ctx: &Context) -> Result<DoctorReport, Interruption> {
+pub async fn look(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+) -> Result<DoctorReport, Interruption> {
     let stop = &ctx.stop;
     let mut notes = Notes::default();
     let limit = LIMIT.min(settings.stall_timeout);
-    let examined = stop.or(client::examine(uri, &settings.databases, limit)).await?;
+    let examined = stop
+        .or(client::examine(uri, &settings.databases, limit))
+        .await?;
     match &examined {
         Ok(examination) => server_notes(&mut notes, settings, uri, examination),
         Err(error) => notes.wrong("server", error.to_string(), ""),
     }
-    let version = examined.as_ref().ok().map(|examination| examination.facts.server.version.as_str());
+    let version = examined
+        .as_ref()
+        .ok()
+        .map(|examination| examination.facts.server.version.as_str());
     for name in ["mongodump", "mongorestore"] {
         let found = stop.or(Tool::find(name, ctx.path())).await?;
         match found {
@@ -55,33 +64,76 @@ pub async fn look(settings: &Settings, uri: &MongoUri, ctx: &Context) -> Result<
     }
     let now = (ctx.now)();
     folder_notes(&mut notes, settings, now);
-    clock_notes(&mut notes, settings, examined.ok().and_then(|examination| examination.clock), now);
+    clock_notes(
+        &mut notes,
+        settings,
+        examined.ok().and_then(|examination| examination.clock),
+        now,
+    );
     match &settings.mail {
-        None => {
-            notes.advice("mail", "off: nobody is told when a backup fails", "set SMTP_HOST, EMAIL_FROM and EMAIL_TO")
-        }
-        Some(mail) => match stop.or(mail::probe(mail, &ctx.redactor, mail::LONGEST_TALK)).await? {
+        None => notes.advice(
+            "mail",
+            "off: nobody is told when a backup fails",
+            "set SMTP_HOST, EMAIL_FROM and EMAIL_TO",
+        ),
+        Some(mail) => match stop
+            .or(mail::probe(mail, &ctx.redactor, mail::LONGEST_TALK))
+            .await?
+        {
             Ok(()) if settings.notify_on == NotifyOn::Never => {
-                notes.advice("mail", "works, but NOTIFY_ON is never: nobody is told when a backup fails", "");
+                notes.advice(
+                    "mail",
+                    "works, but NOTIFY_ON is never: nobody is told when a backup fails",
+                    "",
+                );
             }
             Ok(()) => notes.fine(
                 "mail",
-                format!("{}:{} takes mail from {} for {}", mail.host, mail.port, mail.from, mail.to.join(", ")),
+                format!(
+                    "{}:{} takes mail from {} for {}",
+                    mail.host,
+                    mail.port,
+                    mail.from,
+                    mail.to.join(", ")
+                ),
             ),
             Err(error) => notes.wrong("mail", error.to_string(), ""),
         },
     }
     schedule_notes(&mut notes, settings, now);
-    let upcoming = settings.schedule.upcoming(now, settings.time_zone, NEXT_RUNS);
+    let upcoming = settings
+        .schedule
+        .upcoming(now, settings.time_zone, NEXT_RUNS);
     let next_runs = upcoming.into_iter().map(|next| {
-        let local = next.at.with_timezone(&settings.time_zone).format("%a %-d %b %Y %H:%M:%S %Z (UTC%:z)").to_string();
-        NextRun { at: next.at, local, note: next.note }
+        let local = next
+            .at
+            .with_timezone(&settings.time_zone)
+            .format("%a %-d %b %Y %H:%M:%S %Z (UTC%:z)")
+            .to_string();
+        NextRun {
+            at: next.at,
+            local,
+            note: next.note,
+        }
     });
     let redact = |text: String| ctx.redactor.redact(&text).into_owned();
-    let findings: Vec<Finding> =
-        notes.0.into_iter().map(|f| Finding { text: redact(f.text), fix: f.fix.map(redact), ..f }).collect();
-    let well = findings.iter().all(|finding| finding.verdict != FindingVerdict::Wrong);
-    Ok(DoctorReport { well, findings, next_runs: next_runs.collect() })
+    let findings: Vec<Finding> = notes
+        .0
+        .into_iter()
+        .map(|f| Finding {
+            text: redact(f.text),
+            fix: f.fix.map(redact),
+            ..f
+        })
+        .collect();
+    let well = findings
+        .iter()
+        .all(|finding| finding.verdict != FindingVerdict::Wrong);
+    Ok(DoctorReport {
+        well,
+        findings,
+        next_runs: next_runs.collect(),
+    })
 }
 
 #[derive(Default)]
@@ -90,14 +142,22 @@ struct Notes(Vec<Finding>);
 impl Notes {
     fn add(&mut self, area: &'static str, verdict: FindingVerdict, text: String, fix: &str) {
         // Errors of ours end with what to do about them; lists have a line for each of their items.
-        let ends_at = ["; ", "\n"].iter().filter_map(|end| Some((text.find(end)?, end.len()))).min();
+        let ends_at = ["; ", "\n"]
+            .iter()
+            .filter_map(|end| Some((text.find(end)?, end.len())))
+            .min();
         let (text, own_fix) = match ends_at {
             Some((at, length)) if fix.is_empty() && verdict != FindingVerdict::Fine => {
                 (text[..at].to_owned(), text[at + length..].to_owned())
             }
             _ => (text, fix.to_owned()),
         };
-        self.0.push(Finding { area, verdict, text, fix: Some(own_fix).filter(|fix| !fix.is_empty()) });
+        self.0.push(Finding {
+            area,
+            verdict,
+            text,
+            fix: Some(own_fix).filter(|fix| !fix.is_empty()),
+        });
     }
 
     fn fine(&mut self, area: &'static str, text: impl Into<String>) {
@@ -126,16 +186,34 @@ fn server_notes(notes: &mut Notes, settings: &Settings, uri: &MongoUri, examinat
             humanize::counted(facts.databases.len() as u64, "database"),
         ),
     );
-    for name in settings.databases.iter().filter(|name| !facts.databases.contains(name)) {
-        notes.wrong("databases", format!("there is no database named {name:?}"), "check BACKUP_DATABASES");
+    for name in settings
+        .databases
+        .iter()
+        .filter(|name| !facts.databases.contains(name))
+    {
+        notes.wrong(
+            "databases",
+            format!("there is no database named {name:?}"),
+            "check BACKUP_DATABASES",
+        );
     }
     let grant = format!("in mongosh, as an administrator: {}", client::grant(uri));
     match examination.unreadable(&settings.databases) {
-        None if examination.roles.is_none() => notes.fine("roles", "the server asks for no password"),
+        None if examination.roles.is_none() => {
+            notes.fine("roles", "the server asks for no password")
+        }
         None => notes.fine("roles", "the user may read what is to be backed up"),
-        Some(None) => notes.wrong("roles", "the user does not have the role \"backup\"", &grant),
+        Some(None) => notes.wrong(
+            "roles",
+            "the user does not have the role \"backup\"",
+            &grant,
+        ),
         Some(Some(databases)) => {
-            notes.wrong("roles", format!("the user may not read {}", databases.join(", ")), &grant);
+            notes.wrong(
+                "roles",
+                format!("the user may not read {}", databases.join(", ")),
+                &grant,
+            );
         }
     }
     let whole = settings.databases.is_empty() && settings.exclude.is_empty();
@@ -169,18 +247,32 @@ fn server_notes(notes: &mut Notes, settings: &Settings, uri: &MongoUri, examinat
 fn tool_notes(notes: &mut Notes, name: &'static str, tool: &Tool, server_version: Option<&str>) {
     let text = format!("{} ({})", tool.version, tool.program.display());
     let old = server_version.and_then(|server| Some((server, tool.too_old_for(server)?)));
-    let Some((server, (wanted, serious))) = old else { return notes.fine(name, text) };
-    let fix = format!("install MongoDB Database Tools {wanted} or later, or use a newer Pantry Keeper image");
+    let Some((server, (wanted, serious))) = old else {
+        return notes.fine(name, text);
+    };
+    let fix = format!(
+        "install MongoDB Database Tools {wanted} or later, or use a newer Pantry Keeper image"
+    );
     match serious {
-        true => notes.wrong(name, format!("{text} is older than MongoDB {server} needs"), &fix),
-        false => {
-            notes.advice(name, format!("{text} was made before MongoDB {server}, for an earlier release of it"), &fix)
-        }
+        true => notes.wrong(
+            name,
+            format!("{text} is older than MongoDB {server} needs"),
+            &fix,
+        ),
+        false => notes.advice(
+            name,
+            format!("{text} was made before MongoDB {server}, for an earlier release of it"),
+            &fix,
+        ),
     }
 }
 
 fn drill_notes(notes: &mut Notes, uri: &MongoUri, examination: &Examination) {
-    let text = format!("{} (MongoDB {}) takes trial restores", uri.hosts(), examination.facts.server.version);
+    let text = format!(
+        "{} (MongoDB {}) takes trial restores",
+        uri.hosts(),
+        examination.facts.server.version
+    );
     match examination.restores() {
         true => notes.fine("drill", text),
         false => {
@@ -191,7 +283,10 @@ fn drill_notes(notes: &mut Notes, uri: &MongoUri, examination: &Examination) {
             );
             notes.wrong(
                 "drill",
-                format!("the user in DRILL_URI may not restore on {} and read it back", uri.hosts()),
+                format!(
+                    "the user in DRILL_URI may not restore on {} and read it back",
+                    uri.hosts()
+                ),
                 &fix,
             );
         }
@@ -216,13 +311,25 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     let listed = match repository.list() {
         Ok(listed) => listed,
         Err(RepositoryError::NoFolder(_)) => {
-            return notes.advice("folder", format!("{folder}: no backup was made there yet"), "");
+            return notes.advice(
+                "folder",
+                format!("{folder}: no backup was made there yet"),
+                "",
+            );
         }
         Err(error) => return notes.wrong("folder", error.to_string(), ""),
     };
     let last = crate::report::last_good(&listed).map(|last| last.archive.as_str());
-    let last = last.map(|last| format!(", the last good one {last}")).unwrap_or_default();
-    notes.fine("folder", format!("{folder} is writable: {}{last}", humanize::counted(listed.len() as u64, "archive")));
+    let last = last
+        .map(|last| format!(", the last good one {last}"))
+        .unwrap_or_default();
+    notes.fine(
+        "folder",
+        format!(
+            "{folder} is writable: {}{last}",
+            humanize::counted(listed.len() as u64, "archive")
+        ),
+    );
     for damaged in listed.iter().filter(|one| one.damage.is_some()) {
         notes.wrong(
             "archives",
@@ -235,11 +342,20 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     match (free_bytes, need_bytes) {
         (Some(free), Some(need)) if free < need => notes.wrong(
             "disk",
-            format!("{} free, and the next backup will need about {}", humanize::bytes(free), humanize::bytes(need)),
+            format!(
+                "{} free, and the next backup will need about {}",
+                humanize::bytes(free),
+                humanize::bytes(need)
+            ),
             "make room, or move BACKUP_DIR to a larger disk",
         ),
         (Some(free), need) => {
-            let need = need.map(|need| format!(", the next backup will need about {}", humanize::bytes(need)));
+            let need = need.map(|need| {
+                format!(
+                    ", the next backup will need about {}",
+                    humanize::bytes(need)
+                )
+            });
             let text = format!("{} free{}", humanize::bytes(free), need.unwrap_or_default());
             match backup::full_at(settings, &listed, free_bytes, now) {
                 Some(at) => notes.advice(
@@ -257,7 +373,10 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     }
     let state = StateStore::new(repository.own_folder()).state();
     if let Some(failing) = state.alarm.failing() {
-        let since = failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z");
+        let since = failing
+            .since
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M %Z");
         notes.wrong(
             "last run",
             format!("it failed, and backups have been failing since {since}"),
@@ -267,22 +386,48 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     if let Some(halt) = prune::plan(settings, &listed, &state, now).halt {
         let halt = halt.to_string();
         let (why, what_to_do) = halt.rsplit_once('\n').unwrap_or((&halt, "see backup.log"));
-        notes.advice("retention", format!("nothing is removed for now: {why}"), what_to_do);
+        notes.advice(
+            "retention",
+            format!("nothing is removed for now: {why}"),
+            what_to_do,
+        );
     }
 }
 
-fn clock_notes(notes: &mut Notes, settings: &Settings, server: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-    let local = now.with_timezone(&settings.time_zone).format("%A %-d %B %Y %H:%M:%S %Z");
-    let fix = "set this machine's clock, or let it be set over the network: timedatectl set-ntp true";
-    let newest = Repository::of(settings).newest_good().and_then(|newest| newest.made_at);
+fn clock_notes(
+    notes: &mut Notes,
+    settings: &Settings,
+    server: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) {
+    let local = now
+        .with_timezone(&settings.time_zone)
+        .format("%A %-d %B %Y %H:%M:%S %Z");
+    let fix =
+        "set this machine's clock, or let it be set over the network: timedatectl set-ntp true";
+    let newest = Repository::of(settings)
+        .newest_good()
+        .and_then(|newest| newest.made_at);
     let difference = server.map(|server| (server - now).abs());
     if now.year() < FIRST_YEAR {
-        notes.wrong("clock", format!("it shows {local}, which is long past"), fix);
+        notes.wrong(
+            "clock",
+            format!("it shows {local}, which is long past"),
+            fix,
+        );
     } else if newest.is_some_and(|newest| newest > now + CLOCK_DIFFERENCE) {
-        notes.wrong("clock", format!("it shows {local}, which is before the newest archive"), fix);
+        notes.wrong(
+            "clock",
+            format!("it shows {local}, which is before the newest archive"),
+            fix,
+        );
     } else if let Some(off) = difference.filter(|off| *off > CLOCK_DIFFERENCE) {
         let off = humanize::duration(off.to_std().unwrap_or_default());
-        notes.wrong("clock", format!("it shows {local}, {off} off the MongoDB server's clock"), fix);
+        notes.wrong(
+            "clock",
+            format!("it shows {local}, {off} off the MongoDB server's clock"),
+            fix,
+        );
     } else {
         notes.fine("clock", local.to_string());
     }
@@ -291,7 +436,9 @@ fn clock_notes(notes: &mut Notes, settings: &Settings, server: Option<DateTime<U
 fn schedule_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
     let schedule = format!("{} in {}", settings.schedule, settings.time_zone);
     let next = settings.schedule.next_after(now, settings.time_zone);
-    let next = next.map(|next| format!("; next {}", in_words(next, settings.time_zone, now))).unwrap_or_default();
+    let next = next
+        .map(|next| format!("; next {}", in_words(next, settings.time_zone, now)))
+        .unwrap_or_default();
     match Lock::holder(&Repository::of(settings).scheduler_path()) {
         Some(_) => notes.fine("schedule", format!("{schedule}{next}")),
         None => notes.advice(

@@ -17,7 +17,9 @@ use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::DrillReport;
-use crate::restore::{self, CompareError, Contents, Load, RestoreError, Selection, Step, definition_differences};
+use crate::restore::{
+    self, CompareError, Contents, Load, RestoreError, Selection, Step, definition_differences,
+};
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill, Run, StateStore};
 use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
@@ -40,20 +42,29 @@ pub struct Outcome {
 impl Outcome {
     /// Whether another drill is at work.
     pub fn is_busy(&self) -> bool {
-        matches!(&self.result, Err(RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_)))))
+        matches!(
+            &self.result,
+            Err(RestoreError::Lock(RepositoryLockError::Lock(
+                LockError::Held(_)
+            )))
+        )
     }
 
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
     pub fn is_slip(&self) -> bool {
         use RepositoryError::{NoSuchArchive, NotAName};
-        matches!(&self.result, Err(RestoreError::Repository(NotAName(_) | NoSuchArchive { .. })))
+        matches!(
+            &self.result,
+            Err(RestoreError::Repository(NotAName(_) | NoSuchArchive { .. }))
+        )
     }
 
     /// Whether it was told to stop.
     pub fn was_asked(&self) -> bool {
         matches!(
             &self.result,
-            Err(RestoreError::Stopped | RestoreError::Interrupted(crate::sys::cancel::Interruption::Asked))
+            Err(RestoreError::Stopped
+                | RestoreError::Interrupted(crate::sys::cancel::Interruption::Asked))
         )
     }
 }
@@ -69,8 +80,10 @@ pub async fn run(
 ) -> Outcome {
     let began_at = (ctx.now)();
     let repository = Repository::of(settings);
-    let mut outcome =
-        Outcome { result: drill(settings, uri, ctx, &repository, status, name).await, posted: QueuedMail::default() };
+    let mut outcome = Outcome {
+        result: drill(settings, uri, ctx, &repository, status, name).await,
+        posted: QueuedMail::default(),
+    };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
     }
@@ -85,7 +98,10 @@ pub async fn run(
         }
         Err(_) if outcome.was_asked() => tracing::info!("the drill was stopped as asked"),
         Err(error) => {
-            tracing::error!("the drill failed: {}", ctx.redactor.redact(&error.to_string()));
+            tracing::error!(
+                "the drill failed: {}",
+                ctx.redactor.redact(&error.to_string())
+            );
         }
     }
     let ended = if outcome.was_asked() {
@@ -94,7 +110,10 @@ pub async fn run(
         let at = (ctx.now)();
         let (archive, problem) = match &outcome.result {
             Ok(report) => (report.archive.clone(), report.problems.first().cloned()),
-            Err(error) => (name.to_owned(), Some(ctx.redactor.redact(&error.to_string()).into_owned())),
+            Err(error) => (
+                name.to_owned(),
+                Some(ctx.redactor.redact(&error.to_string()).into_owned()),
+            ),
         };
         let proven = outcome.result.as_ref().ok().filter(|report| report.proven);
         if proven.is_some()
@@ -103,15 +122,31 @@ pub async fn run(
         {
             tracing::debug!("the drill's result is not kept: {error}");
         }
-        let last = LastDrill { at, archive: archive.clone(), problem: problem.clone() };
+        let last = LastDrill {
+            at,
+            archive: archive.clone(),
+            problem: problem.clone(),
+        };
         let notifier = Notifier::new(settings, uri, ctx, None);
         outcome.posted = notifier.drilled(status, &last, outcome.result.as_ref().ok());
         match (proven, problem) {
-            (Some(report), _) => Ended::Drilled { archive, documents: report.documents, bytes: report.bytes },
-            (None, problem) => Ended::DrillFailed { archive, error: problem.unwrap_or_default() },
+            (Some(report), _) => Ended::Drilled {
+                archive,
+                documents: report.documents,
+                bytes: report.bytes,
+            },
+            (None, problem) => Ended::DrillFailed {
+                archive,
+                error: problem.unwrap_or_default(),
+            },
         }
     };
-    let run = Run { began_at, ended_at: (ctx.now)(), trigger: trigger.into(), ended };
+    let run = Run {
+        began_at,
+        ended_at: (ctx.now)(),
+        trigger: trigger.into(),
+        ended,
+    };
     if let Err(error) = status.record(run) {
         tracing::warn!("not noted yet: {error}");
     }
@@ -131,14 +166,30 @@ async fn drill(
     let stem = repository.find(name)?;
     let _lock: Lock = repository.lock_drill()?;
     let tool = stop.or(Tool::find("mongorestore", ctx.path())).await??;
-    let target = stop.or(Target::connect(uri, settings.stall_timeout)).await??;
+    let target = stop
+        .or(Target::connect(uri, settings.stall_timeout))
+        .await??;
     scratch::sweep(status, &target).await;
     let wishes = Selection::default();
     let contents = restore::open(settings, ctx, &stem, &wishes).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
-    tracing::info!("drilling {}: restoring into {} on {}", contents.name, scratch.words(), target.hosts());
-    let attempt = Attempt { settings, uri, ctx, stop: &stop, contents: &contents, tool, target: &target, steps };
+    tracing::info!(
+        "drilling {}: restoring into {} on {}",
+        contents.name,
+        scratch.words(),
+        target.hosts()
+    );
+    let attempt = Attempt {
+        settings,
+        uri,
+        ctx,
+        stop: &stop,
+        contents: &contents,
+        tool,
+        target: &target,
+        steps,
+    };
     let tried = attempt.run(begun).await;
     let dropped = scratch.drop_all(&target, status, stop.is_asked()).await;
     target.close().await;
@@ -174,7 +225,11 @@ impl Attempt<'_> {
         let (words, loaded) = load.run(self.settings, self.ctx, self.stop).await;
         loaded?;
         let restore_seconds = begun.elapsed().as_secs_f64();
-        let mut problems: Vec<String> = words.complaints.iter().map(|line| format!("mongorestore: {line}")).collect();
+        let mut problems: Vec<String> = words
+            .complaints
+            .iter()
+            .map(|line| format!("mongorestore: {line}"))
+            .collect();
         let compare_begun = Instant::now();
         problems.extend(self.documents().await?);
         let (indexes, differences) = self.definitions().await?;
@@ -184,7 +239,10 @@ impl Attempt<'_> {
             problems.truncate(PROBLEMS);
             problems.push(format!("and {more} more"));
         }
-        let holdings = self.steps.iter().map(|step| &self.contents.holdings[step.holding]);
+        let holdings = self
+            .steps
+            .iter()
+            .map(|step| &self.contents.holdings[step.holding]);
         Ok(DrillReport {
             archive: self.contents.name.clone(),
             hosts: self.target.hosts().to_owned(),
@@ -205,24 +263,40 @@ impl Attempt<'_> {
     /// Every document, by `_id` and content.
     async fn documents(&self) -> Result<Vec<String>, RestoreError> {
         let holdings = &self.contents.holdings;
-        let with_documents = self.steps.iter().filter(|step| holdings[step.holding].kind != Kind::View);
+        let with_documents = self
+            .steps
+            .iter()
+            .filter(|step| holdings[step.holding].kind != Kind::View);
         // Time series keep theirs elsewhere, and what is options only has none.
-        let pairs: Vec<(usize, Namespace)> = with_documents.map(|step| (step.holding, step.to.clone())).collect();
-        let bytes = pairs.iter().map(|(holding, _)| holdings[*holding].totals.bytes).sum();
+        let pairs: Vec<(usize, Namespace)> = with_documents
+            .map(|step| (step.holding, step.to.clone()))
+            .collect();
+        let bytes = pairs
+            .iter()
+            .map(|(holding, _)| holdings[*holding].totals.bytes)
+            .sum();
         let meter = Meter::new("comparing", Unit::Bytes, Some(bytes), &self.ctx.screen);
-        let differences = match restore::compare(self.contents, &pairs, self.target, &meter, self.stop).await {
-            Ok(differences) => differences,
-            Err(CompareError::Interrupted(reason)) => return Err(reason.into()),
-            Err(CompareError::Server(error)) => return Err(error.into()),
-            Err(CompareError::Archive(problem)) => {
-                return Err(RestoreError::Damaged { name: self.contents.name.clone(), damage: problem });
-            }
-        };
+        let differences =
+            match restore::compare(self.contents, &pairs, self.target, &meter, self.stop).await {
+                Ok(differences) => differences,
+                Err(CompareError::Interrupted(reason)) => return Err(reason.into()),
+                Err(CompareError::Server(error)) => return Err(error.into()),
+                Err(CompareError::Archive(problem)) => {
+                    return Err(RestoreError::Damaged {
+                        name: self.contents.name.clone(),
+                        damage: problem,
+                    });
+                }
+            };
         let differ = self.steps.iter().filter_map(|step| {
             let found = differences.get(&step.holding)?;
             let holding = &holdings[step.holding];
             let named = found.to_string();
-            let named = if named.is_empty() { String::new() } else { format!(": {named}") };
+            let named = if named.is_empty() {
+                String::new()
+            } else {
+                format!(": {named}")
+            };
             Some(format!(
                 "{}: {} came back of {}{named}",
                 holding.namespace,
@@ -241,9 +315,14 @@ impl Attempt<'_> {
             match self.stop.or(self.target.definition(&step.to)).await?? {
                 None => problems.push(format!("{namespace}: it did not come back")),
                 Some(definition) => {
-                    let (compared, differences) = definition_differences(&step.metadata, &definition);
+                    let (compared, differences) =
+                        definition_differences(&step.metadata, &definition);
                     indexes += compared;
-                    problems.extend(differences.into_iter().map(|problem| format!("{namespace}: {problem}")));
+                    problems.extend(
+                        differences
+                            .into_iter()
+                            .map(|problem| format!("{namespace}: {problem}")),
+                    );
                 }
             }
         }

@@ -27,10 +27,19 @@ const READS_ONE: [&str; 4] = ["read", "readWrite", "dbOwner", "backup"];
 impl Examination {
     /// Whether our roles let us restore into any database and read all of it, as far as they are known.
     pub fn restores(&self) -> bool {
-        let Some(roles) = &self.roles else { return true };
-        let holds =
-            |names: &[&str]| roles.iter().any(|(role, database)| database == "admin" && names.contains(&role.as_str()));
-        let known = |role: &String| [&READS_ALL[..], &READS_ONE, BUILT_IN].concat().contains(&role.as_str());
+        let Some(roles) = &self.roles else {
+            return true;
+        };
+        let holds = |names: &[&str]| {
+            roles
+                .iter()
+                .any(|(role, database)| database == "admin" && names.contains(&role.as_str()))
+        };
+        let known = |role: &String| {
+            [&READS_ALL[..], &READS_ONE, BUILT_IN]
+                .concat()
+                .contains(&role.as_str())
+        };
         let own = roles.iter().any(|(role, _)| !known(role));
         let all = ["root", "__system", "atlasAdmin"];
         own || holds(&all)
@@ -42,7 +51,11 @@ impl Examination {
     /// Roles that someone made up are taken to be what is needed.
     pub fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
         let roles = self.roles.as_ref()?;
-        let known = |role: &String| [&READS_ALL[..], &READS_ONE, BUILT_IN].concat().contains(&role.as_str());
+        let known = |role: &String| {
+            [&READS_ALL[..], &READS_ONE, BUILT_IN]
+                .concat()
+                .contains(&role.as_str())
+        };
         let reads_all = |(role, database): &(String, String)| {
             !known(role) || (database == "admin" && READS_ALL.contains(&role.as_str()))
         };
@@ -52,11 +65,19 @@ impl Examination {
         if chosen.is_empty() {
             return Some(None);
         }
-        let any = roles.iter().any(|(role, _)| role.starts_with("read") && role.ends_with("AnyDatabase"));
+        let any = roles
+            .iter()
+            .any(|(role, _)| role.starts_with("read") && role.ends_with("AnyDatabase"));
         let reads = |wanted: &String| {
-            any || roles.iter().any(|(role, database)| database == wanted && READS_ONE.contains(&role.as_str()))
+            any || roles
+                .iter()
+                .any(|(role, database)| database == wanted && READS_ONE.contains(&role.as_str()))
         };
-        let unreadable: Vec<String> = chosen.iter().filter(|database| !reads(database)).cloned().collect();
+        let unreadable: Vec<String> = chosen
+            .iter()
+            .filter(|database| !reads(database))
+            .cloned()
+            .collect();
         (!unreadable.is_empty()).then_some(Some(unreadable))
     }
 }
@@ -78,7 +99,11 @@ const BUILT_IN: &[&str] = &[
 ];
 
 /// Asks all that [`ask`] asks, and what may keep a backup from succeeding one day.
-pub async fn examine(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<Examination, ServerError> {
+pub async fn examine(
+    uri: &MongoUri,
+    chosen: &[String],
+    limit: Duration,
+) -> Result<Examination, ServerError> {
     let facts = ask(uri, chosen, limit).await?;
     let asked = async {
         let client = connect(uri).await?;
@@ -88,7 +113,13 @@ pub async fn examine(uri: &MongoUri, chosen: &[String], limit: Duration) -> Resu
         let oplog = match facts.server.topology {
             Topology::ReplicaSet => {
                 let oplog = client.database("local").collection::<Document>("oplog.rs");
-                Some(oplog.find_one(doc! {}).projection(doc! { "ts": 1 }).await.is_ok())
+                Some(
+                    oplog
+                        .find_one(doc! {})
+                        .projection(doc! { "ts": 1 })
+                        .await
+                        .is_ok(),
+                )
             }
             _ => None,
         };
@@ -99,9 +130,16 @@ pub async fn examine(uri: &MongoUri, chosen: &[String], limit: Duration) -> Resu
                 .ok()
                 .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
         });
-        Ok(Examination { roles: status.as_ref().and_then(roles), clock, oplog, facts })
+        Ok(Examination {
+            roles: status.as_ref().and_then(roles),
+            clock,
+            oplog,
+            facts,
+        })
     };
-    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(silent(uri, limit)))
+    tokio::time::timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| Err(silent(uri, limit)))
 }
 
 /// The roles in an answer to `connectionStatus`; none when nobody is signed in.
@@ -110,10 +148,17 @@ fn roles(status: &Document) -> Option<Vec<(String, String)>> {
     if info.get_array("authenticatedUsers").ok()?.is_empty() {
         return None;
     }
-    let roles = info.get_array("authenticatedUserRoles").ok()?.iter().filter_map(|role| {
-        let role = role.as_document()?;
-        Some((role.get_str("role").ok()?.to_owned(), role.get_str("db").ok()?.to_owned()))
-    });
+    let roles = info
+        .get_array("authenticatedUserRoles")
+        .ok()?
+        .iter()
+        .filter_map(|role| {
+            let role = role.as_document()?;
+            Some((
+                role.get_str("role").ok()?.to_owned(),
+                role.get_str("db").ok()?.to_owned(),
+            ))
+        });
     Some(roles.collect())
 }
 
@@ -123,10 +168,26 @@ mod tests {
     use crate::archive::manifest::Server;
 
     fn with_roles(roles: &[(&str, &str)]) -> Examination {
-        let server = Server { version: "8.0.4".into(), hosts: "db".into(), topology: Topology::Standalone };
-        let roles = roles.iter().map(|(role, database)| ((*role).to_owned(), (*database).to_owned())).collect();
-        let facts = Facts { server, databases: Vec::new(), found: Vec::new() };
-        Examination { facts, roles: Some(roles), clock: None, oplog: None }
+        let server = Server {
+            version: "8.0.4".into(),
+            hosts: "db".into(),
+            topology: Topology::Standalone,
+        };
+        let roles = roles
+            .iter()
+            .map(|(role, database)| ((*role).to_owned(), (*database).to_owned()))
+            .collect();
+        let facts = Facts {
+            server,
+            databases: Vec::new(),
+            found: Vec::new(),
+        };
+        Examination {
+            facts,
+            roles: Some(roles),
+            clock: None,
+            oplog: None,
+        }
     }
 
     #[test]
@@ -143,7 +204,13 @@ mod tests {
         ] {
             assert_eq!(with_roles(roles).restores(), may, "{roles:?}");
         }
-        assert!(Examination { roles: None, ..with_roles(&[]) }.restores());
+        assert!(
+            Examination {
+                roles: None,
+                ..with_roles(&[])
+            }
+            .restores()
+        );
     }
 
     #[test]
@@ -153,17 +220,36 @@ mod tests {
             (&[("backup", "admin")][..], None, None),
             (&[("root", "admin"), ("read", "shop")], None, None),
             // The role of that name in another database is another role.
-            (&[("root", "shop")], Some(None), Some(Some(vec!["shop".to_owned(), "blog".to_owned()]))),
+            (
+                &[("root", "shop")],
+                Some(None),
+                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
+            ),
             (&[("readAnyDatabase", "admin")], Some(None), None),
             (&[("read", "shop"), ("readWrite", "blog")], Some(None), None),
-            (&[("read", "shop"), ("dbAdmin", "blog")], Some(None), Some(Some(vec!["blog".to_owned()]))),
+            (
+                &[("read", "shop"), ("dbAdmin", "blog")],
+                Some(None),
+                Some(Some(vec!["blog".to_owned()])),
+            ),
             (&[("ourOwn", "admin")], None, None),
-            (&[], Some(None), Some(Some(vec!["shop".to_owned(), "blog".to_owned()]))),
+            (
+                &[],
+                Some(None),
+                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
+            ),
         ] {
             let examination = with_roles(roles);
             assert_eq!(examination.unreadable(&[]), all, "{roles:?}");
             assert_eq!(examination.unreadable(&shop), some, "{roles:?}");
         }
-        assert_eq!(Examination { roles: None, ..with_roles(&[]) }.unreadable(&[]), None);
+        assert_eq!(
+            Examination {
+                roles: None,
+                ..with_roles(&[])
+            }
+            .unreadable(&[]),
+            None
+        );
     }
 }

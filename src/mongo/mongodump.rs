@@ -75,7 +75,10 @@ impl<E> DumpError<E> {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            DumpError::Stalled(_) | DumpError::Failed { .. } | DumpError::Dropped { .. } | DumpError::Stream(_)
+            DumpError::Stalled(_)
+                | DumpError::Failed { .. }
+                | DumpError::Dropped { .. }
+                | DumpError::Stream(_)
         )
     }
 }
@@ -101,17 +104,22 @@ where
     let log = |line: &str| tracing::debug!("mongodump: {line}");
     let (child, stdout) = command
         .spawn(order.redactor.clone(), log)
-        .map_err(|source| DumpError::Start { program: order.tool.program.display().to_string(), source })?;
+        .map_err(|source| DumpError::Start {
+            program: order.tool.program.display().to_string(),
+            source,
+        })?;
     let mut watch = meter.watch();
     let reading = tokio::task::spawn_blocking(move || {
         let result = dump_stream::read(File::from(stdout), &mut sink, &mut watch, wanted);
         (sink, result)
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
-        Outcome::Read(sink, Ok(_)) => match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
-            None => Ok(sink),
-            Some(error) => Err(error),
-        },
+        Outcome::Read(sink, Ok(_)) => {
+            match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
+                None => Ok(sink),
+                Some(error) => Err(error),
+            }
+        }
         // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
         Outcome::Read(_, Err(StreamError::Sink(error))) => {
             let _ = child.stop().await;
@@ -155,7 +163,12 @@ enum Outcome<S, E> {
 }
 
 /// Waits for the stream's end, unless nothing moves any more or it is time to stop.
-async fn supervise<S, E>(mut reading: Reading<S, E>, limit: Duration, meter: &Meter, stop: &Cancel) -> Outcome<S, E> {
+async fn supervise<S, E>(
+    mut reading: Reading<S, E>,
+    limit: Duration,
+    meter: &Meter,
+    stop: &Cancel,
+) -> Outcome<S, E> {
     let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
     let stopped = stop.requested();
@@ -189,46 +202,79 @@ enum Stream {
 
 /// What a child's end and its stream's amount to; none when all is well.
 fn judge<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
-    let Ok(ended) = ended else { return Some(DumpError::Lost) };
-    let line = |words: &[&str]| {
-        ended.last_lines.iter().rev().find(|line| words.iter().any(|word| line.contains(word))).cloned()
+    let Ok(ended) = ended else {
+        return Some(DumpError::Lost);
     };
-    if let Some(reason) = line(&["appears to have been dropped", "QueryPlanKilled", "collection dropped"]) {
+    let line = |words: &[&str]| {
+        ended
+            .last_lines
+            .iter()
+            .rev()
+            .find(|line| words.iter().any(|word| line.contains(word)))
+            .cloned()
+    };
+    if let Some(reason) = line(&[
+        "appears to have been dropped",
+        "QueryPlanKilled",
+        "collection dropped",
+    ]) {
         return Some(DumpError::Dropped { reason });
     }
     let success = ended.status.success();
     if success && matches!(stream, Stream::Whole) {
         return None;
     }
-    if line(&["AuthenticationFailed", "unable to authenticate", "auth error"]).is_some() {
+    if line(&[
+        "AuthenticationFailed",
+        "unable to authenticate",
+        "auth error",
+    ])
+    .is_some()
+    {
         return Some(DumpError::Credentials);
     }
     if let Some(reason) = line(&["not authorized", "Unauthorized", "requires authentication"]) {
         return Some(DumpError::Role { reason });
     }
-    if let Some(reason) =
-        line(&["oplog overflow", "cannot dump with oplog", "error finding oplog", "error getting oplog"])
-    {
+    if let Some(reason) = line(&[
+        "oplog overflow",
+        "cannot dump with oplog",
+        "error finding oplog",
+        "error getting oplog",
+    ]) {
         return Some(DumpError::Oplog { reason });
     }
     let reason = line(&["Failed:", "error", "panic"]).or_else(|| ended.last_lines.last().cloned());
     let reason = reason.unwrap_or_else(|| "it gave no reason".into());
     Some(match stream {
         // A cut stream is what a failed mongodump leaves; the failure itself says more.
-        Stream::Whole => DumpError::Failed { how: ended.how(), reason },
-        Stream::BrokenOff(_) if !success => DumpError::Failed { how: ended.how(), reason },
-        Stream::BrokenOff(problem) => DumpError::Stream(format!("{problem}, though mongodump ended without an error")),
+        Stream::Whole => DumpError::Failed {
+            how: ended.how(),
+            reason,
+        },
+        Stream::BrokenOff(_) if !success => DumpError::Failed {
+            how: ended.how(),
+            reason,
+        },
+        Stream::BrokenOff(problem) => DumpError::Stream(format!(
+            "{problem}, though mongodump ended without an error"
+        )),
         Stream::Refused(problem) => DumpError::Stream(problem),
     })
 }
 
 fn arguments(part: &Part) -> Vec<OsString> {
     // One collection after another: the archive keeps each in one piece, and mongodump a third of its memory.
-    let mut arguments: Vec<OsString> = vec!["--archive".into(), "--numParallelCollections=1".into()];
+    let mut arguments: Vec<OsString> =
+        vec!["--archive".into(), "--numParallelCollections=1".into()];
     if let Some(database) = &part.database {
         arguments.push(format!("--db={database}").into());
     }
-    arguments.extend(part.without.iter().map(|collection| format!("--excludeCollection={collection}").into()));
+    arguments.extend(
+        part.without
+            .iter()
+            .map(|collection| format!("--excludeCollection={collection}").into()),
+    );
     if part.oplog {
         arguments.push("--oplog".into());
     }
@@ -241,8 +287,15 @@ mod tests {
 
     #[test]
     fn arguments_never_hold_the_connection_string() {
-        let part = Part { database: Some("shop".into()), without: vec!["a".into(), "b c".into()], oplog: false };
-        let shown: Vec<String> = arguments(&part).into_iter().map(|a| a.into_string().unwrap()).collect();
+        let part = Part {
+            database: Some("shop".into()),
+            without: vec!["a".into(), "b c".into()],
+            oplog: false,
+        };
+        let shown: Vec<String> = arguments(&part)
+            .into_iter()
+            .map(|a| a.into_string().unwrap())
+            .collect();
         assert_eq!(
             shown,
             [

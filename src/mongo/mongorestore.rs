@@ -93,13 +93,19 @@ async fn load(
     let heard = Arc::clone(words);
     let log = move |line: &str| {
         tracing::debug!("mongorestore: {line}");
-        heard.lock().unwrap_or_else(PoisonError::into_inner).hear(line);
+        heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .hear(line);
     };
     let started = command.spawn_fed(order.redactor.clone(), log);
-    let (mut child, stdin) =
-        started.map_err(|source| LoadError::Start { program: order.tool.program.display().to_string(), source })?;
+    let (mut child, stdin) = started.map_err(|source| LoadError::Start {
+        program: order.tool.program.display().to_string(),
+        source,
+    })?;
     let watch = meter.watch();
-    let mut feeding = tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
+    let mut feeding =
+        tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
     let fed = watch_over(&mut feeding, order.stall_timeout, meter, stop).await;
     match fed {
         Ok(Ok(())) => {
@@ -120,7 +126,10 @@ async fn load(
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
             judge(child.wait_for(LAST_READ).await, words)?;
-            Err(LoadError::Failed { how: "an early end".into(), reason: error.to_string() })
+            Err(LoadError::Failed {
+                how: "an early end".into(),
+                reason: error.to_string(),
+            })
         }
         Ok(Err(FeedError::Archive(problem))) => {
             let _ = child.stop().await;
@@ -162,20 +171,36 @@ async fn watch_over(
 }
 
 fn judge(ended: io::Result<Ended>, words: &Mutex<Words>) -> Result<(), LoadError> {
-    let Ok(ended) = ended else { return Err(LoadError::Lost) };
+    let Ok(ended) = ended else {
+        return Err(LoadError::Lost);
+    };
     if ended.status.success() {
         return Ok(());
     }
-    let said = words.lock().unwrap_or_else(PoisonError::into_inner).failed.clone();
-    let last = || ended.last_lines.iter().rev().find(|line| line.contains("error") || line.contains("panic"));
+    let said = words
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .failed
+        .clone();
+    let last = || {
+        ended
+            .last_lines
+            .iter()
+            .rev()
+            .find(|line| line.contains("error") || line.contains("panic"))
+    };
     let reason = said.or_else(|| last().or(ended.last_lines.last()).cloned());
-    Err(LoadError::Failed { how: ended.how(), reason: reason.unwrap_or_else(|| "it gave no reason".into()) })
+    Err(LoadError::Failed {
+        how: ended.how(),
+        reason: reason.unwrap_or_else(|| "it gave no reason".into()),
+    })
 }
 
 fn arguments(order: &RestoreOptions) -> Vec<OsString> {
     // A backup brings back what was there, also what a validator would refuse today. One worker for each collection keeps
     // documents in the order they had.
-    let mut arguments: Vec<OsString> = vec!["--archive".into(), "--bypassDocumentValidation".into()];
+    let mut arguments: Vec<OsString> =
+        vec!["--archive".into(), "--bypassDocumentValidation".into()];
     if order.drop {
         arguments.push("--drop".into());
     }

@@ -45,7 +45,10 @@ impl Words {
         } else if let Some(reason) = said.strip_prefix("Failed: ") {
             self.failed = Some(reason.to_owned());
         } else if let Some(rest) = said.strip_prefix("applied ") {
-            self.applied = rest.strip_suffix(" oplog entries").and_then(|number| number.parse().ok()).or(self.applied);
+            self.applied = rest
+                .strip_suffix(" oplog entries")
+                .and_then(|number| number.parse().ok())
+                .or(self.applied);
         } else if said.contains("document(s) restored successfully") {
             let mut numbers = said.split_whitespace().filter_map(|word| word.parse().ok());
             if let (Some(inserted), Some(failures)) = (numbers.next(), numbers.next()) {
@@ -60,7 +63,13 @@ fn finished(text: &str) -> Option<(&str, Finished)> {
     let (namespace, figures) = text.rsplit_once(" (")?;
     let (inserted, failures) = figures.strip_suffix(')')?.split_once(", ")?;
     let number = |text: &str| text.split(' ').next()?.parse().ok();
-    Some((namespace, Finished { inserted: number(inserted)?, failures: number(failures)? }))
+    Some((
+        namespace,
+        Finished {
+            inserted: number(inserted)?,
+            failures: number(failures)?,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -82,12 +91,30 @@ mod tests {
             words.hear(line);
         }
         assert_eq!(words.finished.len(), 2);
-        assert_eq!(words.finished["blog.posts"], Finished { inserted: 100, failures: 0 });
-        assert_eq!(words.finished["names.() (1)"], Finished { inserted: 1, failures: 1 });
+        assert_eq!(
+            words.finished["blog.posts"],
+            Finished {
+                inserted: 100,
+                failures: 0
+            }
+        );
+        assert_eq!(
+            words.finished["names.() (1)"],
+            Finished {
+                inserted: 1,
+                failures: 1
+            }
+        );
         assert_eq!(words.complaints, ["E11000 duplicate key error"]);
         assert_eq!(words.applied, Some(12));
         assert_eq!(words.failed.as_deref(), Some("restore error: something"));
-        assert_eq!(words.total, Some(Finished { inserted: 784, failures: 3 }));
+        assert_eq!(
+            words.total,
+            Some(Finished {
+                inserted: 784,
+                failures: 3
+            })
+        );
     }
 
     #[test]
@@ -96,6 +123,9 @@ mod tests {
         for number in 0..1000 {
             words.hear(&format!("x\tcontinuing through error: {number}"));
         }
-        assert_eq!((words.complaints.len(), words.more_complaints), (COMPLAINTS_KEPT, 1000 - COMPLAINTS_KEPT as u64));
+        assert_eq!(
+            (words.complaints.len(), words.more_complaints),
+            (COMPLAINTS_KEPT, 1000 - COMPLAINTS_KEPT as u64)
+        );
     }
 }

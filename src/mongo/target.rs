@@ -1,6 +1,8 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
-use super::client::{Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command, silent};
+use super::client::{
+    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command, silent,
+};
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;
@@ -33,9 +35,15 @@ impl Target {
         let connecting = async {
             let client = connect(uri).await?;
             let facts = facts(&client, uri, &[]).await?;
-            Ok(Target { client, uri: uri.clone(), facts })
+            Ok(Target {
+                client,
+                uri: uri.clone(),
+                facts,
+            })
         };
-        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| Err(silent(uri, limit)))
+        tokio::time::timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|_| Err(silent(uri, limit)))
     }
 
     pub fn hosts(&self) -> &str {
@@ -44,20 +52,31 @@ impl Target {
 
     /// How many documents a namespace has, from the collection's own statistics; none when we may not know.
     pub async fn estimate(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
-        let collection = self.client.database(&namespace.database).collection::<Document>(&namespace.collection);
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<Document>(&namespace.collection);
         self.allowed(collection.estimated_document_count().await)
     }
 
     /// The same, counted one by one.
     pub async fn count(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
-        let collection = self.client.database(&namespace.database).collection::<Document>(&namespace.collection);
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<Document>(&namespace.collection);
         self.allowed(collection.count_documents(doc! {}).await)
     }
 
-    fn allowed(&self, counted: Result<u64, mongodb::error::Error>) -> Result<Option<u64>, ServerError> {
+    fn allowed(
+        &self,
+        counted: Result<u64, mongodb::error::Error>,
+    ) -> Result<Option<u64>, ServerError> {
         match counted {
             Err(error) if is_command(&error, NOT_AUTHORIZED) => Ok(None),
-            result => result.map(Some).map_err(|error| explain(&self.uri, "count documents", error)),
+            result => result
+                .map(Some)
+                .map_err(|error| explain(&self.uri, "count documents", error)),
         }
     }
 
@@ -73,8 +92,16 @@ impl Target {
             Kind::TimeSeries => format!("{BUCKETS_PREFIX}{}", namespace.collection),
             _ => namespace.collection.clone(),
         };
-        let collection = self.client.database(&namespace.database).collection::<RawDocumentBuf>(&name);
-        let mut cursor = collection.find(doc! {}).batch_size(BATCH).no_cursor_timeout(false).await.map_err(failed)?;
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<RawDocumentBuf>(&name);
+        let mut cursor = collection
+            .find(doc! {})
+            .batch_size(BATCH)
+            .no_cursor_timeout(false)
+            .await
+            .map_err(failed)?;
         while cursor.advance().await.map_err(failed)? {
             visit(cursor.current());
         }
@@ -82,12 +109,17 @@ impl Target {
     }
 
     /// Options and indexes of a namespace; none when it is not there.
-    pub async fn definition(&self, namespace: &Namespace) -> Result<Option<Definition>, ServerError> {
+    pub async fn definition(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<Definition>, ServerError> {
         let failed = |error| explain(&self.uri, "list collections", error);
         let database = self.client.database(&namespace.database);
         let command = doc! { "listCollections": 1, "filter": { "name": &namespace.collection } };
         let mut cursor = database.run_cursor_command(command).await.map_err(failed)?;
-        let Some(info) = cursor.try_next().await.map_err(failed)? else { return Ok(None) };
+        let Some(info) = cursor.try_next().await.map_err(failed)? else {
+            return Ok(None);
+        };
         let options = info.get_document("options").cloned().unwrap_or_default();
         let mut indexes = Vec::new();
         if !info.get_str("type").is_ok_and(|kind| kind == "view") {
@@ -107,7 +139,11 @@ impl Target {
         match database.drop().await {
             Err(error) if is_command(&error, NOT_AUTHORIZED) => {
                 for found in collections(&database).await.map_err(failed)? {
-                    database.collection::<Document>(&found.namespace.collection).drop().await.map_err(failed)?;
+                    database
+                        .collection::<Document>(&found.namespace.collection)
+                        .drop()
+                        .await
+                        .map_err(failed)?;
                 }
                 Ok(())
             }

@@ -36,11 +36,15 @@ pub struct Tool {
 pub enum ToolError {
     #[error("there is no {name} on PATH; {GET_IT}")]
     Missing { name: &'static str },
-    #[error("{program} does not start: {source}; it may be for another kind of processor. {GET_IT}")]
+    #[error(
+        "{program} does not start: {source}; it may be for another kind of processor. {GET_IT}"
+    )]
     Start { program: String, source: io::Error },
     #[error("{program} --version does not answer like {name}; {GET_IT}")]
     Strange { program: String, name: &'static str },
-    #[error("{program} has version {version}, which cannot be given a connection string safely; {GET_IT}")]
+    #[error(
+        "{program} has version {version}, which cannot be given a connection string safely; {GET_IT}"
+    )]
     Old { program: String, version: String },
 }
 
@@ -50,7 +54,12 @@ impl Tool {
         let found = find_program(name, path).ok_or(ToolError::Missing { name })?;
         let program = found.display().to_string();
         let mut command = tokio::process::Command::new(&found);
-        command.arg("--version").env_clear().env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .arg("--version")
+            .env_clear()
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let answer = tokio::time::timeout(LONGEST_ANSWER, command.output()).await;
         let output = match answer {
             Ok(Ok(output)) => output,
@@ -59,13 +68,19 @@ impl Tool {
         };
         let text = String::from_utf8_lossy(&output.stdout);
         let lead = format!("{name} version: ");
-        let version = text.lines().find_map(|line| line.strip_prefix(&lead)).map(str::trim);
+        let version = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&lead))
+            .map(str::trim);
         let Some(version) = version.filter(|_| output.status.success()) else {
             return Err(ToolError::Strange { program, name });
         };
         let version = version.to_owned();
         match number(&version) {
-            Some(number) if number >= OLDEST => Ok(Tool { program: found, version }),
+            Some(number) if number >= OLDEST => Ok(Tool {
+                program: found,
+                version,
+            }),
             Some(_) => Err(ToolError::Old { program, version }),
             None => Err(ToolError::Strange { program, name }),
         }
@@ -76,14 +91,23 @@ impl Tool {
     /// The configuration file that gives it a connection string.
     pub fn config(&self, uri: &Secret) -> Secret {
         // Text as YAML takes it: JSON's string form is a subset of it.
-        Secret::new(format!("uri: {}\n", serde_json::Value::String(uri.expose().to_owned())))
+        Secret::new(format!(
+            "uri: {}\n",
+            serde_json::Value::String(uri.expose().to_owned())
+        ))
     }
 
     /// The oldest release of the tools that is made for a server of this version, when this one is older still, and
     /// whether it does not even know the server's major version.
     pub fn too_old_for(&self, server_version: &str) -> Option<(String, bool)> {
         let (server, own) = (number(server_version)?, number(&self.version)?);
-        let oldest_for = |server| OLDEST_FOR.iter().rev().find(|(from, _)| *from <= server).map(|(_, oldest)| *oldest);
+        let oldest_for = |server| {
+            OLDEST_FOR
+                .iter()
+                .rev()
+                .find(|(from, _)| *from <= server)
+                .map(|(_, oldest)| *oldest)
+        };
         let oldest = oldest_for(server)?;
         let of_major = oldest_for((server.0, 0)).unwrap_or(oldest);
         (own < oldest).then(|| (format!("{}.{}", oldest.0, oldest.1), own < of_major))
@@ -111,7 +135,10 @@ mod tests {
 
     #[test]
     fn newer_servers_need_newer_tools() {
-        let tool = |version: &str| Tool { program: "mongodump".into(), version: version.into() };
+        let tool = |version: &str| Tool {
+            program: "mongodump".into(),
+            version: version.into(),
+        };
         for (tools, server, wanted) in [
             ("100.9.4", "8.0.4", Some(("100.10", true))),
             ("100.12.2", "8.0.4", None),
@@ -122,7 +149,11 @@ mod tests {
             ("100.5.1", "unknown", None),
         ] {
             let wanted = wanted.map(|(oldest, serious)| (oldest.to_owned(), serious));
-            assert_eq!(tool(tools).too_old_for(server), wanted, "{tools} for {server}");
+            assert_eq!(
+                tool(tools).too_old_for(server),
+                wanted,
+                "{tools} for {server}"
+            );
         }
     }
 }

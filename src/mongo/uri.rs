@@ -17,7 +17,11 @@ const EXTERNAL_MECHANISMS: [&str; 4] = ["GSSAPI", "MONGODB-AWS", "MONGODB-OIDC",
 const EXTERNAL_DATABASE: &str = "$external";
 
 /// Options that hold a secret of their own.
-const SECRET_OPTIONS: [&str; 3] = ["tlsCertificateKeyFilePassword", "sslClientCertificateKeyPassword", "proxyPassword"];
+const SECRET_OPTIONS: [&str; 3] = [
+    "tlsCertificateKeyFilePassword",
+    "sslClientCertificateKeyPassword",
+    "proxyPassword",
+];
 const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
 
 /// Why a text is not a usable connection string. Never holds any part of it, since a misplaced character can make a
@@ -60,7 +64,9 @@ impl UriError {
     /// What to do about it.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Scheme => "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them",
+            Self::Scheme => {
+                "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them"
+            }
             Self::Unescaped | Self::Percent => {
                 "percent-encode it: @ is %40, / is %2F, : is %3A, % is %25, ? is %3F, # is %23"
             }
@@ -167,7 +173,10 @@ impl MongoUri {
 
     /// The first value of an option, decoded; the name's case does not matter, as in every driver.
     pub fn option(&self, name: &str) -> Option<&str> {
-        self.options.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.expose())
+        self.options
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.expose())
     }
 
     /// The whole text, password included, for the driver.
@@ -204,15 +213,19 @@ impl MongoUri {
     }
 
     fn implied_auth_source(&self) -> Option<&str> {
-        let external = self
-            .option("authMechanism")
-            .is_some_and(|mechanism| EXTERNAL_MECHANISMS.iter().any(|name| name.eq_ignore_ascii_case(mechanism)));
+        let external = self.option("authMechanism").is_some_and(|mechanism| {
+            EXTERNAL_MECHANISMS
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(mechanism))
+        });
         if self.srv || external || self.user.is_none() || self.option("authSource").is_some() {
             return None;
         }
         // Without a database, PLAIN has a rule of its own. The others look in admin, which has to be said: mongodump would
         // look in the database it is told to dump.
-        let plain = self.option("authMechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN"));
+        let plain = self
+            .option("authMechanism")
+            .is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN"));
         self.database().or((!plain).then_some("admin"))
     }
 
@@ -249,7 +262,9 @@ pub fn possible_passwords(text: &str) -> Vec<Secret> {
     let Some((_, rest)) = rest.split_once(':') else {
         return Vec::new();
     };
-    rest.match_indices('@').map(|(at, _)| Secret::new(&rest[..at])).collect()
+    rest.match_indices('@')
+        .map(|(at, _)| Secret::new(&rest[..at]))
+        .collect()
 }
 
 /// Authority, path (without its `/`) and query (without its `?`).
@@ -280,7 +295,8 @@ fn hosts(written: &str, srv: bool) -> Result<String, UriError> {
     if srv && written.contains([',', ':']) {
         return Err(UriError::SrvHost);
     }
-    let shown: Result<Vec<String>, UriError> = written.split(',').map(|one| host(one, srv)).collect();
+    let shown: Result<Vec<String>, UriError> =
+        written.split(',').map(|one| host(one, srv)).collect();
     Ok(shown?.join(","))
 }
 
@@ -288,7 +304,11 @@ fn host(written: &str, srv: bool) -> Result<String, UriError> {
     if written.contains('%') {
         let socket = percent_decode(written).ok_or(UriError::Percent)?;
         let is_socket = socket.starts_with('/') && socket.ends_with(".sock");
-        return if is_socket && !srv && !socket.contains(char::is_control) { Ok(socket) } else { Err(UriError::Host) };
+        return if is_socket && !srv && !socket.contains(char::is_control) {
+            Ok(socket)
+        } else {
+            Err(UriError::Host)
+        };
     }
     let (name, port) = match written.strip_prefix('[') {
         Some(rest) => {
@@ -316,13 +336,19 @@ fn host(written: &str, srv: bool) -> Result<String, UriError> {
         return Err(UriError::Host);
     }
     let port = match port {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().ok().filter(|port| *port != 0).ok_or(UriError::Port)?
-        }
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or(UriError::Port)?,
         Some(_) => return Err(UriError::Port),
         None => DEFAULT_PORT,
     };
-    Ok(if srv { name.to_owned() } else { format!("{name}:{port}") })
+    Ok(if srv {
+        name.to_owned()
+    } else {
+        format!("{name}:{port}")
+    })
 }
 
 fn database(path: &str) -> Result<Option<String>, UriError> {

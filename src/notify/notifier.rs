@@ -3,7 +3,9 @@
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::outbox::Outbox;
-use crate::notify::templates::{self, Ending, FailedDrill, FailureMail, LastGood, MailContext, Notification};
+use crate::notify::templates::{
+    self, Ending, FailedDrill, FailureMail, LastGood, MailContext, Notification,
+};
 use crate::report::{BackupReport, DrillReport, PruneReport, last_good};
 use crate::schedule::in_words;
 use crate::settings::{NotifyOn, Settings};
@@ -32,14 +34,30 @@ pub struct Notifier<'o> {
 }
 
 impl<'o> Notifier<'o> {
-    pub fn new(settings: &'o Settings, uri: &'o MongoUri, ctx: &'o Context, next_run: Option<DateTime<Utc>>) -> Self {
+    pub fn new(
+        settings: &'o Settings,
+        uri: &'o MongoUri,
+        ctx: &'o Context,
+        next_run: Option<DateTime<Utc>>,
+    ) -> Self {
         let outbox = Outbox::new(Repository::of(settings).outbox_folder());
-        Notifier { settings, uri, ctx, next_run, outbox }
+        Notifier {
+            settings,
+            uri,
+            ctx,
+            next_run,
+            outbox,
+        }
     }
 
     fn put(&self, letter: Option<Notification>) -> QueuedMail {
-        let unkept = letter.clone().filter(|letter| self.outbox.keep(letter.clone()).is_some());
-        QueuedMail { wrote: letter.is_some(), unkept: unkept.into_iter().collect() }
+        let unkept = letter
+            .clone()
+            .filter(|letter| self.outbox.keep(letter.clone()).is_some());
+        QueuedMail {
+            wrote: letter.is_some(),
+            unkept: unkept.into_iter().collect(),
+        }
     }
 
     fn sender(&self) -> MailContext<'_> {
@@ -55,7 +73,13 @@ impl<'o> Notifier<'o> {
     }
 
     /// Notes that a run failed; the mail about it, if one is due. `error` holds no secrets.
-    pub fn failure(&self, status: &mut StateStore, stage: &str, error: &str, advice: &str) -> QueuedMail {
+    pub fn failure(
+        &self,
+        status: &mut StateStore,
+        stage: &str,
+        error: &str,
+        advice: &str,
+    ) -> QueuedMail {
         let mut alarm = status.state().alarm;
         let letter = self.told(&mut alarm, stage, error, advice);
         // The letter first: once it counts as written, nobody will write it again.
@@ -65,11 +89,20 @@ impl<'o> Notifier<'o> {
     }
 
     /// Counts a failure; the letter about it, if one is due.
-    fn told(&self, alarm: &mut AlertHistory, stage: &str, error: &str, advice: &str) -> Option<Notification> {
+    fn told(
+        &self,
+        alarm: &mut AlertHistory,
+        stage: &str,
+        error: &str,
+        advice: &str,
+    ) -> Option<Notification> {
         let now = (self.ctx.now)();
         alarm.failed(now);
         // What nobody is told counts as untold, for the day on which mail is turned on.
-        let day = self.wanted().then(|| alarm.failure_due(now, self.settings.time_zone)).flatten()?;
+        let day = self
+            .wanted()
+            .then(|| alarm.failure_due(now, self.settings.time_zone))
+            .flatten()?;
         Some(self.trouble(alarm.failing()?, day, stage, error, advice))
     }
 
@@ -92,10 +125,14 @@ impl<'o> Notifier<'o> {
             return QueuedMail::default();
         }
         let due = alarm.failure_due((self.ctx.now)(), self.settings.time_zone);
-        let last = status.runs().into_iter().rev().find_map(|run| match run.ended {
-            Ended::Failed { stage, error } => Some((stage, error)),
-            _ => None,
-        });
+        let last = status
+            .runs()
+            .into_iter()
+            .rev()
+            .find_map(|run| match run.ended {
+                Ended::Failed { stage, error } => Some((stage, error)),
+                _ => None,
+            });
         let (Some(day), Some((stage, error)), Some(failing)) = (due, last, alarm.failing()) else {
             return QueuedMail::default();
         };
@@ -105,22 +142,53 @@ impl<'o> Notifier<'o> {
     }
 
     /// The mail about runs that fail, for the day it is due on.
-    fn trouble(&self, failing: &Failing, day: u32, stage: &str, error: &str, advice: &str) -> Notification {
+    fn trouble(
+        &self,
+        failing: &Failing,
+        day: u32,
+        stage: &str,
+        error: &str,
+        advice: &str,
+    ) -> Notification {
         let (since, runs) = (failing.since, failing.runs);
         let listed = Repository::of(self.settings).list();
-        let last_good = listed.as_ref().ok().and_then(|listed| last_good(listed)).and_then(|good| {
-            let (archive, made_at, documents) = (good.archive.clone(), good.made_at?, good.documents?);
-            Some(LastGood { archive, made_at, archive_bytes: good.archive_bytes, documents })
-        });
+        let last_good = listed
+            .as_ref()
+            .ok()
+            .and_then(|listed| last_good(listed))
+            .and_then(|good| {
+                let (archive, made_at, documents) =
+                    (good.archive.clone(), good.made_at?, good.documents?);
+                Some(LastGood {
+                    archive,
+                    made_at,
+                    archive_bytes: good.archive_bytes,
+                    documents,
+                })
+            });
         let folder_read = listed.is_ok();
         let doctor = "pantry-keeper doctor looks at everything and says what to do; in Docker: \
                       docker compose exec pantry-keeper pantry-keeper doctor";
-        let advice = [advice, doctor].into_iter().filter(|advice| !advice.is_empty()).map(str::to_owned).collect();
+        let advice = [advice, doctor]
+            .into_iter()
+            .filter(|advice| !advice.is_empty())
+            .map(str::to_owned)
+            .collect();
         let log = self.ctx.tail.lines();
         let error = error.to_owned();
         templates::failed(
             &self.sender(),
-            &FailureMail { stage, error, advice, since, runs, day, last_good, folder_read, log },
+            &FailureMail {
+                stage,
+                error,
+                advice,
+                since,
+                runs,
+                day,
+                last_good,
+                folder_read,
+                log,
+            },
         )
     }
 
@@ -134,15 +202,30 @@ impl<'o> Notifier<'o> {
         let now = (self.ctx.now)();
         let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
         let mut alarm = status.state().alarm;
-        let (ended, remind) = (alarm.succeeded(), self.wanted() && alarm.concerns_due(&kinds, now));
+        let (ended, remind) = (
+            alarm.succeeded(),
+            self.wanted() && alarm.concerns_due(&kinds, now),
+        );
         let ending = Ending {
             report,
-            removed: pruned.removed.iter().map(|removed| removed.archive.clone()).collect(),
-            concerns: concerns.into_iter().map(|(_, text)| self.ctx.redactor.redact(&text).into_owned()).collect(),
+            removed: pruned
+                .removed
+                .iter()
+                .map(|removed| removed.archive.clone())
+                .collect(),
+            concerns: concerns
+                .into_iter()
+                .map(|(_, text)| self.ctx.redactor.redact(&text).into_owned())
+                .collect(),
         };
         let always = self.settings.notify_on == NotifyOn::Always;
         let letter = match ended {
-            Some(failing) => Some(templates::recovered(&self.sender(), failing.since, failing.runs, &ending)),
+            Some(failing) => Some(templates::recovered(
+                &self.sender(),
+                failing.since,
+                failing.runs,
+                &ending,
+            )),
             None if remind => Some(templates::warning(&self.sender(), &ending)),
             None if always => Some(templates::receipt(&self.sender(), &ending)),
             None => None,
@@ -153,22 +236,41 @@ impl<'o> Notifier<'o> {
     }
 
     /// Notes how a drill ended; the mail about it, if one is due. `last` holds no secrets.
-    pub fn drilled(&self, status: &mut StateStore, last: &LastDrill, report: Option<&DrillReport>) -> QueuedMail {
+    pub fn drilled(
+        &self,
+        status: &mut StateStore,
+        last: &LastDrill,
+        report: Option<&DrillReport>,
+    ) -> QueuedMail {
         let now = (self.ctx.now)();
         let mut alarm = status.state().drill_alarm;
         let letter = match (&last.problem, report) {
             (Some(problem), _) => {
                 alarm.failed(now);
-                let day = self.wanted().then(|| alarm.failure_due(now, self.settings.time_zone)).flatten();
+                let day = self
+                    .wanted()
+                    .then(|| alarm.failure_due(now, self.settings.time_zone))
+                    .flatten();
                 day.zip(alarm.failing()).map(|(day, failing)| {
-                    let problems = report.map_or_else(|| vec![problem.clone()], |report| report.problems.clone());
+                    let problems = report
+                        .map_or_else(|| vec![problem.clone()], |report| report.problems.clone());
                     let (since, log) = (failing.since, self.ctx.tail.lines());
-                    let drill = FailedDrill { archive: &last.archive, problems, since, day, log };
+                    let drill = FailedDrill {
+                        archive: &last.archive,
+                        problems,
+                        since,
+                        day,
+                        log,
+                    };
                     templates::drill_failed(&self.sender(), &drill)
                 })
             }
             (None, Some(report)) => match alarm.succeeded() {
-                Some(failing) => Some(templates::drill_recovered(&self.sender(), failing.since, report)),
+                Some(failing) => Some(templates::drill_recovered(
+                    &self.sender(),
+                    failing.since,
+                    report,
+                )),
                 None if self.settings.notify_on == NotifyOn::Always => {
                     Some(templates::drill_receipt(&self.sender(), report))
                 }

@@ -58,7 +58,10 @@ pub struct Flushed {
 impl Outbox {
     /// Nothing is created before the first letter is kept.
     pub fn new(folder: PathBuf) -> Self {
-        Outbox { folder, memory: Mutex::default() }
+        Outbox {
+            folder,
+            memory: Mutex::default(),
+        }
     }
 
     /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
@@ -72,7 +75,8 @@ impl Outbox {
         }
         let mut waiting = self.waiting();
         if letter.kind == Kind::StillFailing {
-            let older = |other: &Notification| other.kind == Kind::StillFailing && other.id != letter.id;
+            let older =
+                |other: &Notification| other.kind == Kind::StillFailing && other.id != letter.id;
             self.drop_all(waiting.extract_if(.., |other| older(other)).collect());
         }
         // The oldest stay first within each group, since a stable sort keeps their order.
@@ -87,8 +91,10 @@ impl Outbox {
         let memory = self.memory();
         let on_disk = self.files().into_iter().map(|(_, letter)| letter);
         let mut seen = memory.sent.clone();
-        let mut letters: Vec<Notification> =
-            on_disk.chain(memory.letters.iter().cloned()).filter(|letter| seen.insert(letter.id.clone())).collect();
+        let mut letters: Vec<Notification> = on_disk
+            .chain(memory.letters.iter().cloned())
+            .filter(|letter| seen.insert(letter.id.clone()))
+            .collect();
         letters.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
         letters
     }
@@ -132,7 +138,12 @@ impl Outbox {
             if self.memory().refused.contains(&letter.id) {
                 continue;
             }
-            let Ok(outcome) = stop.or(deliver(mail, &letter, redactor, limit_per_letter)).await else { break };
+            let Ok(outcome) = stop
+                .or(deliver(mail, &letter, redactor, limit_per_letter))
+                .await
+            else {
+                break;
+            };
             let error = outcome.err();
             if error.as_ref().is_none_or(MailError::was_delivered) {
                 flushed.sent += 1;
@@ -206,7 +217,11 @@ impl Outbox {
 
     fn remove(&self, id: &str) -> Option<FileError> {
         let mut failed = None;
-        for (path, _) in self.files().into_iter().filter(|(_, letter)| letter.id == id) {
+        for (path, _) in self
+            .files()
+            .into_iter()
+            .filter(|(_, letter)| letter.id == id)
+        {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     failed = Some(FileError::new("remove", path, error));
@@ -223,7 +238,9 @@ impl Outbox {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.ends_with(EXTENSION) && !name.starts_with('.')
         });
-        paths.filter_map(|path| read(&path).map(|letter| (path, letter))).collect()
+        paths
+            .filter_map(|path| read(&path).map(|letter| (path, letter)))
+            .collect()
     }
 }
 
@@ -239,9 +256,15 @@ fn worth(kind: Kind) -> u8 {
 fn file_name(letter: &Notification) -> String {
     let mut id = percent_encode(&letter.id);
     if id.len() > LONGEST_ID_BYTES {
-        id = Sha256::digest(&letter.id).iter().map(|byte| format!("{byte:02x}")).collect();
+        id = Sha256::digest(&letter.id)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
     }
-    format!("{}-{id}{EXTENSION}", letter.written_at.format("%Y%m%dT%H%M%S%3fZ"))
+    format!(
+        "{}-{id}{EXTENSION}",
+        letter.written_at.format("%Y%m%dT%H%M%S%3fZ")
+    )
 }
 
 /// A letter of ours; none if it is anything else. Links are not followed, and a pipe would never end.

@@ -26,7 +26,11 @@ impl AlertHistory {
 
     /// Notes a run that failed.
     pub fn failed(&mut self, now: DateTime<Utc>) {
-        let first = Failing { since: now, runs: 0, mailed_on: None };
+        let first = Failing {
+            since: now,
+            runs: 0,
+            mailed_on: None,
+        };
         self.failing.get_or_insert(first).runs += 1;
     }
 
@@ -38,10 +42,19 @@ impl AlertHistory {
             return None;
         }
         if failing.mailed_on.is_none() {
-            let first = self.first_failures.take().filter(|first| first.date == today);
-            let first = first.unwrap_or(Today { date: today, count: 0 });
+            let first = self
+                .first_failures
+                .take()
+                .filter(|first| first.date == today);
+            let first = first.unwrap_or(Today {
+                date: today,
+                count: 0,
+            });
             let due = first.count < FIRST_FAILURES_A_DAY;
-            self.first_failures = Some(Today { count: first.count + u32::from(due), ..first });
+            self.first_failures = Some(Today {
+                count: first.count + u32::from(due),
+                ..first
+            });
             if !due {
                 return None;
             }
@@ -59,15 +72,21 @@ impl AlertHistory {
     /// Notes what there is to say beside a success; whether it is time to mail it. Counts it as sent.
     pub fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
         // One that comes and goes is told once a day at most.
-        self.concerns.retain(|concern, mailed| present.contains(concern) || (now - *mailed).abs() < FORGOTTEN);
+        self.concerns.retain(|concern, mailed| {
+            present.contains(concern) || (now - *mailed).abs() < FORGOTTEN
+        });
         let due = |mailed: Option<&DateTime<Utc>>| {
             // A clock that was set back must not keep a reminder for years.
             mailed.is_none_or(|mailed| (now - *mailed).abs() >= REMINDER)
         };
-        if !present.iter().any(|concern| due(self.concerns.get(concern))) {
+        if !present
+            .iter()
+            .any(|concern| due(self.concerns.get(concern)))
+        {
             return false;
         }
-        self.concerns.extend(present.iter().map(|concern| (*concern, now)));
+        self.concerns
+            .extend(present.iter().map(|concern| (*concern, now)));
         true
     }
 }
@@ -94,13 +113,19 @@ mod tests {
         let mut alarm = AlertHistory::default();
         let mails: Vec<u32> = (0..100).filter_map(|hour| fail(&mut alarm, hour)).collect();
         assert_eq!(mails, [1, 2, 3, 4, 5]);
-        assert_eq!(alarm.failing().map(|failing| (failing.since, failing.runs)), Some((at(0), 100)));
+        assert_eq!(
+            alarm.failing().map(|failing| (failing.since, failing.runs)),
+            Some((at(0), 100))
+        );
     }
 
     #[test]
     fn weekly_failures_are_told_each_time_with_the_day() {
         let mut alarm = AlertHistory::default();
-        assert_eq!([0, 7, 14].map(|day| fail(&mut alarm, day * 24)), [Some(1), Some(8), Some(15)]);
+        assert_eq!(
+            [0, 7, 14].map(|day| fail(&mut alarm, day * 24)),
+            [Some(1), Some(8), Some(15)]
+        );
     }
 
     #[test]
@@ -130,8 +155,9 @@ mod tests {
     #[test]
     fn a_concern_is_told_when_it_comes_and_then_once_a_week() {
         let mut alarm = AlertHistory::default();
-        let told =
-            |alarm: &mut AlertHistory, day: i64, concerns: &[Concern]| alarm.concerns_due(concerns, at(day * 24));
+        let told = |alarm: &mut AlertHistory, day: i64, concerns: &[Concern]| {
+            alarm.concerns_due(concerns, at(day * 24))
+        };
         assert!(told(&mut alarm, 0, &[Concern::Shrunk]));
         assert!(!told(&mut alarm, 1, &[Concern::Shrunk]));
         assert!(told(&mut alarm, 2, &[Concern::Shrunk, Concern::Filling]));
@@ -144,8 +170,16 @@ mod tests {
     #[test]
     fn a_concern_that_comes_and_goes_is_told_once_a_day() {
         let mut alarm = AlertHistory::default();
-        let concerns = |hour: i64| if hour % 2 == 0 { &[Concern::Warned][..] } else { &[] };
-        let told = (0..72).filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour))).count();
+        let concerns = |hour: i64| {
+            if hour % 2 == 0 {
+                &[Concern::Warned][..]
+            } else {
+                &[]
+            }
+        };
+        let told = (0..72)
+            .filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour)))
+            .count();
         assert_eq!(told, 3);
     }
 

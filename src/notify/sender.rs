@@ -46,12 +46,23 @@ impl MailSender {
     pub fn start(settings: &Settings, ctx: &Context, outbox: Outbox) -> Self {
         let Some(mail) = settings.mail.clone() else {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
-            return MailSender { letters: None, round: None };
+            return MailSender {
+                letters: None,
+                round: None,
+            };
         };
         let (sender, receiver) = mpsc::unbounded_channel();
-        let round = Round { mail, outbox, redactor: ctx.redactor.clone(), stop: ctx.stop.clone() };
+        let round = Round {
+            mail,
+            outbox,
+            redactor: ctx.redactor.clone(),
+            stop: ctx.stop.clone(),
+        };
         let round = tokio::spawn(round.walk(receiver));
-        MailSender { letters: Some(sender), round: Some(round) }
+        MailSender {
+            letters: Some(sender),
+            round: Some(round),
+        }
     }
 
     /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
@@ -74,7 +85,11 @@ impl Round {
     async fn walk(self, mut letters: mpsc::UnboundedReceiver<Vec<Notification>>) {
         let mut failures = 0;
         loop {
-            let outcome = if self.outbox.waiting().is_empty() { Delivery::Done } else { self.deliver().await };
+            let outcome = if self.outbox.waiting().is_empty() {
+                Delivery::Done
+            } else {
+                self.deliver().await
+            };
             let wait = match outcome {
                 Delivery::Done => {
                     failures = 0;
@@ -115,7 +130,10 @@ impl Round {
     }
 
     async fn deliver(&self) -> Delivery {
-        let flushed = self.outbox.flush(&self.mail, &self.redactor, LONGEST_TALK, &self.stop).await;
+        let flushed = self
+            .outbox
+            .flush(&self.mail, &self.redactor, LONGEST_TALK, &self.stop)
+            .await;
         if flushed.sent > 0 {
             tracing::info!(target: SCHEDULER, "{} sent", humanize::counted(flushed.sent as u64, "mail"));
         }

@@ -91,21 +91,27 @@ async fn first_look(
     let mut watch = meter.watch();
     let reader = stop.blocking(move |stop| {
         let mut bytes = 0;
-        let outcome = reading.each(&|index| chosen.contains(&index), stop, &mut |index, content| {
-            let mut fingerprint = Fingerprint::default();
-            documents::each(content, |document| {
-                fingerprint.add(documents::id(document), document.as_bytes());
-                if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    return Err(std::io::ErrorKind::Interrupted.into());
-                }
-                Ok(())
-            })
-            .map_err(|error| crate::archive::container::reason(&error))?;
-            bytes += fingerprint.bytes();
-            watch.at(&reading.holdings[index].namespace, bytes);
-            // Nobody listens any more only when the other side has failed.
-            sender.blocking_send((index, fingerprint)).map_err(|_| String::new())
-        });
+        let outcome = reading.each(
+            &|index| chosen.contains(&index),
+            stop,
+            &mut |index, content| {
+                let mut fingerprint = Fingerprint::default();
+                documents::each(content, |document| {
+                    fingerprint.add(documents::id(document), document.as_bytes());
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        return Err(std::io::ErrorKind::Interrupted.into());
+                    }
+                    Ok(())
+                })
+                .map_err(|error| crate::archive::container::reason(&error))?;
+                bytes += fingerprint.bytes();
+                watch.at(&reading.holdings[index].namespace, bytes);
+                // Nobody listens any more only when the other side has failed.
+                sender
+                    .blocking_send((index, fingerprint))
+                    .map_err(|_| String::new())
+            },
+        );
         match outcome {
             Ok(()) => Ok(()),
             Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),
@@ -115,7 +121,10 @@ async fn first_look(
         let mut suspects = HashMap::new();
         let mut look = tokio::time::interval(std::time::Duration::from_millis(250));
         while let Some((index, of_archive)) = receiver.recv().await {
-            let (Some(to), Some(holding)) = (wanted.get(&index), contents.holdings.get(index)) else { continue };
+            let (Some(to), Some(holding)) = (wanted.get(&index), contents.holdings.get(index))
+            else {
+                continue;
+            };
             let mut of_server = Fingerprint::default();
             {
                 let reading = target.documents(to, holding.kind, |document| {
@@ -138,7 +147,16 @@ async fn first_look(
                     ..Differences::default()
                 };
                 let namespace = to.clone();
-                suspects.insert(index, Suspect { namespace, buckets, there: HashMap::new(), complete: true, found });
+                suspects.insert(
+                    index,
+                    Suspect {
+                        namespace,
+                        buckets,
+                        there: HashMap::new(),
+                        complete: true,
+                        found,
+                    },
+                );
             }
         }
         Ok::<_, CompareError>(suspects)
@@ -161,23 +179,29 @@ async fn second_look(
     let reading = Arc::clone(contents);
     let looked = stop.blocking(move |stop: &AtomicBool| {
         let wanted: HashSet<usize> = suspects.keys().copied().collect();
-        let outcome = reading.each(&|index| wanted.contains(&index), stop, &mut |index, content| {
-            let Some(suspect) = suspects.get_mut(&index) else { return Ok(()) };
-            documents::each(content, |document| {
-                let id = documents::id(document);
-                if suspect.buckets.contains(&bucket_of(id)) {
-                    match suspect.there.remove(id) {
-                        None if suspect.complete => name(&mut suspect.found.missing, document),
-                        Some((there, _)) if there != checksum(document.as_bytes()) => {
-                            name(&mut suspect.found.changed, document);
+        let outcome = reading.each(
+            &|index| wanted.contains(&index),
+            stop,
+            &mut |index, content| {
+                let Some(suspect) = suspects.get_mut(&index) else {
+                    return Ok(());
+                };
+                documents::each(content, |document| {
+                    let id = documents::id(document);
+                    if suspect.buckets.contains(&bucket_of(id)) {
+                        match suspect.there.remove(id) {
+                            None if suspect.complete => name(&mut suspect.found.missing, document),
+                            Some((there, _)) if there != checksum(document.as_bytes()) => {
+                                name(&mut suspect.found.changed, document);
+                            }
+                            _ => {}
                         }
-                        _ => {}
                     }
-                }
-                Ok(())
-            })
-            .map_err(|error| crate::archive::container::reason(&error))
-        });
+                    Ok(())
+                })
+                .map_err(|error| crate::archive::container::reason(&error))
+            },
+        );
         match outcome {
             Ok(()) => Ok(suspects),
             Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),

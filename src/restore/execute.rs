@@ -48,7 +48,12 @@ pub struct Load {
 
 impl Load {
     /// Streams the archive into mongorestore, with progress.
-    pub async fn run(self, settings: &Settings, ctx: &Context, stop: &Cancel) -> (Words, Result<(), LoadError>) {
+    pub async fn run(
+        self,
+        settings: &Settings,
+        ctx: &Context,
+        stop: &Cancel,
+    ) -> (Words, Result<(), LoadError>) {
         let order = RestoreOptions {
             tool: self.tool.clone(),
             uri: self.uri.without_database(),
@@ -58,11 +63,16 @@ impl Load {
             drop: self.drop,
             replay: self.operations.is_some(),
         };
-        let bytes = self.steps.iter().map(|step| self.contents.holdings[step.holding].totals.bytes).sum();
+        let bytes = self
+            .steps
+            .iter()
+            .map(|step| self.contents.holdings[step.holding].totals.bytes)
+            .sum();
         let meter = Meter::new("restoring", Unit::Bytes, Some(bytes), &ctx.screen);
         let flag = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&flag);
-        let loaded = mongorestore::run(&order, move |writer| self.feed(writer, &seen), &meter, stop).await;
+        let loaded =
+            mongorestore::run(&order, move |writer| self.feed(writer, &seen), &meter, stop).await;
         flag.store(true, Ordering::Relaxed);
         loaded
     }
@@ -78,15 +88,27 @@ impl Load {
         for step in &self.steps {
             let holding = &self.contents.holdings[step.holding];
             let metadata = step.metadata.clone();
-            writer.announce(Announced { namespace: step.to.clone(), kind: holding.kind, metadata })?;
+            writer.announce(Announced {
+                namespace: step.to.clone(),
+                kind: holding.kind,
+                metadata,
+            })?;
             targets.insert(step.holding, step.to.clone());
         }
         if let Some(oplog) = oplog {
             let namespace = self.contents.holdings[oplog].namespace.clone();
-            writer.announce(Announced { namespace, kind: Kind::Oplog, metadata: String::new() })?;
+            writer.announce(Announced {
+                namespace,
+                kind: Kind::Oplog,
+                metadata: String::new(),
+            })?;
         }
         // Views, and collections that are options only.
-        for step in self.steps.iter().filter(|step| self.contents.holdings[step.holding].file.is_none()) {
+        for step in self
+            .steps
+            .iter()
+            .filter(|step| self.contents.holdings[step.holding].file.is_none())
+        {
             writer.begin(&step.to)?;
             writer.end(Totals::default())?;
         }
@@ -101,23 +123,28 @@ impl Load {
         documents.map_err(broken)?;
         // Last, and on its own: mongorestore wants everything else before.
         if let (Some(oplog), Some(operations)) = (oplog, &self.operations) {
-            let replay = self.contents.each(&|index| index == oplog, stop, &mut |_, content| {
-                writer.begin(&self.contents.holdings[oplog].namespace)?;
-                let (mut crc, mut totals) = (Digest::new(CrcAlgorithm::Crc64Xz), Totals::default());
-                let operated = each_operation(content, operations, &mut |entry| {
-                    let bytes = entry.to_vec().map_err(|error| OperationError::Other(error.to_string()))?;
-                    crc.update(&bytes);
-                    totals.documents += 1;
-                    totals.bytes += bytes.len() as u64;
-                    writer.data(&bytes).map_err(OperationError::Pipe)
+            let replay = self
+                .contents
+                .each(&|index| index == oplog, stop, &mut |_, content| {
+                    writer.begin(&self.contents.holdings[oplog].namespace)?;
+                    let (mut crc, mut totals) =
+                        (Digest::new(CrcAlgorithm::Crc64Xz), Totals::default());
+                    let operated = each_operation(content, operations, &mut |entry| {
+                        let bytes = entry
+                            .to_vec()
+                            .map_err(|error| OperationError::Other(error.to_string()))?;
+                        crc.update(&bytes);
+                        totals.documents += 1;
+                        totals.bytes += bytes.len() as u64;
+                        writer.data(&bytes).map_err(OperationError::Pipe)
+                    });
+                    operated.map_err(|error| match error {
+                        OperationError::Pipe(error) => FeedError::Pipe(error),
+                        other => FeedError::Archive(other.to_string()),
+                    })?;
+                    totals.crc64 = crc.finalize();
+                    writer.end(totals).map_err(FeedError::from)
                 });
-                operated.map_err(|error| match error {
-                    OperationError::Pipe(error) => FeedError::Pipe(error),
-                    other => FeedError::Archive(other.to_string()),
-                })?;
-                totals.crc64 = crc.finalize();
-                writer.end(totals).map_err(FeedError::from)
-            });
             replay.map_err(broken)?;
         }
         writer.finish().map_err(FeedError::from)
@@ -132,11 +159,17 @@ fn broken(broken: Broken<FeedError>) -> FeedError {
 }
 
 /// Hands documents on, and makes sure that they are still what was verified.
-fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &ArchivedNamespace) -> Result<(), FeedError> {
+fn copy(
+    content: &mut dyn Read,
+    writer: &mut Feed,
+    holding: &ArchivedNamespace,
+) -> Result<(), FeedError> {
     let mut window = vec![0; WINDOW_BYTES];
     let (mut crc, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Xz), 0);
     loop {
-        let read = content.read(&mut window).map_err(|error| broken_in(holding, &error))?;
+        let read = content
+            .read(&mut window)
+            .map_err(|error| broken_in(holding, &error))?;
         if read == 0 {
             break;
         }
@@ -144,12 +177,19 @@ fn copy(content: &mut dyn Read, writer: &mut Feed, holding: &ArchivedNamespace) 
         bytes += read as u64;
         writer.data(&window[..read])?;
     }
-    if (bytes, crc.finalize()) == (holding.totals.bytes, holding.totals.crc64) { Ok(()) } else { Err(changed(holding)) }
+    if (bytes, crc.finalize()) == (holding.totals.bytes, holding.totals.crc64) {
+        Ok(())
+    } else {
+        Err(changed(holding))
+    }
 }
 
 /// What was read is not what was read before.
 pub fn changed(holding: &ArchivedNamespace) -> FeedError {
-    FeedError::Archive(format!("{} is no longer what was verified: the disk may be failing", holding.namespace))
+    FeedError::Archive(format!(
+        "{} is no longer what was verified: the disk may be failing",
+        holding.namespace
+    ))
 }
 
 /// What was read before cannot be read again.
@@ -212,8 +252,13 @@ pub async fn carry_out(
     if let Some(refusal) = prepared.refusal() {
         return Err(refusal);
     }
-    let existing: Vec<Namespace> =
-        prepared.report.namespaces.iter().filter(|one| one.exists).map(|one| one.to.clone()).collect();
+    let existing: Vec<Namespace> = prepared
+        .report
+        .namespaces
+        .iter()
+        .filter(|one| one.exists)
+        .map(|one| one.to.clone())
+        .collect();
     if !existing.is_empty() {
         let safety = back_up_first(settings, ctx, &prepared.uri, &existing).await?;
         tracing::info!("what is about to be dropped is safe in {safety}");
@@ -248,7 +293,8 @@ pub async fn carry_out(
         }
     }
     let mut report = prepared.report;
-    report.restored = report.problems.is_empty() && report.namespaces.iter().all(|one| one.problem.is_none());
+    report.restored =
+        report.problems.is_empty() && report.namespaces.iter().all(|one| one.problem.is_none());
     report.elapsed_seconds = prepared.begun.elapsed().as_secs_f64();
     prepared.target.close().await;
     Ok(report)
@@ -262,16 +308,32 @@ async fn back_up_first(
     uri: &MongoUri,
     existing: &[Namespace],
 ) -> Result<String, RestoreError> {
-    let mut databases: Vec<String> = existing.iter().map(|namespace| namespace.database.clone()).collect();
+    let mut databases: Vec<String> = existing
+        .iter()
+        .map(|namespace| namespace.database.clone())
+        .collect();
     databases.sort();
     databases.dedup();
     let failed = |problem: String| RestoreError::Safety(ctx.redactor.redact(&problem).into_owned());
-    let facts = ctx.stop.or(crate::mongo::client::ask(uri, &databases, settings.stall_timeout)).await??;
+    let facts = ctx
+        .stop
+        .or(crate::mongo::client::ask(
+            uri,
+            &databases,
+            settings.stall_timeout,
+        ))
+        .await??;
     let dropped: HashSet<&Namespace> = existing.iter().collect();
-    let beside = facts.found.iter().map(|found| &found.namespace).filter(|namespace| !dropped.contains(namespace));
+    let beside = facts
+        .found
+        .iter()
+        .map(|found| &found.namespace)
+        .filter(|namespace| !dropped.contains(namespace));
     let exclude = beside
         .filter(|namespace| databases.contains(&namespace.database))
-        .filter_map(|namespace| NamespacePattern::exactly(&namespace.database, &namespace.collection))
+        .filter_map(|namespace| {
+            NamespacePattern::exactly(&namespace.database, &namespace.collection)
+        })
         .collect();
     let settings = Settings {
         databases,
@@ -286,8 +348,14 @@ async fn back_up_first(
     let report = archive_job::backup(&settings, uri, ctx, (&repository, &lock), None).await;
     let report = report.map_err(|error| failed(error.to_string()))?;
     let stem = repository.find(&report.archive)?;
-    let manifest = repository.manifest(&stem).ok_or_else(|| failed("it cannot be read back".into()))?;
-    let saved: HashSet<&Namespace> = manifest.namespaces.iter().map(|entry| &entry.namespace).collect();
+    let manifest = repository
+        .manifest(&stem)
+        .ok_or_else(|| failed("it cannot be read back".into()))?;
+    let saved: HashSet<&Namespace> = manifest
+        .namespaces
+        .iter()
+        .map(|entry| &entry.namespace)
+        .collect();
     match existing.iter().find(|namespace| !saved.contains(namespace)) {
         Some(lost) => Err(failed(format!("it lacks {lost}"))),
         None => Ok(report.archive),

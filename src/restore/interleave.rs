@@ -33,7 +33,9 @@ pub fn feed(
     stop: &AtomicBool,
 ) -> Result<HashSet<usize>, FeedError> {
     let contents = &load.contents;
-    let large = |index: usize| targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES;
+    let large = |index: usize| {
+        targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES
+    };
     let mut waiting = contents.apart(&large);
     if waiting.len() < 2 || lanes < 2 {
         return Ok(HashSet::new());
@@ -47,7 +49,11 @@ pub fn feed(
             && let Some((index, section)) = waiting.pop()
         {
             let lane = contents.lane(index, section).map_err(FeedError::Archive)?;
-            open.push(Open { lane, crc: Digest::new(CrcAlgorithm::Crc64Xz), bytes: 0 });
+            open.push(Open {
+                lane,
+                crc: Digest::new(CrcAlgorithm::Crc64Xz),
+                bytes: 0,
+            });
         }
         if open.is_empty() {
             return Ok(fed);
@@ -58,7 +64,8 @@ pub fn feed(
                 return Err(FeedError::Archive("reading was interrupted".into()));
             }
             let holding = &contents.holdings[one.lane.holding];
-            let more = next_turn(&mut one.lane.content, &mut turn).map_err(|error| broken_in(holding, &error))?;
+            let more = next_turn(&mut one.lane.content, &mut turn)
+                .map_err(|error| broken_in(holding, &error))?;
             writer.begin(&targets[&one.lane.holding])?;
             one.crc.update(&turn);
             one.bytes += turn.len() as u64;
@@ -97,8 +104,11 @@ mod tests {
 
     #[test]
     fn a_turn_is_whole_documents_and_the_turns_together_are_all() {
-        let documents: Vec<u8> = (0..5000).flat_map(|n| encode(&doc! { "_id": n, "x": "y".repeat(400) })).collect();
-        let (mut content, mut turn, mut all, mut turns) = (documents.as_slice(), Vec::new(), Vec::new(), 0);
+        let documents: Vec<u8> = (0..5000)
+            .flat_map(|n| encode(&doc! { "_id": n, "x": "y".repeat(400) }))
+            .collect();
+        let (mut content, mut turn, mut all, mut turns) =
+            (documents.as_slice(), Vec::new(), Vec::new(), 0);
         loop {
             let more = next_turn(&mut content, &mut turn).unwrap();
             let mut framer = crate::archive::bson_framer::BsonFramer::default();

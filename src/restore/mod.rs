@@ -74,7 +74,11 @@ pub enum RestoreError {
         "there already, on {hosts}: {existing}\n\
          restore beside them with {rename}, or replace them with --drop (they are backed up first)"
     )]
-    Exists { hosts: String, existing: String, rename: String },
+    Exists {
+        hosts: String,
+        existing: String,
+        rename: String,
+    },
     #[error("{0}; restore without the oplog: --no-oplog")]
     Oplog(#[from] oplog::Unfit),
     #[error("no safety backup could be made, so nothing was dropped or restored: {0}")]
@@ -136,12 +140,22 @@ pub async fn prepare(
 ) -> Result<Prepared, RestoreError> {
     let begun = Instant::now();
     let stem = Repository::of(settings).find(name)?;
-    let tool = ctx.stop.or(Tool::find("mongorestore", ctx.path())).await??;
+    let tool = ctx
+        .stop
+        .or(Tool::find("mongorestore", ctx.path()))
+        .await??;
     let contents = open(settings, ctx, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
-    let target = ctx.stop.or(Target::connect(uri, settings.stall_timeout)).await??;
+    let target = ctx
+        .stop
+        .or(Target::connect(uri, settings.stall_timeout))
+        .await??;
     let mut report = preview(&contents, &steps, &target, &wishes, &ctx.stop).await?;
-    report.warnings.extend(compatibility::warnings(&contents.origin, &target.facts.server.version, &tool));
+    report.warnings.extend(compatibility::warnings(
+        &contents.origin,
+        &target.facts.server.version,
+        &tool,
+    ));
     let mut prepared = Prepared {
         contents,
         target,
@@ -168,35 +182,67 @@ pub async fn open(
 ) -> Result<Arc<Contents>, RestoreError> {
     let repository = Repository::of(settings);
     let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
-    let (threads, stem, wishes, shown) = (settings.threads, stem.to_owned(), wishes.clone(), Arc::clone(&meter));
+    let (threads, stem, wishes, shown) = (
+        settings.threads,
+        stem.to_owned(),
+        wishes.clone(),
+        Arc::clone(&meter),
+    );
     let opening = ctx.stop.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
-        let options = verify::Options { threads, stop, moved: &moved };
-        Contents::open(&repository, &stem, &|namespace| wishes.chooses(namespace), &options)
+        let options = verify::Options {
+            threads,
+            stop,
+            moved: &moved,
+        };
+        Contents::open(
+            &repository,
+            &stem,
+            &|namespace| wishes.chooses(namespace),
+            &options,
+        )
     });
-    let contents = showing(&meter, opening).await?.ok_or(RestoreError::Lost)??;
+    let contents = showing(&meter, opening)
+        .await?
+        .ok_or(RestoreError::Lost)??;
     Ok(Arc::new(contents))
 }
 
 /// What becomes of each namespace of the archive that was chosen.
 pub fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
-        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored;")));
+        return Err(RestoreError::Name(format!(
+            "--rename {unused} fits nothing that is to be restored;"
+        )));
     }
     let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
     let mut steps = Vec::new();
-    for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {
+    for (holding, one) in contents
+        .holdings
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.kind != Kind::Oplog)
+    {
         let to = wishes.target(&one.namespace);
         if let Some(problem) = selection::unfit_name(&one.namespace, &to) {
             return Err(RestoreError::Name(match one.namespace == to {
-                true => format!("{to} cannot be restored: {problem}; leave it out with --exclude, or"),
+                true => {
+                    format!("{to} cannot be restored: {problem}; leave it out with --exclude, or")
+                }
                 false => format!("{} cannot become {to}: {problem};", one.namespace),
             }));
         }
         if let Some(other) = taken.insert(to.clone(), one.namespace.clone()) {
-            return Err(RestoreError::Name(format!("{other} and {} would both become {to};", one.namespace)));
+            return Err(RestoreError::Name(format!(
+                "{other} and {} would both become {to};",
+                one.namespace
+            )));
         }
-        steps.push(Step { holding, to, metadata: one.metadata.clone() });
+        steps.push(Step {
+            holding,
+            to,
+            metadata: one.metadata.clone(),
+        });
     }
     Ok(steps)
 }
@@ -208,8 +254,12 @@ async fn preview(
     wishes: &Selection,
     stop: &Cancel,
 ) -> Result<RestoreReport, RestoreError> {
-    let live: HashMap<&Namespace, Kind> =
-        target.facts.found.iter().map(|found| (&found.namespace, found.kind)).collect();
+    let live: HashMap<&Namespace, Kind> = target
+        .facts
+        .found
+        .iter()
+        .map(|found| (&found.namespace, found.kind))
+        .collect();
     let mut namespaces = Vec::new();
     for step in steps {
         let holding = &contents.holdings[step.holding];
@@ -254,12 +304,21 @@ async fn preview(
 impl Prepared {
     /// What stands in the way on the target.
     pub fn refusal(&self) -> Option<RestoreError> {
-        let existing: Vec<&Restored> = self.report.namespaces.iter().filter(|one| one.exists).collect();
+        let existing: Vec<&Restored> = self
+            .report
+            .namespaces
+            .iter()
+            .filter(|one| one.exists)
+            .collect();
         let first = existing.first()?;
         if self.wishes.drop {
             return None;
         }
-        let mut named: Vec<String> = existing.iter().take(NAMED).map(|one| one.to.to_string()).collect();
+        let mut named: Vec<String> = existing
+            .iter()
+            .take(NAMED)
+            .map(|one| one.to.to_string())
+            .collect();
         if let Some(more @ 1..) = existing.len().checked_sub(NAMED) {
             named.push(format!("and {more} more"));
         }
@@ -273,13 +332,25 @@ impl Prepared {
 
     /// Finds out which operations of the oplog belong to what is restored.
     async fn look_at_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
-        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else { return Ok(()) };
+        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else {
+            return Ok(());
+        };
         let held: HashSet<Namespace> = self.steps.iter().map(|step| step.to.clone()).collect();
         // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
-        let there = self.target.facts.found.iter().map(|found| found.namespace.clone());
-        self.untouchable = there.filter(|namespace| !held.contains(namespace)).collect();
-        let (contents, wishes, untouchable) =
-            (Arc::clone(&self.contents), self.wishes.clone(), self.untouchable.clone());
+        let there = self
+            .target
+            .facts
+            .found
+            .iter()
+            .map(|found| found.namespace.clone());
+        self.untouchable = there
+            .filter(|namespace| !held.contains(namespace))
+            .collect();
+        let (contents, wishes, untouchable) = (
+            Arc::clone(&self.contents),
+            self.wishes.clone(),
+            self.untouchable.clone(),
+        );
         let looking = stop.blocking(move |stop| {
             let mut entries = 0;
             let touched = RefCell::new(HashSet::new());
@@ -297,10 +368,14 @@ impl Prepared {
             match outcome {
                 Ok(()) => Ok((entries, touched.into_inner())),
                 Err(Broken::Visitor(OperationError::Unfit(unfit))) => Err(unfit.into()),
-                Err(Broken::Archive(damage)) => Err(RestoreError::Damaged { name: contents.name.clone(), damage }),
-                Err(Broken::Visitor(other)) => {
-                    Err(RestoreError::Damaged { name: contents.name.clone(), damage: other.to_string() })
-                }
+                Err(Broken::Archive(damage)) => Err(RestoreError::Damaged {
+                    name: contents.name.clone(),
+                    damage,
+                }),
+                Err(Broken::Visitor(other)) => Err(RestoreError::Damaged {
+                    name: contents.name.clone(),
+                    damage: other.to_string(),
+                }),
             }
         });
         let (entries, touched) = looking.await?.ok_or(RestoreError::Lost)??;

@@ -19,57 +19,83 @@ const COMPLAINTS: usize = 5;
 /// Takes over what mongorestore said.
 pub fn fill_in(prepared: &mut Prepared, words: &Words, loaded: &Result<(), LoadError>) {
     for one in &mut prepared.report.namespaces {
-        let said = words.finished.get(&format!("{}.{}", one.to.database, one.to.collection));
+        let said = words
+            .finished
+            .get(&format!("{}.{}", one.to.database, one.to.collection));
         one.inserted = said.map(|said| said.inserted);
         one.failures = said.map(|said| said.failures);
         one.problem = match said {
-            Some(said) if said.failures > 0 => {
-                Some(format!("{} could not be inserted", counted(said.failures, "document")))
-            }
+            Some(said) if said.failures > 0 => Some(format!(
+                "{} could not be inserted",
+                counted(said.failures, "document")
+            )),
             Some(said) if said.inserted != one.documents => Some(format!(
                 "mongorestore inserted {} of {}",
                 count(said.inserted),
                 counted(one.documents, "document")
             )),
-            None if loaded.is_err() && one.kind != Kind::View => Some("not restored, or not to its end".into()),
+            None if loaded.is_err() && one.kind != Kind::View => {
+                Some("not restored, or not to its end".into())
+            }
             _ => None,
         };
     }
     let said = words.complaints.iter().take(COMPLAINTS);
-    prepared.report.problems.extend(said.map(|complaint| format!("mongorestore: {complaint}")));
+    prepared
+        .report
+        .problems
+        .extend(said.map(|complaint| format!("mongorestore: {complaint}")));
     let more = words.complaints.len().saturating_sub(COMPLAINTS) as u64 + words.more_complaints;
     if more > 0 {
-        prepared.report.problems.push(format!("mongorestore: and {} more like these", count(more)));
+        prepared
+            .report
+            .problems
+            .push(format!("mongorestore: and {} more like these", count(more)));
     }
     if loaded.is_ok()
         && let Some(total) = words.total
         && total.failures > 0
-        && prepared.report.namespaces.iter().all(|one| one.problem.is_none())
+        && prepared
+            .report
+            .namespaces
+            .iter()
+            .all(|one| one.problem.is_none())
     {
         let failures = counted(total.failures, "document");
-        prepared.report.problems.push(format!("{failures} could not be inserted; mongorestore does not say where"));
+        prepared.report.problems.push(format!(
+            "{failures} could not be inserted; mongorestore does not say where"
+        ));
     }
     let applied = words.applied.unwrap_or_default();
     if loaded.is_ok() && prepared.report.oplog_entries > 0 && applied == 0 {
-        prepared.report.problems.push("the oplog was not replayed".into());
+        prepared
+            .report
+            .problems
+            .push("the oplog was not replayed".into());
     }
 }
 
 /// Asks the server what is there now, and names what is missing.
 pub async fn ask(prepared: &mut Prepared, ctx: &Context) {
     if let Err(problem) = ask_server(prepared, ctx).await {
-        prepared.report.warnings.push(format!("what the server holds now could not be compared: {problem}"));
+        prepared.report.warnings.push(format!(
+            "what the server holds now could not be compared: {problem}"
+        ));
     }
     for one in &mut prepared.report.namespaces {
         let counted = one.inserted == Some(one.documents);
         let there = one.on_server.is_some_and(|there| there >= one.documents);
         if !counted && !there && one.problem.is_none() && !prepared.expiring.contains(&one.to) {
-            one.problem = Some("neither mongorestore nor the server says that all of it is there".into());
+            one.problem =
+                Some("neither mongorestore nor the server says that all of it is there".into());
         }
     }
 }
 
-async fn ask_server(prepared: &mut Prepared, ctx: &Context) -> Result<(), Box<dyn std::error::Error>> {
+async fn ask_server(
+    prepared: &mut Prepared,
+    ctx: &Context,
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut suspects: Vec<Pair> = Vec::new();
     let mut warnings = Vec::new();
     for (step, one) in prepared.steps.iter().zip(&mut prepared.report.namespaces) {
@@ -94,7 +120,11 @@ async fn ask_server(prepared: &mut Prepared, ctx: &Context) -> Result<(), Box<dy
                 }
                 Some(there) if there < one.documents => {
                     one.problem.get_or_insert_with(|| {
-                        format!("the server holds {} of {}", count(there), counted(one.documents, "document"))
+                        format!(
+                            "the server holds {} of {}",
+                            count(there),
+                            counted(one.documents, "document")
+                        )
                     });
                 }
                 Some(there) if there > one.documents => warnings.push(format!(
@@ -108,7 +138,13 @@ async fn ask_server(prepared: &mut Prepared, ctx: &Context) -> Result<(), Box<dy
         }
         // What is not there counts zero as well.
         let nothing_counted = !counted_alone || one.documents == 0;
-        if nothing_counted && ctx.stop.or(prepared.target.definition(&step.to)).await??.is_none() {
+        if nothing_counted
+            && ctx
+                .stop
+                .or(prepared.target.definition(&step.to))
+                .await??
+                .is_none()
+        {
             one.problem.get_or_insert_with(|| "it is not there".into());
         }
         if one.problem.is_some() && counted_alone {
@@ -120,7 +156,14 @@ async fn ask_server(prepared: &mut Prepared, ctx: &Context) -> Result<(), Box<dy
         return Ok(());
     }
     let meter = Meter::new("comparing", Unit::Bytes, None, &ctx.screen);
-    let mut differences = diff::run(&prepared.contents, &suspects, &prepared.target, &meter, &ctx.stop).await?;
+    let mut differences = diff::run(
+        &prepared.contents,
+        &suspects,
+        &prepared.target,
+        &meter,
+        &ctx.stop,
+    )
+    .await?;
     for (step, one) in prepared.steps.iter().zip(&mut prepared.report.namespaces) {
         one.differences = differences.remove(&step.holding);
     }
@@ -128,7 +171,12 @@ async fn ask_server(prepared: &mut Prepared, ctx: &Context) -> Result<(), Box<dy
 }
 
 fn expires(metadata: &str) -> bool {
-    stored(metadata).is_some_and(|stored| stored.indexes.iter().any(|index| index.contains_key("expireAfterSeconds")))
+    stored(metadata).is_some_and(|stored| {
+        stored
+            .indexes
+            .iter()
+            .any(|index| index.contains_key("expireAfterSeconds"))
+    })
 }
 
 /// Options and indexes as an archive has them.
@@ -139,21 +187,44 @@ struct Stored {
 
 fn stored(metadata: &str) -> Option<Stored> {
     let json: serde_json::Value = serde_json::from_str(metadata).ok()?;
-    let Bson::Document(document) = Bson::try_from(json).ok()? else { return None };
-    let indexes = document.get_array("indexes").into_iter().flatten().filter_map(Bson::as_document).cloned().collect();
-    Some(Stored { options: document.get_document("options").cloned().unwrap_or_default(), indexes })
+    let Bson::Document(document) = Bson::try_from(json).ok()? else {
+        return None;
+    };
+    let indexes = document
+        .get_array("indexes")
+        .into_iter()
+        .flatten()
+        .filter_map(Bson::as_document)
+        .cloned()
+        .collect();
+    Some(Stored {
+        options: document
+            .get_document("options")
+            .cloned()
+            .unwrap_or_default(),
+        indexes,
+    })
 }
 
 /// How a collection's options and indexes differ from those of the archive. What servers add by themselves is no difference.
 /// The number of indexes that were compared, and what differs.
 pub fn definition_differences(metadata: &str, definition: &Definition) -> (u64, Vec<String>) {
-    let Some(stored) = stored(metadata) else { return (0, Vec::new()) };
+    let Some(stored) = stored(metadata) else {
+        return (0, Vec::new());
+    };
     let mut problems = Vec::new();
     if !holds(&stored.options, &definition.options) {
-        problems.push(format!("its options are {}, not {}", definition.options, stored.options));
+        problems.push(format!(
+            "its options are {}, not {}",
+            definition.options, stored.options
+        ));
     }
     let name = |index: &Document| index.get_str("name").unwrap_or_default().to_owned();
-    let mut there: HashMap<String, &Document> = definition.indexes.iter().map(|index| (name(index), index)).collect();
+    let mut there: HashMap<String, &Document> = definition
+        .indexes
+        .iter()
+        .map(|index| (name(index), index))
+        .collect();
     for index in &stored.indexes {
         match there.remove(&name(index)) {
             None => problems.push(format!("its index {} is missing", name(index))),
@@ -165,7 +236,11 @@ pub fn definition_differences(metadata: &str, definition: &Definition) -> (u64, 
     }
     // Collections have this one whether it was written down or not.
     there.remove("_id_");
-    problems.extend(there.into_keys().map(|name| format!("its index {name} is not in the archive")));
+    problems.extend(
+        there
+            .into_keys()
+            .map(|name| format!("its index {name} is not in the archive")),
+    );
     (stored.indexes.len() as u64, problems)
 }
 
@@ -188,11 +263,22 @@ fn same(wanted: &Bson, found: &Bson) -> bool {
     match (wanted, found) {
         (Bson::Document(wanted), Bson::Document(found)) => {
             // The order of an index's keys is what the index is.
-            let common: Vec<&String> = found.keys().filter(|key| wanted.contains_key(key)).collect();
-            holds(wanted, found) && wanted.keys().filter(|key| found.contains_key(key)).eq(common)
+            let common: Vec<&String> = found
+                .keys()
+                .filter(|key| wanted.contains_key(key))
+                .collect();
+            holds(wanted, found)
+                && wanted
+                    .keys()
+                    .filter(|key| found.contains_key(key))
+                    .eq(common)
         }
         (Bson::Array(wanted), Bson::Array(found)) => {
-            wanted.len() == found.len() && wanted.iter().zip(found).all(|(wanted, found)| same(wanted, found))
+            wanted.len() == found.len()
+                && wanted
+                    .iter()
+                    .zip(found)
+                    .all(|(wanted, found)| same(wanted, found))
         }
         _ => match (number(wanted), number(found)) {
             (Some(wanted), Some(found)) => wanted == found,
@@ -216,26 +302,59 @@ mod tests {
         let index = |key: Document, unique: bool| doc! { "v": 2, "key": key, "name": "ba", "unique": unique, "new": 1 };
         let options = doc! { "capped": true, "size": 1000_i64, "added": 5 };
         let check = |options: &Document, indexes: Vec<Document>| {
-            definition_differences(metadata, &Definition { options: options.clone(), indexes })
+            definition_differences(
+                metadata,
+                &Definition {
+                    options: options.clone(),
+                    indexes,
+                },
+            )
         };
         let good = index(doc! { "b": 1.0, "a": -1 }, true);
         assert_eq!(check(&options, vec![id.clone(), good.clone()]), (2, vec![]));
         for (options, indexes, words) in [
-            (doc! { "capped": true }, vec![id.clone(), good.clone()], "its options are"),
+            (
+                doc! { "capped": true },
+                vec![id.clone(), good.clone()],
+                "its options are",
+            ),
             (options.clone(), vec![id.clone()], "ba is missing"),
-            (options.clone(), vec![id.clone(), index(doc! { "a": -1, "b": 1 }, true)], "ba is {"),
-            (options.clone(), vec![id.clone(), index(doc! { "b": 1, "a": -1 }, false)], "ba is {"),
-            (options.clone(), vec![id.clone(), good.clone(), doc! { "name": "x", "key": { "x": 1 } }], "x is not in"),
+            (
+                options.clone(),
+                vec![id.clone(), index(doc! { "a": -1, "b": 1 }, true)],
+                "ba is {",
+            ),
+            (
+                options.clone(),
+                vec![id.clone(), index(doc! { "b": 1, "a": -1 }, false)],
+                "ba is {",
+            ),
+            (
+                options.clone(),
+                vec![
+                    id.clone(),
+                    good.clone(),
+                    doc! { "name": "x", "key": { "x": 1 } },
+                ],
+                "x is not in",
+            ),
         ] {
             let (_, problems) = check(&options, indexes);
-            assert!(problems.len() == 1 && problems[0].contains(words), "{problems:?}");
+            assert!(
+                problems.len() == 1 && problems[0].contains(words),
+                "{problems:?}"
+            );
         }
     }
 
     #[test]
     fn a_ttl_index_is_known_from_the_options() {
-        assert!(expires(r#"{"indexes": [{"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": 60}]}"#));
-        assert!(!expires(r#"{"indexes": [{"name": "at_1", "key": {"at": 1}}]}"#));
+        assert!(expires(
+            r#"{"indexes": [{"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": 60}]}"#
+        ));
+        assert!(!expires(
+            r#"{"indexes": [{"name": "at_1", "key": {"at": 1}}]}"#
+        ));
         assert!(!expires(""));
     }
 }

@@ -42,7 +42,9 @@ pub fn full_at(
     horizon: TimeDelta,
 ) -> Option<DateTime<Utc>> {
     let pace = GrowthRate::of(archives)?;
-    let end = now.checked_add_signed(horizon).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let end = now
+        .checked_add_signed(horizon)
+        .unwrap_or(DateTime::<Utc>::MAX_UTC);
     // Nothing goes before this, as the clock was ahead once.
     let newest = archives.iter().filter_map(|archive| archive.made_at).max();
     let mut folder = Folder::new(archives, tz);
@@ -75,13 +77,17 @@ struct Folder {
 
 impl Folder {
     fn new(archives: &[Archive], tz: Tz) -> Self {
-        let (dated, bytes) =
-            verified(archives).into_iter().map(|(at, archive)| (Dated::new(at, tz), archive.bytes)).unzip();
+        let (dated, bytes) = verified(archives)
+            .into_iter()
+            .map(|(at, archive)| (Dated::new(at, tz), archive.bytes))
+            .unzip();
         Folder { dated, bytes }
     }
 
     fn add(&mut self, dated: Dated, bytes: u64) {
-        let position = self.dated.partition_point(|other| other.made_at <= dated.made_at);
+        let position = self
+            .dated
+            .partition_point(|other| other.made_at <= dated.made_at);
         self.dated.insert(position, dated);
         self.bytes.insert(position, bytes);
     }
@@ -89,7 +95,12 @@ impl Folder {
     /// Takes out what goes; how many bytes that frees.
     fn prune(&mut self, policy: &RetentionPolicy, now: DateTime<Utc>) -> u64 {
         let goes = policy::going(&self.dated, policy, now);
-        let freed = self.bytes.iter().zip(&goes).filter(|(_, goes)| **goes).map(|(bytes, _)| *bytes);
+        let freed = self
+            .bytes
+            .iter()
+            .zip(&goes)
+            .filter(|(_, goes)| **goes)
+            .map(|(bytes, _)| *bytes);
         let freed = freed.fold(0, u64::saturating_add);
         let mut flags = goes.iter();
         self.dated.retain(|_| flags.next() != Some(&true));
@@ -116,24 +127,39 @@ impl GrowthRate {
         let verified = verified(archives);
         let Some((last_at, last)) = verified.last() else {
             let last_bytes = archives.iter().map(|archive| archive.bytes).max()?;
-            return Some(GrowthRate { last_bytes, ..GrowthRate::default() });
+            return Some(GrowthRate {
+                last_bytes,
+                ..GrowthRate::default()
+            });
         };
         let newest = &verified[verified.len().saturating_sub(ARCHIVES_FOR_PACE)..];
         let mut steps: Vec<(i128, u64)> = newest
             .windows(2)
             .map(|pair| {
                 let bytes = i128::from(pair[1].1.bytes) - i128::from(pair[0].1.bytes);
-                (bytes, u64::try_from((pair[1].0 - pair[0].0).num_seconds()).unwrap_or(0))
+                (
+                    bytes,
+                    u64::try_from((pair[1].0 - pair[0].0).num_seconds()).unwrap_or(0),
+                )
             })
             .collect();
         // Without the largest step: data that was brought in at once is no pace, and steady growth looks the same.
         if let Some(largest) = (0..steps.len()).max_by_key(|index| steps[*index].0) {
             steps.swap_remove(largest);
         }
-        let grown = u64::try_from(steps.iter().map(|step| step.0).sum::<i128>().max(0)).unwrap_or(u64::MAX);
-        let growth = grown.checked_div(steps.len() as u64).unwrap_or(0).min(last.bytes / GROWTH_CAP_DIVISOR);
+        let grown =
+            u64::try_from(steps.iter().map(|step| step.0).sum::<i128>().max(0)).unwrap_or(u64::MAX);
+        let growth = grown
+            .checked_div(steps.len() as u64)
+            .unwrap_or(0)
+            .min(last.bytes / GROWTH_CAP_DIVISOR);
         let seen = (grown, steps.iter().map(|step| step.1).sum());
-        Some(GrowthRate { last_bytes: last.bytes, last_at: Some(*last_at), growth, seen })
+        Some(GrowthRate {
+            last_bytes: last.bytes,
+            last_at: Some(*last_at),
+            growth,
+            seen,
+        })
     }
 
     /// Growth from one archive to the next, `apart` later. Of a thinned-out row of archives the growth of months would
@@ -142,7 +168,9 @@ impl GrowthRate {
         let (grown, seconds) = self.seen;
         let apart = apart.map_or(0, |apart| u64::try_from(apart.num_seconds()).unwrap_or(0));
         let by_time = (u128::from(grown) * u128::from(apart)).checked_div(u128::from(seconds));
-        let by_time = by_time.map_or(self.growth, |bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
+        let by_time = by_time.map_or(self.growth, |bytes| {
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        });
         self.growth.min(by_time)
     }
 }
@@ -150,7 +178,9 @@ impl GrowthRate {
 /// Verified archives with a manifest, oldest first.
 fn verified(archives: &[Archive]) -> Vec<(DateTime<Utc>, &Archive)> {
     let verified = archives.iter().filter(|archive| archive.verified);
-    let mut dated: Vec<_> = verified.filter_map(|archive| Some((archive.made_at?, archive))).collect();
+    let mut dated: Vec<_> = verified
+        .filter_map(|archive| Some((archive.made_at?, archive)))
+        .collect();
     dated.sort_by_key(|(made_at, archive)| (*made_at, &archive.name));
     dated
 }

@@ -15,7 +15,11 @@ const ENOUGH_AFTER_LEAP: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetentionHold {
     /// An archive was made later than now.
-    ClockBehind { newest: String, made_at: DateTime<Utc>, now: DateTime<Utc> },
+    ClockBehind {
+        newest: String,
+        made_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    },
     /// There is an implausibly long time without archives, and hardly any since.
     ClockLeap {
         before: String,
@@ -36,16 +40,26 @@ impl RetentionHold {
 
     /// Whether an archive, verified or not, is later than `now`.
     pub(super) fn behind(archives: &[Archive], now: DateTime<Utc>) -> Option<Self> {
-        let dated = archives.iter().filter_map(|archive| Some((archive.made_at?, &archive.name)));
+        let dated = archives
+            .iter()
+            .filter_map(|archive| Some((archive.made_at?, &archive.name)));
         let (made_at, newest) = dated.max()?;
-        (now < made_at).then(|| RetentionHold::ClockBehind { newest: newest.clone(), made_at, now })
+        (now < made_at).then(|| RetentionHold::ClockBehind {
+            newest: newest.clone(),
+            made_at,
+            now,
+        })
     }
 }
 
 /// Where in `dated`, oldest first and none later than `now`, the last archive before an implausible leap is.
 pub(super) fn leap(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Option<usize> {
     let ends = dated.iter().skip(1).map(|dated| dated.made_at).chain([now]);
-    let gaps = dated.iter().zip(ends).map(|(start, end)| end - start.made_at).enumerate();
+    let gaps = dated
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| end - start.made_at)
+        .enumerate();
     let mut longest = (0, TimeDelta::zero());
     let mut longest_other = TimeDelta::zero();
     for (index, gap) in gaps {
@@ -67,14 +81,23 @@ impl fmt::Display for RetentionHold {
         let shown = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
         match self {
             RetentionHold::Other(reason) => out.write_str(reason),
-            RetentionHold::ClockBehind { newest, made_at, now } => write!(
+            RetentionHold::ClockBehind {
+                newest,
+                made_at,
+                now,
+            } => write!(
                 out,
                 "the clock is behind: it shows {}, but {newest} was made at {}\n\
                  set the clock right; if it is right, that archive's time is wrong: move it to another folder",
                 shown(now),
                 shown(made_at)
             ),
-            RetentionHold::ClockLeap { before, before_at, after, after_at } => {
+            RetentionHold::ClockLeap {
+                before,
+                before_at,
+                after,
+                after_at,
+            } => {
                 let after = after.as_deref().unwrap_or("now");
                 write!(
                     out,

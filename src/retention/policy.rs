@@ -58,8 +58,14 @@ pub enum Reason {
 }
 
 /// The rules of a policy, in the order of the flags of [`rules_met`].
-const RULES: [Reason; 6] =
-    [Reason::Young, Reason::Minimum, Reason::Daily, Reason::Weekly, Reason::Monthly, Reason::Yearly];
+const RULES: [Reason; 6] = [
+    Reason::Young,
+    Reason::Minimum,
+    Reason::Daily,
+    Reason::Weekly,
+    Reason::Monthly,
+    Reason::Yearly,
+];
 
 impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +117,9 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
     let halt = RetentionHold::behind(archives, now).or_else(|| {
         let last_before = hold::leap(&dated, policy, now)?;
         let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
-        let after_at = dated.get(last_before + 1).map_or(now, |after| after.made_at);
+        let after_at = dated
+            .get(last_before + 1)
+            .map_or(now, |after| after.made_at);
         Some(RetentionHold::ClockLeap {
             before: name(last_before)?,
             before_at: dated[last_before].made_at,
@@ -124,11 +132,18 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
     for (flags, index) in rules_met(&dated, policy, now).into_iter().zip(indexes) {
         met[index] = flags;
     }
-    let mut plan = Plan { keep: Vec::new(), go: Vec::new(), halt };
+    let mut plan = Plan {
+        keep: Vec::new(),
+        go: Vec::new(),
+        halt,
+    };
     for (archive, met) in archives.iter().zip(met) {
         let archive = archive.clone();
-        let mut reasons: Vec<Reason> =
-            RULES.into_iter().zip(met).filter_map(|(rule, met)| met.then_some(rule)).collect();
+        let mut reasons: Vec<Reason> = RULES
+            .into_iter()
+            .zip(met)
+            .filter_map(|(rule, met)| met.then_some(rule))
+            .collect();
         reasons.extend((!archive.verified).then_some(Reason::NotVerified));
         reasons.extend(archive.made_at.is_none().then_some(Reason::NoManifest));
         if reasons.is_empty() && plan.halt.is_some() {
@@ -140,8 +155,15 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
         }
         // Whoever is not among the newest of anything today will not be later: only age can hold such an archive.
         let by_age = reasons == [Reason::Young] && plan.halt.is_none();
-        let goes_at = archive.made_at.filter(|_| by_age).and_then(|at| at.checked_add_signed(policy.longest_age()));
-        plan.keep.push(Kept { archive, reasons, goes_at });
+        let goes_at = archive
+            .made_at
+            .filter(|_| by_age)
+            .and_then(|at| at.checked_add_signed(policy.longest_age()));
+        plan.keep.push(Kept {
+            archive,
+            reasons,
+            goes_at,
+        });
     }
     plan
 }
@@ -150,7 +172,11 @@ impl Plan {
     /// The same, but nothing goes, for this reason.
     pub fn halted(mut self, halt: RetentionHold) -> Self {
         for archive in self.go.drain(..) {
-            self.keep.push(Kept { archive, reasons: vec![Reason::Halted], goes_at: None });
+            self.keep.push(Kept {
+                archive,
+                reasons: vec![Reason::Halted],
+                goes_at: None,
+            });
         }
         for kept in &mut self.keep {
             kept.goes_at = None;
@@ -174,7 +200,10 @@ impl Dated {
         let week = local.iso_week();
         let week = week.year() * 100 + week.week() as i32;
         let month = local.year() * 100 + local.month() as i32;
-        Dated { made_at, buckets: [local.num_days_from_ce(), week, month, local.year()] }
+        Dated {
+            made_at,
+            buckets: [local.num_days_from_ce(), week, month, local.year()],
+        }
     }
 }
 
@@ -183,11 +212,18 @@ pub(crate) fn going(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc
     if hold::leap(dated, policy, now).is_some() {
         return vec![false; dated.len()];
     }
-    rules_met(dated, policy, now).iter().map(|met| !met.contains(&true)).collect()
+    rules_met(dated, policy, now)
+        .iter()
+        .map(|met| !met.contains(&true))
+        .collect()
 }
 
 /// For each of `dated`, oldest first, which of [`RULES`] hold it.
-fn rules_met(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Vec<[bool; RULES.len()]> {
+fn rules_met(
+    dated: &[Dated],
+    policy: &RetentionPolicy,
+    now: DateTime<Utc>,
+) -> Vec<[bool; RULES.len()]> {
     let mut met = vec![[false; RULES.len()]; dated.len()];
     for (met, dated) in met.iter_mut().zip(dated) {
         met[0] = now - dated.made_at <= policy.longest_age();
@@ -195,7 +231,10 @@ fn rules_met(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> V
     for met in met.iter_mut().rev().take(policy.newest()) {
         met[1] = true;
     }
-    for (bucket, count) in [policy.daily, policy.weekly, policy.monthly, policy.yearly].into_iter().enumerate() {
+    for (bucket, count) in [policy.daily, policy.weekly, policy.monthly, policy.yearly]
+        .into_iter()
+        .enumerate()
+    {
         // A set, not just the last key: where clocks are set back across midnight, one day is in two pieces.
         let mut seen = HashSet::new();
         for (met, dated) in met.iter_mut().zip(dated).rev() {

@@ -27,10 +27,18 @@ pub struct Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Loss { namespace, documents_before, documents_now } = self;
+        let Loss {
+            namespace,
+            documents_before,
+            documents_now,
+        } = self;
         match (documents_now, documents_before) {
             (None, 0) => write!(out, "{namespace}: gone"),
-            (None, _) => write!(out, "{namespace}: gone (had {})", humanize::counted(*documents_before, "document")),
+            (None, _) => write!(
+                out,
+                "{namespace}: gone (had {})",
+                humanize::counted(*documents_before, "document")
+            ),
             (Some(now), _) => {
                 write!(
                     out,
@@ -46,18 +54,32 @@ impl fmt::Display for Loss {
 /// What `before` had and `now` has not, by namespace. `excluded` says what today's settings leave out on purpose.
 pub fn losses(before: &[Entry], now: &[Entry], excluded: &dyn Fn(&Namespace) -> bool) -> Vec<Loss> {
     let now = documents(now);
-    let watched = documents(before).into_iter().filter(|(namespace, _)| is_watched(namespace, excluded));
-    watched.filter_map(|(namespace, before)| loss(namespace, before, now.get(namespace).copied())).collect()
+    let watched = documents(before)
+        .into_iter()
+        .filter(|(namespace, _)| is_watched(namespace, excluded));
+    watched
+        .filter_map(|(namespace, before)| loss(namespace, before, now.get(namespace).copied()))
+        .collect()
 }
 
 /// Those of `earlier` that are still lost, with the documents they have `now`.
-pub fn still_lost(earlier: &[Loss], now: &[Entry], excluded: &dyn Fn(&Namespace) -> bool) -> Vec<Loss> {
+pub fn still_lost(
+    earlier: &[Loss],
+    now: &[Entry],
+    excluded: &dyn Fn(&Namespace) -> bool,
+) -> Vec<Loss> {
     let now = documents(now);
-    let watched = earlier.iter().filter(|loss| is_watched(&loss.namespace, excluded));
+    let watched = earlier
+        .iter()
+        .filter(|loss| is_watched(&loss.namespace, excluded));
     watched
-        .filter_map(|Loss { namespace, documents_before, .. }| {
-            loss(namespace, *documents_before, now.get(namespace).copied())
-        })
+        .filter_map(
+            |Loss {
+                 namespace,
+                 documents_before,
+                 ..
+             }| { loss(namespace, *documents_before, now.get(namespace).copied()) },
+        )
         .collect()
 }
 
@@ -66,14 +88,18 @@ pub fn merged(earlier: Vec<Loss>, new: Vec<Loss>) -> Vec<Loss> {
     let mut all: BTreeMap<Namespace, Loss> = BTreeMap::new();
     for loss in earlier.into_iter().chain(new) {
         let documents_now = loss.documents_now;
-        all.entry(loss.namespace.clone()).or_insert(loss).documents_now = documents_now;
+        all.entry(loss.namespace.clone())
+            .or_insert(loss)
+            .documents_now = documents_now;
     }
     all.into_values().collect()
 }
 
 fn documents(entries: &[Entry]) -> BTreeMap<&Namespace, u64> {
     let of_users = entries.iter().filter(|entry| entry.kind != Kind::Oplog);
-    of_users.map(|entry| (&entry.namespace, entry.documents)).collect()
+    of_users
+        .map(|entry| (&entry.namespace, entry.documents))
+        .collect()
 }
 
 /// The server keeps its own notes in `config` and `local`, and makes and drops them as it likes.
@@ -88,7 +114,11 @@ fn loss(namespace: &Namespace, documents_before: u64, documents_now: Option<u64>
         Some(_) if namespace.database == "admin" => false,
         Some(now) => has_fallen(documents_before, now),
     };
-    lost.then(|| Loss { namespace: namespace.clone(), documents_before, documents_now })
+    lost.then(|| Loss {
+        namespace: namespace.clone(),
+        documents_before,
+        documents_now,
+    })
 }
 
 fn has_fallen(before: u64, now: u64) -> bool {

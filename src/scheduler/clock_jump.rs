@@ -15,7 +15,10 @@ pub struct Clock {
 
 impl Clock {
     pub fn new(now: DateTime<Utc>) -> Self {
-        Clock { wall: now, own: Instant::now() }
+        Clock {
+            wall: now,
+            own: Instant::now(),
+        }
     }
 
     /// In words, by how much the wall's clock jumped since it was last asked; none when it did not.
@@ -24,8 +27,14 @@ impl Clock {
         let passed = TimeDelta::from_std(own - self.own).unwrap_or_default();
         let jump = (now - self.wall) - passed;
         (self.wall, self.own) = (now, own);
-        let (way, by) = if jump > TimeDelta::zero() { ("ahead", jump) } else { ("back", -jump) };
+        let (way, by) = if jump > TimeDelta::zero() {
+            ("ahead", jump)
+        } else {
+            ("back", -jump)
+        };
         let by_words = humanize::duration(by.to_std().unwrap_or_default());
-        (by > JUMP).then(|| format!("the clock jumped {way} by {by_words}: it was set, or the machine slept"))
+        (by > JUMP).then(|| {
+            format!("the clock jumped {way} by {by_words}: it was set, or the machine slept")
+        })
     }
 }

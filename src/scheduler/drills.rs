@@ -23,8 +23,16 @@ impl<'s> Drills<'s> {
     /// None where they are not scheduled.
     pub fn of(settings: &'s Settings) -> Option<Self> {
         let schedule = settings.drill.schedule.as_ref()?;
-        let timetable = Timetable { schedule, time_zone: settings.time_zone, catch_up: true };
-        Some(Drills { timetable, ledger: None, not_before: Instant::now() })
+        let timetable = Timetable {
+            schedule,
+            time_zone: settings.time_zone,
+            catch_up: true,
+        };
+        Some(Drills {
+            timetable,
+            ledger: None,
+            not_before: Instant::now(),
+        })
     }
 
     pub fn jumped(&mut self, now: DateTime<Utc>) {
@@ -44,9 +52,14 @@ impl<'s> Drills<'s> {
 impl Service<'_> {
     /// Takes up where the last scheduler left off.
     pub(super) fn open_drills(&mut self, now: DateTime<Utc>) {
-        let Some(drills) = &mut self.drills else { return };
+        let Some(drills) = &mut self.drills else {
+            return;
+        };
         let state = self.status.state();
-        let opened = drills.timetable.open(state.drill_ledger, state.drill.map(|last| last.at), now);
+        let opened =
+            drills
+                .timetable
+                .open(state.drill_ledger, state.drill.map(|last| last.at), now);
         drills.ledger = Some(opened.ledger);
         if let Some(begun) = opened.interrupted.filter(|_| opened.gave_up) {
             let error = format!(
@@ -60,7 +73,10 @@ impl Service<'_> {
 
     /// The slot of a drill that is due.
     pub(super) fn drill_due(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let drills = self.drills.as_mut().filter(|drills| Instant::now() >= drills.not_before)?;
+        let drills = self
+            .drills
+            .as_mut()
+            .filter(|drills| Instant::now() >= drills.not_before)?;
         let ledger = drills.ledger.as_mut()?;
         let before = ledger.clone();
         let step = drills.timetable.step(ledger, now);
@@ -79,7 +95,11 @@ impl Service<'_> {
         self.manager.status("drilling the latest archive");
         let began_at = (self.ctx.now)();
         self.with_drill_ledger(|timetable, ledger| timetable.begin(ledger, slot, began_at));
-        let orders = WorkerRequest { trigger: TRIGGER.into(), unsaved: self.status.unsaved(), drill: true };
+        let orders = WorkerRequest {
+            trigger: TRIGGER.into(),
+            unsaved: self.status.unsaved(),
+            drill: true,
+        };
         let ended = match self.supervise(&orders).await {
             Ok(ended) => ended,
             Err(died) => {
@@ -108,11 +128,27 @@ impl Service<'_> {
     fn drill_died(&mut self, began_at: DateTime<Utc>, error: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
         let now = (self.ctx.now)();
-        let last = LastDrill { at: now, archive: "the latest archive".into(), problem: Some(error.into()) };
+        let last = LastDrill {
+            at: now,
+            archive: "the latest archive".into(),
+            problem: Some(error.into()),
+        };
         let uri = self.settings.drill.uri.as_ref().unwrap_or(self.uri);
-        let posted = Notifier::new(self.settings, uri, self.ctx, None).drilled(&mut self.status, &last, None);
+        let posted = Notifier::new(self.settings, uri, self.ctx, None).drilled(
+            &mut self.status,
+            &last,
+            None,
+        );
         self.sender.post(posted);
-        self.record(began_at, now, TRIGGER, Ended::DrillFailed { archive: last.archive, error: error.into() });
+        self.record(
+            began_at,
+            now,
+            TRIGGER,
+            Ended::DrillFailed {
+                archive: last.archive,
+                error: error.into(),
+            },
+        );
     }
 
     fn with_drill_ledger(&mut self, change: impl FnOnce(&Timetable, &mut Ledger)) {
@@ -125,7 +161,10 @@ impl Service<'_> {
     }
 
     fn keep_drill_ledger(&mut self) {
-        let ledger = self.drills.as_ref().and_then(|drills| drills.ledger.clone());
+        let ledger = self
+            .drills
+            .as_ref()
+            .and_then(|drills| drills.ledger.clone());
         if let (_, Err(error)) = self.status.change(|state| state.drill_ledger = ledger) {
             tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
         }

@@ -54,12 +54,25 @@ pub enum End {
 }
 
 /// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
-pub async fn run(settings: &Settings, uri: &MongoUri, ctx: &Context, asked: mpsc::Receiver<()>) -> End {
+pub async fn run(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    asked: mpsc::Receiver<()>,
+) -> End {
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
     let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
     let manager = Systemd::of(&ctx.environment);
-    let mut starting = Starting { settings, uri, ctx, repository: &repository, status, sender, manager };
+    let mut starting = Starting {
+        settings,
+        uri,
+        ctx,
+        repository: &repository,
+        status,
+        sender,
+        manager,
+    };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
         Err(end) => {
@@ -67,9 +80,17 @@ pub async fn run(settings: &Settings, uri: &MongoUri, ctx: &Context, asked: mpsc
             return end;
         }
     };
-    let Starting { status, sender, manager, .. } = starting;
-    let timetable =
-        Timetable { schedule: &settings.schedule, time_zone: settings.time_zone, catch_up: settings.catch_up };
+    let Starting {
+        status,
+        sender,
+        manager,
+        ..
+    } = starting;
+    let timetable = Timetable {
+        schedule: &settings.schedule,
+        time_zone: settings.time_zone,
+        catch_up: settings.catch_up,
+    };
     let now = (ctx.now)();
     let clock = Clock::new(now);
     let ledger = timetable.open(None, None, now).ledger;
@@ -114,12 +135,18 @@ struct Service<'s> {
 impl Service<'_> {
     /// Takes up where the last scheduler left off.
     fn open(&mut self, now: DateTime<Utc>) {
-        let newest = self.repository.newest_good().and_then(|newest| newest.made_by_manifest());
+        let newest = self
+            .repository
+            .newest_good()
+            .and_then(|newest| newest.made_by_manifest());
         let stored = self.status.state().ledger;
         let opened = self.timetable.open(stored, newest, now);
         self.ledger = opened.ledger;
         if let Some(begun) = opened.interrupted {
-            let at = begun.at.with_timezone(&self.settings.time_zone).format("%-d %B at %H:%M");
+            let at = begun
+                .at
+                .with_timezone(&self.settings.time_zone)
+                .format("%-d %B at %H:%M");
             tracing::warn!(target: SCHEDULER, "the run of {at} was interrupted: the power went, or it was killed");
             self.record(begun.at, now, "scheduled", Ended::Interrupted);
             if opened.gave_up {
@@ -169,7 +196,18 @@ impl Service<'_> {
                 // One run at start does for what was missed as well.
                 Step::Missed { .. } => (pending, None),
                 Step::Due { .. } if pending == Some(Trigger::Start) => (pending, None),
-                Step::Due { slot, late, collapsed } => (Some(Trigger::Slot { slot, late, collapsed }), None),
+                Step::Due {
+                    slot,
+                    late,
+                    collapsed,
+                } => (
+                    Some(Trigger::Slot {
+                        slot,
+                        late,
+                        collapsed,
+                    }),
+                    None,
+                ),
             };
             if let Some(trigger) = due.filter(|_| Instant::now() >= not_before) {
                 if self.run(trigger).await {
@@ -225,14 +263,28 @@ impl Service<'_> {
 
     fn fail(&mut self, stage: &str, error: &str, advice: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
-        let next_run = self.settings.schedule.next_after((self.ctx.now)(), self.settings.time_zone);
+        let next_run = self
+            .settings
+            .schedule
+            .next_after((self.ctx.now)(), self.settings.time_zone);
         let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
         let posted = notifier.failure(&mut self.status, stage, error, advice);
         self.sender.post(posted);
     }
 
-    fn record(&mut self, began_at: DateTime<Utc>, ended_at: DateTime<Utc>, trigger: &str, ended: Ended) {
-        let run = Run { began_at, ended_at, trigger: trigger.into(), ended };
+    fn record(
+        &mut self,
+        began_at: DateTime<Utc>,
+        ended_at: DateTime<Utc>,
+        trigger: &str,
+        ended: Ended,
+    ) {
+        let run = Run {
+            began_at,
+            ended_at,
+            trigger: trigger.into(),
+            ended,
+        };
         if let Err(error) = self.status.record(run) {
             tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
         }
@@ -250,9 +302,16 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
-            self.manager.status(&format!("next backup: {}", moment(next, self.settings.time_zone)));
+            self.manager.status(&format!(
+                "next backup: {}",
+                moment(next, self.settings.time_zone)
+            ));
         }
-        if let Some(next) = self.drills.as_ref().and_then(|drills| drills.next((self.ctx.now)())) {
+        if let Some(next) = self
+            .drills
+            .as_ref()
+            .and_then(|drills| drills.next((self.ctx.now)()))
+        {
             let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
             tracing::info!(target: SCHEDULER, "next drill: {words}");
         }
@@ -286,7 +345,9 @@ fn give_sign(lock: &Lock, now: DateTime<Utc>) {
 
 /// How long to sleep: never past the next slot, and never long.
 fn slice(now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> Duration {
-    let until = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(SLICE);
+    let until = next
+        .and_then(|next| (next - now).to_std().ok())
+        .unwrap_or(SLICE);
     // A slot that is due this very moment is not yet past for a clock of coarse ticks.
     until.clamp(Duration::from_millis(20), SLICE)
 }

@@ -48,7 +48,8 @@ impl Starting<'_> {
             if problem != said {
                 tracing::error!(target: SCHEDULER, "cannot start: {problem}");
                 let notifier = Notifier::new(self.settings, self.uri, self.ctx, None);
-                self.sender.post(notifier.start_failure(&mut self.status, &problem));
+                self.sender
+                    .post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
             if self.settings.mail.is_none() || Instant::now() > give_up {
@@ -70,10 +71,14 @@ impl Starting<'_> {
             if !matches!(lock, Err(RepositoryLockError::Lock(LockError::Held(_)))) {
                 break;
             }
-            stop.or(tokio::time::sleep(Duration::from_millis(100))).await.map_err(|_| Obstacle::Stopped)?;
+            stop.or(tokio::time::sleep(Duration::from_millis(100)))
+                .await
+                .map_err(|_| Obstacle::Stopped)?;
             lock = self.repository.lock_schedule(self.settings.require_mount);
         }
-        let redacted = |error: &dyn std::fmt::Display| self.ctx.redactor.redact(&error.to_string()).into_owned();
+        let redacted = |error: &dyn std::fmt::Display| {
+            self.ctx.redactor.redact(&error.to_string()).into_owned()
+        };
         let lock = lock.map_err(|error| match error {
             RepositoryLockError::Lock(LockError::Held(_)) => Obstacle::Busy(redacted(&error)),
             _ => Obstacle::Problem(redacted(&error)),

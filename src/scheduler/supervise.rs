@@ -24,17 +24,25 @@ impl Service<'_> {
             Trigger::Asked => None,
         };
         trigger.say(self.settings.time_zone, now);
-        self.manager.status(&format!("making a backup: {}", trigger.words()));
+        self.manager
+            .status(&format!("making a backup: {}", trigger.words()));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
         }
-        let orders = WorkerRequest { trigger: trigger.words().into(), unsaved: self.status.unsaved(), drill: false };
+        let orders = WorkerRequest {
+            trigger: trigger.words().into(),
+            unsaved: self.status.unsaved(),
+            drill: false,
+        };
         let began_at = (self.ctx.now)();
         let ended = match self.supervise(&orders).await {
             Ok(ended) => ended,
             Err(died) => {
-                let ended = Ended::Failed { stage: "running".into(), error: died.error.clone() };
+                let ended = Ended::Failed {
+                    stage: "running".into(),
+                    error: died.error.clone(),
+                };
                 self.record(began_at, (self.ctx.now)(), trigger.words(), ended);
                 self.fail("running", &died.error, died.advice);
                 worker::Ended::Finished
@@ -44,7 +52,8 @@ impl Service<'_> {
             worker::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
-                self.manager.status("waiting for another Pantry Keeper that is at work in the folder");
+                self.manager
+                    .status("waiting for another Pantry Keeper that is at work in the folder");
                 return false;
             }
             worker::Ended::Stopped => {
@@ -73,7 +82,10 @@ impl Service<'_> {
     }
 
     /// Runs, while signs of life are given and questions are answered.
-    pub(super) async fn supervise(&mut self, orders: &WorkerRequest) -> Result<worker::Ended, worker::WorkerFailure> {
+    pub(super) async fn supervise(
+        &mut self,
+        orders: &WorkerRequest,
+    ) -> Result<worker::Ended, worker::WorkerFailure> {
         let running = worker::run(orders, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
@@ -105,11 +117,23 @@ impl Service<'_> {
         let now = (self.ctx.now)();
         let when = in_words(slot, self.settings.time_zone, now);
         let runs = humanize::counted(u64::from(count), "run");
-        let error = format!("{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it");
-        let (stage, advice) =
-            ("the machine was off", "Set BACKUP_CATCH_UP to true, or back up now: pantry-keeper backup");
+        let error = format!(
+            "{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it"
+        );
+        let (stage, advice) = (
+            "the machine was off",
+            "Set BACKUP_CATCH_UP to true, or back up now: pantry-keeper backup",
+        );
         self.keep_ledger();
-        self.record(slot, now, "scheduled", Ended::Failed { stage: stage.into(), error: error.clone() });
+        self.record(
+            slot,
+            now,
+            "scheduled",
+            Ended::Failed {
+                stage: stage.into(),
+                error: error.clone(),
+            },
+        );
         self.fail(stage, &error, advice);
         self.announce();
     }

@@ -35,18 +35,34 @@ pub struct Systemd {
 
 impl Systemd {
     pub fn of(environment: &[(OsString, OsString)]) -> Self {
-        let value = |name| environment.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str());
-        let number = |name| value(name).and_then(OsStr::to_str).and_then(|text| text.parse::<u64>().ok());
+        let value = |name| {
+            environment
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, value)| value.as_os_str())
+        };
+        let number = |name| {
+            value(name)
+                .and_then(OsStr::to_str)
+                .and_then(|text| text.parse::<u64>().ok())
+        };
         let for_us = number(WATCHDOG_OF).is_none_or(|id| id == u64::from(std::process::id()));
         // Three in the time allowed, so that one may come late.
-        let pulse = number(WATCHDOG).filter(|_| for_us).map(|usec| (Duration::from_micros(usec) / 3).max(SHORTEST));
+        let pulse = number(WATCHDOG)
+            .filter(|_| for_us)
+            .map(|usec| (Duration::from_micros(usec) / 3).max(SHORTEST));
         let line = value(SOCKET).and_then(|name| {
             let address = address(name)?;
             let socket = UnixDatagram::unbound().ok()?;
             socket.set_write_timeout(Some(LONGEST_TELLING)).ok()?;
             Some((socket, address))
         });
-        Systemd { line, pulse, last: Cell::new(None), told_of_the_end: Cell::new(false) }
+        Systemd {
+            line,
+            pulse,
+            last: Cell::new(None),
+            told_of_the_end: Cell::new(false),
+        }
     }
 
     /// We wait for the first run.
@@ -61,8 +77,15 @@ impl Systemd {
 
     /// We cannot start yet, and try again within `time`.
     pub fn not_yet(&self, problem: &str, time: Duration) {
-        let words = format!("cannot start: {}; trying again every {}", one_line(problem), humanize::duration(time));
-        self.tell(&format!("STATUS={words}\nEXTEND_TIMEOUT_USEC={}", (time * 2).as_micros()));
+        let words = format!(
+            "cannot start: {}; trying again every {}",
+            one_line(problem),
+            humanize::duration(time)
+        );
+        self.tell(&format!(
+            "STATUS={words}\nEXTEND_TIMEOUT_USEC={}",
+            (time * 2).as_micros()
+        ));
     }
 
     /// We end. Told once.
@@ -79,7 +102,11 @@ impl Systemd {
     /// Gives a sign of life, if one is due.
     pub fn alive(&self) {
         // Asked at every pulse, a little early or late: half of it is near enough.
-        let due = self.pulse.is_some_and(|pulse| self.last.get().is_none_or(|last| last.elapsed() >= pulse / 2));
+        let due = self.pulse.is_some_and(|pulse| {
+            self.last
+                .get()
+                .is_none_or(|last| last.elapsed() >= pulse / 2)
+        });
         if due && self.tell("WATCHDOG=1") {
             self.last.set(Some(Instant::now()));
         }
@@ -92,7 +119,9 @@ impl Systemd {
 
     /// False when nobody was told.
     fn tell(&self, words: &str) -> bool {
-        self.line.as_ref().is_some_and(|(socket, address)| socket.send_to_addr(words.as_bytes(), address).is_ok())
+        self.line
+            .as_ref()
+            .is_some_and(|(socket, address)| socket.send_to_addr(words.as_bytes(), address).is_ok())
     }
 }
 

@@ -10,7 +10,11 @@ use chrono_tz::Tz;
 /// Why a run is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
-    Slot { slot: DateTime<Utc>, late: TimeDelta, collapsed: u32 },
+    Slot {
+        slot: DateTime<Utc>,
+        late: TimeDelta,
+        collapsed: u32,
+    },
     Start,
     Asked,
 }
@@ -27,10 +31,17 @@ impl Trigger {
 
     pub fn say(self, time_zone: Tz, now: DateTime<Utc>) {
         match self {
-            Trigger::Slot { slot, late, collapsed } if late > ON_TIME => {
+            Trigger::Slot {
+                slot,
+                late,
+                collapsed,
+            } if late > ON_TIME => {
                 let others = match collapsed {
                     0 => String::new(),
-                    others => format!(", and {} before it", humanize::counted(u64::from(others), "other")),
+                    others => format!(
+                        ", and {} before it",
+                        humanize::counted(u64::from(others), "other")
+                    ),
                 };
                 let missed = in_words(slot, time_zone, now);
                 tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");

@@ -62,7 +62,11 @@ pub struct WorkerFailure {
 }
 
 /// Runs one backup, or one drill.
-pub async fn run(orders: &WorkerRequest, timeout: Duration, ctx: &Context) -> Result<WorkerReport, WorkerFailure> {
+pub async fn run(
+    orders: &WorkerRequest,
+    timeout: Duration,
+    ctx: &Context,
+) -> Result<WorkerReport, WorkerFailure> {
     let what = if orders.drill { "drill" } else { "backup" };
     let mut child = start().map_err(|error| WorkerFailure {
         error: format!("the {what} could not be started: {error}"),
@@ -70,14 +74,20 @@ pub async fn run(orders: &WorkerRequest, timeout: Duration, ctx: &Context) -> Re
     })?;
     let mut told = Vec::new();
     let talking = talk(&mut child, orders, &mut told);
-    let ended = ctx.stop.or(tokio::time::timeout(timeout + SLACK, talking)).await;
+    let ended = ctx
+        .stop
+        .or(tokio::time::timeout(timeout + SLACK, talking))
+        .await;
     let status = match ended {
         Ok(Ok(status)) => status,
         Ok(Err(_)) => {
             // Nobody waits for one that hangs on a dying disk.
             let _ = child.start_kill();
             let advice = "See whether the disk or the network share of the backup folder hangs.";
-            return Err(WorkerFailure { error: Interruption::Deadline.to_string(), advice });
+            return Err(WorkerFailure {
+                error: Interruption::Deadline.to_string(),
+                advice,
+            });
         }
         Err(_) => {
             tell_to_stop(&child);
@@ -96,14 +106,28 @@ pub async fn run(orders: &WorkerRequest, timeout: Duration, ctx: &Context) -> Re
 }
 
 fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
-    let advice = match status.as_ref().map(|status| (status.code(), status.signal())) {
-        Ok((_, Some(9))) => "If memory ran out, give it more, or see what else takes it: dmesg tells.",
-        Ok((Some(2), _)) => "Look at the log: the settings, or a file that one of them names, are no longer right.",
+    let advice = match status
+        .as_ref()
+        .map(|status| (status.code(), status.signal()))
+    {
+        Ok((_, Some(9))) => {
+            "If memory ran out, give it more, or see what else takes it: dmesg tells."
+        }
+        Ok((Some(2), _)) => {
+            "Look at the log: the settings, or a file that one of them names, are no longer right."
+        }
         _ => "Look at the log for what it said last.",
     };
     let error = match status {
         Ok(status) => {
-            format!("the {what}'s process ended with {}", process::Ended { status, last_lines: Vec::new() }.how())
+            format!(
+                "the {what}'s process ended with {}",
+                process::Ended {
+                    status,
+                    last_lines: Vec::new()
+                }
+                .how()
+            )
         }
         Err(error) => format!("the {what}'s process is lost: {error}"),
     };
@@ -132,7 +156,11 @@ fn start() -> std::io::Result<Child> {
 }
 
 /// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
-async fn talk(child: &mut Child, orders: &WorkerRequest, told: &mut Vec<u8>) -> std::io::Result<ExitStatus> {
+async fn talk(
+    child: &mut Child,
+    orders: &WorkerRequest,
+    told: &mut Vec<u8>,
+) -> std::io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
         let json = serde_json::to_vec(orders).unwrap_or_default();
         let _ = stdin.write_all(&json).await;
@@ -144,7 +172,9 @@ async fn talk(child: &mut Child, orders: &WorkerRequest, told: &mut Vec<u8>) -> 
 }
 
 fn tell_to_stop(child: &Child) {
-    let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let id = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(id) = id {
         // It may have ended in this moment.
         let _ = kill_process(id, Signal::TERM);

@@ -161,7 +161,10 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong, at once and free of secrets.
-    pub fn load(vars: impl IntoIterator<Item = (OsString, OsString)>, needs: Needs) -> Result<Self, Faults> {
+    pub fn load(
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+        needs: Needs,
+    ) -> Result<Self, Faults> {
         validate::validate(raw::Gathered::from_vars(vars), needs)
     }
 }

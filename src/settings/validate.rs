@@ -4,8 +4,8 @@ use super::fault::{Fault, Faults, Refusal};
 use super::parse;
 use super::raw::{Gathered, Setting, TABLE, shown};
 use super::{
-    DrillSettings, LogFormat, LogSettings, MailSecurity, MailSettings, Needs, NotifyOn, OplogMode, RetentionPolicy,
-    Settings,
+    DrillSettings, LogFormat, LogSettings, MailSecurity, MailSettings, Needs, NotifyOn, OplogMode,
+    RetentionPolicy, Settings,
 };
 use crate::mongo::uri::MongoUri;
 use crate::sys::redact::Secret;
@@ -13,11 +13,21 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tracing::Level;
 
-const OPLOG: [(&str, OplogMode); 3] = [("auto", OplogMode::Auto), ("on", OplogMode::On), ("off", OplogMode::Off)];
-const SECURITY: [(&str, MailSecurity); 3] =
-    [("starttls", MailSecurity::StartTls), ("tls", MailSecurity::Tls), ("none", MailSecurity::None)];
-const NOTIFY: [(&str, NotifyOn); 3] =
-    [("failure", NotifyOn::Failure), ("always", NotifyOn::Always), ("never", NotifyOn::Never)];
+const OPLOG: [(&str, OplogMode); 3] = [
+    ("auto", OplogMode::Auto),
+    ("on", OplogMode::On),
+    ("off", OplogMode::Off),
+];
+const SECURITY: [(&str, MailSecurity); 3] = [
+    ("starttls", MailSecurity::StartTls),
+    ("tls", MailSecurity::Tls),
+    ("none", MailSecurity::None),
+];
+const NOTIFY: [(&str, NotifyOn); 3] = [
+    ("failure", NotifyOn::Failure),
+    ("always", NotifyOn::Always),
+    ("never", NotifyOn::Never),
+];
 const LEVELS: [(&str, Level); 5] = [
     ("error", Level::ERROR),
     ("warn", Level::WARN),
@@ -55,21 +65,34 @@ struct Checker {
 
 impl Checker {
     /// The value given, or else the default of the table.
-    fn value<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+    fn value<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
         let default = TABLE.iter().find(|setting| setting.name == name)?.default;
         let text = self.gathered.raw.get(name).unwrap_or(default).to_owned();
         self.parsed(name, &text, parse)
     }
 
     /// The value given, if any; the outer `None` stands for a fault.
-    fn optional<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<Option<T>> {
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<Option<T>> {
         match self.gathered.raw.get(name).map(str::to_owned) {
             Some(text) => self.parsed(name, &text, parse).map(Some),
             None => Some(None),
         }
     }
 
-    fn parsed<T>(&mut self, name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(refusal) => {
@@ -116,7 +139,10 @@ impl Checker {
 }
 
 fn position(name: &str) -> Option<(usize, &'static Setting)> {
-    TABLE.iter().enumerate().find(|(_, setting)| setting.name == name)
+    TABLE
+        .iter()
+        .enumerate()
+        .find(|(_, setting)| setting.name == name)
 }
 
 /// Everything is read into a variable first, so that no fault hides another; only then does a `?` give up.
@@ -132,15 +158,20 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let backup_dir = checker.value("BACKUP_DIR", |text| Ok(PathBuf::from(text)));
     let log_dir = checker.value("LOG_DIR", |text| Ok(PathBuf::from(text)));
     let prefix = checker.value("BACKUP_PREFIX", parse::prefix);
-    let level = checker.value("BACKUP_COMPRESSION_LEVEL", |text| parse::whole_number(text, 1..=9));
-    let threads =
-        checker.optional("BACKUP_THREADS", |text| parse::whole_number(text, NonZeroUsize::MIN..=MAX_THREADS_NON_ZERO));
+    let level = checker.value("BACKUP_COMPRESSION_LEVEL", |text| {
+        parse::whole_number(text, 1..=9)
+    });
+    let threads = checker.optional("BACKUP_THREADS", |text| {
+        parse::whole_number(text, NonZeroUsize::MIN..=MAX_THREADS_NON_ZERO)
+    });
     let timeout = checker.value("BACKUP_TIMEOUT", parse::duration);
     let stall_timeout = checker.value("BACKUP_STALL_TIMEOUT", parse::duration);
     let retries = checker.value("BACKUP_RETRIES", |text| parse::whole_number(text, 0..=100));
     let require_mount = checker.value("BACKUP_REQUIRE_MOUNT", parse::boolean);
     let retention = retention(checker);
-    let drill_uri = checker.optional("DRILL_URI", |text| parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI")));
+    let drill_uri = checker.optional("DRILL_URI", |text| {
+        parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI"))
+    });
     let drill_schedule = checker.optional("DRILL_SCHEDULE", parse::schedule);
     if matches!(drill_schedule, Some(Some(_))) && matches!(drill_uri, Some(None)) {
         checker.missing(
@@ -174,10 +205,18 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
-        drill: DrillSettings { uri: drill_uri?, schedule: drill_schedule? },
+        drill: DrillSettings {
+            uri: drill_uri?,
+            schedule: drill_schedule?,
+        },
         mail: mail?,
         notify_on: notify_on?,
-        log: LogSettings { level: log_level?, format: log_format?, max_size_bytes: max_size_bytes?, keep: keep? },
+        log: LogSettings {
+            level: log_level?,
+            format: log_format?,
+            max_size_bytes: max_size_bytes?,
+            keep: keep?,
+        },
     })
 }
 
@@ -216,7 +255,9 @@ fn mongodb(checker: &mut Checker, needs: Needs) -> Option<Option<MongoUri>> {
 
 fn oplog(checker: &mut Checker) -> Option<OplogMode> {
     let mode = checker.value("BACKUP_OPLOG", |text| parse::choice(text, &OPLOG))?;
-    let narrowed = ["BACKUP_DATABASES", "BACKUP_EXCLUDE"].into_iter().find(|name| checker.is_given(name));
+    let narrowed = ["BACKUP_DATABASES", "BACKUP_EXCLUDE"]
+        .into_iter()
+        .find(|name| checker.is_given(name));
     if let (OplogMode::On, Some(name)) = (mode, narrowed) {
         let refusal = Refusal::new(
             format!("cannot be combined with {name}: a point-in-time dump covers the whole server"),
@@ -229,7 +270,8 @@ fn oplog(checker: &mut Checker) -> Option<OplogMode> {
 }
 
 fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
-    let mut count = |name, range| checker.value(name, |text| parse::whole_number::<u32>(text, range));
+    let mut count =
+        |name, range| checker.value(name, |text| parse::whole_number::<u32>(text, range));
     let days = count("RETENTION_DAYS", 1..=MAX_DAYS);
     let min_keep = count("RETENTION_MIN_KEEP", 1..=MAX_COUNT);
     let daily = count("RETENTION_DAILY", 0..=MAX_COUNT);
@@ -261,9 +303,20 @@ fn mail(checker: &mut Checker) -> Option<Option<MailSettings>> {
         let _ = (host?, port?, security?, username?, password?, from?, to?);
         return Some(None);
     }
-    match (checker.is_given("SMTP_USERNAME"), checker.is_given("SMTP_PASSWORD")) {
-        (true, false) => checker.missing("SMTP_PASSWORD", "is not set, but SMTP_USERNAME is", "set both, or neither"),
-        (false, true) => checker.missing("SMTP_USERNAME", "is not set, but SMTP_PASSWORD is", "set both, or neither"),
+    match (
+        checker.is_given("SMTP_USERNAME"),
+        checker.is_given("SMTP_PASSWORD"),
+    ) {
+        (true, false) => checker.missing(
+            "SMTP_PASSWORD",
+            "is not set, but SMTP_USERNAME is",
+            "set both, or neither",
+        ),
+        (false, true) => checker.missing(
+            "SMTP_USERNAME",
+            "is not set, but SMTP_PASSWORD is",
+            "set both, or neither",
+        ),
         _ => {}
     }
     let from_user = || username.clone().flatten().map(|user| parse::address(&user));
@@ -276,7 +329,11 @@ fn mail(checker: &mut Checker) -> Option<Option<MailSettings>> {
         );
     }
     if !checker.is_given("EMAIL_TO") {
-        checker.missing("EMAIL_TO", "is not set, but SMTP_HOST is", "set the address that gets the mail");
+        checker.missing(
+            "EMAIL_TO",
+            "is not set, but SMTP_HOST is",
+            "set the address that gets the mail",
+        );
     }
     let security = security?;
     let port = match security {

@@ -128,7 +128,10 @@ pub struct Unsaved {
 impl StateStore {
     /// `folder` is Pantry Keeper's own in the backup folder.
     pub fn new(folder: PathBuf) -> Self {
-        StateStore { folder, unsaved: Unsaved::default() }
+        StateStore {
+            folder,
+            unsaved: Unsaved::default(),
+        }
     }
 
     /// Goes on with what another could not write.
@@ -148,10 +151,16 @@ impl StateStore {
 
     /// The state as it is now.
     pub fn state(&self) -> State {
-        self.unsaved.state.clone().unwrap_or_else(|| match read(&self.folder.join(STATE_FILE)) {
-            Ok(state) => state,
-            Err(_) => State { unreadable: true, ..State::default() },
-        })
+        self.unsaved
+            .state
+            .clone()
+            .unwrap_or_else(|| match read(&self.folder.join(STATE_FILE)) {
+                Ok(state) => state,
+                Err(_) => State {
+                    unreadable: true,
+                    ..State::default()
+                },
+            })
     }
 
     /// The runs that are remembered, oldest first.
@@ -162,7 +171,10 @@ impl StateStore {
     }
 
     /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it.
-    pub fn change<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> (T, Result<(), FileError>) {
+    pub fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut State) -> T,
+    ) -> (T, Result<(), FileError>) {
         let lock = self.lock();
         let path = self.folder.join(STATE_FILE);
         if self.unsaved.state.is_none()
@@ -193,13 +205,20 @@ impl StateStore {
         if self.unsaved.state.is_some() {
             self.change(|_| ()).1?;
         }
-        if self.unsaved.runs.is_empty() { Ok(()) } else { self.save_runs() }
+        if self.unsaved.runs.is_empty() {
+            Ok(())
+        } else {
+            self.save_runs()
+        }
     }
 
     fn save_runs(&mut self) -> Result<(), FileError> {
         let saved = self.lock().and_then(|_lock| {
             let runs = self.runs();
-            write(&self.folder.join(HISTORY_FILE), &runs[runs.len().saturating_sub(RUNS_KEPT)..])
+            write(
+                &self.folder.join(HISTORY_FILE),
+                &runs[runs.len().saturating_sub(RUNS_KEPT)..],
+            )
         });
         if saved.is_ok() {
             self.unsaved.runs.clear();
@@ -217,14 +236,23 @@ impl StateStore {
 fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let json = match fs::read(path) {
         Ok(json) => json,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             return Ok(T::default());
         }
         Err(error) => return Err(FileError::new("read", path, error)),
     };
     serde_json::from_slice(&json).map_err(|error| {
         let aside = path.with_extension("json.damaged");
-        tracing::warn!("{} is damaged and set aside as {}: {error}", path.display(), aside.display());
+        tracing::warn!(
+            "{} is damaged and set aside as {}: {error}",
+            path.display(),
+            aside.display()
+        );
         match fs::rename(path, aside) {
             Ok(()) => FileError::new("read", path, error.into()),
             Err(error) => FileError::new("set aside", path, error),
@@ -233,7 +261,8 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, FileError> {
 }
 
 fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileError> {
-    let json = serde_json::to_vec_pretty(content).map_err(|error| FileError::new("write", path, error.into()))?;
+    let json = serde_json::to_vec_pretty(content)
+        .map_err(|error| FileError::new("write", path, error.into()))?;
     atomic_file::replace(path, &json)
 }
 
@@ -251,7 +280,12 @@ mod tests {
 
     fn run(day: i64) -> Run {
         let at = DateTime::UNIX_EPOCH + TimeDelta::days(day);
-        Run { began_at: at, ended_at: at, trigger: "scheduled".into(), ended: Ended::Interrupted }
+        Run {
+            began_at: at,
+            ended_at: at,
+            trigger: "scheduled".into(),
+            ended: Ended::Interrupted,
+        }
     }
 
     #[test]
@@ -262,7 +296,10 @@ mod tests {
         saved.unwrap();
         status.record(run(1)).unwrap();
         let again = StateStore::new(folder.path().into());
-        assert_eq!(again.state().alarm.failing().map(|failing| failing.runs), Some(1));
+        assert_eq!(
+            again.state().alarm.failing().map(|failing| failing.runs),
+            Some(1)
+        );
         assert_eq!(again.runs(), [run(1)]);
     }
 
@@ -282,7 +319,12 @@ mod tests {
         let site = tempfile::tempdir().unwrap();
         let folder = site.path().join("unmounted");
         let mut status = StateStore::new(folder.clone());
-        assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
+        assert!(
+            status
+                .change(|state| state.alarm.failed(DateTime::UNIX_EPOCH))
+                .1
+                .is_err()
+        );
         assert!(status.record(run(1)).is_err());
         assert!(!folder.exists());
         assert!(status.state().alarm.failing().is_some());
@@ -303,10 +345,16 @@ mod tests {
             let status = StateStore::new(folder.path().into());
             assert!(status.state().unreadable, "{content}");
             assert_eq!(status.state(), State::default(), "{content}");
-            assert_eq!(fs::read_to_string(folder.path().join("state.json.damaged")).unwrap(), content);
+            assert_eq!(
+                fs::read_to_string(folder.path().join("state.json.damaged")).unwrap(),
+                content
+            );
         }
         fs::write(&file, "{\"of a later version\": {}}").unwrap();
-        assert_eq!(StateStore::new(folder.path().into()).state(), State::default());
+        assert_eq!(
+            StateStore::new(folder.path().into()).state(),
+            State::default()
+        );
     }
 
     #[test]
@@ -316,7 +364,12 @@ mod tests {
         fs::create_dir(folder.path().join(STATE_FILE)).unwrap();
         let mut status = StateStore::new(folder.path().into());
         assert!(status.state().unreadable);
-        assert!(status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH)).1.is_err());
+        assert!(
+            status
+                .change(|state| state.alarm.failed(DateTime::UNIX_EPOCH))
+                .1
+                .is_err()
+        );
         assert!(status.unsaved() == Unsaved::default() && folder.path().join(STATE_FILE).is_dir());
     }
 }

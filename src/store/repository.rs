@@ -39,7 +39,11 @@ pub enum RepositoryError {
         "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
          allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
     )]
-    NotWritable { folder: PathBuf, owner: String, user: String },
+    NotWritable {
+        folder: PathBuf,
+        owner: String,
+        user: String,
+    },
     #[error(
         "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
          mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
@@ -47,7 +51,9 @@ pub enum RepositoryError {
     NotTheDisk(PathBuf, PathBuf),
     #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
     NoFolder(PathBuf),
-    #[error("{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path")]
+    #[error(
+        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
+    )]
     NotAName(String),
     #[error("there is no {name} in {}", folder.display())]
     NoSuchArchive { name: String, folder: PathBuf },
@@ -66,11 +72,19 @@ pub struct Repository {
 impl Repository {
     /// The backup folder that the settings name.
     pub fn of(settings: &Settings) -> Self {
-        Repository::new(settings.backup_dir.clone(), settings.prefix.clone(), settings.time_zone)
+        Repository::new(
+            settings.backup_dir.clone(),
+            settings.prefix.clone(),
+            settings.time_zone,
+        )
     }
 
     pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
-        Repository { folder, prefix, time_zone }
+        Repository {
+            folder,
+            prefix,
+            time_zone,
+        }
     }
 
     pub fn folder(&self) -> &Path {
@@ -105,11 +119,21 @@ impl Repository {
         if known_only && self.stems().unwrap_or_default().is_empty() {
             return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
         }
-        let ancestors =
-            self.folder.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
-        let nearest = ancestors.into_iter().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(Path::new("/"));
+        let ancestors = self.folder.ancestors().map(|path| {
+            if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            }
+        });
+        let nearest = ancestors
+            .into_iter()
+            .find(|path| fs::symlink_metadata(path).is_ok())
+            .unwrap_or(Path::new("/"));
         let checked = match fs::metadata(nearest).map(|metadata| metadata.is_dir()) {
-            Ok(true) => rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).map_err(io::Error::from),
+            Ok(true) => {
+                rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).map_err(io::Error::from)
+            }
             Ok(false) => Err(io::ErrorKind::NotADirectory.into()),
             Err(error) => Err(error),
         };
@@ -159,13 +183,19 @@ impl Repository {
     fn explain(&self, error: FileError) -> RepositoryError {
         let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
         let own = self.own_folder();
-        let barrier =
-            [own.as_path(), &self.folder].into_iter().chain(self.folder.ancestors()).find(|path| path.exists());
+        let barrier = [own.as_path(), &self.folder]
+            .into_iter()
+            .chain(self.folder.ancestors())
+            .find(|path| path.exists());
         match barrier.and_then(|path| Some((path, fs::metadata(path).ok()?))) {
             Some((path, metadata)) if denied => RepositoryError::NotWritable {
                 folder: path.to_owned(),
                 owner: format!("{}:{}", metadata.uid(), metadata.gid()),
-                user: format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
+                user: format!(
+                    "{}:{}",
+                    rustix::process::getuid().as_raw(),
+                    rustix::process::getgid().as_raw()
+                ),
             },
             _ => error.into(),
         }
@@ -175,16 +205,20 @@ impl Repository {
     pub fn sweep(&self, _lock: &Lock) -> u64 {
         let mut swept = 0;
         for name in self.names().unwrap_or_default() {
-            let Some(target) =
-                name.strip_prefix('.').and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
+            let Some(target) = name
+                .strip_prefix('.')
+                .and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
             else {
                 continue;
             };
-            let stem =
-                target.strip_suffix(file_name::SIDECAR_EXTENSION).or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let stem = target
+                .strip_suffix(file_name::SIDECAR_EXTENSION)
+                .or_else(|| target.strip_suffix(file_name::EXTENSION));
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
-                [&self.prefix, &safety].iter().any(|prefix| file_name::time_of(prefix, stem).is_some())
+                [&self.prefix, &safety]
+                    .iter()
+                    .any(|prefix| file_name::time_of(prefix, stem).is_some())
             });
             let path = self.folder.join(&name);
             let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
@@ -224,11 +258,15 @@ impl Repository {
         let line = sidecar::line(sha256, &file_name::archive(stem));
         let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
         let noted = self.note(stem, verdict);
-        Ok([sidecar, noted].into_iter().filter_map(Result::err).collect())
+        Ok([sidecar, noted]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect())
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
-        self.folder.join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+        self.folder
+            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -250,7 +288,10 @@ impl Repository {
             .iter()
             .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
-            .filter(|stem| fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file()))
+            .filter(|stem| {
+                fs::symlink_metadata(self.archive_path(stem))
+                    .is_ok_and(|metadata| metadata.is_file())
+            })
             .map(str::to_owned)
             .collect();
         stems.sort();
@@ -260,7 +301,11 @@ impl Repository {
     fn names(&self) -> io::Result<Vec<String>> {
         // Names that are not UTF-8 are not ours.
         fs::read_dir(&self.folder)?
-            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .filter_map(|entry| {
+                entry
+                    .map(|entry| entry.file_name().into_string().ok())
+                    .transpose()
+            })
             .collect()
     }
 
@@ -278,7 +323,10 @@ impl Repository {
             Ok(stem.to_owned())
         } else {
             let name = file_name::archive(stem);
-            Err(RepositoryError::NoSuchArchive { name, folder: self.folder.clone() })
+            Err(RepositoryError::NoSuchArchive {
+                name,
+                folder: self.folder.clone(),
+            })
         }
     }
 
@@ -286,14 +334,18 @@ impl Repository {
     /// close together, the manifests know the order.
     fn latest(&self) -> Result<String, RepositoryError> {
         let mut stems = self.stems()?;
-        let newest = stems.last().ok_or_else(|| RepositoryError::Empty(self.folder.clone()))?;
+        let newest = stems
+            .last()
+            .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))?;
         let time = |stem: &str| file_name::time_of(&self.prefix, stem);
         let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
         stems.retain(|stem| time(stem) >= from);
         if stems.len() > 1 {
             stems.sort_by_key(|stem| self.glance(stem).made_at);
         }
-        stems.pop().ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
+        stems
+            .pop()
+            .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
     }
 
     /// Opens an archive to be read.
@@ -318,14 +370,21 @@ impl Repository {
     /// The archive goes first: a checksum without an archive misleads nobody.
     pub fn remove(&self, _lock: &Lock, stem: &str) -> Result<(), FileError> {
         let path = self.archive_path(stem);
-        let metadata = fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        let metadata =
+            fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
         if !metadata.is_file() {
-            return Err(FileError::new("remove", &path, io::Error::other("it is not a regular file")));
+            return Err(FileError::new(
+                "remove",
+                &path,
+                io::Error::other("it is not a regular file"),
+            ));
         }
         fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
         let sidecar = self.sidecar_path(stem);
         match fs::remove_file(&sidecar) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", &sidecar, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::new("remove", &sidecar, error))
+            }
             _ => Ok(()),
         }
     }
@@ -349,6 +408,13 @@ pub enum RepositoryLockError {
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.
 fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }

@@ -38,7 +38,11 @@ impl Repository {
     /// A glance at every archive.
     pub fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
         let mut verdicts = self.verdicts();
-        Ok(self.stems()?.iter().map(|stem| self.glance_with(stem, verdicts.remove(stem))).collect())
+        Ok(self
+            .stems()?
+            .iter()
+            .map(|stem| self.glance_with(stem, verdicts.remove(stem)))
+            .collect())
     }
 
     /// The newest archive by its name that was verified; older ones are not even opened.
@@ -54,10 +58,14 @@ impl Repository {
 
     fn glance_with(&self, stem: &str, verdict: Option<VerificationRecord>) -> ArchiveSummary {
         let opened = self.open(stem).map_err(|error| error.to_string());
-        let archive_bytes =
-            opened.as_ref().ok().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let archive_bytes = opened
+            .as_ref()
+            .ok()
+            .and_then(|file| file.metadata().ok())
+            .map_or(0, |metadata| metadata.len());
         let verdict = verdict.filter(|verdict| verdict.archive_bytes == archive_bytes);
-        let (manifest, damage) = match opened.and_then(|file| container::open(file).map_err(|error| error.to_string()))
+        let (manifest, damage) = match opened
+            .and_then(|file| container::open(file).map_err(|error| error.to_string()))
         {
             Ok(Opened::NativeArchive(ours)) => (Some(ours.manifest), None),
             Ok(Opened::Foreign(_)) => (None, None),
@@ -75,7 +83,10 @@ impl Repository {
         verdict: Option<VerificationRecord>,
     ) -> ArchiveSummary {
         let named = || {
-            file_name::time_of(&self.prefix, stem)?.and_local_timezone(self.time_zone).earliest().map(|at| at.to_utc())
+            file_name::time_of(&self.prefix, stem)?
+                .and_local_timezone(self.time_zone)
+                .earliest()
+                .map(|at| at.to_utc())
         };
         let damage = damage.or_else(|| verdict.as_ref().and_then(|verdict| verdict.damage.clone()));
         // A final name of ours is only given to what was verified, right after its dump ended.
@@ -87,10 +98,15 @@ impl Repository {
         let drilled_at = verdict.as_ref().and_then(|verdict| verdict.drilled_at);
         ArchiveSummary {
             archive: file_name::archive(stem),
-            made_at: manifest.as_ref().map(|manifest| manifest.started_at).or_else(named),
+            made_at: manifest
+                .as_ref()
+                .map(|manifest| manifest.started_at)
+                .or_else(named),
             archive_bytes,
             documents: manifest.as_ref().map(|manifest| manifest.documents),
-            namespaces: manifest.as_ref().map(|manifest| manifest.namespaces.len() as u64),
+            namespaces: manifest
+                .as_ref()
+                .map(|manifest| manifest.namespaces.len() as u64),
             point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
             verified_at,
             drilled_at,
@@ -113,16 +129,27 @@ impl Repository {
         self.keep(stem, |before| {
             // A drill proved the very same file.
             let before = before.filter(|before| before.archive_bytes == verdict.archive_bytes);
-            let drilled_at = before.and_then(|before| before.drilled_at).filter(|_| verdict.damage.is_none());
-            VerificationRecord { drilled_at: verdict.drilled_at.or(drilled_at), ..verdict }
+            let drilled_at = before
+                .and_then(|before| before.drilled_at)
+                .filter(|_| verdict.damage.is_none());
+            VerificationRecord {
+                drilled_at: verdict.drilled_at.or(drilled_at),
+                ..verdict
+            }
         })
     }
 
     /// Keeps that a drill proved an archive, which was read from end to end for it.
     pub fn note_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
         let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
-        let archive_bytes = archive_bytes.map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
-        self.keep(stem, |_| VerificationRecord { at, archive_bytes, damage: None, drilled_at: Some(at) })
+        let archive_bytes = archive_bytes
+            .map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
+        self.keep(stem, |_| VerificationRecord {
+            at,
+            archive_bytes,
+            damage: None,
+            drilled_at: Some(at),
+        })
     }
 
     fn keep(
@@ -142,14 +169,17 @@ impl Repository {
         verdicts.insert(stem.to_owned(), verdict);
         verdicts.retain(|stem, _| self.archive_path(stem).exists());
         let path = self.own_folder().join(VERIFIED_FILE);
-        let json =
-            serde_json::to_vec_pretty(&verdicts).map_err(|error| FileError::new("write", &path, error.into()))?;
+        let json = serde_json::to_vec_pretty(&verdicts)
+            .map_err(|error| FileError::new("write", &path, error.into()))?;
         atomic_file::replace(&path, &json)
     }
 
     /// What is known from earlier readings. Unreadable notes are no notes.
     fn verdicts(&self) -> BTreeMap<String, VerificationRecord> {
         let path = self.own_folder().join(VERIFIED_FILE);
-        fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+        fs::read(path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default()
     }
 }

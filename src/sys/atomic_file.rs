@@ -27,7 +27,11 @@ pub struct FileError {
 
 impl FileError {
     pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        FileError { action, path: path.into(), source }
+        FileError {
+            action,
+            path: path.into(),
+            source,
+        }
     }
 }
 
@@ -51,7 +55,12 @@ impl Partial {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(&path)
             .map_err(|error| FileError::new("create", &path, error))?;
-        Ok(Partial { file: Arc::new(file), path, target: target.to_owned(), committed: false })
+        Ok(Partial {
+            file: Arc::new(file),
+            path,
+            target: target.to_owned(),
+            committed: false,
+        })
     }
 
     pub fn file(&self) -> Arc<File> {
@@ -60,12 +69,15 @@ impl Partial {
 
     /// Puts everything written so far on the disk.
     pub fn sync(&self) -> Result<(), FileError> {
-        self.file.sync_all().map_err(|error| FileError::new("sync", &self.path, error))
+        self.file
+            .sync_all()
+            .map_err(|error| FileError::new("sync", &self.path, error))
     }
 
     /// Opens the synced file to be read from the disk, not from memory: what memory holds proves nothing about the disk.
     pub fn reopen_uncached(&self) -> Result<File, FileError> {
-        let file = File::open(&self.path).map_err(|error| FileError::new("open", &self.path, error))?;
+        let file =
+            File::open(&self.path).map_err(|error| FileError::new("open", &self.path, error))?;
         // Advice that a file system does not take is no failure: there is then no better way to read it.
         let _ = fadvise(&file, 0, None, Advice::DontNeed);
         let _ = fadvise(&file, 0, None, Advice::Sequential);
@@ -74,7 +86,8 @@ impl Partial {
 
     /// Gives the synced file its final name, which must be free.
     pub fn commit(mut self) -> Result<(), FileError> {
-        rename_new(&self.path, &self.target).map_err(|error| FileError::new("name", &self.target, error))?;
+        rename_new(&self.path, &self.target)
+            .map_err(|error| FileError::new("name", &self.target, error))?;
         self.committed = true;
         // A name that a power cut may take away is not given at all: the run fails, and nothing must look as if it had not.
         sync_folder(&self.target).inspect_err(|_| {
@@ -96,11 +109,15 @@ impl Drop for Partial {
 pub fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
     let path = partial_path(target);
     match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::new("remove", &path, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(FileError::new("remove", &path, error));
+        }
         _ => {}
     }
     let mut partial = Partial::create(target)?;
-    (&*partial.file).write_all(content).map_err(|error| FileError::new("write", &path, error))?;
+    (&*partial.file)
+        .write_all(content)
+        .map_err(|error| FileError::new("write", &path, error))?;
     partial.sync()?;
     fs::rename(&path, target).map_err(|error| FileError::new("name", target, error))?;
     partial.committed = true;
@@ -112,7 +129,11 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| FileError::new("create", path, error))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| FileError::new("create", path, error))
 }
 
 /// Whether an open file is still the one at `path`: another process, or another disk, may have taken its place.

@@ -30,7 +30,13 @@ pub struct Canceller(watch::Sender<bool>);
 impl Canceller {
     pub fn new() -> (Self, Cancel) {
         let (sender, asked) = watch::channel(false);
-        (Canceller(sender), Cancel { asked, deadline: None })
+        (
+            Canceller(sender),
+            Cancel {
+                asked,
+                deadline: None,
+            },
+        )
     }
 
     pub fn stop(&self) {
@@ -46,7 +52,10 @@ impl Canceller {
 impl Cancel {
     /// The same, but at the latest at `deadline`.
     pub fn by(&self, deadline: Instant) -> Self {
-        Cancel { asked: self.asked.clone(), deadline: Some(deadline) }
+        Cancel {
+            asked: self.asked.clone(),
+            deadline: Some(deadline),
+        }
     }
 
     /// Whether somebody has asked.

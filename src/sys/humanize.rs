@@ -12,7 +12,11 @@ pub fn bytes(count: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 /// `1,234,567`.
@@ -59,18 +63,44 @@ mod tests {
     #[test]
     fn sizes_never_show_four_digits_before_the_point() {
         let shown = [0, 999, 1000, 999_949, 999_950, 12_345_678, u64::MAX].map(bytes);
-        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "12.3 MB", "18446.7 PB"]);
+        assert_eq!(
+            shown,
+            [
+                "0 B",
+                "999 B",
+                "1.0 kB",
+                "999.9 kB",
+                "1.0 MB",
+                "12.3 MB",
+                "18446.7 PB"
+            ]
+        );
     }
 
     #[test]
     fn counts_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(counted(1, "document"), "1 document");
     }
 
     #[test]
     fn durations_are_as_exact_as_a_person_cares_for() {
-        let shown = [0.43, 9.96, 59.9, 60.0, 200.0, 7500.0, 259_200.0].map(|s| duration(Duration::from_secs_f64(s)));
-        assert_eq!(shown, ["0.4 s", "10.0 s", "59 s", "1 min", "3 min 20 s", "2 h 5 min", "3 days"]);
+        let shown = [0.43, 9.96, 59.9, 60.0, 200.0, 7500.0, 259_200.0]
+            .map(|s| duration(Duration::from_secs_f64(s)));
+        assert_eq!(
+            shown,
+            [
+                "0.4 s",
+                "10.0 s",
+                "59 s",
+                "1 min",
+                "3 min 20 s",
+                "2 h 5 min",
+                "3 days"
+            ]
+        );
     }
 }

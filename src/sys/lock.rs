@@ -40,9 +40,17 @@ impl Lock {
     /// Whether someone holds the lock in `path`, and when they last gave a sign of life. None when nobody does.
     pub fn holder(path: &Path) -> Option<Option<SystemTime>> {
         // Shared, so that two who ask do not take each other for the holder.
-        let file = OpenOptions::new().read(true).custom_flags(NO_LINKS).open(path).ok()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(NO_LINKS)
+            .open(path)
+            .ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(file.metadata().and_then(|metadata| metadata.modified()).ok()),
+            Err(TryLockError::WouldBlock) => Some(
+                file.metadata()
+                    .and_then(|metadata| metadata.modified())
+                    .ok(),
+            ),
             _ => None,
         }
     }
@@ -60,7 +68,8 @@ impl Lock {
     /// Takes the lock in `path` as soon as it is free. Only where it is never held for long.
     pub fn wait(path: &Path) -> Result<Self, FileError> {
         let file = open(path)?;
-        file.lock().map_err(|error| FileError::new("lock", path, error))?;
+        file.lock()
+            .map_err(|error| FileError::new("lock", path, error))?;
         Ok(Lock { file })
     }
 }

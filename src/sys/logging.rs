@@ -64,7 +64,12 @@ pub struct Tail(Arc<Mutex<VecDeque<String>>>);
 impl Tail {
     /// The last lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -95,25 +100,50 @@ pub fn start(
 ) -> (Tail, Vec<String>) {
     let clock = LocalTime(time_zone);
     let mut problems = Vec::new();
-    let mut file = |name: &str| match RotatingFile::open(folder?.join(name), settings.max_size_bytes, settings.keep) {
+    let mut file = |name: &str| match RotatingFile::open(
+        folder?.join(name),
+        settings.max_size_bytes,
+        settings.keep,
+    ) {
         Ok(file) => Some(file),
         Err(problem) => {
             problems.push(problem);
             None
         }
     };
-    let backup = file("backup.log").map(|file| output(file, settings, clock, redactor, |target| target != SCHEDULER));
-    let scheduler =
-        file("scheduler.log").map(|file| output(file, settings, clock, redactor, |target| target == SCHEDULER));
-    let stderr = output(Stderr(screen.clone()), settings, clock, redactor, |target| target != RECORD);
+    let backup = file("backup.log").map(|file| {
+        output(file, settings, clock, redactor, |target| {
+            target != SCHEDULER
+        })
+    });
+    let scheduler = file("scheduler.log").map(|file| {
+        output(file, settings, clock, redactor, |target| {
+            target == SCHEDULER
+        })
+    });
+    let stderr = output(
+        Stderr(screen.clone()),
+        settings,
+        clock,
+        redactor,
+        |target| target != RECORD,
+    );
     // One folder that is missing is one problem.
     problems.dedup();
     let tail = Tail::default();
     // For a mail, which text suits whatever the format of the log.
-    let as_text = LogSettings { format: LogFormat::Text, ..*settings };
+    let as_text = LogSettings {
+        format: LogFormat::Text,
+        ..*settings
+    };
     let kept = output(tail.clone(), &as_text, clock, redactor, |_| true);
     // A second start happens in tests only; the first stays.
-    let _ = tracing_subscriber::registry().with(stderr).with(backup).with(scheduler).with(kept).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(stderr)
+        .with(backup)
+        .with(scheduler)
+        .with(kept)
+        .try_init();
     (tail, problems)
 }
 
@@ -132,11 +162,24 @@ fn output<S: Subscriber + for<'s> LookupSpan<'s>>(
             && (target.starts_with(CRATE) || [SCHEDULER, RECORD].contains(&target))
             && wanted(target)
     };
-    let writer = Redacting { sink: Arc::new(sink), redactor: redactor.clone() };
-    let layer = layer::layer().with_writer(writer).with_timer(clock).with_ansi(false);
+    let writer = Redacting {
+        sink: Arc::new(sink),
+        redactor: redactor.clone(),
+    };
+    let layer = layer::layer()
+        .with_writer(writer)
+        .with_timer(clock)
+        .with_ansi(false);
     match settings.format {
-        LogFormat::Text => layer.with_target(false).with_filter(filter_fn(ours)).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_filter(filter_fn(ours)).boxed(),
+        LogFormat::Text => layer
+            .with_target(false)
+            .with_filter(filter_fn(ours))
+            .boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_filter(filter_fn(ours))
+            .boxed(),
     }
 }
 
@@ -163,10 +206,19 @@ struct RotatingFile {
 
 impl RotatingFile {
     fn open(path: PathBuf, max_bytes: u64, keep: u32) -> Result<Self, String> {
-        let opened = crate::sys::atomic_file::create_folder(path.parent().unwrap_or(Path::new(".")))
-            .map_err(|error| error.to_string())
-            .and_then(|()| open_log(&path).map_err(|error| format!("cannot write {}: {error}", path.display())));
-        Ok(RotatingFile { max_bytes, keep, open: Mutex::new(opened?), path })
+        let opened =
+            crate::sys::atomic_file::create_folder(path.parent().unwrap_or(Path::new(".")))
+                .map_err(|error| error.to_string())
+                .and_then(|()| {
+                    open_log(&path)
+                        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+                });
+        Ok(RotatingFile {
+            max_bytes,
+            keep,
+            open: Mutex::new(opened?),
+            path,
+        })
     }
 
     fn rotate(&self) -> io::Result<File> {
@@ -231,7 +283,11 @@ impl<'w, S: Sink + 'static> MakeWriter<'w> for Redacting<S> {
     type Writer = Line<S>;
 
     fn make_writer(&'w self) -> Line<S> {
-        Line { sink: Arc::clone(&self.sink), redactor: self.redactor.clone(), text: Vec::new() }
+        Line {
+            sink: Arc::clone(&self.sink),
+            redactor: self.redactor.clone(),
+            text: Vec::new(),
+        }
     }
 }
 
@@ -284,7 +340,13 @@ struct LocalTime(Tz);
 
 impl FormatTime for LocalTime {
     fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        write!(writer, "{}", Utc::now().with_timezone(&self.0).format("%Y-%m-%d %H:%M:%S %Z"))
+        write!(
+            writer,
+            "{}",
+            Utc::now()
+                .with_timezone(&self.0)
+                .format("%Y-%m-%d %H:%M:%S %Z")
+        )
     }
 }
 
@@ -294,7 +356,10 @@ mod tests {
 
     #[test]
     fn no_text_can_pass_for_two_events() {
-        assert_eq!(one_event("a\n2025 INFO all is well\r\x1b[2K"), "a\n    2025 INFO all is well\\r\\u{1b}[2K\n");
+        assert_eq!(
+            one_event("a\n2025 INFO all is well\r\x1b[2K"),
+            "a\n    2025 INFO all is well\\r\\u{1b}[2K\n"
+        );
     }
 
     #[test]
@@ -304,7 +369,9 @@ mod tests {
         for line in ["first...\n", "second..\n", "third...\n", "fourth..\n"] {
             log.write(line.as_bytes()).unwrap();
         }
-        let read = |name: &str| fs::read_to_string(folder.path().join("logs").join(name)).unwrap_or_default();
+        let read = |name: &str| {
+            fs::read_to_string(folder.path().join("logs").join(name)).unwrap_or_default()
+        };
         let logs = ["backup.log", "backup.log.1", "backup.log.2", "backup.log.3"].map(read);
         assert_eq!(logs, ["fourth..\n", "third...\n", "second..\n", ""]);
     }

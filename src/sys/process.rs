@@ -79,9 +79,17 @@ impl Ended {
 
 impl Command {
     /// Starts the child in a process group of its own. Its stdout is returned; each line of its stderr goes to `log`.
-    pub fn spawn(self, redactor: Redactor, log: impl Fn(&str) + Send + Sync + 'static) -> io::Result<(Child, OwnedFd)> {
+    pub fn spawn(
+        self,
+        redactor: Redactor,
+        log: impl Fn(&str) + Send + Sync + 'static,
+    ) -> io::Result<(Child, OwnedFd)> {
         let mut child = self.start(Stdio::null(), Stdio::piped(), redactor, log)?;
-        let stdout = child.child.stdout.take().ok_or_else(|| io::Error::other("the child has no stdout"))?;
+        let stdout = child
+            .child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("the child has no stdout"))?;
         Ok((child, widened(stdout.into_owned_fd()?)))
     }
 
@@ -92,7 +100,11 @@ impl Command {
         log: impl Fn(&str) + Send + Sync + 'static,
     ) -> io::Result<(Child, OwnedFd)> {
         let mut child = self.start(Stdio::piped(), Stdio::null(), redactor, log)?;
-        let stdin = child.child.stdin.take().ok_or_else(|| io::Error::other("the child has no stdin"))?;
+        let stdin = child
+            .child
+            .stdin
+            .take()
+            .ok_or_else(|| io::Error::other("the child has no stdin"))?;
         Ok((child, widened(stdin.into_owned_fd()?)))
     }
 
@@ -118,7 +130,11 @@ impl Command {
             .arg(&self.program)
             .args(arguments)
             .env_clear()
-            .envs(self.environment.into_iter().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed)))
+            .envs(
+                self.environment
+                    .into_iter()
+                    .filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed)),
+            )
             .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped())
@@ -126,7 +142,10 @@ impl Command {
         let mut command = tokio::process::Command::from(command);
         let mut child = command.kill_on_drop(true).spawn()?;
         drop(inherited);
-        let errors = child.stderr.take().ok_or_else(|| io::Error::other("the child has no stderr"))?;
+        let errors = child
+            .stderr
+            .take()
+            .ok_or_else(|| io::Error::other("the child has no stderr"))?;
         let stderr = tokio::spawn(drain(errors, redactor, log));
         Ok(Child { child, stderr })
     }
@@ -170,11 +189,19 @@ impl Child {
     async fn ended(&mut self, status: ExitStatus) -> Ended {
         // Someone whom the child left behind may hold its stderr open; nobody waits for that.
         let last_lines = tokio::time::timeout(LAST_LINES, &mut self.stderr).await;
-        Ended { status, last_lines: last_lines.map(Result::unwrap_or_default).unwrap_or_default() }
+        Ended {
+            status,
+            last_lines: last_lines
+                .map(Result::unwrap_or_default)
+                .unwrap_or_default(),
+        }
     }
 
     fn signal(&self, signal: Signal) {
-        let group = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let group = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
             // It may have ended in this moment.
             let _ = kill_process_group(group, signal);
@@ -187,13 +214,16 @@ impl Child {
 /// Between `fork` and `exec` only unsafe code can do that; a program that replaces itself needs none. Returns only when
 /// the program cannot be started.
 pub fn become_child(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
-    let parent = arguments.next().and_then(|id| id.to_str()?.parse::<i32>().ok());
+    let parent = arguments
+        .next()
+        .and_then(|id| id.to_str()?.parse::<i32>().ok());
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
     // We may have died before the kernel was asked.
-    if parent.is_none() || rustix::process::getppid().map(|id| id.as_raw_nonzero().get()) != parent {
+    if parent.is_none() || rustix::process::getppid().map(|id| id.as_raw_nonzero().get()) != parent
+    {
         return io::Error::other("its parent is gone");
     }
     match arguments.next() {
@@ -217,17 +247,26 @@ pub fn start_again(arguments: Vec<OsString>, marker: &str, hidden: &[Secret]) ->
         }
     }
     let mut numbers = pipes.iter().map(AsRawFd::as_raw_fd);
-    let mut arguments = arguments.into_iter().map(|argument| match argument == marker {
-        true => numbers.next().map_or(argument, |number| format!("{marker}{number}").into()),
-        false => argument,
-    });
+    let mut arguments = arguments
+        .into_iter()
+        .map(|argument| match argument == marker {
+            true => numbers
+                .next()
+                .map_or(argument, |number| format!("{marker}{number}").into()),
+            false => argument,
+        });
     let name = arguments.next().unwrap_or_default();
-    std::process::Command::new(program).arg0(name).args(arguments).exec()
+    std::process::Command::new(program)
+        .arg0(name)
+        .args(arguments)
+        .exec()
 }
 
 /// A program by its name on PATH, as a shell would find it.
 pub fn find_program(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
-    std::env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| is_executable(candidate))
+    std::env::split_paths(path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -238,7 +277,11 @@ fn is_executable(path: &Path) -> bool {
 pub fn own_program() -> io::Result<PathBuf> {
     // Stays valid while an upgrade replaces the file.
     let link = Path::new("/proc/self/exe");
-    if link.exists() { Ok(link.into()) } else { std::env::current_exe() }
+    if link.exists() {
+        Ok(link.into())
+    } else {
+        std::env::current_exe()
+    }
 }
 
 /// The reading end of a pipe that holds `content`, open to children.
@@ -255,7 +298,11 @@ fn pipe_with(content: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Reads a child's stderr to its end, however much it writes.
-async fn drain(mut input: impl AsyncRead + Unpin, redactor: Redactor, log: impl Fn(&str)) -> Vec<String> {
+async fn drain(
+    mut input: impl AsyncRead + Unpin,
+    redactor: Redactor,
+    log: impl Fn(&str),
+) -> Vec<String> {
     let mut kept = VecDeque::with_capacity(LINES_KEPT);
     let mut line = Vec::new();
     let mut buffer = vec![0; 4096];

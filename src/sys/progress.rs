@@ -68,7 +68,11 @@ impl Meter {
             stream_bytes: AtomicU64::new(0),
             total: AtomicU64::new(total.unwrap_or_default()),
             at: Mutex::default(),
-            shown: Mutex::new(Shown { bar: None, started: now, last_line: now }),
+            shown: Mutex::new(Shown {
+                bar: None,
+                started: now,
+                last_line: now,
+            }),
             screen: screen.clone(),
         })
     }
@@ -85,7 +89,11 @@ impl Meter {
 
     /// How long it takes until a person sees anything of this.
     pub fn first_shown_after(&self) -> Duration {
-        if self.screen.0.is_some() { BAR_AFTER } else { LINE_EVERY / 2 }
+        if self.screen.0.is_some() {
+            BAR_AFTER
+        } else {
+            LINE_EVERY / 2
+        }
     }
 
     fn total(&self) -> Option<u64> {
@@ -125,8 +133,15 @@ impl Meter {
             }
         } else if shown.last_line.elapsed() >= LINE_EVERY {
             shown.last_line = Instant::now();
-            let part = self.total().map(|total| format!("{} %, ", (done * 100 / total).min(99)));
-            tracing::info!("{}: {}{}", self.what, part.unwrap_or_default(), self.message(done));
+            let part = self
+                .total()
+                .map(|total| format!("{} %, ", (done * 100 / total).min(99)));
+            tracing::info!(
+                "{}: {}{}",
+                self.what,
+                part.unwrap_or_default(),
+                self.message(done)
+            );
         }
     }
 
@@ -137,7 +152,11 @@ impl Meter {
             Unit::Bytes => format!("{}, in {at}", humanize::bytes(done)),
             Unit::Documents if at.is_empty() => humanize::counted(done, "document"),
             Unit::Documents => {
-                format!("{}, {}, in {at}", humanize::counted(done, "document"), humanize::bytes(self.stream_bytes()))
+                format!(
+                    "{}, {}, in {at}",
+                    humanize::counted(done, "document"),
+                    humanize::bytes(self.stream_bytes())
+                )
             }
         }
     }
@@ -161,7 +180,11 @@ pub struct Stall {
 impl Stall {
     /// One that is due when a meter's stream has stood still for `limit`.
     pub fn after(limit: Duration, meter: &Meter) -> Self {
-        Stall { limit, bytes: meter.stream_bytes(), since: Instant::now() }
+        Stall {
+            limit,
+            bytes: meter.stream_bytes(),
+            since: Instant::now(),
+        }
     }
 
     /// Whether it is due. To be asked a few times a second.
@@ -178,7 +201,9 @@ const BAR: &str = "{prefix} [{bar:28}] {percent:>3} %  {msg}  {eta} left";
 const SPINNER: &str = "{prefix} {spinner}  {msg}";
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 impl Drop for Meter {
@@ -199,7 +224,9 @@ pub struct DumpWatch {
 
 impl DumpWatch {
     pub fn moved(&mut self, stream_bytes: u64) {
-        self.meter.stream_bytes.store(self.stream_before + stream_bytes, Ordering::Relaxed);
+        self.meter
+            .stream_bytes
+            .store(self.stream_before + stream_bytes, Ordering::Relaxed);
     }
 
     pub fn at(&mut self, namespace: &dyn std::fmt::Display, documents: u64) {

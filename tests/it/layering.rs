@@ -28,9 +28,24 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("edges", &["settings"]),
-    ("tools", &["durable", "lock", "logging", "pool", "process", "progress", "server", "stop", "tool"]),
-    ("stages", &["dump", "archive", "load", "verify", "catalog", "notify", "status"]),
-    ("sequences", &["job", "prune", "run", "restore", "drill", "health", "doctor"]),
+    (
+        "tools",
+        &[
+            "durable", "lock", "logging", "pool", "process", "progress", "server", "stop", "tool",
+        ],
+    ),
+    (
+        "stages",
+        &[
+            "dump", "archive", "load", "verify", "catalog", "notify", "status",
+        ],
+    ),
+    (
+        "sequences",
+        &[
+            "job", "prune", "run", "restore", "drill", "health", "doctor",
+        ],
+    ),
     ("top", &["service", "cli"]),
 ];
 
@@ -48,11 +63,23 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("shrink", "units", "numbers as people read them"),
     ("report", "units", "numbers as people read them"),
     ("tool", "process", "finds programs"),
-    ("lock", "durable", "the error that names a file and what was done to it"),
+    (
+        "lock",
+        "durable",
+        "the error that names a file and what was done to it",
+    ),
     ("logging", "durable", "folders for their owner only"),
-    ("logging", "progress", "the screen, on which lines and bars take turns"),
+    (
+        "logging",
+        "progress",
+        "the screen, on which lines and bars take turns",
+    ),
     ("verify", "archive", "its reader"),
-    ("catalog", "archive", "its reader, for a glance at manifests"),
+    (
+        "catalog",
+        "archive",
+        "its reader, for a glance at manifests",
+    ),
     ("run", "job", "makes the archive"),
     ("run", "prune", "what follows a success"),
     ("restore", "job", "the safety backup, and which folder"),
@@ -62,7 +89,11 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("health", "job", "which folder"),
     ("doctor", "job", "which folder, and where programs are"),
     ("doctor", "prune", "what keeps archives from going"),
-    ("doctor", "run", "the last good archive, and when the disk will be full"),
+    (
+        "doctor",
+        "run",
+        "the last good archive, and when the disk will be full",
+    ),
     ("cli", "service", "its longest command"),
 ];
 
@@ -71,7 +102,14 @@ const FOR_TESTS: &[&str] = &["testing"];
 
 /// Where the process's surroundings may be touched. `split_paths` and `current_exe` read no variable.
 const SURROUNDINGS: &[(&str, &[&str])] = &[
-    ("std::env::", &["main.rs", "process.rs: split_paths", "process.rs: current_exe"]),
+    (
+        "std::env::",
+        &[
+            "main.rs",
+            "process.rs: split_paths",
+            "process.rs: current_exe",
+        ],
+    ),
     ("process::exit", &["cli.rs: process::exit"]),
     ("Utc::now", &["cli.rs: Utc::now", "logging.rs: Utc::now"]),
     ("SystemTime::now", &[]),
@@ -89,16 +127,32 @@ fn files() -> Vec<(String, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { collect(&path, found) } else { found.push(path) }
+            if path.is_dir() {
+                collect(&path, found)
+            } else {
+                found.push(path)
+            }
         }
     }
     let mut paths = Vec::new();
     collect(&source(), &mut paths);
     paths.sort();
     let relative = |path: &Path| path.strip_prefix(source()).unwrap().display().to_string();
-    let of_tests = |path: &String| path.split('/').any(|part| part.trim_end_matches(".rs").ends_with("tests"));
-    let read = |path: PathBuf| (relative(&path), without_tests(&fs::read_to_string(path).unwrap()));
-    paths.into_iter().map(read).filter(|(path, _)| !of_tests(path)).collect()
+    let of_tests = |path: &String| {
+        path.split('/')
+            .any(|part| part.trim_end_matches(".rs").ends_with("tests"))
+    };
+    let read = |path: PathBuf| {
+        (
+            relative(&path),
+            without_tests(&fs::read_to_string(path).unwrap()),
+        )
+    };
+    paths
+        .into_iter()
+        .map(read)
+        .filter(|(path, _)| !of_tests(path))
+        .collect()
 }
 
 /// Drops comments, and what stands behind `#[cfg(test)]` up to the end of its item.
@@ -117,7 +171,9 @@ fn without_tests(text: &str) -> String {
             continue;
         }
         // An address in a text has a colon before its slashes.
-        let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+        let comment = line
+            .match_indices("//")
+            .find(|(at, _)| !line[..*at].ends_with(':'));
         kept.push_str(comment.map_or(line, |(at, _)| &line[..at]));
         kept.push('\n');
     }
@@ -130,7 +186,11 @@ fn module_of(path: &str) -> &str {
 
 /// The modules that a text names after `crate::`, in braces too.
 fn imports(text: &str) -> BTreeSet<String> {
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let word = |text: &str| {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
     let mut found = BTreeSet::new();
     for (at, start) in text.match_indices("crate::") {
         let rest = &text[at + start.len()..];
@@ -160,7 +220,9 @@ fn imports(text: &str) -> BTreeSet<String> {
 }
 
 fn layer_of(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|(_, modules)| modules.contains(&module))
+    LAYERS
+        .iter()
+        .position(|(_, modules)| modules.contains(&module))
 }
 
 #[test]
@@ -168,24 +230,41 @@ fn every_module_is_in_a_layer_and_in_the_table_of_the_documentation() {
     let text = fs::read_to_string(source().join("lib.rs")).unwrap();
     let declared = modules();
     let declared: BTreeSet<&str> = declared.iter().map(String::as_str).collect();
-    let table: Vec<&str> = LAYERS.iter().flat_map(|(_, modules)| modules.iter().copied()).collect();
+    let table: Vec<&str> = LAYERS
+        .iter()
+        .flat_map(|(_, modules)| modules.iter().copied())
+        .collect();
     for module in &declared {
         let known = table.contains(module) || FOR_TESTS.contains(module);
         assert!(known, "{module} is in no layer");
     }
     for (layer, modules) in LAYERS {
-        let line = text.lines().find(|line| line.starts_with(&format!("//! | {layer}"))).expect(layer);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("//! | {layer}")))
+            .expect(layer);
         for module in *modules {
             assert!(declared.contains(module), "{module} is gone");
-            assert!(line.contains(&format!("[`{module}`]")), "src/lib.rs does not name {module} in {layer}");
+            assert!(
+                line.contains(&format!("[`{module}`]")),
+                "src/lib.rs does not name {module} in {layer}"
+            );
         }
-        assert_eq!(line.matches("[`").count(), modules.len(), "src/lib.rs names others in {layer}");
+        assert_eq!(
+            line.matches("[`").count(),
+            modules.len(),
+            "src/lib.rs names others in {layer}"
+        );
     }
 }
 
 fn modules() -> BTreeSet<String> {
-    let names = files().into_iter().map(|(path, _)| module_of(&path).to_owned());
-    names.filter(|module| !["lib", "main"].contains(&module.as_str())).collect()
+    let names = files()
+        .into_iter()
+        .map(|(path, _)| module_of(&path).to_owned());
+    names
+        .filter(|module| !["lib", "main"].contains(&module.as_str()))
+        .collect()
 }
 
 #[test]
@@ -199,7 +278,9 @@ fn modules_import_only_from_the_layers_above_their_own() {
         }
         let own = layer_of(module).unwrap_or_else(|| panic!("{module} is in no layer"));
         for import in imports(&text).iter().filter(|import| *import != module) {
-            let excepted = WITHIN_A_LAYER.iter().position(|(from, to, _)| *from == module && to == import);
+            let excepted = WITHIN_A_LAYER
+                .iter()
+                .position(|(from, to, _)| *from == module && to == import);
             match layer_of(import) {
                 Some(layer) if layer < own => {}
                 Some(layer) if layer == own && excepted.is_some() => used.extend(excepted),
@@ -207,9 +288,16 @@ fn modules_import_only_from_the_layers_above_their_own() {
             }
         }
     }
-    assert!(wrong.is_empty(), "these imports go against the layers:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "these imports go against the layers:\n{}",
+        wrong.join("\n")
+    );
     for (number, (from, to, _)) in WITHIN_A_LAYER.iter().enumerate() {
-        assert!(used.contains(&number), "{from} no longer imports {to}: take it out of the list");
+        assert!(
+            used.contains(&number),
+            "{from} no longer imports {to}: take it out of the list"
+        );
     }
 }
 

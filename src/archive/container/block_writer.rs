@@ -76,7 +76,10 @@ struct Slot {
 
 impl Slot {
     fn new() -> Self {
-        Slot { buffer: Vec::with_capacity(LARGEST_BYTES), packed: false }
+        Slot {
+            buffer: Vec::with_capacity(LARGEST_BYTES),
+            packed: false,
+        }
     }
 }
 
@@ -113,11 +116,20 @@ pub struct Writer {
 
 impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
-    pub fn start(file: Arc<File>, level: u8, threads: NonZeroUsize, modified_at: u64) -> Result<Self, WriteError> {
+    pub fn start(
+        file: Arc<File>,
+        level: u8,
+        threads: NonZeroUsize,
+        modified_at: u64,
+    ) -> Result<Self, WriteError> {
         let pool = Pool::start(threads, WAITING, "compress", || {
             let mut packer = Packer::new(level);
             move |mut slot: Slot, waiting| {
-                let pace = if waiting >= BEHIND { Effort::Quick } else { Effort::Thorough };
+                let pace = if waiting >= BEHIND {
+                    Effort::Quick
+                } else {
+                    Effort::Thorough
+                };
                 slot.packed = packer.pack(&mut slot.buffer, pace);
                 slot
             }
@@ -128,11 +140,22 @@ impl Writer {
             let _ = free_sender.send(Slot::new());
         }
         let (steps, inbox) = bounded(2 * slots);
-        let thread =
-            thread::Builder::new().name("write".into()).spawn(move || Appender::new(file, free_sender).run(inbox))?;
+        let thread = thread::Builder::new()
+            .name("write".into())
+            .spawn(move || Appender::new(file, free_sender).run(inbox))?;
         let headers = Headers { modified_at };
         let packer = Packer::new(level);
-        Ok(Writer { headers, packer, pool, steps, free, slot: Slot::new(), open: None, marks: 0, thread })
+        Ok(Writer {
+            headers,
+            packer,
+            pool,
+            steps,
+            free,
+            slot: Slot::new(),
+            open: None,
+            marks: 0,
+            thread,
+        })
     }
 
     /// Adds a whole small file. Small files share a member, at whose start a reader finds the first of them.
@@ -144,7 +167,11 @@ impl Writer {
         if !self.slot.buffer.is_empty() && self.slot.buffer.len() + whole > BLOCK_BYTES {
             self.flush()?;
         }
-        let mark = if self.slot.buffer.is_empty() { self.mark()? } else { FileId(self.marks - 1) };
+        let mark = if self.slot.buffer.is_empty() {
+            self.mark()?
+        } else {
+            FileId(self.marks - 1)
+        };
         self.append(&head)?;
         self.append(content)?;
         self.append(&[0; TAR_BLOCK][..padding])?;
@@ -159,10 +186,16 @@ impl Writer {
     pub fn open(&mut self, path: String) -> Result<FileId, WriteError> {
         self.flush()?;
         let mark = self.mark()?;
-        self.slot.buffer.extend_from_slice(&self.headers.long_name(&path));
+        self.slot
+            .buffer
+            .extend_from_slice(&self.headers.long_name(&path));
         let header_at = Some(self.slot.buffer.len());
         self.slot.buffer.extend_from_slice(&[0; TAR_BLOCK]);
-        self.open = Some(Open { path, content_bytes: 0, header_at });
+        self.open = Some(Open {
+            path,
+            content_bytes: 0,
+            header_at,
+        });
         Ok(mark)
     }
 
@@ -176,9 +209,13 @@ impl Writer {
 
     /// Ends the open file.
     pub fn close(&mut self) -> Result<(), WriteError> {
-        let Some(bytes) = self.open.as_ref().map(|open| open.content_bytes) else { return Ok(()) };
+        let Some(bytes) = self.open.as_ref().map(|open| open.content_bytes) else {
+            return Ok(());
+        };
         self.append(&[0; TAR_BLOCK][..padding(bytes)])?;
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
         let header = self.headers.file(&open.path, open.content_bytes);
         match open.header_at {
             Some(at) => {
@@ -290,7 +327,15 @@ struct Appender {
 impl Appender {
     fn new(file: Arc<File>, free: Sender<Slot>) -> Self {
         let crc = Digest::new(CrcAlgorithm::Crc64Xz);
-        Appender { file, free, gathered: Vec::new(), written: 0, positions: Vec::new(), crc, gap: None }
+        Appender {
+            file,
+            free,
+            gathered: Vec::new(),
+            written: 0,
+            positions: Vec::new(),
+            crc,
+            gap: None,
+        }
     }
 
     /// Succeeds only through [`Step::Trailer`]: an inbox that just ends is a writer that was given up.
@@ -301,8 +346,12 @@ impl Appender {
                 Step::Member(ticket) => self.member(ticket.wait().ok_or(WriteError::Lost)?)?,
                 Step::Packed(slot) => self.member(slot)?,
                 Step::Placeholder => {
-                    let before = std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
-                    self.gap = Some(Gap { position: self.position(), before });
+                    let before =
+                        std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
+                    self.gap = Some(Gap {
+                        position: self.position(),
+                        before,
+                    });
                     self.append(&member::placeholder(&[0; TAR_BLOCK]))?;
                 }
                 Step::Fill(header) => self.fill(&header)?,
@@ -331,7 +380,11 @@ impl Appender {
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= GATHER_BYTES { self.write_out() } else { Ok(()) }
+        if self.gathered.len() >= GATHER_BYTES {
+            self.write_out()
+        } else {
+            Ok(())
+        }
     }
 
     fn write_out(&mut self) -> io::Result<()> {
@@ -343,13 +396,18 @@ impl Appender {
 
     /// Puts a header in its place; the checksum is put together from what was before, in, and behind the gap.
     fn fill(&mut self, header: &[u8; TAR_BLOCK]) -> Result<(), WriteError> {
-        let Gap { position, before: mut crc } = self.gap.take().ok_or(WriteError::Lost)?;
+        let Gap {
+            position,
+            before: mut crc,
+        } = self.gap.take().ok_or(WriteError::Lost)?;
         let member = member::placeholder(header);
         crc.update(&member);
         crc.combine(&self.crc);
         self.crc = crc;
         match position.checked_sub(self.written) {
-            Some(at) => self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member),
+            Some(at) => {
+                self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member)
+            }
             // Members are gathered whole, so the placeholder is all in the file or not at all.
             None => self.file.write_all_at(&member, position)?,
         }
@@ -360,10 +418,17 @@ impl Appender {
         if self.gap.is_some() {
             return Err(WriteError::Lost);
         }
-        let manifest_position = self.positions.get(manifest.0).copied().ok_or(WriteError::Lost)?;
+        let manifest_position = self
+            .positions
+            .get(manifest.0)
+            .copied()
+            .ok_or(WriteError::Lost)?;
         let crc64 = self.crc.finalize();
         self.append(&member::trailer(manifest_position, crc64))?;
         self.write_out()?;
-        Ok(Written { archive_bytes: self.written, crc64 })
+        Ok(Written {
+            archive_bytes: self.written,
+            crc64,
+        })
     }
 }

@@ -60,15 +60,30 @@ impl NativeArchive {
             let reader = thread::Builder::new()
                 .name("read".into())
                 .spawn_scoped(scope, move || reader.run(sections, stop, moved))?;
-            let mut stream = Pieces { pieces, next: None, free: free_sender };
+            let mut stream = Pieces {
+                pieces,
+                next: None,
+                free: free_sender,
+            };
             for (index, section) in sections.iter().enumerate() {
-                let mut input = SectionReader { stream: &mut stream, index, slot: None, at: 0, failed: false };
+                let mut input = SectionReader {
+                    stream: &mut stream,
+                    index,
+                    slot: None,
+                    at: 0,
+                    failed: false,
+                };
                 visit(section, &mut input);
                 input.drain();
             }
             drop(stream);
-            let (sha256, crc) = reader.join().map_err(|_| io::Error::other("a reading thread stopped"))??;
-            Ok(FullScan { sha256, crc64_matches: crc == crc64 })
+            let (sha256, crc) = reader
+                .join()
+                .map_err(|_| io::Error::other("a reading thread stopped"))??;
+            Ok(FullScan {
+                sha256,
+                crc64_matches: crc == crc64,
+            })
         })
     }
 }
@@ -83,7 +98,12 @@ struct Slot {
 
 impl Slot {
     fn new() -> Self {
-        Slot { position: 0, member: Vec::new(), block: Vec::with_capacity(BLOCK_BYTES), unpacked: Ok(()) }
+        Slot {
+            position: 0,
+            member: Vec::new(),
+            block: Vec::with_capacity(BLOCK_BYTES),
+            unpacked: Ok(()),
+        }
     }
 }
 
@@ -102,11 +122,19 @@ struct Sequential<'f> {
 }
 
 impl Sequential<'_> {
-    fn run(mut self, sections: &[Section], stop: &AtomicBool, moved: impl Fn(u64)) -> Result<([u8; 32], u64), Damage> {
+    fn run(
+        mut self,
+        sections: &[Section],
+        stop: &AtomicBool,
+        moved: impl Fn(u64),
+    ) -> Result<([u8; 32], u64), Damage> {
         // The buffers of a member that could not be read; losing them would starve the queue bit by bit.
         let mut spare = None;
         for (index, section) in sections.iter().enumerate() {
-            let mut members = Members { position: section.start, end: section.end };
+            let mut members = Members {
+                position: section.start,
+                end: section.end,
+            };
             while members.position < section.end {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Damage::Interrupted);
@@ -124,7 +152,14 @@ impl Sequential<'_> {
                     }
                 };
                 let damaged = content.is_err();
-                if self.pieces.send(Piece { section: index, content }).is_err() {
+                if self
+                    .pieces
+                    .send(Piece {
+                        section: index,
+                        content,
+                    })
+                    .is_err()
+                {
                     return Err(Damage::Interrupted);
                 }
                 moved(self.input.position());
@@ -163,10 +198,17 @@ impl SectionReader<'_> {
         if self.stream.next.is_none() {
             self.stream.next = self.stream.pieces.recv().ok();
         }
-        if self.stream.next.as_ref().is_none_or(|piece| piece.section != self.index) {
+        if self
+            .stream
+            .next
+            .as_ref()
+            .is_none_or(|piece| piece.section != self.index)
+        {
             return Ok(false);
         }
-        let Some(piece) = self.stream.next.take() else { return Ok(false) };
+        let Some(piece) = self.stream.next.take() else {
+            return Ok(false);
+        };
         let slot = piece.content?.wait().ok_or(Damage::Interrupted)?;
         let (position, unpacked) = (slot.position, slot.unpacked.clone());
         self.at = 0;

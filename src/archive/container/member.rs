@@ -15,7 +15,9 @@ pub const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// gzip, deflate, with an extra field, no time, no name; made on "unknown". Then the extra field's length and its id.
 const DATA_HEAD: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, b'P', b'K', 4, 0];
-const TRAILER_HEAD: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 20, 0, b'P', b'E', 16, 0];
+const TRAILER_HEAD: [u8; 16] = [
+    0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 20, 0, b'P', b'E', 16, 0,
+];
 
 /// Bytes before the deflate stream of a data member.
 pub const HEADER_BYTES: usize = DATA_HEAD.len() + 4;
@@ -26,7 +28,8 @@ const STORED_BYTES: usize = 5;
 /// Two blocks of zeros end a tar.
 const TAR_END: [u8; 1024] = [0; 1024];
 /// The trailer's length in bytes, always.
-pub const TRAILER_BYTES: usize = TRAILER_HEAD.len() + 16 + STORED_BYTES + TAR_END.len() + FOOTER_BYTES;
+pub const TRAILER_BYTES: usize =
+    TRAILER_HEAD.len() + 16 + STORED_BYTES + TAR_END.len() + FOOTER_BYTES;
 /// No member of ours is larger than this, in bytes: a full block that would not compress, and some slack.
 pub const LARGEST_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64 + 1024;
 
@@ -70,7 +73,11 @@ impl Packer {
             Compressor::new(CompressionLvl::new(level).unwrap_or_default())
         };
         let quick = compressor(level.saturating_sub(QUICKER));
-        Packer { thorough: compressor(level), quick, member: Vec::new() }
+        Packer {
+            thorough: compressor(level),
+            quick,
+            member: Vec::new(),
+        }
     }
 
     /// Puts the compressed member in the place of its block: while it waits to be written it takes no more memory than
@@ -81,8 +88,13 @@ impl Packer {
             Effort::Quick => &mut self.quick,
         };
         let member = &mut self.member;
-        member.resize(HEADER_BYTES + compressor.deflate_compress_bound(buffer.len()) + FOOTER_BYTES, 0);
-        let Ok(deflated) = compressor.deflate_compress(buffer, &mut member[HEADER_BYTES..]) else { return false };
+        member.resize(
+            HEADER_BYTES + compressor.deflate_compress_bound(buffer.len()) + FOOTER_BYTES,
+            0,
+        );
+        let Ok(deflated) = compressor.deflate_compress(buffer, &mut member[HEADER_BYTES..]) else {
+            return false;
+        };
         member.truncate(HEADER_BYTES + deflated);
         close(member, buffer);
         buffer.clear();
@@ -104,7 +116,10 @@ impl Unpacker {
     /// Writes what `member` holds over what `block` held.
     pub fn unpack(&mut self, member: &[u8], block: &mut Vec<u8>) -> Result<(), MemberError> {
         block.resize(BLOCK_BYTES, 0);
-        let length = self.0.gzip_decompress(member, block).map_err(|_| MemberError::Deflate)?;
+        let length = self
+            .0
+            .gzip_decompress(member, block)
+            .map_err(|_| MemberError::Deflate)?;
         block.truncate(length);
         Ok(())
     }
@@ -134,7 +149,12 @@ pub fn trailer(manifest_position: u64, crc64: u64) -> Vec<u8> {
 
 /// Reads a trailer back: the manifest's position and the CRC-64. None when a single bit of it is off.
 pub fn parse_trailer(bytes: &[u8]) -> Option<(u64, u64)> {
-    let field = |at: usize| bytes.get(at..at + 8)?.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    let field = |at: usize| {
+        bytes
+            .get(at..at + 8)?
+            .first_chunk::<8>()
+            .map(|bytes| u64::from_le_bytes(*bytes))
+    };
     let (manifest_position, crc64) = (field(TRAILER_HEAD.len())?, field(TRAILER_HEAD.len() + 8)?);
     (trailer(manifest_position, crc64) == bytes).then_some((manifest_position, crc64))
 }
@@ -150,7 +170,9 @@ pub fn member_bytes(header: &[u8; HEADER_BYTES]) -> Result<usize, MemberError> {
     if head != DATA_HEAD {
         return Err(MemberError::Head);
     }
-    let size = size.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let size = size
+        .first_chunk::<4>()
+        .map_or(0, |bytes| u32::from_le_bytes(*bytes));
     if (HEADER_BYTES + FOOTER_BYTES..=LARGEST_BYTES).contains(&(size as usize)) {
         Ok(size as usize)
     } else {
@@ -182,21 +204,31 @@ mod tests {
 
     #[test]
     fn a_placeholder_keeps_its_length_whatever_it_holds() {
-        assert_eq!(placeholder(&[0; 512]).len(), placeholder(&[0xa5; 512]).len());
+        assert_eq!(
+            placeholder(&[0; 512]).len(),
+            placeholder(&[0xa5; 512]).len()
+        );
     }
 
     #[test]
     fn no_bit_of_a_trailer_can_flip_unnoticed() {
         let whole = trailer(123_456, 0xdead_beef_0bad_cafe);
         assert_eq!(whole.len(), TRAILER_BYTES);
-        assert_eq!(parse_trailer(&whole), Some((123_456, 0xdead_beef_0bad_cafe)));
+        assert_eq!(
+            parse_trailer(&whole),
+            Some((123_456, 0xdead_beef_0bad_cafe))
+        );
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let read = parse_trailer(&flipped);
             let in_fields = (16..32).contains(&(bit / 8));
             // Inside the two fields a flip reads as other values, which then match neither the file nor its manifest.
-            assert!(if in_fields { read != Some((123_456, 0xdead_beef_0bad_cafe)) } else { read.is_none() });
+            assert!(if in_fields {
+                read != Some((123_456, 0xdead_beef_0bad_cafe))
+            } else {
+                read.is_none()
+            });
         }
     }
 

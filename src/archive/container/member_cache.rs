@@ -19,7 +19,9 @@ impl MemberCache {
     }
 
     pub fn keep(&mut self, position: u64, member: &[u8]) {
-        if self.bytes + member.len() <= KEPT_BYTES && self.members.insert(position, member.to_vec()).is_none() {
+        if self.bytes + member.len() <= KEPT_BYTES
+            && self.members.insert(position, member.to_vec()).is_none()
+        {
             self.bytes += member.len();
         }
     }

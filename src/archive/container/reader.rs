@@ -97,7 +97,9 @@ pub fn open(mut file: File) -> Result<Opened, Damage> {
     let mut head = Vec::with_capacity(HEADER_BYTES);
     (&file).take(HEADER_BYTES as u64).read_to_end(&mut head)?;
     let mut tail = Vec::with_capacity(TRAILER_BYTES);
-    file.seek(SeekFrom::Start(archive_bytes.saturating_sub(TRAILER_BYTES as u64)))?;
+    file.seek(SeekFrom::Start(
+        archive_bytes.saturating_sub(TRAILER_BYTES as u64),
+    ))?;
     (&file).take(TRAILER_BYTES as u64).read_to_end(&mut tail)?;
     let Some((manifest_position, crc64)) = member::parse_trailer(&tail) else {
         if member::is_ours(&head) {
@@ -123,12 +125,21 @@ fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Dama
         return Err(Damage::Manifest("it lies outside the file".into()));
     }
     file.seek(SeekFrom::Start(start))?;
-    let (mut members, mut unpacker, mut tar) = (Members { position: start, end }, Unpacker::default(), Vec::new());
+    let (mut members, mut unpacker, mut tar) = (
+        Members {
+            position: start,
+            end,
+        },
+        Unpacker::default(),
+        Vec::new(),
+    );
     let (mut member, mut block) = (Vec::new(), Vec::new());
     while members.position < end {
         let position = members.position;
         members.next(file, &mut member)?;
-        unpacker.unpack(&member, &mut block).map_err(|error| Damage::Member { position, error })?;
+        unpacker
+            .unpack(&member, &mut block)
+            .map_err(|error| Damage::Member { position, error })?;
         tar.extend_from_slice(&block);
         if tar.len() as u64 > LONGEST_MANIFEST {
             return Err(Damage::Manifest("it is too large".into()));
@@ -136,14 +147,20 @@ fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Dama
     }
     let damaged = |error: String| Damage::Manifest(error);
     let mut archive = tar::Archive::new(tar.as_slice());
-    let mut entries = archive.entries().map_err(|error| damaged(error.to_string()))?;
-    let entry = entries.next().ok_or_else(|| damaged("it is missing".into()))?;
+    let mut entries = archive
+        .entries()
+        .map_err(|error| damaged(error.to_string()))?;
+    let entry = entries
+        .next()
+        .ok_or_else(|| damaged("it is missing".into()))?;
     let mut entry = entry.map_err(|error| damaged(error.to_string()))?;
     if !entry.path_bytes().ends_with(manifest::FILE_NAME.as_bytes()) {
         return Err(damaged("another file stands in its place".into()));
     }
     let mut json = Vec::new();
-    entry.read_to_end(&mut json).map_err(|error| damaged(error.to_string()))?;
+    entry
+        .read_to_end(&mut json)
+        .map_err(|error| damaged(error.to_string()))?;
     Manifest::from_json(&json).map_err(|error| damaged(error.to_string()))
 }
 
@@ -165,9 +182,13 @@ impl Members {
         input.read_exact(&mut header).map_err(cut)?;
         member.clear();
         member.extend_from_slice(&header);
-        let size = member::member_bytes(&header).map_err(|error| Damage::Member { position, error })?;
+        let size =
+            member::member_bytes(&header).map_err(|error| Damage::Member { position, error })?;
         if position + size as u64 > self.end {
-            return Err(Damage::Member { position, error: MemberError::Size(size as u32) });
+            return Err(Damage::Member {
+                position,
+                error: MemberError::Size(size as u32),
+            });
         }
         member.resize(size, 0);
         input.read_exact(&mut member[HEADER_BYTES..]).map_err(cut)?;
@@ -183,23 +204,45 @@ impl NativeArchive {
         let root = &self.manifest.archive;
         let inside = |path: &str| format!("{root}/{path}");
         if self.manifest_position > 0 {
-            starts.entry(0).or_default().push(Expected { path: inside("prelude.json"), role: Role::Prelude });
+            starts.entry(0).or_default().push(Expected {
+                path: inside("prelude.json"),
+                role: Role::Prelude,
+            });
         }
         for (index, entry) in self.manifest.namespaces.iter().enumerate() {
-            let metadata = entry.metadata.as_ref().map(|place| (place, Role::Metadata(index)));
+            let metadata = entry
+                .metadata
+                .as_ref()
+                .map(|place| (place, Role::Metadata(index)));
             let data = entry.data.as_ref().map(|place| (place, Role::Data(index)));
             for (place, role) in metadata.into_iter().chain(data) {
                 if place.position >= self.manifest_position {
-                    return Err(Damage::Manifest(format!("{} lies outside the archive", entry.namespace)));
+                    return Err(Damage::Manifest(format!(
+                        "{} lies outside the archive",
+                        entry.namespace
+                    )));
                 }
-                starts.entry(place.position).or_default().push(Expected { path: inside(&place.path), role });
+                starts.entry(place.position).or_default().push(Expected {
+                    path: inside(&place.path),
+                    role,
+                });
             }
         }
-        let manifest = Expected { path: inside(manifest::FILE_NAME), role: Role::Manifest };
-        starts.entry(self.manifest_position).or_default().push(manifest);
+        let manifest = Expected {
+            path: inside(manifest::FILE_NAME),
+            role: Role::Manifest,
+        };
+        starts
+            .entry(self.manifest_position)
+            .or_default()
+            .push(manifest);
         let end = self.archive_bytes - TRAILER_BYTES as u64;
         let ends: Vec<u64> = starts.keys().copied().skip(1).chain([end]).collect();
-        Ok(starts.into_iter().zip(ends).map(|((start, files), end)| Section { start, end, files }).collect())
+        Ok(starts
+            .into_iter()
+            .zip(ends)
+            .map(|((start, files), end)| Section { start, end, files })
+            .collect())
     }
 }
 
@@ -210,7 +253,9 @@ pub fn reason(error: &io::Error) -> String {
         if let Some(damage) = current.downcast_ref::<Damage>() {
             return damage.to_string();
         }
-        let below = current.downcast_ref::<io::Error>().and_then(|io| io.get_ref());
+        let below = current
+            .downcast_ref::<io::Error>()
+            .and_then(|io| io.get_ref());
         inner = match below {
             Some(below) => Some(below),
             None => current.source(),

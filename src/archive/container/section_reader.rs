@@ -25,7 +25,10 @@ impl NativeArchive {
     pub fn extract(&self, section: &Section) -> Extract<'_> {
         Extract {
             ours: self,
-            members: Members { position: section.start, end: section.end },
+            members: Members {
+                position: section.start,
+                end: section.end,
+            },
             unpacker: Unpacker::default(),
             member: Vec::new(),
             block: Vec::with_capacity(BLOCK_BYTES),
@@ -38,7 +41,13 @@ impl NativeArchive {
     ///
     /// For sections that were verified before.
     pub fn extract_alone(&self, section: &Section) -> io::Result<Option<io::Take<Extract<'_>>>> {
-        if !matches!(section.files.as_slice(), [Expected { role: Role::Data(_), .. }]) {
+        if !matches!(
+            section.files.as_slice(),
+            [Expected {
+                role: Role::Data(_),
+                ..
+            }]
+        ) {
             return Ok(None);
         }
         let mut extract = self.extract(section);
@@ -49,7 +58,10 @@ impl NativeArchive {
             match header.entry_type() {
                 EntryType::Regular => return Ok(Some(extract.take(bytes))),
                 // What carries a long name.
-                _ => io::copy(&mut (&mut extract).take(bytes + padding(bytes) as u64), &mut io::sink())?,
+                _ => io::copy(
+                    &mut (&mut extract).take(bytes + padding(bytes) as u64),
+                    &mut io::sink(),
+                )?,
             };
         }
     }
@@ -80,7 +92,10 @@ impl Extract<'_> {
                 self.member = member;
             }
             None => {
-                let mut input = From { file: &self.ours.file, position };
+                let mut input = From {
+                    file: &self.ours.file,
+                    position,
+                };
                 self.members.next(&mut input, &mut self.member)?;
                 self.ours.kept().keep(position, &self.member);
             }

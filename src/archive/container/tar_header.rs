@@ -70,12 +70,17 @@ mod tests {
     use std::io::Read;
 
     fn read_back(path: &str, size: u64) -> (String, u64) {
-        let headers = Headers { modified_at: 1_748_684_468 };
+        let headers = Headers {
+            modified_at: 1_748_684_468,
+        };
         let mut bytes = headers.long_name(path);
         bytes.extend_from_slice(&headers.file(path, size));
         let mut archive = tar::Archive::new(bytes.as_slice());
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
-        (entry.path().unwrap().to_str().unwrap().to_owned(), entry.size())
+        (
+            entry.path().unwrap().to_str().unwrap().to_owned(),
+            entry.size(),
+        )
     }
 
     #[test]
@@ -95,7 +100,11 @@ mod tests {
             assert_eq!(headers.long_name(&"n".repeat(length)).len() % TAR_BLOCK, 0);
         }
         let mut nothing = String::new();
-        headers.long_name("short").as_slice().read_to_string(&mut nothing).unwrap();
+        headers
+            .long_name("short")
+            .as_slice()
+            .read_to_string(&mut nothing)
+            .unwrap();
         assert_eq!(nothing, "");
     }
 }

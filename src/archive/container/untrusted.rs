@@ -34,12 +34,22 @@ pub struct Walked {
 /// folder (`DB/FILE`, or `FILE` at the top), and its content.
 ///
 /// `moved` is told the compressed bytes read so far. Only being interrupted, or a file that cannot be read, is an error.
-pub fn walk(file: File, stop: &AtomicBool, moved: &dyn Fn(u64), visit: &mut Visit) -> Result<Walked, Damage> {
-    let input = Watched { input: Hashing::new(file, u64::MAX), stop, moved };
+pub fn walk(
+    file: File,
+    stop: &AtomicBool,
+    moved: &dyn Fn(u64),
+    visit: &mut Visit,
+) -> Result<Walked, Damage> {
+    let input = Watched {
+        input: Hashing::new(file, u64::MAX),
+        stop,
+        moved,
+    };
     let unzipped = MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, input));
     let mut seen = HashSet::new();
     let (mut unpacked, outcome) = files(unzipped, &mut |name, content| {
-        let path = inside(name).ok_or_else(|| format!("{:?} points outside the archive", shortened(name)))?;
+        let path = inside(name)
+            .ok_or_else(|| format!("{:?} points outside the archive", shortened(name)))?;
         if !seen.insert(path.clone()) {
             return Err(format!("{:?} is there twice", shortened(name)));
         }
@@ -51,7 +61,10 @@ pub fn walk(file: File, stop: &AtomicBool, moved: &dyn Fn(u64), visit: &mut Visi
         return Err(Damage::Interrupted);
     }
     let (sha256, _) = unpacked.into_inner().into_inner().input.finish()?;
-    Ok(Walked { sha256, problem: outcome.err() })
+    Ok(Walked {
+        sha256,
+        problem: outcome.err(),
+    })
 }
 
 /// Is shown a file's name and content, and says what is wrong with them.
@@ -60,7 +73,10 @@ pub type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 'v;
 /// Shows each regular file of a tar to `visit`, and gives the input back. Ends at the first problem.
 pub fn files<R: Read>(input: R, visit: &mut Visit) -> (R, Result<(), String>) {
     let fence = Rc::new(Cell::new(None));
-    let mut tar = tar::Archive::new(Fenced { input, left: Rc::clone(&fence) });
+    let mut tar = tar::Archive::new(Fenced {
+        input,
+        left: Rc::clone(&fence),
+    });
     let outcome = entries(&mut tar, &fence, visit);
     (tar.into_inner().input, outcome)
 }
@@ -78,26 +94,43 @@ fn entries<R: Read>(
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         match entry.header().entry_type() {
             EntryType::Directory if inside(&name).is_some() => {}
-            EntryType::Directory => return Err(format!("{:?} points outside the archive", shortened(&name))),
+            EntryType::Directory => {
+                return Err(format!("{:?} points outside the archive", shortened(&name)));
+            }
             // Its content counts as headers.
             EntryType::XGlobalHeader => {
                 io::copy(&mut entry, &mut io::sink()).map_err(|error| reason(&error))?;
             }
             EntryType::Regular | EntryType::Continuous => {
                 fence.set(None);
-                let (size, mut content) = (entry.size(), Counted { input: &mut entry, bytes: 0 });
+                let (size, mut content) = (
+                    entry.size(),
+                    Counted {
+                        input: &mut entry,
+                        bytes: 0,
+                    },
+                );
                 visit(&name, &mut content)?;
                 // What was left lying must not count as headers, and what is missing must not pass for nothing.
                 io::copy(&mut content, &mut io::sink()).map_err(|error| reason(&error))?;
                 if content.bytes != size {
                     let (name, there) = (shortened(&name), content.bytes);
-                    return Err(format!("{name:?} is cut short: {there} of {size} bytes are there"));
+                    return Err(format!(
+                        "{name:?} is cut short: {there} of {size} bytes are there"
+                    ));
                 }
             }
-            _ => return Err(format!("{:?} is a link or a device, which no dump contains", shortened(&name))),
+            _ => {
+                return Err(format!(
+                    "{:?} is a link or a device, which no dump contains",
+                    shortened(&name)
+                ));
+            }
         }
         if number >= MOST_ENTRIES {
-            return Err(format!("there are more than {MOST_ENTRIES} files in it, which no dump has"));
+            return Err(format!(
+                "there are more than {MOST_ENTRIES} files in it, which no dump has"
+            ));
         }
     }
     Ok(())
@@ -147,7 +180,10 @@ fn inside(name: &str) -> Option<String> {
 /// Files that lie beside the databases' folders.
 fn is_top_level(file: &str) -> bool {
     let plain = file.strip_suffix(".gz").unwrap_or(file);
-    matches!(plain, "oplog.bson" | "prelude.json" | crate::archive::manifest::FILE_NAME)
+    matches!(
+        plain,
+        "oplog.bson" | "prelude.json" | crate::archive::manifest::FILE_NAME
+    )
 }
 
 /// The file, which can be told to stop.
@@ -176,11 +212,17 @@ struct Fenced<R> {
 
 impl<R: Read> Read for Fenced<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(left) = self.left.get() else { return self.input.read(buffer) };
+        let Some(left) = self.left.get() else {
+            return self.input.read(buffer);
+        };
         if left == 0 {
-            return Err(io::Error::other("a header in it is larger than any name or size can make it"));
+            return Err(io::Error::other(
+                "a header in it is larger than any name or size can make it",
+            ));
         }
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let most = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let read = self.input.read(&mut buffer[..most])?;
         self.left.set(Some(left - read as u64));
         Ok(read)

@@ -65,15 +65,21 @@ impl ArchiveSink {
         }
         let positions = self.with(Writer::positions)?;
         let manifest = self.manifest(finished_at, &positions);
-        let json = manifest.to_json().map_err(|error| WriteError::Write(std::io::Error::other(error)))?;
+        let json = manifest
+            .to_json()
+            .map_err(|error| WriteError::Write(std::io::Error::other(error)))?;
         let path = self.inside(manifest::FILE_NAME);
         let writer = self.writer.take().ok_or(WriteError::Lost)?;
         Ok((writer.finish(&path, &json)?, manifest))
     }
 
     fn manifest(&mut self, finished_at: DateTime<Utc>, positions: &Positions) -> Manifest {
-        let place =
-            |file: Option<(String, FileId)>| file.map(|(path, mark)| Place { path, position: positions.of(mark) });
+        let place = |file: Option<(String, FileId)>| {
+            file.map(|(path, mark)| Place {
+                path,
+                position: positions.of(mark),
+            })
+        };
         let namespaces: Vec<Entry> = std::mem::take(&mut self.done)
             .into_iter()
             .map(|done| Entry {
@@ -94,7 +100,11 @@ impl ArchiveSink {
             started_at: self.plan.started_at,
             finished_at,
             pantry_keeper_version: env!("CARGO_PKG_VERSION").into(),
-            mongodump_version: self.header.as_ref().map(|header| header.tool_version.clone()).unwrap_or_default(),
+            mongodump_version: self
+                .header
+                .as_ref()
+                .map(|header| header.tool_version.clone())
+                .unwrap_or_default(),
             server: self.plan.server.clone(),
             point_in_time: namespaces.iter().any(|entry| entry.kind == Kind::Oplog),
             documents: owners().map(|entry| entry.documents).sum(),
@@ -108,10 +118,16 @@ impl ArchiveSink {
     }
 
     /// Runs one operation; when it fails, asks the writer for the reason, which may have come up on another thread.
-    fn with<T>(&mut self, run: impl FnOnce(&mut Writer) -> Result<T, WriteError>) -> Result<T, WriteError> {
+    fn with<T>(
+        &mut self,
+        run: impl FnOnce(&mut Writer) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
         let writer = self.writer.as_mut().ok_or(WriteError::Lost)?;
         match run(writer) {
-            Err(WriteError::Lost) => Err(self.writer.take().map_or(WriteError::Lost, Writer::into_error)),
+            Err(WriteError::Lost) => Err(self
+                .writer
+                .take()
+                .map_or(WriteError::Lost, Writer::into_error)),
             result => result,
         }
     }
@@ -135,13 +151,20 @@ impl DumpSink for ArchiveSink {
     }
 
     fn announce(&mut self, announced: Announced) -> Result<(), WriteError> {
-        let Announced { namespace, kind, metadata } = announced;
+        let Announced {
+            namespace,
+            kind,
+            metadata,
+        } = announced;
         let metadata = if kind == Kind::Oplog {
             None
         } else {
             let path = namespace.metadata_path()?;
             let inside = self.inside(&path);
-            Some((path, self.with(|writer| writer.file(&inside, metadata.as_bytes()))?))
+            Some((
+                path,
+                self.with(|writer| writer.file(&inside, metadata.as_bytes()))?,
+            ))
         };
         self.waiting.insert(namespace, Waiting { kind, metadata });
         Ok(())
@@ -173,7 +196,13 @@ impl DumpSink for ArchiveSink {
         self.with(Writer::close)?;
         let (namespace, data) = self.current.take().ok_or(WriteError::Lost)?;
         let Waiting { kind, metadata } = self.waiting.remove(&namespace).ok_or(WriteError::Lost)?;
-        self.done.push(Done { namespace, kind, totals, data, metadata });
+        self.done.push(Done {
+            namespace,
+            kind,
+            totals,
+            data,
+            metadata,
+        });
         Ok(())
     }
 }

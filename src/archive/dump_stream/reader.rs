@@ -5,7 +5,9 @@
 //! manifest, makes it an end-to-end check from mongodump's memory to our disk.
 
 use crate::archive::bson_framer::{BsonFramer, FrameError, LONGEST_BYTES};
-use crate::archive::namespace::{Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::archive::namespace::{
+    Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals,
+};
 use crate::sys::progress::DumpWatch;
 use crc_fast::{CrcAlgorithm, Digest};
 use mongodb::bson::RawDocument;
@@ -27,9 +29,18 @@ pub enum StreamError<E> {
     #[error("mongodump's output is not an archive stream: {0}")]
     Format(String),
     #[error("{namespace}: {error}")]
-    Document { namespace: Namespace, error: FrameError },
-    #[error("{namespace}: the checksum of what arrived ({arrived:016x}) is not mongodump's ({sent:016x})")]
-    Checksum { namespace: Namespace, arrived: u64, sent: u64 },
+    Document {
+        namespace: Namespace,
+        error: FrameError,
+    },
+    #[error(
+        "{namespace}: the checksum of what arrived ({arrived:016x}) is not mongodump's ({sent:016x})"
+    )]
+    Checksum {
+        namespace: Namespace,
+        arrived: u64,
+        sent: u64,
+    },
     #[error("mongodump announced {0} but sent no end of it")]
     Missing(Namespace),
     /// The receiver refused what it was given.
@@ -71,12 +82,17 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
     wanted: impl Fn(&Namespace) -> bool,
 ) -> Result<Streamed, StreamError<S::Error>> {
     let mut window = Window::new(input, watch);
-    let Some(magic) = window.word()? else { return Err(StreamError::Cut("before it began")) };
+    let Some(magic) = window.word()? else {
+        return Err(StreamError::Cut("before it began"));
+    };
     if u32::from_le_bytes(magic) != MAGIC {
         return Err(StreamError::Format("its first bytes are wrong".into()));
     }
-    let header = window.document::<S::Error>("in its header")?.ok_or(StreamError::Cut("in its header"))?;
-    sink.header(&parse_header(&header)?).map_err(StreamError::Sink)?;
+    let header = window
+        .document::<S::Error>("in its header")?
+        .ok_or(StreamError::Cut("in its header"))?;
+    sink.header(&parse_header(&header)?)
+        .map_err(StreamError::Sink)?;
 
     // Announced namespaces, by the name under which their documents will come, and whether those came to their end.
     let mut expected: HashMap<Namespace, (Namespace, bool)> = HashMap::new();
@@ -98,13 +114,23 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
     while let Some(document) = window.next_header()? {
         let segment = parse_segment(&document)?;
         let Some((namespace, ended)) = expected.get_mut(&segment.namespace) else {
-            return Err(StreamError::Format(format!("{} was never announced", segment.namespace)));
+            return Err(StreamError::Format(format!(
+                "{} was never announced",
+                segment.namespace
+            )));
         };
         if *ended {
-            return Err(StreamError::Format(format!("{namespace} goes on after its end")));
+            return Err(StreamError::Format(format!(
+                "{namespace} goes on after its end"
+            )));
         }
-        if current.as_ref().is_some_and(|current| current.namespace != *namespace) {
-            return Err(StreamError::Format(format!("{namespace} begins inside another collection")));
+        if current
+            .as_ref()
+            .is_some_and(|current| current.namespace != *namespace)
+        {
+            return Err(StreamError::Format(format!(
+                "{namespace} begins inside another collection"
+            )));
         }
         if current.is_none() {
             let wanted = wanted(namespace);
@@ -114,7 +140,9 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
             window.watch.at(namespace, streamed.documents);
             current = Some(Current::new(namespace.clone(), wanted));
         }
-        let Some(running) = current.as_mut() else { continue };
+        let Some(running) = current.as_mut() else {
+            continue;
+        };
         if !segment.eof {
             window.documents(running, sink, streamed.documents)?;
             continue;
@@ -123,7 +151,11 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
         let totals = running.totals();
         if totals.crc64 != segment.crc64 {
             let (arrived, sent) = (totals.crc64, segment.crc64);
-            return Err(StreamError::Checksum { namespace: namespace.clone(), arrived, sent });
+            return Err(StreamError::Checksum {
+                namespace: namespace.clone(),
+                arrived,
+                sent,
+            });
         }
         if running.wanted {
             sink.end(totals).map_err(StreamError::Sink)?;
@@ -154,11 +186,21 @@ struct Current {
 
 impl Current {
     fn new(namespace: Namespace, wanted: bool) -> Self {
-        Current { namespace, wanted, framer: BsonFramer::default(), bytes: 0, crc: Digest::new(CrcAlgorithm::Crc64Xz) }
+        Current {
+            namespace,
+            wanted,
+            framer: BsonFramer::default(),
+            bytes: 0,
+            crc: Digest::new(CrcAlgorithm::Crc64Xz),
+        }
     }
 
     fn totals(&self) -> Totals {
-        Totals { documents: self.framer.documents(), bytes: self.bytes, crc64: self.crc.finalize() }
+        Totals {
+            documents: self.framer.documents(),
+            bytes: self.bytes,
+            crc64: self.crc.finalize(),
+        }
     }
 }
 
@@ -174,7 +216,14 @@ struct Window<'w, R, W> {
 
 impl<'w, R: Read, W: Watch> Window<'w, R, W> {
     fn new(input: R, watch: &'w mut W) -> Self {
-        Window { input, buffer: vec![0; WINDOW_BYTES].into(), start: 0, end: 0, watch, stream_bytes: 0 }
+        Window {
+            input,
+            buffer: vec![0; WINDOW_BYTES].into(),
+            start: 0,
+            end: 0,
+            watch,
+            stream_bytes: 0,
+        }
     }
 
     fn rest(&self) -> &[u8] {
@@ -210,7 +259,11 @@ impl<'w, R: Read, W: Watch> Window<'w, R, W> {
                 return Ok(Some(word));
             }
             if !self.fill()? {
-                return if self.rest().is_empty() { Ok(None) } else { Err(StreamError::Cut("inside a length")) };
+                return if self.rest().is_empty() {
+                    Ok(None)
+                } else {
+                    Err(StreamError::Cut("inside a length"))
+                };
             }
         }
     }
@@ -236,14 +289,22 @@ impl<'w, R: Read, W: Watch> Window<'w, R, W> {
     fn next_header<E>(&mut self) -> Result<Option<Vec<u8>>, StreamError<E>> {
         match self.word()? {
             None => Ok(None),
-            Some(length) => self.rest_of_document(length, "in a collection's header").map(Some),
+            Some(length) => self
+                .rest_of_document(length, "in a collection's header")
+                .map(Some),
         }
     }
 
-    fn rest_of_document<E>(&mut self, length: [u8; 4], place: &'static str) -> Result<Vec<u8>, StreamError<E>> {
+    fn rest_of_document<E>(
+        &mut self,
+        length: [u8; 4],
+        place: &'static str,
+    ) -> Result<Vec<u8>, StreamError<E>> {
         let total = u32::from_le_bytes(length);
         if !(5..=LONGEST_BYTES).contains(&total) {
-            return Err(StreamError::Format(format!("a header claims {total} bytes")));
+            return Err(StreamError::Format(format!(
+                "a header claims {total} bytes"
+            )));
         }
         let mut document = length.to_vec();
         while document.len() < total as usize {
@@ -269,7 +330,10 @@ impl<'w, R: Read, W: Watch> Window<'w, R, W> {
             let fed = current
                 .framer
                 .feed(window)
-                .map_err(|error| StreamError::Document { namespace: current.namespace.clone(), error })?;
+                .map_err(|error| StreamError::Document {
+                    namespace: current.namespace.clone(),
+                    error,
+                })?;
             let bytes = &window[..fed.consumed];
             current.crc.update(bytes);
             current.bytes += bytes.len() as u64;
@@ -281,7 +345,10 @@ impl<'w, R: Read, W: Watch> Window<'w, R, W> {
                 self.start += TERMINATOR.len();
                 return Ok(());
             }
-            self.watch.at(&current.namespace, documents_before + current.framer.documents());
+            self.watch.at(
+                &current.namespace,
+                documents_before + current.framer.documents(),
+            );
             if !self.fill()? {
                 return Err(StreamError::Cut("inside a collection"));
             }
@@ -296,7 +363,10 @@ fn parse_header<E>(document: &[u8]) -> Result<StreamHeader, StreamError<E>> {
             "its version is not 0.1; this Pantry Keeper is too old for this mongodump".into(),
         ));
     }
-    Ok(StreamHeader { server_version: text(raw, "server_version")?, tool_version: text(raw, "tool_version")? })
+    Ok(StreamHeader {
+        server_version: text(raw, "server_version")?,
+        tool_version: text(raw, "tool_version")?,
+    })
 }
 
 fn parse_announced<E>(document: &[u8]) -> Result<Announced, StreamError<E>> {
@@ -308,7 +378,11 @@ fn parse_announced<E>(document: &[u8]) -> Result<Announced, StreamError<E>> {
         _ if namespace.database.is_empty() => Kind::Oplog,
         _ => Kind::Collection,
     };
-    Ok(Announced { namespace, kind, metadata: text(raw, "metadata")? })
+    Ok(Announced {
+        namespace,
+        kind,
+        metadata: text(raw, "metadata")?,
+    })
 }
 
 struct Segment {
@@ -320,9 +394,17 @@ struct Segment {
 fn parse_segment<E>(document: &[u8]) -> Result<Segment, StreamError<E>> {
     let raw = parse(document)?;
     let namespace = Namespace::new(text(raw, "db")?, text(raw, "collection")?);
-    let eof = raw.get_bool("EOF").map_err(|error| StreamError::Format(error.to_string()))?;
-    let crc = raw.get_i64("CRC").map_err(|error| StreamError::Format(error.to_string()))?;
-    Ok(Segment { namespace, eof, crc64: crc as u64 })
+    let eof = raw
+        .get_bool("EOF")
+        .map_err(|error| StreamError::Format(error.to_string()))?;
+    let crc = raw
+        .get_i64("CRC")
+        .map_err(|error| StreamError::Format(error.to_string()))?;
+    Ok(Segment {
+        namespace,
+        eof,
+        crc64: crc as u64,
+    })
 }
 
 fn parse<E>(document: &[u8]) -> Result<&RawDocument, StreamError<E>> {
@@ -330,7 +412,10 @@ fn parse<E>(document: &[u8]) -> Result<&RawDocument, StreamError<E>> {
 }
 
 fn text<E>(document: &RawDocument, field: &str) -> Result<String, StreamError<E>> {
-    document.get_str(field).map(str::to_owned).map_err(|error| StreamError::Format(error.to_string()))
+    document
+        .get_str(field)
+        .map(str::to_owned)
+        .map_err(|error| StreamError::Format(error.to_string()))
 }
 
 #[cfg(test)]

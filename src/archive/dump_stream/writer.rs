@@ -1,6 +1,8 @@
 //! Writes mongodump's archive stream, as mongorestore reads it: the opposite of [`crate::mongo::mongodump`]'s reader.
 
-use crate::archive::namespace::{Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::archive::namespace::{
+    Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals,
+};
 use crate::sys::progress::DumpWatch;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
@@ -73,7 +75,11 @@ impl<W: Write> StreamWriter<W> {
 
     /// Closes the segment that is open.
     fn pause(&mut self) -> io::Result<()> {
-        if self.current.take().is_some() { self.write(&TERMINATOR) } else { Ok(()) }
+        if self.current.take().is_some() {
+            self.write(&TERMINATOR)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -96,7 +102,10 @@ impl<W: Write> DumpSink for StreamWriter<W> {
             Kind::TimeSeries => "timeseries",
             Kind::Collection | Kind::Oplog => "",
         };
-        let Namespace { database, collection } = &announced.namespace;
+        let Namespace {
+            database,
+            collection,
+        } = &announced.namespace;
         self.document(&doc! {
             "db": database, "collection": collection, "metadata": announced.metadata, "size": 0, "type": kind,
         })?;
@@ -123,7 +132,9 @@ impl<W: Write> DumpSink for StreamWriter<W> {
     }
 
     fn end(&mut self, totals: Totals) -> io::Result<()> {
-        let Some(namespace) = self.current.clone() else { return Ok(()) };
+        let Some(namespace) = self.current.clone() else {
+            return Ok(());
+        };
         self.pause()?;
         self.segment(&namespace, Some(totals.crc64))?;
         self.write(&TERMINATOR)?;

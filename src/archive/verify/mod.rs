@@ -55,7 +55,9 @@ struct Found {
 
 impl Found {
     fn keep_metadata(&mut self, index: usize, text: String) -> Result<(), String> {
-        let Some(metadata) = &mut self.metadata else { return Ok(()) };
+        let Some(metadata) = &mut self.metadata else {
+            return Ok(());
+        };
         self.metadata_bytes += text.len();
         if self.metadata_bytes > MOST_METADATA {
             return Err(TOO_MUCH_METADATA.into());
@@ -65,24 +67,45 @@ impl Found {
     }
 
     fn faults(&self) -> usize {
-        self.damage.len() + self.namespaces.iter().filter(|checked| checked.damage.is_some()).count()
+        self.damage.len()
+            + self
+                .namespaces
+                .iter()
+                .filter(|checked| checked.damage.is_some())
+                .count()
     }
 }
 
 /// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
-pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> Result<VerifyReport, Interrupted> {
-    let archive_bytes = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+pub fn verify(
+    name: &str,
+    file: File,
+    sidecar: &Sidecar,
+    options: &Options,
+) -> Result<VerifyReport, Interrupted> {
+    let archive_bytes = file
+        .metadata()
+        .map(|metadata| metadata.len())
+        .unwrap_or_default();
     let mut found = Found::default();
     let again = file.try_clone();
     let outcome = match container::open(file) {
         Ok(Opened::NativeArchive(ours)) => {
             if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
-                found.not_checked.push(format!("its name: it was written as {}", archive_name(&ours.manifest.archive)));
+                found.not_checked.push(format!(
+                    "its name: it was written as {}",
+                    archive_name(&ours.manifest.archive)
+                ));
             }
             native::verify(&ours, options, &mut found)
         }
         Ok(Opened::Foreign(file)) => untrusted::verify(file, options, &mut found).map(drop),
-        Err(damage @ (Damage::Trailer | Damage::Manifest(_) | Damage::Member { .. } | Damage::Cut { .. })) => {
+        Err(
+            damage @ (Damage::Trailer
+            | Damage::Manifest(_)
+            | Damage::Member { .. }
+            | Damage::Cut { .. }),
+        ) => {
             found.damage.push(damage.to_string());
             // It is not sound, but which collections are still whole is worth knowing.
             again.map_err(Damage::Read).and_then(|mut file| {
@@ -101,12 +124,19 @@ pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> R
         (Sidecar::Missing, _) => found.not_checked.push("the .sha256: there is none".into()),
         (Sidecar::Unreadable(problem), _) => found.damage.push(format!("the .sha256 {problem}")),
         (Sidecar::Sha256(expected), Some(sha256)) if *expected != sha256 => {
-            found.damage.push("its SHA-256 is not the one in the .sha256".into());
+            found
+                .damage
+                .push("its SHA-256 is not the one in the .sha256".into());
         }
         (Sidecar::Sha256(_), _) => {}
     }
     // The oplog's entries are not documents of the owner's.
-    let owners = || found.namespaces.iter().filter(|checked| checked.kind != Kind::Oplog);
+    let owners = || {
+        found
+            .namespaces
+            .iter()
+            .filter(|checked| checked.kind != Kind::Oplog)
+    };
     Ok(VerifyReport {
         archive: name.to_owned(),
         sound: found.faults() == 0 && found.sha256.is_some(),
@@ -123,7 +153,13 @@ pub fn verify(name: &str, file: File, sidecar: &Sidecar, options: &Options) -> R
 
 /// Compares a verified archive with the manifest that was in memory while it was written.
 pub fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
-    let read = report.namespaces.iter().map(|checked| (&checked.namespace, checked.documents, checked.bytes));
-    let written = manifest.namespaces.iter().map(|entry| (&entry.namespace, entry.documents, entry.bytes));
+    let read = report
+        .namespaces
+        .iter()
+        .map(|checked| (&checked.namespace, checked.documents, checked.bytes));
+    let written = manifest
+        .namespaces
+        .iter()
+        .map(|entry| (&entry.namespace, entry.documents, entry.bytes));
     read.eq(written)
 }

@@ -15,14 +15,24 @@ pub const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
 /// Reads all of it.
 pub fn verify(ours: &NativeArchive, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let Some(sections) = sections(ours, found) else { return Ok(()) };
+    let Some(sections) = sections(ours, found) else {
+        return Ok(());
+    };
     let moved = |bytes| (options.moved)(bytes);
-    let scrubbed = ours.scrub(&sections, options.threads, options.stop, moved, |section, input| {
-        check_section(&ours.manifest, section, input, found);
-    })?;
+    let scrubbed = ours.scrub(
+        &sections,
+        options.threads,
+        options.stop,
+        moved,
+        |section, input| {
+            check_section(&ours.manifest, section, input, found);
+        },
+    )?;
     found.sha256 = Some(scrubbed.sha256);
     if !scrubbed.crc64_matches && found.faults() == 0 {
-        found.damage.push("the file's checksum is wrong: bytes were changed after it was written".into());
+        found
+            .damage
+            .push("the file's checksum is wrong: bytes were changed after it was written".into());
     }
     Ok(())
 }
@@ -34,12 +44,17 @@ pub fn verify_part(
     options: &Options,
     found: &mut Found,
 ) -> Result<(), Damage> {
-    let Some(mut sections) = sections(ours, found) else { return Ok(()) };
+    let Some(mut sections) = sections(ours, found) else {
+        return Ok(());
+    };
     sections.retain(|section| section.holds(chosen));
     let mut before = 0;
     for section in &sections {
         let mut extract = ours.extract(section);
-        let mut input = Stopped { input: &mut extract, stop: options.stop };
+        let mut input = Stopped {
+            input: &mut extract,
+            stop: options.stop,
+        };
         check_section(&ours.manifest, section, &mut input, found);
         if options.stop.load(Ordering::Relaxed) {
             return Err(Damage::Interrupted);
@@ -60,7 +75,10 @@ fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
     };
     found.namespaces = ours.manifest.namespaces.iter().map(checked).collect();
     if let Some(entry) = contradiction(&ours.manifest) {
-        found.damage.push(format!("{}: the manifest contradicts itself", entry.namespace));
+        found.damage.push(format!(
+            "{}: the manifest contradicts itself",
+            entry.namespace
+        ));
         return None;
     }
     match ours.sections() {
@@ -76,11 +94,20 @@ fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
 fn contradiction(manifest: &Manifest) -> Option<&Entry> {
     let mut names = HashSet::new();
     manifest.namespaces.iter().find(|entry| {
-        let Entry { namespace, kind, data, metadata, .. } = entry;
+        let Entry {
+            namespace,
+            kind,
+            data,
+            metadata,
+            ..
+        } = entry;
         let lies_in = |place: &Option<Place>, path: Result<String, NameError>| {
-            place.as_ref().is_none_or(|place| path.is_ok_and(|path| path == place.path))
+            place
+                .as_ref()
+                .is_none_or(|place| path.is_ok_and(|path| path == place.path))
         };
-        let agree = lies_in(data, namespace.data_path(*kind)) && lies_in(metadata, namespace.metadata_path());
+        let agree = lies_in(data, namespace.data_path(*kind))
+            && lies_in(metadata, namespace.metadata_path());
         !agree || !names.insert(namespace)
     })
 }
@@ -130,9 +157,16 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
     }
 }
 
-fn check_file(manifest: &Manifest, file: &Expected, input: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+fn check_file(
+    manifest: &Manifest,
+    file: &Expected,
+    input: &mut dyn Read,
+    found: &mut Found,
+) -> Result<(), String> {
     match file.role {
-        Role::Manifest => io::copy(input, &mut io::sink()).map(drop).map_err(|error| reason(&error)),
+        Role::Manifest => io::copy(input, &mut io::sink())
+            .map(drop)
+            .map_err(|error| reason(&error)),
         Role::Prelude => json(input).map(drop),
         Role::Metadata(index) => {
             let text = json(input)?;
@@ -148,9 +182,14 @@ fn check_file(manifest: &Manifest, file: &Expected, input: &mut dyn Read, found:
                 scan::ScanError::Read(error) => reason(&error),
                 other => other.to_string(),
             })?;
-            let Some(entry) = manifest.namespaces.get(index) else { return Ok(()) };
+            let Some(entry) = manifest.namespaces.get(index) else {
+                return Ok(());
+            };
             if totals.documents != entry.documents {
-                return Err(format!("{} documents instead of {}", totals.documents, entry.documents));
+                return Err(format!(
+                    "{} documents instead of {}",
+                    totals.documents, entry.documents
+                ));
             }
             if totals.bytes != entry.bytes {
                 return Err(format!("{} bytes instead of {}", totals.bytes, entry.bytes));
@@ -166,7 +205,10 @@ fn check_file(manifest: &Manifest, file: &Expected, input: &mut dyn Read, found:
 /// Reads a small JSON file to its end, and gives its text.
 pub fn json(input: &mut dyn Read) -> Result<String, String> {
     let mut text = Vec::new();
-    input.take(LONGEST_METADATA).read_to_end(&mut text).map_err(|error| reason(&error))?;
+    input
+        .take(LONGEST_METADATA)
+        .read_to_end(&mut text)
+        .map_err(|error| reason(&error))?;
     match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text) {
         // JSON is UTF-8.
         Ok(_) => Ok(String::from_utf8_lossy(&text).into_owned()),

@@ -30,10 +30,18 @@ pub enum Depth {
 
 /// Reads `input` to its end. The totals tell how far it came, also when it failed.
 pub fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(), ScanError>) {
-    let mut scan =
-        Scan { framer: BsonFramer::default(), crc: Digest::new(CrcAlgorithm::Crc64Xz), bytes: 0, whole: Vec::new() };
+    let mut scan = Scan {
+        framer: BsonFramer::default(),
+        crc: Digest::new(CrcAlgorithm::Crc64Xz),
+        bytes: 0,
+        whole: Vec::new(),
+    };
     let result = scan.run(&mut input, depth);
-    let totals = Totals { documents: scan.framer.documents(), bytes: scan.bytes, crc64: scan.crc.finalize() };
+    let totals = Totals {
+        documents: scan.framer.documents(),
+        bytes: scan.bytes,
+        crc64: scan.crc.finalize(),
+    };
     (totals, result)
 }
 
@@ -57,10 +65,16 @@ impl Scan {
                 Err(error) => return Err(ScanError::Read(error)),
             };
             filled += read;
-            let fed = self.framer.feed(&window[..filled]).map_err(ScanError::Frame)?;
+            let fed = self
+                .framer
+                .feed(&window[..filled])
+                .map_err(ScanError::Frame)?;
             if fed.terminated {
                 let number = self.framer.documents() + 1;
-                return Err(ScanError::Frame(FrameError::Length { number, length: u32::MAX }));
+                return Err(ScanError::Frame(FrameError::Length {
+                    number,
+                    length: u32::MAX,
+                }));
             }
             let bytes = &window[..fed.consumed];
             self.crc.update(bytes);
@@ -78,7 +92,10 @@ impl Scan {
         self.whole.extend_from_slice(&window[..consumed]);
         let mut at = 0;
         let mut ended = Vec::new();
-        while let Some(length) = self.whole[at..].first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes) as usize) {
+        while let Some(length) = self.whole[at..]
+            .first_chunk::<4>()
+            .map(|bytes| u32::from_le_bytes(*bytes) as usize)
+        {
             if self.whole.len() - at < length {
                 break;
             }
@@ -87,7 +104,8 @@ impl Scan {
         }
         let first = self.framer.documents() + 1 - ended.len() as u64;
         for (number, range) in (first..).zip(ended) {
-            bson_framer::check(&self.whole[range]).map_err(|problem| ScanError::Document { number, problem })?;
+            bson_framer::check(&self.whole[range])
+                .map_err(|problem| ScanError::Document { number, problem })?;
         }
         self.whole.drain(..at);
         Ok(())

@@ -68,7 +68,10 @@ pub fn ours_parts(
 ) -> Result<Parts, Unusable> {
     let entries = &ours.manifest.namespaces;
     let mut parts = Parts::default();
-    let mut found = Found { metadata: Some(BTreeMap::new()), ..Found::default() };
+    let mut found = Found {
+        metadata: Some(BTreeMap::new()),
+        ..Found::default()
+    };
     if (0..entries.len()).all(chosen) || is_most(ours, chosen)? {
         native::verify(ours, options, &mut found)?;
         match (sidecar, found.sha256) {
@@ -84,21 +87,34 @@ pub fn ours_parts(
         native::verify_part(ours, chosen, options, &mut found)?;
     }
     let mut damage = std::mem::take(&mut found.damage);
-    let of_chosen = found.namespaces.iter().enumerate().filter(|(index, _)| chosen(*index));
-    damage.extend(
-        of_chosen.filter_map(|(_, checked)| {
-            checked.damage.as_ref().map(|problem| format!("{}: {problem}", checked.namespace))
-        }),
-    );
+    let of_chosen = found
+        .namespaces
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| chosen(*index));
+    damage.extend(of_chosen.filter_map(|(_, checked)| {
+        checked
+            .damage
+            .as_ref()
+            .map(|problem| format!("{}: {problem}", checked.namespace))
+    }));
     if !damage.is_empty() {
         return Err(Unusable::Damaged(damage));
     }
     let mut metadata = found.metadata.unwrap_or_default();
-    for (index, entry) in entries.iter().enumerate().filter(|(index, _)| chosen(*index)) {
+    for (index, entry) in entries
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| chosen(*index))
+    {
         parts.holdings.push(ArchivedNamespace {
             namespace: entry.namespace.clone(),
             kind: entry.kind,
-            totals: Totals { documents: entry.documents, bytes: entry.bytes, crc64: entry.crc64 },
+            totals: Totals {
+                documents: entry.documents,
+                bytes: entry.bytes,
+                crc64: entry.crc64,
+            },
             metadata: metadata.remove(&index).unwrap_or_default(),
             file: entry.data.as_ref().map(|place| place.path.clone()),
         });
@@ -118,18 +134,32 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
     let mut found = Found::default();
     let survey = untrusted::verify(file, options, &mut found)?;
     let mut damage = std::mem::take(&mut found.damage);
-    damage.extend(
-        found.namespaces.iter().filter_map(|one| one.damage.as_ref().map(|text| format!("{}: {text}", one.namespace))),
-    );
-    let mut parts = Parts { warnings: std::mem::take(&mut found.not_checked), ..Parts::default() };
-    let untrusted::Survey { data, mut metadata, prelude, .. } = survey;
+    damage.extend(found.namespaces.iter().filter_map(|one| {
+        one.damage
+            .as_ref()
+            .map(|text| format!("{}: {text}", one.namespace))
+    }));
+    let mut parts = Parts {
+        warnings: std::mem::take(&mut found.not_checked),
+        ..Parts::default()
+    };
+    let untrusted::Survey {
+        data,
+        mut metadata,
+        prelude,
+        ..
+    } = survey;
     for (file, totals) in data {
         let (named, kind) = untrusted::namespace_of(&file);
         let text = metadata.remove(&metadata_path(&file)).unwrap_or_default();
         match located(named, kind, &file, &text) {
-            Ok(namespace) => {
-                parts.holdings.push(ArchivedNamespace { namespace, kind, totals, metadata: text, file: Some(file) })
-            }
+            Ok(namespace) => parts.holdings.push(ArchivedNamespace {
+                namespace,
+                kind,
+                totals,
+                metadata: text,
+                file: Some(file),
+            }),
             Err(problem) => damage.push(problem),
         }
     }
@@ -137,11 +167,21 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
     for (file, text) in metadata {
         let stem = file.strip_suffix(".metadata.json").unwrap_or(&file);
         let (named, _) = untrusted::namespace_of(&format!("{stem}.bson"));
-        let kind = if says(&text).is_view() { Kind::View } else { Kind::Collection };
+        let kind = if says(&text).is_view() {
+            Kind::View
+        } else {
+            Kind::Collection
+        };
         match located(named, kind, &file, &text) {
             Ok(namespace) => {
                 let totals = Totals::default();
-                parts.holdings.push(ArchivedNamespace { namespace, kind, totals, metadata: text, file: None });
+                parts.holdings.push(ArchivedNamespace {
+                    namespace,
+                    kind,
+                    totals,
+                    metadata: text,
+                    file: None,
+                });
             }
             Err(problem) => damage.push(problem),
         }
@@ -149,10 +189,17 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
     if !damage.is_empty() {
         return Err(Unusable::Damaged(damage));
     }
-    let prelude: BTreeMap<String, String> =
-        prelude.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let prelude: BTreeMap<String, String> = prelude
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
     let field = |name: &str| prelude.get(name).cloned();
-    Ok((parts, Origin { server_version: field("ServerVersion"), tool_version: field("ToolVersion") }))
+    Ok((
+        parts,
+        Origin {
+            server_version: field("ServerVersion"),
+            tool_version: field("ToolVersion"),
+        },
+    ))
 }
 
 /// `DB/COLL.metadata.json` for `DB/COLL.bson`; a time series' documents lie under another name than its options.
@@ -167,14 +214,28 @@ fn metadata_path(data_path: &str) -> String {
 fn located(named: Namespace, kind: Kind, file: &str, metadata: &str) -> Result<Namespace, String> {
     if named.database.is_empty() {
         let is_oplog = kind == Kind::Oplog && named.collection == "oplog";
-        return if is_oplog { Ok(named) } else { Err(format!("{file} lies in no database's folder")) };
+        return if is_oplog {
+            Ok(named)
+        } else {
+            Err(format!("{file} lies in no database's folder"))
+        };
     }
     let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
-    let stem = name.strip_suffix(".bson").or_else(|| name.strip_suffix(".metadata.json")).unwrap_or(name);
+    let stem = name
+        .strip_suffix(".bson")
+        .or_else(|| name.strip_suffix(".metadata.json"))
+        .unwrap_or(name);
     let stem = stem.strip_prefix(namespace::BUCKETS_PREFIX).unwrap_or(stem);
-    let whole = says(metadata).collection_name.filter(|whole| namespace::escape_collection(whole) == stem);
-    let namespace = Namespace { collection: whole.unwrap_or(named.collection), ..named };
-    namespace.metadata_path().map_err(|error| error.to_string())?;
+    let whole = says(metadata)
+        .collection_name
+        .filter(|whole| namespace::escape_collection(whole) == stem);
+    let namespace = Namespace {
+        collection: whole.unwrap_or(named.collection),
+        ..named
+    };
+    namespace
+        .metadata_path()
+        .map_err(|error| error.to_string())?;
     Ok(namespace)
 }
 

@@ -25,10 +25,17 @@ const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 /// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
 pub fn verify(file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
     let archive_bytes = file.metadata()?.len();
-    let left = archive_bytes.saturating_mul(MOST_UNPACKED).saturating_add(ALWAYS_UNPACKED);
-    let mut survey = Survey { left, ..Survey::default() };
+    let left = archive_bytes
+        .saturating_mul(MOST_UNPACKED)
+        .saturating_add(ALWAYS_UNPACKED);
+    let mut survey = Survey {
+        left,
+        ..Survey::default()
+    };
     let moved = |bytes| (options.moved)(bytes);
-    let walked = container::walk(file, options.stop, &moved, &mut |path, content| survey.file(path, content, found))?;
+    let walked = container::walk(file, options.stop, &moved, &mut |path, content| {
+        survey.file(path, content, found)
+    })?;
     found.damage.extend(walked.problem);
     survey.report(found);
     found.sha256 = Some(walked.sha256);
@@ -55,15 +62,26 @@ pub struct Survey {
 /// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
 pub fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
     match path.strip_suffix(".gz") {
-        Some(plain) => (plain, Box::new(MultiGzDecoder::new(BufReader::new(content)))),
+        Some(plain) => (
+            plain,
+            Box::new(MultiGzDecoder::new(BufReader::new(content))),
+        ),
         None => (path, Box::new(content)),
     }
 }
 
 impl Survey {
-    fn file(&mut self, path: &str, content: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+    fn file(
+        &mut self,
+        path: &str,
+        content: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
         let (plain, content) = plain(path, content);
-        let mut content = Bounded { input: content, left: if plain == path { u64::MAX } else { self.left } };
+        let mut content = Bounded {
+            input: content,
+            left: if plain == path { u64::MAX } else { self.left },
+        };
         let read = self.read(plain, path, &mut content, found);
         if plain != path {
             self.left = content.left;
@@ -71,7 +89,13 @@ impl Survey {
         read
     }
 
-    fn read(&mut self, plain: &str, path: &str, input: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+    fn read(
+        &mut self,
+        plain: &str,
+        path: &str,
+        input: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
         let named = |problem: String| format!("{path}: {problem}");
         if plain.ends_with(".bson") {
             self.documents(plain, input, found)
@@ -90,7 +114,10 @@ impl Survey {
             Ok(())
         } else if plain == manifest::FILE_NAME {
             let mut json = Vec::new();
-            input.take(native::LONGEST_METADATA).read_to_end(&mut json).map_err(|error| reason(&error))?;
+            input
+                .take(native::LONGEST_METADATA)
+                .read_to_end(&mut json)
+                .map_err(|error| reason(&error))?;
             match Manifest::from_json(&json) {
                 Ok(manifest) => self.manifest = Some(manifest),
                 Err(_) => self.unknown.push(path.to_owned()),
@@ -98,11 +125,18 @@ impl Survey {
             Ok(())
         } else {
             self.unknown.push(path.to_owned());
-            io::copy(input, &mut io::sink()).map(drop).map_err(|error| reason(&error))
+            io::copy(input, &mut io::sink())
+                .map(drop)
+                .map_err(|error| reason(&error))
         }
     }
 
-    fn documents(&mut self, path: &str, input: &mut dyn Read, found: &mut Found) -> Result<(), String> {
+    fn documents(
+        &mut self,
+        path: &str,
+        input: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
         let (totals, result) = scan::documents(input, Depth::Elements);
         let (namespace, kind) = namespace_of(path);
         let (damage, carry_on) = match result {
@@ -111,10 +145,18 @@ impl Survey {
             Err(scan::ScanError::Read(error)) => (Some(reason(&error)), Err(reason(&error))),
             Err(error) => (Some(error.to_string()), Ok(())),
         };
-        let Totals { documents, bytes, .. } = totals;
+        let Totals {
+            documents, bytes, ..
+        } = totals;
         // Names may be escaped in more than one way.
         let again = !self.namespaces.insert(namespace.clone());
-        found.namespaces.push(NamespaceCheck { namespace: namespace.clone(), kind, documents, bytes, damage });
+        found.namespaces.push(NamespaceCheck {
+            namespace: namespace.clone(),
+            kind,
+            documents,
+            bytes,
+            damage,
+        });
         if self.data.insert(path.to_owned(), totals).is_some() || again {
             found.damage.push(format!("{namespace} is there twice"));
         }
@@ -133,20 +175,48 @@ impl Survey {
         }
         let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
         if !self.unknown.is_empty() {
-            let named = self.unknown.iter().take(UNKNOWN_NAMED).cloned().collect::<Vec<_>>().join(", ");
-            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            found.not_checked.push(format!("files that mongodump does not write: {named}{rest}"));
+            let named = self
+                .unknown
+                .iter()
+                .take(UNKNOWN_NAMED)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            let rest = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            found.not_checked.push(format!(
+                "files that mongodump does not write: {named}{rest}"
+            ));
         }
     }
 
     /// Holds what was found against the manifest that came with it.
     fn compare(&self, manifest: &Manifest, found: &mut Found) {
-        for Entry { namespace, documents, bytes, crc64, data, metadata, .. } in &manifest.namespaces {
+        for Entry {
+            namespace,
+            documents,
+            bytes,
+            crc64,
+            data,
+            metadata,
+            ..
+        } in &manifest.namespaces
+        {
             if let Some(place) = data {
                 match self.data.get(&place.path) {
-                    None => found.damage.push(format!("{namespace}: its documents are missing")),
-                    Some(totals) if (totals.documents, totals.bytes, totals.crc64) != (*documents, *bytes, *crc64) => {
-                        found.damage.push(format!("{namespace}: its documents are not those of the manifest"));
+                    None => found
+                        .damage
+                        .push(format!("{namespace}: its documents are missing")),
+                    Some(totals)
+                        if (totals.documents, totals.bytes, totals.crc64)
+                            != (*documents, *bytes, *crc64) =>
+                    {
+                        found.damage.push(format!(
+                            "{namespace}: its documents are not those of the manifest"
+                        ));
                     }
                     Some(_) => {}
                 }
@@ -154,7 +224,9 @@ impl Survey {
             if let Some(place) = metadata
                 && !self.metadata.contains_key(&place.path)
             {
-                found.damage.push(format!("{namespace}: its options and indexes are missing"));
+                found
+                    .damage
+                    .push(format!("{namespace}: its options and indexes are missing"));
             }
         }
     }
@@ -180,10 +252,9 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("it unpacks into more than any dump of its size holds"))?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other("it unpacks into more than any dump of its size holds")
+        })?;
         Ok(read)
     }
 }

@@ -12,7 +12,11 @@ use crate::sys::logging;
 
 pub async fn drill(settings: &Settings, ctx: &Context, arguments: &DrillArguments) -> u8 {
     let output = &arguments.output;
-    let uri = match (arguments.same_server, &settings.drill.uri, &settings.mongodb) {
+    let uri = match (
+        arguments.same_server,
+        &settings.drill.uri,
+        &settings.mongodb,
+    ) {
         (true, _, Some(uri)) | (false, Some(uri), _) => uri,
         _ => {
             let problem = "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to \
@@ -26,7 +30,15 @@ pub async fn drill(settings: &Settings, ctx: &Context, arguments: &DrillArgument
     };
     let repository = Repository::of(settings);
     let mut status = StateStore::new(repository.own_folder());
-    let outcome = drill::run(settings, uri, ctx, &mut status, &arguments.name, "drill by hand").await;
+    let outcome = drill::run(
+        settings,
+        uri,
+        ctx,
+        &mut status,
+        &arguments.name,
+        "drill by hand",
+    )
+    .await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
     super::notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
     match outcome.result {

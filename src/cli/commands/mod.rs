@@ -28,17 +28,26 @@ use std::sync::atomic::AtomicBool;
 /// One run of the scheduler, which reads what we print.
 pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
     // Settings::load made sure of it.
-    let Some(uri) = &settings.mongodb else { return WRONG };
+    let Some(uri) = &settings.mongodb else {
+        return WRONG;
+    };
     let mut orders = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut orders);
-    let Some(orders) = read.ok().and_then(|_| serde_json::from_slice::<WorkerRequest>(&orders).ok()) else {
+    let Some(orders) = read
+        .ok()
+        .and_then(|_| serde_json::from_slice::<WorkerRequest>(&orders).ok())
+    else {
         eprintln!("this is for the scheduler; use `pantry-keeper backup`");
         return WRONG;
     };
-    let mut status = StateStore::new(Repository::of(settings).own_folder()).with_unsaved(orders.unsaved);
+    let mut status =
+        StateStore::new(Repository::of(settings).own_folder()).with_unsaved(orders.unsaved);
     if orders.drill {
-        let Some(uri) = &settings.drill.uri else { return WRONG };
-        let outcome = crate::drill::run(settings, uri, ctx, &mut status, "latest", &orders.trigger).await;
+        let Some(uri) = &settings.drill.uri else {
+            return WRONG;
+        };
+        let outcome =
+            crate::drill::run(settings, uri, ctx, &mut status, "latest", &orders.trigger).await;
         if outcome.is_busy() {
             tracing::info!("another drill is at work; trying again in a minute");
         }
@@ -47,10 +56,16 @@ pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
             (_, true) => worker::Ended::Stopped,
             _ => worker::Ended::Finished,
         };
-        json(&WorkerReport { ended, posted: outcome.posted, unsaved: status.unsaved() });
+        json(&WorkerReport {
+            ended,
+            posted: outcome.posted,
+            unsaved: status.unsaved(),
+        });
         return DONE;
     }
-    let next_run = settings.schedule.next_after((ctx.now)(), settings.time_zone);
+    let next_run = settings
+        .schedule
+        .next_after((ctx.now)(), settings.time_zone);
     let outcome = backup::run(settings, uri, ctx, &mut status, &orders.trigger, next_run).await;
     let ended = match &outcome.result {
         Err(failed) if failed.is_busy() => {
@@ -60,17 +75,26 @@ pub async fn once(settings: &Settings, ctx: &Context) -> u8 {
         Err(failed) if failed.was_asked() => worker::Ended::Stopped,
         _ => worker::Ended::Finished,
     };
-    json(&WorkerReport { ended, posted: outcome.posted, unsaved: status.unsaved() });
+    json(&WorkerReport {
+        ended,
+        posted: outcome.posted,
+        unsaved: status.unsaved(),
+    });
     DONE
 }
 
 pub async fn backup(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
     // Settings::load made sure of it.
-    let Some(uri) = &settings.mongodb else { return WRONG };
+    let Some(uri) = &settings.mongodb else {
+        return WRONG;
+    };
     let repository = Repository::of(settings);
     let mut status = StateStore::new(repository.own_folder());
     let scheduled = Lock::holder(&repository.scheduler_path()).is_some();
-    let next_run = settings.schedule.next_after((ctx.now)(), settings.time_zone).filter(|_| scheduled);
+    let next_run = settings
+        .schedule
+        .next_after((ctx.now)(), settings.time_zone)
+        .filter(|_| scheduled);
     let outcome = backup::run(settings, uri, ctx, &mut status, "by hand", next_run).await;
     notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
     match outcome.result {
@@ -82,7 +106,10 @@ pub async fn backup(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
                     report: &'r BackupReport,
                     retention: Option<&'r PruneReport>,
                 }
-                json(&Made { report: &report, retention: outcome.pruned.as_ref() });
+                json(&Made {
+                    report: &report,
+                    retention: outcome.pruned.as_ref(),
+                });
             }
             DONE
         }
@@ -138,7 +165,10 @@ pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> 
         return refuse(&error, output);
     }
     if !repository.own_folder().is_dir() && !arguments.dry_run {
-        return refuse(&RepositoryError::Empty(repository.folder().to_owned()), output);
+        return refuse(
+            &RepositoryError::Empty(repository.folder().to_owned()),
+            output,
+        );
     }
     let lock = match arguments.dry_run {
         true => None,
@@ -150,7 +180,11 @@ pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> 
                 if output.json {
                     failure(&error.to_string());
                 }
-                return if matches!(error, RepositoryLockError::Lock(LockError::Held(_))) { BUSY } else { FAILED };
+                return if matches!(error, RepositoryLockError::Lock(LockError::Held(_))) {
+                    BUSY
+                } else {
+                    FAILED
+                };
             }
         },
     };
@@ -165,7 +199,10 @@ pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> 
             return FAILED;
         }
         match accepted {
-            Some(shrunk) => tracing::info!("accepted as gone: {}", prune::named(&shrunk.losses).join(", ")),
+            Some(shrunk) => tracing::info!(
+                "accepted as gone: {}",
+                prune::named(&shrunk.losses).join(", ")
+            ),
             None => tracing::info!("nothing had shrunk"),
         }
     }
@@ -186,11 +223,17 @@ pub fn prune(settings: &Settings, ctx: &Context, arguments: &PruneArguments) -> 
     } else {
         say(&output::prune(&report, settings.time_zone, now));
     }
-    if report.not_removed.is_empty() { DONE } else { FAILED }
+    if report.not_removed.is_empty() {
+        DONE
+    } else {
+        FAILED
+    }
 }
 
 pub async fn doctor(settings: &Settings, ctx: &Context, output: &Output) -> u8 {
-    let Some(uri) = &settings.mongodb else { return WRONG };
+    let Some(uri) = &settings.mongodb else {
+        return WRONG;
+    };
     let Ok(report) = doctor::look(settings, uri, ctx).await else {
         tracing::error!("stopped as asked");
         if output.json {

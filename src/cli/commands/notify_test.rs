@@ -12,7 +12,12 @@ use crate::sys::logging::one_event;
 
 /// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
 /// what it is, whatever becomes of its mails.
-pub async fn send(settings: &Settings, ctx: &Context, repository: &Repository, letters: Vec<Notification>) {
+pub async fn send(
+    settings: &Settings,
+    ctx: &Context,
+    repository: &Repository,
+    letters: Vec<Notification>,
+) {
     let Some(mail) = &settings.mail else { return };
     let outbox = Outbox::new(repository.outbox_folder());
     for letter in letters {
@@ -20,7 +25,9 @@ pub async fn send(settings: &Settings, ctx: &Context, repository: &Repository, l
             tracing::debug!("an unsent mail is kept in memory only: {error}");
         }
     }
-    let flushed = outbox.flush(mail, &ctx.redactor, LONGEST_TALK, &ctx.stop).await;
+    let flushed = outbox
+        .flush(mail, &ctx.redactor, LONGEST_TALK, &ctx.stop)
+        .await;
     if flushed.sent > 0 {
         tracing::info!("{} sent", humanize::counted(flushed.sent as u64, "mail"));
     }
@@ -39,7 +46,11 @@ pub async fn test(settings: &Settings, ctx: &Context) -> u8 {
     };
     let sender = MailContext {
         prefix: &settings.prefix,
-        hosts: settings.mongodb.as_ref().map(|uri| uri.hosts()).unwrap_or("(MONGODB_URI is not set)"),
+        hosts: settings
+            .mongodb
+            .as_ref()
+            .map(|uri| uri.hosts())
+            .unwrap_or("(MONGODB_URI is not set)"),
         folder: settings.backup_dir.display().to_string(),
         time_zone: settings.time_zone,
         now: (ctx.now)(),
@@ -52,9 +63,18 @@ pub async fn test(settings: &Settings, ctx: &Context) -> u8 {
         mail.port,
         humanize::duration(LONGEST_TALK)
     );
-    let failure = match ctx.stop.or(deliver(mail, &letter, &ctx.redactor, LONGEST_TALK)).await {
+    let failure = match ctx
+        .stop
+        .or(deliver(mail, &letter, &ctx.redactor, LONGEST_TALK))
+        .await
+    {
         Ok(Ok(())) => {
-            say(&format!("accepted by {}:{} for {}\n", mail.host, mail.port, mail.to.join(", ")));
+            say(&format!(
+                "accepted by {}:{} for {}\n",
+                mail.host,
+                mail.port,
+                mail.to.join(", ")
+            ));
             return DONE;
         }
         Ok(Err(error)) => error.to_string(),
@@ -80,7 +100,10 @@ fn shown(settings: &Settings, mail: &MailSettings) -> Vec<(&'static str, String)
         ("SMTP_HOST", mail.host.clone()),
         ("SMTP_PORT", mail.port.to_string()),
         ("SMTP_SECURITY", security.into()),
-        ("SMTP_USERNAME", mail.username.clone().unwrap_or_else(|| "none".into())),
+        (
+            "SMTP_USERNAME",
+            mail.username.clone().unwrap_or_else(|| "none".into()),
+        ),
         ("EMAIL_FROM", mail.from.clone()),
         ("EMAIL_TO", mail.to.join(", ")),
         ("NOTIFY_ON", notify_on.into()),

@@ -34,7 +34,11 @@ pub fn without_passwords(arguments: &[OsString]) -> Option<(Vec<OsString>, Vec<S
     let mut after_to = false;
     for argument in arguments {
         let text = argument.to_string_lossy();
-        let value = if after_to { Some(text.as_ref()) } else { text.strip_prefix("--to=") };
+        let value = if after_to {
+            Some(text.as_ref())
+        } else {
+            text.strip_prefix("--to=")
+        };
         after_to = !after_to && text == "--to";
         match value.filter(|value| value.contains("://") && value.contains('@')) {
             Some(uri) => {
@@ -73,10 +77,17 @@ pub fn target(to: &str) -> Result<MongoUri, String> {
     }
 }
 
-pub async fn restore(settings: &Settings, ctx: &Context, arguments: &RestoreArguments, to: Option<&MongoUri>) -> u8 {
+pub async fn restore(
+    settings: &Settings,
+    ctx: &Context,
+    arguments: &RestoreArguments,
+    to: Option<&MongoUri>,
+) -> u8 {
     let output = &arguments.output;
     // Settings::load made sure of one of them.
-    let Some(uri) = to.or(settings.mongodb.as_ref()) else { return WRONG };
+    let Some(uri) = to.or(settings.mongodb.as_ref()) else {
+        return WRONG;
+    };
     let wishes = match wishes(arguments) {
         Ok(wishes) => wishes,
         Err(problem) => return wrong(&problem, output.json),
@@ -117,7 +128,10 @@ pub async fn restore(settings: &Settings, ctx: &Context, arguments: &RestoreArgu
             Answer::Yes => {}
             Answer::No => return refused(RestoreError::Stopped, ctx, arguments),
             Answer::Nobody => {
-                return wrong("nobody is here to be asked (this is not a terminal): confirm with --yes", output.json);
+                return wrong(
+                    "nobody is here to be asked (this is not a terminal): confirm with --yes",
+                    output.json,
+                );
             }
         }
     }
@@ -138,9 +152,18 @@ pub async fn restore(settings: &Settings, ctx: &Context, arguments: &RestoreArgu
 }
 
 fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
-    fn all<T>(texts: &[String], option: &str, parse: fn(&str) -> Result<T, Refusal>) -> Result<Vec<T>, String> {
+    fn all<T>(
+        texts: &[String],
+        option: &str,
+        parse: fn(&str) -> Result<T, Refusal>,
+    ) -> Result<Vec<T>, String> {
         let read = |text: &String| {
-            parse(text).map_err(|refusal| format!("{option} {text:?} {}: {}", refusal.problem, refusal.accepted))
+            parse(text).map_err(|refusal| {
+                format!(
+                    "{option} {text:?} {}: {}",
+                    refusal.problem, refusal.accepted
+                )
+            })
         };
         texts.iter().map(read).collect()
     }
@@ -171,7 +194,9 @@ async fn ask(ctx: &Context) -> Answer {
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     match answered.await {
-        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => Answer::Yes,
+        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => {
+            Answer::Yes
+        }
         _ => Answer::No,
     }
 }
@@ -189,12 +214,17 @@ fn refused(error: RestoreError, ctx: &Context, arguments: &RestoreArguments) -> 
     match error {
         RestoreError::Repository(error) => refuse(&error, output),
         error => {
-            let busy = matches!(&error, RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_))));
+            let busy = matches!(
+                &error,
+                RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
+            );
             let wrong = matches!(
                 error,
                 RestoreError::NothingChosen { .. }
                     | RestoreError::Name(_)
-                    | RestoreError::Lock(RepositoryLockError::Repository(RepositoryError::NotAName(_)))
+                    | RestoreError::Lock(RepositoryLockError::Repository(
+                        RepositoryError::NotAName(_)
+                    ))
             );
             let text = ctx.redactor.redact(&error.to_string()).into_owned();
             tracing::error!("nothing was restored: {text}");
@@ -214,7 +244,14 @@ fn refused(error: RestoreError, ctx: &Context, arguments: &RestoreArguments) -> 
 
 /// What a restore would do, namespace by namespace.
 fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
-    let head = ["IN THE ARCHIVE", "DOCUMENTS", "ON THE SERVER", "NOW", "WHAT HAPPENS"].map(str::to_owned);
+    let head = [
+        "IN THE ARCHIVE",
+        "DOCUMENTS",
+        "ON THE SERVER",
+        "NOW",
+        "WHAT HAPPENS",
+    ]
+    .map(str::to_owned);
     let rows = report.namespaces.iter().map(|one| {
         let now = match (one.exists, one.live_documents) {
             (false, _) => "-".to_owned(),
@@ -226,8 +263,18 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
             (true, false) => "REFUSED: it exists",
             (false, _) => "restored",
         };
-        let documents = if one.kind == Kind::View { "view".into() } else { humanize::count(one.documents) };
-        [shortened(&one.namespace), documents, shortened(&one.to), now, happens.into()]
+        let documents = if one.kind == Kind::View {
+            "view".into()
+        } else {
+            humanize::count(one.documents)
+        };
+        [
+            shortened(&one.namespace),
+            documents,
+            shortened(&one.to),
+            now,
+            happens.into(),
+        ]
     });
     let mut text = format!(
         "{} of {}, into {}\n\n{}\n",
@@ -244,7 +291,9 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
     ));
     if report.oplog_entries > 0 {
         let operations = humanize::counted(report.oplog_entries, "operation");
-        text.push_str(&format!("then {operations} of the oplog, so that all is of one point in time\n"));
+        text.push_str(&format!(
+            "then {operations} of the oplog, so that all is of one point in time\n"
+        ));
     }
     text
 }
@@ -271,20 +320,39 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
             report.hosts,
         ));
     } else {
-        lines.push(format!("{} was NOT restored completely into {}:", report.archive, report.hosts));
+        lines.push(format!(
+            "{} was NOT restored completely into {}:",
+            report.archive, report.hosts
+        ));
         lines.extend(report.namespaces.iter().filter_map(complaint));
         lines.extend(report.problems.iter().cloned());
     }
     if let Some(safety) = &report.safety_archive {
-        lines.push(format!("what was there before is in {safety}; remove it when you no longer need it"));
+        lines.push(format!(
+            "what was there before is in {safety}; remove it when you no longer need it"
+        ));
     }
-    lines.extend(report.warnings.iter().skip(said).map(|warning| format!("note: {warning}")));
+    lines.extend(
+        report
+            .warnings
+            .iter()
+            .skip(said)
+            .map(|warning| format!("note: {warning}")),
+    );
     lines.join("\n")
 }
 
 /// One line about a namespace that is not as it should be.
 fn complaint(one: &Restored) -> Option<String> {
     let problem = one.problem.as_ref()?;
-    let named = one.differences.as_ref().map(ToString::to_string).filter(|text| !text.is_empty());
-    Some(format!("{}: {problem}{}", one.to, named.map(|text| format!(": {text}")).unwrap_or_default()))
+    let named = one
+        .differences
+        .as_ref()
+        .map(ToString::to_string)
+        .filter(|text| !text.is_empty());
+    Some(format!(
+        "{}: {problem}{}",
+        one.to,
+        named.map(|text| format!(": {text}")).unwrap_or_default()
+    ))
 }

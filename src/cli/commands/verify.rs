@@ -58,23 +58,39 @@ pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArgume
             sound: bool,
             archives: &'r [VerifyReport],
         }
-        json(&Verified { sound, archives: &reports });
+        json(&Verified {
+            sound,
+            archives: &reports,
+        });
     }
     if sound { DONE } else { FAILED }
 }
 
 /// None when it was stopped.
-async fn verify_one(settings: &Settings, ctx: &Context, repository: &Repository, stem: &str) -> Option<VerifyReport> {
+async fn verify_one(
+    settings: &Settings,
+    ctx: &Context,
+    repository: &Repository,
+    stem: &str,
+) -> Option<VerifyReport> {
     let begun = Instant::now();
     let name = file_name::archive(stem);
     let opened = repository.open(stem);
     let sidecar = repository.sidecar(stem);
-    let bytes = opened.as_ref().ok().and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
+    let bytes = opened
+        .as_ref()
+        .ok()
+        .and_then(|file| file.metadata().ok())
+        .map(|metadata| metadata.len());
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
     let (threads, shown) = (settings.threads, Arc::clone(&meter));
     let reading = ctx.stop.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
-        let options = verify::Options { threads, stop, moved: &moved };
+        let options = verify::Options {
+            threads,
+            stop,
+            moved: &moved,
+        };
         match opened {
             Ok(file) => verify::verify(&name, file, &sidecar, &options),
             Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
@@ -83,7 +99,10 @@ async fn verify_one(settings: &Settings, ctx: &Context, repository: &Repository,
     let outcome = showing(&meter, reading).await.ok()?;
     let mut report = match outcome {
         Some(result) => result.ok()?,
-        None => VerifyReport::unreadable(stem, "a part of Pantry Keeper stopped early; please report this".into()),
+        None => VerifyReport::unreadable(
+            stem,
+            "a part of Pantry Keeper stopped early; please report this".into(),
+        ),
     };
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)

@@ -55,25 +55,52 @@ fn each_error_says_what_to_do() {
             "does not start with mongodb:// or mongodb+srv://",
             "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them",
         ),
-        (UriError::Unescaped, "has a special character in its user or password", encode),
-        (UriError::Percent, "has a % that is not followed by two hex digits of an encoded character", encode),
+        (
+            UriError::Unescaped,
+            "has a special character in its user or password",
+            encode,
+        ),
+        (
+            UriError::Percent,
+            "has a % that is not followed by two hex digits of an encoded character",
+            encode,
+        ),
         (
             UriError::EmptyUser,
             "has an empty user name",
             "write USER:PASSWORD@HOST, or HOST alone for a server without users",
         ),
-        (UriError::MissingHost, "has no host, or an empty one in its list of hosts", hosts),
+        (
+            UriError::MissingHost,
+            "has no host, or an empty one in its list of hosts",
+            hosts,
+        ),
         (UriError::Host, "has a host that is not a host name", hosts),
-        (UriError::Port, "has a port that is not a number from 1 to 65535", hosts),
+        (
+            UriError::Port,
+            "has a port that is not a number from 1 to 65535",
+            hosts,
+        ),
         (
             UriError::SrvHost,
             "has more than one host, or a port, which mongodb+srv:// does not allow",
             "give one host name without a port, or use mongodb://",
         ),
-        (UriError::Database, "has a path that is not a database name", "end it with /?OPTIONS, or /DATABASE?OPTIONS"),
-        (UriError::Option, "has an option that is not NAME=VALUE", "write the options as ?NAME=VALUE&NAME=VALUE"),
+        (
+            UriError::Database,
+            "has a path that is not a database name",
+            "end it with /?OPTIONS, or /DATABASE?OPTIONS",
+        ),
+        (
+            UriError::Option,
+            "has an option that is not NAME=VALUE",
+            "write the options as ?NAME=VALUE&NAME=VALUE",
+        ),
     ] {
-        assert_eq!((error.to_string().as_str(), error.advice()), (message, advice));
+        assert_eq!(
+            (error.to_string().as_str(), error.advice()),
+            (message, advice)
+        );
     }
 }
 
@@ -82,9 +109,18 @@ fn hosts_are_shown_without_credentials() -> Result<(), UriError> {
     for (text, hosts) in [
         ("mongodb://h", "h:27017"),
         ("mongodb://u:p%40ss@h:1,i/db", "h:1,i:27017"),
-        ("mongodb://u:p@[::1]:27018,[::2]/", "[::1]:27018,[::2]:27017"),
-        ("mongodb://%2Ftmp%2Fmongodb-27017.sock/", "/tmp/mongodb-27017.sock"),
-        ("mongodb+srv://u:p@cluster.example.org/db", "cluster.example.org"),
+        (
+            "mongodb://u:p@[::1]:27018,[::2]/",
+            "[::1]:27018,[::2]:27017",
+        ),
+        (
+            "mongodb://%2Ftmp%2Fmongodb-27017.sock/",
+            "/tmp/mongodb-27017.sock",
+        ),
+        (
+            "mongodb+srv://u:p@cluster.example.org/db",
+            "cluster.example.org",
+        ),
         ("mongodb://a:b==@h:10255/?appName=@a@", "h:10255"),
     ] {
         let uri = MongoUri::parse(text)?;
@@ -99,14 +135,35 @@ fn hosts_are_shown_without_credentials() -> Result<(), UriError> {
 fn the_database_moves_from_the_path_into_auth_source() -> Result<(), UriError> {
     for (text, expected) in [
         ("mongodb://u:p@h/shop", "mongodb://u:p@h/?authSource=shop"),
-        ("mongodb://u:p@h/shop?w=1", "mongodb://u:p@h/?w=1&authSource=shop"),
-        ("mongodb://u:p@h/shop?authsource=admin", "mongodb://u:p@h/?authsource=admin"),
-        ("mongodb://u:p@h/shop%2B?authMechanism=PLAIN", "mongodb://u:p@h/?authMechanism=PLAIN&authSource=shop%2B"),
-        ("mongodb://u@h/x?authMechanism=mongodb-x509", "mongodb://u@h/?authMechanism=mongodb-x509"),
-        ("mongodb://u@h/$external?w=1", "mongodb://u@h/?w=1&authSource=%24external"),
+        (
+            "mongodb://u:p@h/shop?w=1",
+            "mongodb://u:p@h/?w=1&authSource=shop",
+        ),
+        (
+            "mongodb://u:p@h/shop?authsource=admin",
+            "mongodb://u:p@h/?authsource=admin",
+        ),
+        (
+            "mongodb://u:p@h/shop%2B?authMechanism=PLAIN",
+            "mongodb://u:p@h/?authMechanism=PLAIN&authSource=shop%2B",
+        ),
+        (
+            "mongodb://u@h/x?authMechanism=mongodb-x509",
+            "mongodb://u@h/?authMechanism=mongodb-x509",
+        ),
+        (
+            "mongodb://u@h/$external?w=1",
+            "mongodb://u@h/?w=1&authSource=%24external",
+        ),
         ("mongodb://h/shop", "mongodb://h/"),
-        ("mongodb://u:p@h?w=1", "mongodb://u:p@h/?w=1&authSource=admin"),
-        ("mongodb://u:p@h/?authMechanism=plain", "mongodb://u:p@h/?authMechanism=plain"),
+        (
+            "mongodb://u:p@h?w=1",
+            "mongodb://u:p@h/?w=1&authSource=admin",
+        ),
+        (
+            "mongodb://u:p@h/?authMechanism=plain",
+            "mongodb://u:p@h/?authMechanism=plain",
+        ),
         ("mongodb+srv://u:p@h/shop", "mongodb+srv://u:p@h/"),
     ] {
         let uri = MongoUri::parse(text)?;

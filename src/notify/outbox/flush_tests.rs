@@ -61,7 +61,10 @@ impl Server {
                                     subject = text.to_owned();
                                     continue;
                                 }
-                                None if ["EHLO", "MAIL", "RCPT", "QUIT"].iter().any(|word| said.starts_with(word)) => {
+                                None if ["EHLO", "MAIL", "RCPT", "QUIT"]
+                                    .iter()
+                                    .any(|word| said.starts_with(word)) =>
+                                {
                                     "250 ok\r\n"
                                 }
                                 None => continue,
@@ -77,7 +80,12 @@ impl Server {
                 });
             }
         });
-        Server { mail, took, calls, task }
+        Server {
+            mail,
+            took,
+            calls,
+            task,
+        }
     }
 
     fn took(&self) -> Vec<String> {
@@ -100,7 +108,9 @@ fn a_letter_in_memory_is_sent_though_there_is_no_disk() {
         let outbox = place.outbox();
         outbox.keep(numbered(Kind::Failed, 1));
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
+        let flushed = outbox
+            .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
+            .await;
         assert_eq!((flushed.sent, flushed.left), (1, 0));
         assert_eq!(server.took(), ["s1"]);
     });
@@ -112,7 +122,11 @@ fn the_oldest_goes_first_and_nothing_is_left_or_touched_without_need() {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
         let (_stopper, stop) = Canceller::new();
-        let flush = async |outbox: &Outbox| outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
+        let flush = async |outbox: &Outbox| {
+            outbox
+                .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
+                .await
+        };
         assert_eq!(flush(&place.outbox()).await.sent, 0);
         assert_eq!(fs::read_dir(place.own()).unwrap().count(), 0);
         for number in [3, 1, 2] {
@@ -144,11 +158,21 @@ fn two_processes_do_not_send_one_letter_twice() {
         assert_eq!(server.took().len(), 5);
         // Held by a process that is at it, nothing is done; once it is free, all is.
         place.outbox().keep(numbered(Kind::Failed, 9));
-        let held = Lock::take(&place.folder().with_file_name("outbox.lock"), &place.folder()).unwrap();
+        let held = Lock::take(
+            &place.folder().with_file_name("outbox.lock"),
+            &place.folder(),
+        )
+        .unwrap();
         let flushed = other.flush(&server.mail, &redactor, AMPLE, &stop).await;
         assert_eq!((flushed.sent, flushed.left, flushed.error), (0, 1, None));
         drop(held);
-        assert_eq!(other.flush(&server.mail, &redactor, AMPLE, &stop).await.sent, 1);
+        assert_eq!(
+            other
+                .flush(&server.mail, &redactor, AMPLE, &stop)
+                .await
+                .sent,
+            1
+        );
         assert_eq!(server.took().len(), 6);
     });
 }
@@ -156,16 +180,29 @@ fn two_processes_do_not_send_one_letter_twice() {
 #[test]
 fn what_may_pass_ends_the_round_and_keeps_the_order() {
     run(async {
-        let server = Server::start(|subject| if subject == "s2" { "451 later\r\n" } else { "250 ok\r\n" }).await;
+        let server = Server::start(|subject| {
+            if subject == "s2" {
+                "451 later\r\n"
+            } else {
+                "250 ok\r\n"
+            }
+        })
+        .await;
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..4 {
             outbox.keep(numbered(Kind::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
+        let flushed = outbox
+            .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
+            .await;
         assert_eq!((flushed.sent, flushed.left), (1, 2));
-        assert!(matches!(flushed.error, Some(MailError::Temporary { .. })), "{:?}", flushed.error);
+        assert!(
+            matches!(flushed.error, Some(MailError::Temporary { .. })),
+            "{:?}",
+            flushed.error
+        );
         assert_eq!(ids(&place.outbox()), ["n2", "n3"]);
     });
 }
@@ -173,17 +210,32 @@ fn what_may_pass_ends_the_round_and_keeps_the_order() {
 #[test]
 fn a_letter_that_is_refused_for_good_does_not_block_the_others() {
     run(async {
-        let server = Server::start(|subject| if subject == "s1" { "554 spam\r\n" } else { "250 ok\r\n" }).await;
+        let server = Server::start(|subject| {
+            if subject == "s1" {
+                "554 spam\r\n"
+            } else {
+                "250 ok\r\n"
+            }
+        })
+        .await;
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..4 {
             outbox.keep(numbered(Kind::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flush = async |outbox: &Outbox| outbox.flush(&server.mail, &Redactor::default(), AMPLE, &stop).await;
+        let flush = async |outbox: &Outbox| {
+            outbox
+                .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
+                .await
+        };
         let flushed = flush(&outbox).await;
         assert_eq!((flushed.sent, flushed.left), (2, 1));
-        assert!(flushed.error.is_some_and(|error| error.is_about_the_letter()));
+        assert!(
+            flushed
+                .error
+                .is_some_and(|error| error.is_about_the_letter())
+        );
         // Not tried again now, but at the next start.
         assert_eq!(flush(&outbox).await.error, None);
         assert!(flush(&place.outbox()).await.error.is_some());
@@ -206,9 +258,15 @@ fn a_server_that_lets_nobody_in_is_asked_once_for_all_letters() {
             outbox.keep(numbered(Kind::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox.flush(&mail, &Redactor::default(), AMPLE, &stop).await;
+        let flushed = outbox
+            .flush(&mail, &Redactor::default(), AMPLE, &stop)
+            .await;
         assert_eq!((flushed.sent, flushed.left), (0, 3));
-        assert!(matches!(flushed.error, Some(MailError::NoSignIn { .. })), "{:?}", flushed.error);
+        assert!(
+            matches!(flushed.error, Some(MailError::NoSignIn { .. })),
+            "{:?}",
+            flushed.error
+        );
         assert_eq!(server.calls.load(Ordering::Relaxed), 1);
     });
 }
@@ -218,16 +276,25 @@ fn a_letter_that_reached_somebody_is_not_sent_again() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let to = vec!["nobody@example.org".into(), "a@example.org".into()];
-        let mail = MailSettings { to, ..server.mail.clone() };
+        let mail = MailSettings {
+            to,
+            ..server.mail.clone()
+        };
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..3 {
             outbox.keep(numbered(Kind::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox.flush(&mail, &Redactor::default(), AMPLE, &stop).await;
+        let flushed = outbox
+            .flush(&mail, &Redactor::default(), AMPLE, &stop)
+            .await;
         assert_eq!((flushed.sent, flushed.left), (2, 0));
-        assert!(matches!(flushed.error, Some(MailError::SomeRecipients { .. })), "{:?}", flushed.error);
+        assert!(
+            matches!(flushed.error, Some(MailError::SomeRecipients { .. })),
+            "{:?}",
+            flushed.error
+        );
         assert_eq!(server.took(), ["s1", "s2"]);
     });
 }
@@ -238,7 +305,10 @@ fn being_told_to_stop_leaves_the_letters() {
         // Never answered, so only the request can end it.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Server::start(|_| "250 ok\r\n").await;
-        let mail = MailSettings { port: listener.local_addr().unwrap().port(), ..server.mail.clone() };
+        let mail = MailSettings {
+            port: listener.local_addr().unwrap().port(),
+            ..server.mail.clone()
+        };
         let place = Place::new();
         let outbox = place.outbox();
         outbox.keep(numbered(Kind::Failed, 1));
@@ -249,8 +319,10 @@ fn being_told_to_stop_leaves_the_letters() {
             stopper.stop();
             connection
         };
-        let (flushed, _connection) =
-            tokio::join!(outbox.flush(&mail, &redactor, Duration::from_secs(3600), &stop), asks);
+        let (flushed, _connection) = tokio::join!(
+            outbox.flush(&mail, &redactor, Duration::from_secs(3600), &stop),
+            asks
+        );
         assert_eq!((flushed.sent, flushed.left, flushed.error), (0, 1, None));
         assert_eq!(ids(&place.outbox()), ["n1"]);
     });

@@ -11,15 +11,28 @@ use std::path::{Path, PathBuf};
 
 pub fn numbered(kind: Kind, number: i64) -> Notification {
     let written_at = noon() + chrono::Duration::seconds(number);
-    Notification { id: format!("n{number}"), kind, written_at, subject: format!("s{number}"), ..letter() }
+    Notification {
+        id: format!("n{number}"),
+        kind,
+        written_at,
+        subject: format!("s{number}"),
+        ..letter()
+    }
 }
 
 pub fn ids(outbox: &Outbox) -> Vec<String> {
-    outbox.waiting().into_iter().map(|letter| letter.id).collect()
+    outbox
+        .waiting()
+        .into_iter()
+        .map(|letter| letter.id)
+        .collect()
 }
 
 pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths
 }
@@ -30,7 +43,9 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        let place = Place { root: tempfile::tempdir().unwrap() };
+        let place = Place {
+            root: tempfile::tempdir().unwrap(),
+        };
         fs::create_dir(place.own()).unwrap();
         place
     }
@@ -53,19 +68,33 @@ fn letters_survive_a_restart_and_are_their_owner_s_alone() {
     let place = Place::new();
     assert!(place.outbox().waiting().is_empty() && !place.folder().exists());
     for number in [3, 1, 2] {
-        assert!(place.outbox().keep(numbered(Kind::Failed, number)).is_none());
+        assert!(
+            place
+                .outbox()
+                .keep(numbered(Kind::Failed, number))
+                .is_none()
+        );
     }
     let outbox = place.outbox();
-    assert_eq!(outbox.waiting(), [1, 2, 3].map(|number| numbered(Kind::Failed, number)));
+    assert_eq!(
+        outbox.waiting(),
+        [1, 2, 3].map(|number| numbered(Kind::Failed, number))
+    );
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&place.folder()), 0o700);
     let paths = files(&place.folder());
     assert!(paths.iter().all(|path| mode(path) == 0o600));
-    let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap())
+        .collect();
     assert_eq!(names[0], "20250531T120001000Z-n1.json");
     assert_eq!(names.len(), 3);
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&paths[0]).unwrap()).unwrap();
-    assert_eq!((&json["kind"], &json["written_at"]), (&"failed".into(), &"2025-05-31T12:00:01Z".into()));
+    assert_eq!(
+        (&json["kind"], &json["written_at"]),
+        (&"failed".into(), &"2025-05-31T12:00:01Z".into())
+    );
     assert!(outbox.sent("n2").is_none() && outbox.sent("unknown").is_none());
     assert_eq!(ids(&place.outbox()), ["n1", "n3"]);
 }
@@ -75,7 +104,15 @@ fn an_id_can_be_anything_but_a_way_out_of_the_folder() {
     let place = Place::new();
     let outbox = place.outbox();
     for id in ["../../x", "a/b", "", "ñ\0", &"long".repeat(100)] {
-        assert!(outbox.keep(Notification { id: id.into(), ..letter() }).is_none(), "{id:?}");
+        assert!(
+            outbox
+                .keep(Notification {
+                    id: id.into(),
+                    ..letter()
+                })
+                .is_none(),
+            "{id:?}"
+        );
     }
     assert_eq!(files(&place.folder()).len(), 5);
     assert_eq!(fs::read_dir(place.root.path()).unwrap().count(), 1);
@@ -124,7 +161,12 @@ fn news_outlasts_what_only_repeats() {
     for number in 10..35 {
         outbox.keep(numbered(Kind::Receipt, number));
     }
-    let expected = |numbers: Vec<i64>| numbers.into_iter().map(|number| format!("n{number}")).collect::<Vec<_>>();
+    let expected = |numbers: Vec<i64>| {
+        numbers
+            .into_iter()
+            .map(|number| format!("n{number}"))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(&outbox), expected((0..10).chain(25..35).collect()));
     for number in 40..65 {
         outbox.keep(numbered(Kind::Recovered, number));
@@ -159,7 +201,10 @@ fn what_the_disk_does_not_take_is_kept_in_memory_and_written_later() {
     fs::remove_dir(place.own()).unwrap();
     let outbox = place.outbox();
     let error = outbox.keep(numbered(Kind::Failed, 1)).expect("an error");
-    assert!(error.to_string().contains(".pantry-keeper/outbox"), "{error}");
+    assert!(
+        error.to_string().contains(".pantry-keeper/outbox"),
+        "{error}"
+    );
     assert_eq!(ids(&outbox), ["n1"]);
     assert!(place.outbox().waiting().is_empty());
     assert!(!place.own().exists());

@@ -69,16 +69,31 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     let since = local(trouble.since, sender.time_zone);
     let (kind, subject, headline) = if first {
         let subject = format!("{} backup FAILED while {}", sender.prefix, trouble.stage);
-        (Kind::Failed, subject, format!("The backup of {} failed while {}.", sender.hosts, trouble.stage))
+        (
+            Kind::Failed,
+            subject,
+            format!(
+                "The backup of {} failed while {}.",
+                sender.hosts, trouble.stage
+            ),
+        )
     } else {
-        let subject = format!("{} backup still failing, day {}", sender.prefix, trouble.day);
-        let headline =
-            format!("The backup of {} is still failing, day {}: while {}.", sender.hosts, trouble.day, trouble.stage);
+        let subject = format!(
+            "{} backup still failing, day {}",
+            sender.prefix, trouble.day
+        );
+        let headline = format!(
+            "The backup of {} is still failing, day {}: while {}.",
+            sender.hosts, trouble.day, trouble.stage
+        );
         (Kind::StillFailing, subject, headline)
     };
     let runs = match trouble.runs {
         0 | 1 => since,
-        runs => format!("{since} ({} in a row)", humanize::counted(u64::from(runs), "failed run")),
+        runs => format!(
+            "{since} ({} in a row)",
+            humanize::counted(u64::from(runs), "failed run")
+        ),
     };
     let last_good = match &trouble.last_good {
         Some(good) => format!(
@@ -99,13 +114,33 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     }
     let promise = "Nothing was removed, and older archives are as they were.".to_owned();
     let paragraphs = vec![trouble.error.clone(), promise];
-    letter(sender, kind, &subject, Page { mood: Severity::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
+    letter(
+        sender,
+        kind,
+        &subject,
+        Page {
+            mood: Severity::Bad,
+            headline,
+            paragraphs,
+            facts,
+            parts,
+            foot: foot(sender),
+        },
+    )
 }
 
 /// A run succeeded after some that failed.
-pub fn recovered(sender: &MailContext, since: DateTime<Utc>, runs: u32, ending: &Ending) -> Notification {
+pub fn recovered(
+    sender: &MailContext,
+    since: DateTime<Utc>,
+    runs: u32,
+    ending: &Ending,
+) -> Notification {
     let took = (sender.now - since).to_std().unwrap_or_default();
-    let subject = format!("{} backup recovered: {} made", sender.prefix, ending.report.archive);
+    let subject = format!(
+        "{} backup recovered: {} made",
+        sender.prefix, ending.report.archive
+    );
     let headline = format!("The backup of {} works again.", sender.hosts);
     let paragraph = format!(
         "It had been failing since {} ({}, for {}).",
@@ -113,15 +148,36 @@ pub fn recovered(sender: &MailContext, since: DateTime<Utc>, runs: u32, ending: 
         humanize::counted(u64::from(runs), "failed run"),
         humanize::duration(took)
     );
-    made(sender, (Kind::Recovered, Severity::Good), &subject, headline, vec![paragraph], ending)
+    made(
+        sender,
+        (Kind::Recovered, Severity::Good),
+        &subject,
+        headline,
+        vec![paragraph],
+        ending,
+    )
 }
 
 /// A backup was made, but there is something that its owner should look at.
 pub fn warning(sender: &MailContext, ending: &Ending) -> Notification {
-    let first = ending.concerns.first().map(|concern| concern.lines().next().unwrap_or_default()).unwrap_or_default();
+    let first = ending
+        .concerns
+        .first()
+        .map(|concern| concern.lines().next().unwrap_or_default())
+        .unwrap_or_default();
     let subject = format!("{} backup made, but look: {first}", sender.prefix);
-    let headline = format!("The backup of {} was made and verified, but needs a look.", sender.hosts);
-    made(sender, (Kind::Warning, Severity::Attention), &subject, headline, Vec::new(), ending)
+    let headline = format!(
+        "The backup of {} was made and verified, but needs a look.",
+        sender.hosts
+    );
+    made(
+        sender,
+        (Kind::Warning, Severity::Attention),
+        &subject,
+        headline,
+        Vec::new(),
+        ending,
+    )
 }
 
 /// A backup was made.
@@ -134,7 +190,14 @@ pub fn receipt(sender: &MailContext, ending: &Ending) -> Notification {
         humanize::bytes(report.archive_bytes)
     );
     let headline = format!("The backup of {} was made and verified.", sender.hosts);
-    made(sender, (Kind::Receipt, Severity::Good), &subject, headline, Vec::new(), ending)
+    made(
+        sender,
+        (Kind::Receipt, Severity::Good),
+        &subject,
+        headline,
+        Vec::new(),
+        ending,
+    )
 }
 
 /// A mail that only shows that mails arrive, and with which settings, none of them secret.
@@ -142,8 +205,14 @@ pub fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Noti
     let subject = format!("{}: test mail from Pantry Keeper", sender.prefix);
     let headline = "Mails about your backups arrive here.".to_owned();
     let paragraphs = vec!["This one was asked for by `pantry-keeper notify-test`.".to_owned()];
-    let page =
-        Page { mood: Severity::Good, headline, paragraphs, facts: settings, parts: Vec::new(), foot: foot(sender) };
+    let page = Page {
+        mood: Severity::Good,
+        headline,
+        paragraphs,
+        facts: settings,
+        parts: Vec::new(),
+        foot: foot(sender),
+    };
     letter(sender, Kind::Test, &subject, page)
 }
 
@@ -157,7 +226,11 @@ fn made(
 ) -> Notification {
     let report = ending.report;
     let time = Duration::from_secs_f64(report.elapsed_seconds);
-    let mood = if ending.concerns.is_empty() { mood } else { Severity::Attention };
+    let mood = if ending.concerns.is_empty() {
+        mood
+    } else {
+        Severity::Attention
+    };
     let mut facts = vec![
         ("Archive", report.archive.clone()),
         (
@@ -166,11 +239,18 @@ fn made(
                 "{} in {}, {}",
                 humanize::counted(report.documents, "document"),
                 humanize::counted(report.namespaces, "namespace"),
-                if report.point_in_time { "of one point in time" } else { "not of one point in time" }
+                if report.point_in_time {
+                    "of one point in time"
+                } else {
+                    "not of one point in time"
+                }
             ),
         ),
         ("Size", humanize::bytes(report.archive_bytes)),
-        ("Took", format!("{}, read back and verified", humanize::duration(time))),
+        (
+            "Took",
+            format!("{}, read back and verified", humanize::duration(time)),
+        ),
     ];
     if !ending.removed.is_empty() {
         facts.push(("Removed", ending.removed.join("\n")));
@@ -180,11 +260,26 @@ fn made(
     if !ending.concerns.is_empty() {
         parts.push(("What to look at", numbered(&ending.concerns)));
     }
-    letter(sender, kind, subject, Page { mood, headline, paragraphs, facts, parts, foot: foot(sender) })
+    letter(
+        sender,
+        kind,
+        subject,
+        Page {
+            mood,
+            headline,
+            paragraphs,
+            facts,
+            parts,
+            foot: foot(sender),
+        },
+    )
 }
 
 pub(super) fn surroundings(sender: &MailContext) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("Server", sender.hosts.to_owned()), ("Folder", sender.folder.clone())];
+    let mut facts = vec![
+        ("Server", sender.hosts.to_owned()),
+        ("Folder", sender.folder.clone()),
+    ];
     facts.extend(sender.next_run.clone().map(|next| ("Next run", next)));
     facts
 }
@@ -198,12 +293,30 @@ pub(super) fn foot(sender: &MailContext) -> String {
 }
 
 pub(super) fn letter(sender: &MailContext, kind: Kind, subject: &str, page: Page) -> Notification {
-    let mut one_line: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut one_line: String = subject
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     if one_line.chars().count() > LONGEST_SUBJECT {
-        one_line = one_line.chars().take(LONGEST_SUBJECT - 1).chain(['…']).collect();
+        one_line = one_line
+            .chars()
+            .take(LONGEST_SUBJECT - 1)
+            .chain(['…'])
+            .collect();
     }
-    let id = format!("{}.{}", sender.prefix, sender.now.format("%Y%m%dT%H%M%S%.6f"));
-    Notification { id, kind, written_at: sender.now, subject: one_line, text: page.text(), html: page.html() }
+    let id = format!(
+        "{}.{}",
+        sender.prefix,
+        sender.now.format("%Y%m%dT%H%M%S%.6f")
+    );
+    Notification {
+        id,
+        kind,
+        written_at: sender.now,
+        subject: one_line,
+        text: page.text(),
+        html: page.html(),
+    }
 }
 
 pub(super) fn numbered(items: &[String]) -> Vec<String> {
@@ -214,10 +327,17 @@ pub(super) fn numbered(items: &[String]) -> Vec<String> {
     items
         .iter()
         .enumerate()
-        .flat_map(|(number, item)| format!("{}{item}", lead(number)).lines().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|(number, item)| {
+            format!("{}{item}", lead(number))
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
 pub(super) fn local(at: DateTime<Utc>, time_zone: Tz) -> String {
-    at.with_timezone(&time_zone).format("%A %-d %B %Y at %H:%M %Z").to_string()
+    at.with_timezone(&time_zone)
+        .format("%A %-d %B %Y at %H:%M %Z")
+        .to_string()
 }

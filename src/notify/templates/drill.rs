@@ -24,32 +24,78 @@ pub struct FailedDrill<'d> {
 pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
     let first = drill.day <= 1;
     let (kind, subject) = match first {
-        true => (Kind::DrillFailed, format!("{} drill FAILED: {} is not proven", sender.prefix, drill.archive)),
-        false => (Kind::DrillFailed, format!("{} drill still failing, day {}", sender.prefix, drill.day)),
+        true => (
+            Kind::DrillFailed,
+            format!(
+                "{} drill FAILED: {} is not proven",
+                sender.prefix, drill.archive
+            ),
+        ),
+        false => (
+            Kind::DrillFailed,
+            format!("{} drill still failing, day {}", sender.prefix, drill.day),
+        ),
     };
-    let headline = format!("A trial restore of {} did not bring back what the archive holds.", drill.archive);
-    let mut facts =
-        vec![("Archive", drill.archive.to_owned()), ("Failing since", local(drill.since, sender.time_zone))];
+    let headline = format!(
+        "A trial restore of {} did not bring back what the archive holds.",
+        drill.archive
+    );
+    let mut facts = vec![
+        ("Archive", drill.archive.to_owned()),
+        ("Failing since", local(drill.since, sender.time_zone)),
+    ];
     facts.extend(surroundings(sender));
     let advice = [
         "See whether the scratch server runs and its user has the roles backup and restore: pantry-keeper doctor",
         "Try it again, and an older archive: pantry-keeper drill, pantry-keeper list",
     ];
-    let mut parts =
-        vec![("What is wrong", numbered(&drill.problems)), ("What to do", numbered(&advice.map(str::to_owned)))];
+    let mut parts = vec![
+        ("What is wrong", numbered(&drill.problems)),
+        ("What to do", numbered(&advice.map(str::to_owned))),
+    ];
     if !drill.log.is_empty() {
         parts.push(("The end of the log", drill.log.clone()));
     }
-    let paragraphs =
-        vec!["No archive was changed or removed by it, and no database but its own scratch ones.".to_owned()];
-    letter(sender, kind, &subject, Page { mood: Severity::Bad, headline, paragraphs, facts, parts, foot: foot(sender) })
+    let paragraphs = vec![
+        "No archive was changed or removed by it, and no database but its own scratch ones."
+            .to_owned(),
+    ];
+    letter(
+        sender,
+        kind,
+        &subject,
+        Page {
+            mood: Severity::Bad,
+            headline,
+            paragraphs,
+            facts,
+            parts,
+            foot: foot(sender),
+        },
+    )
 }
 
 /// A drill proved its archive after some that did not.
-pub fn drill_recovered(sender: &MailContext, since: DateTime<Utc>, report: &DrillReport) -> Notification {
-    let subject = format!("{} drill recovered: {} proven", sender.prefix, report.archive);
-    let paragraph = format!("Drills had been failing since {}.", local(since, sender.time_zone));
-    proof(sender, Kind::DrillRecovered, &subject, vec![paragraph], report)
+pub fn drill_recovered(
+    sender: &MailContext,
+    since: DateTime<Utc>,
+    report: &DrillReport,
+) -> Notification {
+    let subject = format!(
+        "{} drill recovered: {} proven",
+        sender.prefix, report.archive
+    );
+    let paragraph = format!(
+        "Drills had been failing since {}.",
+        local(since, sender.time_zone)
+    );
+    proof(
+        sender,
+        Kind::DrillRecovered,
+        &subject,
+        vec![paragraph],
+        report,
+    )
 }
 
 /// The receipt of a drill that proved its archive.
@@ -83,14 +129,40 @@ fn proof(
                 },
             ),
         ),
-        ("Took", format!("{}, of it {} to compare", time(report.elapsed_seconds), time(report.compare_seconds))),
+        (
+            "Took",
+            format!(
+                "{}, of it {} to compare",
+                time(report.elapsed_seconds),
+                time(report.compare_seconds)
+            ),
+        ),
     ];
     facts.extend(surroundings(sender));
-    let headline = format!("{} was restored into scratch databases and is equal.", report.archive);
+    let headline = format!(
+        "{} was restored into scratch databases and is equal.",
+        report.archive
+    );
     let mut parts = Vec::new();
     if !report.warnings.is_empty() {
         parts.push(("What to look at", numbered(&report.warnings)));
     }
-    let mood = if report.warnings.is_empty() { Severity::Good } else { Severity::Attention };
-    letter(sender, kind, subject, Page { mood, headline, paragraphs, facts, parts, foot: foot(sender) })
+    let mood = if report.warnings.is_empty() {
+        Severity::Good
+    } else {
+        Severity::Attention
+    };
+    letter(
+        sender,
+        kind,
+        subject,
+        Page {
+            mood,
+            headline,
+            paragraphs,
+            facts,
+            parts,
+            foot: foot(sender),
+        },
+    )
 }

@@ -6,7 +6,9 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{Ending, FailureMail, LastGood, MailContext, failed, receipt, recovered, test, warning};
+pub use backup::{
+    Ending, FailureMail, LastGood, MailContext, failed, receipt, recovered, test, warning,
+};
 pub use drill::{FailedDrill, drill_failed, drill_receipt, drill_recovered};
 
 use chrono::{DateTime, Utc};

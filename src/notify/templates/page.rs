@@ -27,7 +27,13 @@ impl Page {
             text.push_str(&format!("\n{paragraph}\n"));
         }
         if !self.facts.is_empty() {
-            let width = self.facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default() + 2;
+            let width = self
+                .facts
+                .iter()
+                .map(|(label, _)| label.chars().count())
+                .max()
+                .unwrap_or_default()
+                + 2;
             text.push('\n');
             for (label, value) in &self.facts {
                 let value = value.replace('\n', &format!("\n{:width$}", ""));
@@ -57,7 +63,10 @@ impl Page {
             escaped(&self.headline)
         );
         for paragraph in &self.paragraphs {
-            html.push_str(&format!("<p>{}</p>\n", escaped(paragraph).replace('\n', "<br>")));
+            html.push_str(&format!(
+                "<p>{}</p>\n",
+                escaped(paragraph).replace('\n', "<br>")
+            ));
         }
         if !self.facts.is_empty() {
             html.push_str("<table style=\"border-collapse:collapse\">\n");
@@ -90,10 +99,15 @@ impl Page {
 /// Text that a hostile server or log line cannot turn into markup.
 fn escaped(text: &str) -> String {
     let text = plain(text);
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// Text without control characters but line breaks and tabs.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
 }

@@ -41,7 +41,10 @@ fn trouble(day: u32) -> FailureMail<'static> {
     FailureMail {
         stage: "asking the server",
         error: "cannot reach MongoDB at db:27017: Connection refused; check that it runs".into(),
-        advice: vec!["See whether MongoDB runs.".into(), "Run `pantry-keeper doctor`.".into()],
+        advice: vec![
+            "See whether MongoDB runs.".into(),
+            "Run `pantry-keeper doctor`.".into(),
+        ],
         since: Utc.with_ymd_and_hms(2026, 5, 31, 0, 0, 12).unwrap(),
         runs: day,
         day,
@@ -57,13 +60,20 @@ fn trouble(day: u32) -> FailureMail<'static> {
 }
 
 fn ending(report: &BackupReport) -> Ending<'_> {
-    Ending { report, removed: Vec::new(), concerns: Vec::new() }
+    Ending {
+        report,
+        removed: Vec::new(),
+        concerns: Vec::new(),
+    }
 }
 
 #[test]
 fn a_failure_says_what_where_since_when_what_is_left_and_what_to_do() {
     let letter = failed(&sender(), &trouble(3));
-    assert_eq!((letter.kind, letter.subject.as_str()), (Kind::StillFailing, "jorbites backup still failing, day 3"));
+    assert_eq!(
+        (letter.kind, letter.subject.as_str()),
+        (Kind::StillFailing, "jorbites backup still failing, day 3")
+    );
     let expected = "\
 The backup of db:27017 is still failing, day 3: while asking the server.
 
@@ -88,15 +98,30 @@ The end of the log
 -- 
 Pantry Keeper 0.1.0, Tuesday 2 June 2026 at 02:00 CEST. NOTIFY_ON chooses which mails come.
 ";
-    assert_eq!(letter.text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        letter.text,
+        expected.replace("0.1.0", env!("CARGO_PKG_VERSION"))
+    );
     let first = failed(&sender(), &trouble(1));
-    assert_eq!((first.kind, first.subject.as_str()), (Kind::Failed, "jorbites backup FAILED while asking the server"));
+    assert_eq!(
+        (first.kind, first.subject.as_str()),
+        (
+            Kind::Failed,
+            "jorbites backup FAILED while asking the server"
+        )
+    );
 }
 
 #[test]
 fn html_says_the_same_and_nothing_in_it_becomes_markup() {
     let letter = failed(&sender(), &trouble(1));
-    for words in ["Connection refused", "Last good archive", "jorbites_backup_20260524", "What to do", "Next run"] {
+    for words in [
+        "Connection refused",
+        "Last good archive",
+        "jorbites_backup_20260524",
+        "What to do",
+        "Next run",
+    ] {
         assert!(letter.html.contains(words), "{words}:\n{}", letter.html);
     }
     assert!(letter.html.contains("&lt;b&gt;the backup failed"));
@@ -107,9 +132,14 @@ fn html_says_the_same_and_nothing_in_it_becomes_markup() {
 fn a_recovery_says_how_long_it_had_failed() {
     let report = report();
     let letter = recovered(&sender(), trouble(3).since, 3, &ending(&report));
-    assert_eq!(letter.subject, "jorbites backup recovered: jorbites_backup_20260602_020000.tar.gz made");
+    assert_eq!(
+        letter.subject,
+        "jorbites backup recovered: jorbites_backup_20260602_020000.tar.gz made"
+    );
     assert!(
-        letter.text.contains("failing since Sunday 31 May 2026 at 02:00 CEST (3 failed runs, for 2 days)"),
+        letter
+            .text
+            .contains("failing since Sunday 31 May 2026 at 02:00 CEST (3 failed runs, for 2 days)"),
         "{}",
         letter.text
     );
@@ -119,11 +149,26 @@ fn a_recovery_says_how_long_it_had_failed() {
 fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
     let report = report();
     let letter = receipt(&sender(), &ending(&report));
-    assert_eq!(letter.subject, "jorbites backup made: 41,203 documents, 12.3 MB");
+    assert_eq!(
+        letter.subject,
+        "jorbites backup made: 41,203 documents, 12.3 MB"
+    );
     assert!(letter.text.lines().count() < 16, "{}", letter.text);
-    let concerns = vec!["shop.recipes: 41,203 → 12 documents\nAccept it with …".to_owned(), "the disk".to_owned()];
-    let letter = warning(&sender(), &Ending { concerns, ..ending(&report) });
-    assert_eq!(letter.subject, "jorbites backup made, but look: shop.recipes: 41,203 → 12 documents");
+    let concerns = vec![
+        "shop.recipes: 41,203 → 12 documents\nAccept it with …".to_owned(),
+        "the disk".to_owned(),
+    ];
+    let letter = warning(
+        &sender(),
+        &Ending {
+            concerns,
+            ..ending(&report)
+        },
+    );
+    assert_eq!(
+        letter.subject,
+        "jorbites backup made, but look: shop.recipes: 41,203 → 12 documents"
+    );
     assert!(
         letter
             .text
@@ -135,7 +180,17 @@ fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
 fn a_subject_is_one_line_of_sane_length_whatever_it_quotes() {
     let report = report();
     let concerns = vec![format!("a\u{7}b{}", "x".repeat(500))];
-    let letter = warning(&sender(), &Ending { concerns, ..ending(&report) });
+    let letter = warning(
+        &sender(),
+        &Ending {
+            concerns,
+            ..ending(&report)
+        },
+    );
     assert_eq!(letter.subject.chars().count(), 120);
-    assert!(!letter.subject.chars().any(char::is_control), "{}", letter.subject);
+    assert!(
+        !letter.subject.chars().any(char::is_control),
+        "{}",
+        letter.subject
+    );
 }

@@ -3,7 +3,15 @@ use proptest::prelude::*;
 
 fn entry(database: &str, collection: &str, kind: Kind, documents: u64) -> Entry {
     let namespace = Namespace::new(database, collection);
-    Entry { namespace, kind, documents, bytes: 0, crc64: 0, data: None, metadata: None }
+    Entry {
+        namespace,
+        kind,
+        documents,
+        bytes: 0,
+        crc64: 0,
+        data: None,
+        metadata: None,
+    }
 }
 
 fn shop(collection: &str, documents: u64) -> Entry {
@@ -19,7 +27,11 @@ fn lines(losses: &[Loss]) -> Vec<String> {
 }
 
 fn loss_of(collection: &str, documents_before: u64, documents_now: Option<u64>) -> Loss {
-    Loss { namespace: Namespace::new("shop", collection), documents_before, documents_now }
+    Loss {
+        namespace: Namespace::new("shop", collection),
+        documents_before,
+        documents_now,
+    }
 }
 
 #[test]
@@ -81,7 +93,10 @@ fn the_servers_own_databases_are_no_loss_and_admin_only_when_gone() {
     ];
     let now = [entry("admin", "system.users", Kind::Collection, 0)];
     let found = losses(&before, &now, &none);
-    assert_eq!(lines(&found), ["admin.system.roles: gone (had 500 documents)"]);
+    assert_eq!(
+        lines(&found),
+        ["admin.system.roles: gone (had 500 documents)"]
+    );
     let back = [entry("admin", "system.roles", Kind::Collection, 1)];
     assert_eq!(still_lost(&found, &back, &none), []);
 }
@@ -92,26 +107,51 @@ fn what_is_left_out_on_purpose_is_no_loss() {
     let before = [shop("cache", 500), shop("users", 500)];
     let found = losses(&before, &[], &none);
     assert_eq!(found.len(), 2);
-    assert_eq!(lines(&losses(&before, &[], &excluded)), ["shop.users: gone (had 500 documents)"]);
-    assert_eq!(lines(&still_lost(&found, &[], &excluded)), ["shop.users: gone (had 500 documents)"]);
+    assert_eq!(
+        lines(&losses(&before, &[], &excluded)),
+        ["shop.users: gone (had 500 documents)"]
+    );
+    assert_eq!(
+        lines(&still_lost(&found, &[], &excluded)),
+        ["shop.users: gone (had 500 documents)"]
+    );
 }
 
 #[test]
 fn a_loss_is_over_once_half_is_back() {
     let earlier = [loss_of("few", 30, None), loss_of("users", 400, Some(3))];
     let after = |few: Option<u64>, users| {
-        let now: Vec<Entry> = few.map(|few| shop("few", few)).into_iter().chain([shop("users", users)]).collect();
+        let now: Vec<Entry> = few
+            .map(|few| shop("few", few))
+            .into_iter()
+            .chain([shop("users", users)])
+            .collect();
         lines(&still_lost(&earlier, &now, &none))
     };
-    assert_eq!(after(None, 3), ["shop.few: gone (had 30 documents)", "shop.users: 400 → 3 documents"]);
+    assert_eq!(
+        after(None, 3),
+        [
+            "shop.few: gone (had 30 documents)",
+            "shop.users: 400 → 3 documents"
+        ]
+    );
     // There again, but still without any of its documents.
-    assert_eq!(after(Some(0), 199), ["shop.few: 30 → 0 documents", "shop.users: 400 → 199 documents"]);
+    assert_eq!(
+        after(Some(0), 199),
+        [
+            "shop.few: 30 → 0 documents",
+            "shop.users: 400 → 199 documents"
+        ]
+    );
     assert_eq!(after(Some(1), 200), [""; 0]);
 }
 
 #[test]
 fn a_loss_that_goes_on_counts_from_what_there_was_at_first() {
-    let earlier = vec![loss_of("orders", 41_203, Some(300)), loss_of("users", 311, None)];
+    let earlier = vec![
+        loss_of("orders", 41_203, Some(300)),
+        loss_of("users", 311, None),
+    ];
     let new = vec![loss_of("orders", 300, Some(2)), loss_of("a", 50, None)];
     let expected = [
         "shop.a: gone (had 50 documents)",
@@ -123,7 +163,10 @@ fn a_loss_that_goes_on_counts_from_what_there_was_at_first() {
 
 #[test]
 fn losses_are_kept_as_json() {
-    let losses = vec![loss_of("recipes", 41_203, Some(12)), loss_of("users", 311, None)];
+    let losses = vec![
+        loss_of("recipes", 41_203, Some(12)),
+        loss_of("users", 311, None),
+    ];
     let json = serde_json::to_string(&losses).unwrap();
     assert_eq!(
         json,
@@ -138,7 +181,9 @@ fn any_backup() -> impl Strategy<Value = Vec<Entry>> {
     let documents = prop_oneof![0..25_u64, 40..250_u64];
     prop::collection::btree_map((database, 0..6_u8), documents, 0..12).prop_map(|all| {
         all.into_iter()
-            .map(|((database, number), documents)| entry(database, &format!("c{number}"), Kind::Collection, documents))
+            .map(|((database, number), documents)| {
+                entry(database, &format!("c{number}"), Kind::Collection, documents)
+            })
             .collect()
     })
 }

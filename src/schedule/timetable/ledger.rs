@@ -47,7 +47,9 @@ pub struct StartedRun {
 impl Ledger {
     /// From where slots are due at `now`.
     pub(super) fn base(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let done = self.already.map_or(self.handled, |already| already.max(self.handled));
+        let done = self
+            .already
+            .map_or(self.handled, |already| already.max(self.handled));
         if now >= self.handled {
             self.behind_from = None;
             return done;

@@ -77,13 +77,25 @@ impl Timetable<'_> {
             ledger.settle(slot);
             return Step::Missed { slot, count };
         }
-        Step::Due { slot, late, collapsed: count - 1 }
+        Step::Due {
+            slot,
+            late,
+            collapsed: count - 1,
+        }
     }
 
     /// A run for `slot` is about to start. The ledger must be on disk before it does.
     pub fn begin(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) {
-        let before = ledger.begun.as_ref().filter(|begun| begun.slot == slot).map_or(0, |begun| begun.times);
-        ledger.begun = Some(StartedRun { slot, at: now, times: before.saturating_add(1) });
+        let before = ledger
+            .begun
+            .as_ref()
+            .filter(|begun| begun.slot == slot)
+            .map_or(0, |begun| begun.times);
+        ledger.begun = Some(StartedRun {
+            slot,
+            at: now,
+            times: before.saturating_add(1),
+        });
     }
 
     /// The run for `slot` has ended, well or not. Returns how many slots came due while it was at work, at most

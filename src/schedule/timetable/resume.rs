@@ -23,7 +23,12 @@ pub struct Opened {
 impl Timetable<'_> {
     /// The ledger to start with: `stored` is what was kept, if anything was, and `newest_archive` when the newest
     /// verified archive was begun. Keep the ledger before the first step.
-    pub fn open(&self, stored: Option<Ledger>, newest_archive: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Opened {
+    pub fn open(
+        &self,
+        stored: Option<Ledger>,
+        newest_archive: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Opened {
         let Some(mut ledger) = stored else {
             return Opened {
                 ledger: self.fresh(newest_archive, now),
@@ -34,18 +39,29 @@ impl Timetable<'_> {
         };
         // The clock may have been set right since.
         ledger.base(now);
-        let interrupted = ledger.begun.clone().filter(|begun| !has_archive(begun, newest_archive, now));
-        let gave_up = interrupted.as_ref().is_some_and(|begun| begun.times >= MOST_BEGINNINGS);
+        let interrupted = ledger
+            .begun
+            .clone()
+            .filter(|begun| !has_archive(begun, newest_archive, now));
+        let gave_up = interrupted
+            .as_ref()
+            .is_some_and(|begun| begun.times >= MOST_BEGINNINGS);
         if let Some(begun) = ledger.begun.clone()
             && (interrupted.is_none() || gave_up)
         {
             ledger.settle(begun.slot);
         }
-        let changed = ledger.schedule != self.schedule.text() || ledger.time_zone != self.time_zone.name();
+        let changed =
+            ledger.schedule != self.schedule.text() || ledger.time_zone != self.time_zone.name();
         if changed {
             self.adopt(&mut ledger, now);
         }
-        Opened { ledger, interrupted, gave_up, changed }
+        Opened {
+            ledger,
+            interrupted,
+            gave_up,
+            changed,
+        }
     }
 
     /// For a first start, or after the ledger was lost: the archives tell what was done.
@@ -67,9 +83,17 @@ impl Timetable<'_> {
     /// holds.
     fn adopt(&self, ledger: &mut Ledger, now: DateTime<Utc>) {
         let base = ledger.base(now);
-        let unfinished = ledger.begun.as_ref().map(|begun| begun.slot).or(ledger.make_up);
-        let former = Schedule::parse(&ledger.schedule).ok().zip(ledger.time_zone.parse::<Tz>().ok());
-        let missed = former.as_ref().and_then(|(schedule, tz)| schedule.last_in(base, now, *tz));
+        let unfinished = ledger
+            .begun
+            .as_ref()
+            .map(|begun| begun.slot)
+            .or(ledger.make_up);
+        let former = Schedule::parse(&ledger.schedule)
+            .ok()
+            .zip(ledger.time_zone.parse::<Tz>().ok());
+        let missed = former
+            .as_ref()
+            .and_then(|(schedule, tz)| schedule.last_in(base, now, *tz));
         ledger.make_up = missed.or(unfinished);
         ledger.already = None;
         if now >= ledger.handled {
@@ -84,7 +108,9 @@ impl Timetable<'_> {
                 && last > ledger.since
             {
                 let local = |at: DateTime<Utc>, tz: Tz| at.with_timezone(&tz).naive_local();
-                ledger.already = self.next_after(now).filter(|next| local(*next, self.time_zone) == local(last, tz));
+                ledger.already = self
+                    .next_after(now)
+                    .filter(|next| local(*next, self.time_zone) == local(last, tz));
             }
         } else if ledger.behind_from.is_some() {
             ledger.behind_from = Some(now);
@@ -96,8 +122,13 @@ impl Timetable<'_> {
 }
 
 /// Whether the run had made its archive, and only the note of its end was lost.
-fn has_archive(begun: &StartedRun, newest_archive: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+fn has_archive(
+    begun: &StartedRun,
+    newest_archive: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> bool {
     // Names of archives are in whole seconds. One from the future tells nothing, unless the clock was there together
     // with the run.
-    newest_archive.is_some_and(|made| made >= begun.at.trunc_subsecs(0) && (made <= now || begun.at > now))
+    newest_archive
+        .is_some_and(|made| made >= begun.at.trunc_subsecs(0) && (made <= now || begun.at > now))
 }

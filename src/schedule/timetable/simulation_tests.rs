@@ -78,7 +78,11 @@ impl World {
 
     /// The power fails, and comes back after minutes or after some slots.
     fn outage(&mut self) {
-        let most = if self.dice.one_in(2) { TimeDelta::minutes(20) } else { self.interval * 4 };
+        let most = if self.dice.one_in(2) {
+            TimeDelta::minutes(20)
+        } else {
+            self.interval * 4
+        };
         self.now += self.dice.up_to(most) + TimeDelta::seconds(1);
     }
 
@@ -87,8 +91,18 @@ impl World {
         let stored = serde_json::from_str(&json).unwrap();
         let opened = table.open(Some(stored), self.newest_archive, self.now);
         assert!(!opened.changed);
-        assert_eq!(opened.interrupted.as_ref().map(|begun| (begun.slot, begun.times)), self.cut_off);
-        assert_eq!(opened.gave_up, self.cut_off.is_some_and(|(_, times)| times == MOST_BEGINNINGS));
+        assert_eq!(
+            opened
+                .interrupted
+                .as_ref()
+                .map(|begun| (begun.slot, begun.times)),
+            self.cut_off
+        );
+        assert_eq!(
+            opened.gave_up,
+            self.cut_off
+                .is_some_and(|(_, times)| times == MOST_BEGINNINGS)
+        );
         if self.dice.one_in(30) {
             self.outage();
             return None;
@@ -121,19 +135,36 @@ impl World {
                     }
                     let start = self.next() + self.dice.up_to(TimeDelta::seconds(20));
                     let tick = self.now + TimeDelta::minutes(1 + self.dice.below(9));
-                    self.now = if self.dice.one_in(4) { start.min(tick) } else { start };
+                    self.now = if self.dice.one_in(4) {
+                        start.min(tick)
+                    } else {
+                        start
+                    };
                     awake = true;
                 }
                 Step::Missed { slot, count } => {
                     assert!(!table.catch_up);
-                    assert_eq!((self.open().last(), self.open().len()), (Some(&slot), count as usize));
+                    assert_eq!(
+                        (self.open().last(), self.open().len()),
+                        (Some(&slot), count as usize)
+                    );
                     self.cut_off = None;
                     self.decide(slot, Fate::Missed, Fate::Missed);
                 }
-                Step::Due { slot, late, collapsed } => {
-                    assert_eq!((self.open().last(), self.open().len()), (Some(&slot), collapsed as usize + 1));
+                Step::Due {
+                    slot,
+                    late,
+                    collapsed,
+                } => {
+                    assert_eq!(
+                        (self.open().last(), self.open().len()),
+                        (Some(&slot), collapsed as usize + 1)
+                    );
                     assert_eq!(late, self.now - slot);
-                    assert!(!awake || (late < TimeDelta::seconds(20) && collapsed == 0), "{slot} came {late} late");
+                    assert!(
+                        !awake || (late < TimeDelta::seconds(20) && collapsed == 0),
+                        "{slot} came {late} late"
+                    );
                     if !self.run(table, &mut ledger, slot) {
                         return self.outage();
                     }
@@ -150,7 +181,10 @@ impl World {
         }
         table.begin(ledger, slot, self.now + TimeDelta::milliseconds(300));
         self.save(ledger);
-        let times = 1 + self.cut_off.filter(|(before, _)| *before == slot).map_or(0, |(_, times)| times);
+        let times = 1 + self
+            .cut_off
+            .filter(|(before, _)| *before == slot)
+            .map_or(0, |(_, times)| times);
         self.cut_off = Some((slot, times));
         // A machine in trouble is likely to be so again.
         if moment == 1 || (times > 1 && self.dice.one_in(2)) {
@@ -167,7 +201,11 @@ impl World {
         }
         let fails = self.dice.one_in(30);
         self.cut_off = None;
-        self.decide(slot, Fate::Covered, if fails { Fate::Failed } else { Fate::Ran });
+        self.decide(
+            slot,
+            Fate::Covered,
+            if fails { Fate::Failed } else { Fate::Ran },
+        );
         if !fails {
             self.newest_archive = Some(started);
             if moment == 3 {
@@ -201,8 +239,12 @@ const DAILY: Sets = Sets {
     day: every_day,
     time: |hour, minute, second| (hour, minute, second) == (2, 15, 0),
 };
-const HOURLY: Sets =
-    Sets { text: "0 * * * *", rhythm: true, day: every_day, time: |_, minute, second| (minute, second) == (0, 0) };
+const HOURLY: Sets = Sets {
+    text: "0 * * * *",
+    rhythm: true,
+    day: every_day,
+    time: |_, minute, second| (minute, second) == (0, 0),
+};
 
 fn date(year: i32) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, 1, 1).unwrap()
@@ -223,36 +265,65 @@ fn live(
 ) -> BTreeSet<Fate> {
     let (now, end) = (new_year(2025), new_year(2030));
     let schedule = Schedule::parse(sets.text).unwrap();
-    let table = Timetable { schedule: &schedule, time_zone: tz, catch_up };
+    let table = Timetable {
+        schedule: &schedule,
+        time_zone: tz,
+        catch_up,
+    };
     let disk = table.open(None, None, now).ledger;
     let slots = slots.iter().copied().filter(|slot| *slot > now).collect();
     let (fates, newest_archive, cut_off) = (Vec::new(), None, None);
-    let mut world = World { dice: Dice(seed), slots, fates, newest_archive, cut_off, disk, now, interval };
+    let mut world = World {
+        dice: Dice(seed),
+        slots,
+        fates,
+        newest_archive,
+        cut_off,
+        disk,
+        now,
+        interval,
+    };
     while world.now < end {
         if let Some(ledger) = world.boot(table) {
             world.up(table, ledger, end);
         }
     }
     // At most what an outage at the very end hides is without a fate.
-    assert!(world.open().len() < 8, "{} slots in {tz} are lost", world.open().len());
+    assert!(
+        world.open().len() < 8,
+        "{} slots in {tz} are lost",
+        world.open().len()
+    );
     world.fates.into_iter().collect()
 }
 
 fn lives_in(tz: Tz) {
-    for (sets, interval, lives) in
-        [(WEEKLY, TimeDelta::days(7), 6), (DAILY, TimeDelta::days(1), 4), (HOURLY, TimeDelta::hours(1), 1)]
-    {
-        let slots: Vec<_> = oracle(&sets, tz, date(2025), date(2031)).into_iter().collect();
+    for (sets, interval, lives) in [
+        (WEEKLY, TimeDelta::days(7), 6),
+        (DAILY, TimeDelta::days(1), 4),
+        (HOURLY, TimeDelta::hours(1), 1),
+    ] {
+        let slots: Vec<_> = oracle(&sets, tz, date(2025), date(2031))
+            .into_iter()
+            .collect();
         let mut fates = BTreeSet::new();
         for seed in 0..lives {
             fates.extend(live(&sets, &slots, interval, tz, seed % 2 == 0, seed + 1));
         }
         for fate in [Fate::Ran, Fate::Failed, Fate::Covered, Fate::Skipped] {
-            assert!(fates.contains(&fate), "no slot of {} has {fate:?}", sets.text);
+            assert!(
+                fates.contains(&fate),
+                "no slot of {} has {fate:?}",
+                sets.text
+            );
         }
         assert_eq!(fates.contains(&Fate::Missed), lives > 1);
         // Three power cuts in the same run are too rare for the weeks of five years.
-        assert!(sets.text == WEEKLY.text || fates.contains(&Fate::GivenUp), "{} {tz}", sets.text);
+        assert!(
+            sets.text == WEEKLY.text || fates.contains(&Fate::GivenUp),
+            "{} {tz}",
+            sets.text
+        );
     }
 }
 

@@ -42,13 +42,20 @@ pub(super) fn of(secret: &str) -> BTreeSet<String> {
 /// The text in JSON (with and without Go's HTML-safe escapes) and in a quoted string of Go or Rust.
 fn escaped(text: &str) -> Vec<String> {
     let json = quoted_inner(&serde_json::Value::from(text).to_string());
-    let go_json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+    let go_json = json
+        .replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e");
     let rust = quoted_inner(&format!("{text:?}"));
     vec![go_quote(text), json, go_json, rust]
 }
 
 fn quoted_inner(quoted: &str) -> String {
-    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted).to_owned()
+    quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(quoted)
+        .to_owned()
 }
 
 /// Go's `%q`, without the quotes.
@@ -91,7 +98,11 @@ fn encode(text: &str, as_is: &str, upper: bool) -> String {
 
 fn push_hex(text: &mut String, before: &str, byte: u8, upper: bool) {
     // Writing into a String cannot fail.
-    let _ = if upper { write!(text, "{before}{byte:02X}") } else { write!(text, "{before}{byte:02x}") };
+    let _ = if upper {
+        write!(text, "{before}{byte:02X}")
+    } else {
+        write!(text, "{before}{byte:02x}")
+    };
 }
 
 /// `text` percent-decoded; `None` if a `%` is not followed by two hex digits, or the result is not UTF-8.

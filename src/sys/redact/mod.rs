@@ -157,7 +157,9 @@ fn find_credentials(text: &str, found: &mut Vec<Range<usize>>) {
     let mut from = 0;
     while let Some(at) = text[from..].find(SCHEME_END) {
         let authority = from + at + SCHEME_END.len();
-        let end = text[authority..].find(char::is_whitespace).map_or(text.len(), |at| authority + at);
+        let end = text[authority..]
+            .find(char::is_whitespace)
+            .map_or(text.len(), |at| authority + at);
         let token = &text[authority..end];
         if let (Some(colon), Some(last_at)) = (token.find(':'), token.rfind('@'))
             && colon + 1 < last_at

@@ -42,9 +42,18 @@ fn every_form_is_hidden() {
 #[test]
 fn credentials_in_any_uri_are_hidden_though_unknown() {
     for (text, redacted) in [
-        ("cannot reach mongodb://root:hunter22@db:27017/?a=b now", "cannot reach mongodb://root:***@db:27017/?a=b now"),
-        ("mongodb+srv://root:p@s/s:w@rd@db/x", "mongodb+srv://root:***@db/x"),
-        ("smtp://me@example.org:hunter22@mail", "smtp://me@example.org:***@mail"),
+        (
+            "cannot reach mongodb://root:hunter22@db:27017/?a=b now",
+            "cannot reach mongodb://root:***@db:27017/?a=b now",
+        ),
+        (
+            "mongodb+srv://root:p@s/s:w@rd@db/x",
+            "mongodb+srv://root:***@db/x",
+        ),
+        (
+            "smtp://me@example.org:hunter22@mail",
+            "smtp://me@example.org:***@mail",
+        ),
         ("mongodb://root@db:27017", "mongodb://root@db:27017"),
         ("mongodb://root:***@db", "mongodb://root:***@db"),
         ("mongodb://root:@db", "mongodb://root:@db"),
@@ -56,7 +65,10 @@ fn credentials_in_any_uri_are_hidden_though_unknown() {
 
 #[test]
 fn a_password_cut_by_white_space_is_hidden_whole() {
-    assert_eq!(redactor("p@a ssword").redact("mongodb://u:p@a ssword@h"), "mongodb://u:***@h");
+    assert_eq!(
+        redactor("p@a ssword").redact("mongodb://u:p@a ssword@h"),
+        "mongodb://u:***@h"
+    );
 }
 
 #[test]
@@ -68,8 +80,14 @@ fn overlapping_secrets_leave_no_rest() {
 #[test]
 fn a_short_secret_is_hidden_only_where_it_must_be_one() {
     let redactor = redactor("ab");
-    assert_eq!(redactor.redact("table root:ab@db about ab"), "table root:***@db about ab");
-    assert_eq!(redactor.redact(r#"Password: "ab", pwd=ab passwords abc"#), r#"Password: "***", pwd=*** passwords abc"#);
+    assert_eq!(
+        redactor.redact("table root:ab@db about ab"),
+        "table root:***@db about ab"
+    );
+    assert_eq!(
+        redactor.redact(r#"Password: "ab", pwd=ab passwords abc"#),
+        r#"Password: "***", pwd=*** passwords abc"#
+    );
     assert_eq!(Redactor::new([Secret::new("")]).redact("a:@b"), "a:@b");
 }
 

@@ -91,26 +91,39 @@ fn every_document_arrives_however_the_pipe_cuts_the_stream() {
     for step in [1, 2, 3, 5, 7, 4093, usize::MAX] {
         let (kept, result) = run(&bytes, step);
         assert_eq!(result.unwrap().namespaces, samples.len() as u64);
-        let expected = samples.iter().map(|sample| (sample.namespace.clone(), sample.bytes(), sample.totals()));
+        let expected = samples
+            .iter()
+            .map(|sample| (sample.namespace.clone(), sample.bytes(), sample.totals()));
         assert!(kept.ended.into_iter().eq(expected), "step {step}");
     }
 }
 
 #[test]
 fn a_stream_cut_at_any_byte_is_never_taken_for_a_whole_one() {
-    let bytes = stream(&[Sample::new("d", "c", vec![encode(&doc! { "a": 1 }); 3]), weather()]);
+    let bytes = stream(&[
+        Sample::new("d", "c", vec![encode(&doc! { "a": 1 }); 3]),
+        weather(),
+    ]);
     for length in 0..bytes.len() {
-        assert!(run(&bytes[..length], usize::MAX).1.is_err(), "cut after {length} of {} bytes", bytes.len());
+        assert!(
+            run(&bytes[..length], usize::MAX).1.is_err(),
+            "cut after {length} of {} bytes",
+            bytes.len()
+        );
     }
     assert!(run(&bytes, usize::MAX).1.is_ok());
 }
 
 #[test]
 fn a_bit_flipped_in_any_document_is_noticed() {
-    let documents = vec![encode(&doc! { "title": "Soup", "n": 7, "nested": { "a": [1, 2, 3] } }); 3];
+    let documents =
+        vec![encode(&doc! { "title": "Soup", "n": 7, "nested": { "a": [1, 2, 3] } }); 3];
     let bytes = stream(&[Sample::new("d", "c", documents.clone())]);
     let block = documents.concat();
-    let start = bytes.windows(block.len()).position(|window| window == block).unwrap();
+    let start = bytes
+        .windows(block.len())
+        .position(|window| window == block)
+        .unwrap();
     for bit in start * 8..(start + block.len()) * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -120,11 +133,19 @@ fn a_bit_flipped_in_any_document_is_noticed() {
 
 #[test]
 fn what_is_not_wanted_is_checked_but_not_handed_on() {
-    let samples =
-        [Sample::new("d", "keep", vec![encode(&doc! { "a": 1 })]), Sample::new("d", "drop", vec![encode(&doc! {})])];
+    let samples = [
+        Sample::new("d", "keep", vec![encode(&doc! { "a": 1 })]),
+        Sample::new("d", "drop", vec![encode(&doc! {})]),
+    ];
     let mut kept = Kept::default();
     let wanted = |namespace: &Namespace| namespace.collection == "keep";
-    let result = read(stream(&samples).as_slice(), &mut kept, &mut Unwatched, wanted).unwrap();
+    let result = read(
+        stream(&samples).as_slice(),
+        &mut kept,
+        &mut Unwatched,
+        wanted,
+    )
+    .unwrap();
     assert_eq!((result.namespaces, result.documents), (1, 1));
     assert_eq!(kept.announced, [samples[0].namespace.clone()]);
     assert_eq!(kept.ended.len(), 1);
@@ -145,7 +166,11 @@ fn refusals_name_what_is_wrong() {
         let cut = a.len() - 60;
         [&a[..cut], &b[cut..]].concat()
     };
-    assert!(message(&mixed).starts_with("d.c: the checksum of what arrived ("), "{}", message(&mixed));
+    assert!(
+        message(&mixed).starts_with("d.c: the checksum of what arrived ("),
+        "{}",
+        message(&mixed)
+    );
 
     let twice = [one.clone(), one];
     assert!(message(&stream(&twice)).ends_with("d.c goes on after its end"));
@@ -172,16 +197,33 @@ proptest! {
 #[test]
 fn what_a_restore_writes_is_such_a_stream() {
     let mut samples = kitchen(300_000);
-    let mut weather = Sample::new("home", "weather", vec![encode(&doc! { "_id": 1, "data": { "x": [1, 2] } })]);
+    let mut weather = Sample::new(
+        "home",
+        "weather",
+        vec![encode(&doc! { "_id": 1, "data": { "x": [1, 2] } })],
+    );
     weather.kind = Kind::TimeSeries;
     samples.push(weather);
     let meter = Meter::new("restoring", Unit::Bytes, None, &Screen::default());
     let mut written = Vec::new();
     let mut writer = StreamWriter::new(&mut written, meter.watch());
-    writer.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() }).unwrap();
+    writer
+        .header(&StreamHeader {
+            server_version: "8.0.0".into(),
+            tool_version: "100.12.2".into(),
+        })
+        .unwrap();
     for sample in &samples {
-        let Sample { namespace, kind, .. } = sample.clone();
-        writer.announce(Announced { namespace, kind, metadata: "{}".into() }).unwrap();
+        let Sample {
+            namespace, kind, ..
+        } = sample.clone();
+        writer
+            .announce(Announced {
+                namespace,
+                kind,
+                metadata: "{}".into(),
+            })
+            .unwrap();
     }
     for sample in &samples {
         writer.begin(&sample.namespace).unwrap();
@@ -194,11 +236,22 @@ fn what_a_restore_writes_is_such_a_stream() {
     assert_eq!(meter.stream_bytes(), written.len() as u64);
     let mut kept = Kept::default();
     read(written.as_slice(), &mut kept, &mut Unwatched, |_| true).unwrap();
-    let expected: Vec<_> =
-        samples.iter().map(|sample| (sample.namespace.clone(), sample.bytes(), sample.totals())).collect();
+    let expected: Vec<_> = samples
+        .iter()
+        .map(|sample| (sample.namespace.clone(), sample.bytes(), sample.totals()))
+        .collect();
     assert_eq!(kept.ended, expected);
     // One that was not finished ends where mongorestore notices.
     for cut in [0, 4, 200, written.len() / 2, written.len() - 1] {
-        assert!(read(&written[..cut], &mut Kept::default(), &mut Unwatched, |_| true).is_err(), "{cut}");
+        assert!(
+            read(
+                &written[..cut],
+                &mut Kept::default(),
+                &mut Unwatched,
+                |_| true
+            )
+            .is_err(),
+            "{cut}"
+        );
     }
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 /// What a server says is cut after so many characters: enough for a reason and a link.
 const LONGEST_REPLY_CHARS: usize = 300;
 
-const GMAIL_HINT: &str =
-    "; Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
+const GMAIL_HINT: &str = "; Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
 
 /// How far the conversation with a mail server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +50,10 @@ pub struct Reply {
 
 impl Reply {
     pub(super) fn new(code: u16, text: &str, redactors: &[&Redactor]) -> Self {
-        Reply { code, text: harmless(text, redactors) }
+        Reply {
+            code,
+            text: harmless(text, redactors),
+        }
     }
 
     /// The server may well accept the same later.
@@ -61,7 +63,9 @@ impl Reply {
 
     fn is_of_gmail(&self) -> bool {
         let text = self.text.to_ascii_lowercase();
-        ["gmail", "google", "application-specific password"].iter().any(|word| text.contains(word))
+        ["gmail", "google", "application-specific password"]
+            .iter()
+            .any(|word| text.contains(word))
     }
 }
 
@@ -83,7 +87,11 @@ pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
             shown.push('…');
             break;
         }
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
     }
     shown
 }
@@ -99,27 +107,51 @@ pub struct Refused {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
     #[error("{address:?} cannot be used as a mail address: {problem}; correct {setting}")]
-    Address { setting: &'static str, address: String, problem: String },
+    Address {
+        setting: &'static str,
+        address: String,
+        problem: String,
+    },
 
     #[error(
         "cannot look up the mail server {place}: {problem}; check SMTP_HOST, and whether this machine can resolve names"
     )]
     Resolve { place: String, problem: String },
 
-    #[error("cannot reach the mail server {place}: {problem}; check SMTP_HOST and SMTP_PORT, and firewalls in between")]
+    #[error(
+        "cannot reach the mail server {place}: {problem}; check SMTP_HOST and SMTP_PORT, and firewalls in between"
+    )]
     Connect { place: String, problem: String },
 
     #[error("the mail server {place} took longer than {}, {stage}{}", humanize::duration(*limit), timeout_hint(place, *stage))]
-    TimedOut { place: String, stage: Stage, limit: Duration },
+    TimedOut {
+        place: String,
+        stage: Stage,
+        limit: Duration,
+    },
 
     #[error("the mail server {place} broke off, {stage}: {problem}")]
-    Broken { place: String, stage: Stage, problem: String },
+    Broken {
+        place: String,
+        stage: Stage,
+        problem: String,
+    },
 
-    #[error("the certificate of the mail server {place} is not valid: {problem}; nothing was sent; {advice}")]
-    Certificate { place: String, problem: String, advice: String },
+    #[error(
+        "the certificate of the mail server {place} is not valid: {problem}; nothing was sent; {advice}"
+    )]
+    Certificate {
+        place: String,
+        problem: String,
+        advice: String,
+    },
 
     #[error("no TLS with the mail server {place}: {problem}; nothing was sent; {advice}")]
-    Tls { place: String, problem: String, advice: &'static str },
+    Tls {
+        place: String,
+        problem: String,
+        advice: &'static str,
+    },
 
     #[error(
         "the mail server {place} does not offer STARTTLS, so nothing was sent, least of all the password; set \
@@ -141,18 +173,38 @@ pub enum MailError {
     SignIn { place: String, reply: Reply },
 
     #[error("the mail server {place} cannot take mail now, {stage}: {reply}")]
-    Temporary { place: String, stage: Stage, reply: Reply },
+    Temporary {
+        place: String,
+        stage: Stage,
+        reply: Reply,
+    },
 
     #[error("the mail server {place} refused us, {stage}: {reply}{}", refusal_hint(place, *stage, reply))]
-    Rejected { place: String, stage: Stage, reply: Reply },
+    Rejected {
+        place: String,
+        stage: Stage,
+        reply: Reply,
+    },
 
     /// None of the recipients was accepted.
-    #[error("the mail server {place} refused every recipient: {}; check EMAIL_TO", listed(refused))]
-    NoRecipient { place: String, refused: Vec<Refused> },
+    #[error(
+        "the mail server {place} refused every recipient: {}; check EMAIL_TO",
+        listed(refused)
+    )]
+    NoRecipient {
+        place: String,
+        refused: Vec<Refused>,
+    },
 
     /// Others were accepted, and have got the mail if one was sent.
-    #[error("the mail server {place} takes mail from us, but not for {}; check EMAIL_TO", listed(refused))]
-    SomeRecipients { place: String, refused: Vec<Refused> },
+    #[error(
+        "the mail server {place} takes mail from us, but not for {}; check EMAIL_TO",
+        listed(refused)
+    )]
+    SomeRecipients {
+        place: String,
+        refused: Vec<Refused>,
+    },
 }
 
 impl MailError {
@@ -164,7 +216,9 @@ impl MailError {
             | MailError::TimedOut { .. }
             | MailError::Broken { .. }
             | MailError::Temporary { .. } => true,
-            MailError::NoRecipient { refused, .. } => refused.iter().all(|one| one.reply.may_pass()),
+            MailError::NoRecipient { refused, .. } => {
+                refused.iter().all(|one| one.reply.may_pass())
+            }
             MailError::Address { .. }
             | MailError::Certificate { .. }
             | MailError::Tls { .. }
@@ -183,24 +237,38 @@ impl MailError {
 
     /// Whether it is this one mail that the server does not want: another one may well go through.
     pub fn is_about_the_letter(&self) -> bool {
-        matches!(self, MailError::Rejected { stage: Stage::Message, .. })
+        matches!(
+            self,
+            MailError::Rejected {
+                stage: Stage::Message,
+                ..
+            }
+        )
     }
 }
 
 fn listed(refused: &[Refused]) -> String {
-    let each = refused.iter().map(|one| format!("{} ({})", one.address, one.reply));
+    let each = refused
+        .iter()
+        .map(|one| format!("{} ({})", one.address, one.reply));
     each.collect::<Vec<_>>().join(", ")
 }
 
 fn gmail_hint(place: &str, reply: &Reply) -> &'static str {
-    if is_gmail(place) || reply.is_of_gmail() { GMAIL_HINT } else { "" }
+    if is_gmail(place) || reply.is_of_gmail() {
+        GMAIL_HINT
+    } else {
+        ""
+    }
 }
 
 fn refusal_hint(place: &str, stage: Stage, reply: &Reply) -> &'static str {
     match (stage, reply.code) {
         (_, 530) if is_gmail(place) || reply.is_of_gmail() => GMAIL_HINT,
         (_, 530) => "; it wants SMTP_USERNAME and SMTP_PASSWORD",
-        (Stage::Sender, _) => "; check EMAIL_FROM: many servers take only the address that signs in",
+        (Stage::Sender, _) => {
+            "; check EMAIL_FROM: many servers take only the address that signs in"
+        }
         _ => "",
     }
 }
@@ -209,15 +277,25 @@ fn timeout_hint(place: &str, stage: Stage) -> &'static str {
     match stage {
         // A server that waits for us to begin TLS says nothing.
         Stage::Greeting if place.ends_with(":465") => "; port 465 mostly wants SMTP_SECURITY=tls",
-        Stage::Resolve | Stage::Connect => "; check SMTP_HOST and SMTP_PORT, and firewalls in between",
+        Stage::Resolve | Stage::Connect => {
+            "; check SMTP_HOST and SMTP_PORT, and firewalls in between"
+        }
         _ => "",
     }
 }
 
 /// Whether a host, with or without a port, is one of Gmail's.
 pub(super) fn is_gmail(place: &str) -> bool {
-    let host = place.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-    matches!(host.as_str(), "smtp.gmail.com" | "smtp-relay.gmail.com" | "smtp.googlemail.com")
+    let host = place
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
+    matches!(
+        host.as_str(),
+        "smtp.gmail.com" | "smtp-relay.gmail.com" | "smtp.googlemail.com"
+    )
 }
 
 #[cfg(test)]
@@ -229,19 +307,37 @@ mod tests {
         for (place, text, hint) in [
             ("smtp.gmail.com:587", "no", true),
             ("SMTP.Gmail.com.:587", "no", true),
-            ("relay.example.org:25", "see https://support.google.com/mail", true),
+            (
+                "relay.example.org:25",
+                "see https://support.google.com/mail",
+                true,
+            ),
             ("smtp.gmail.com.example.org:587", "no", false),
             ("[2001:db8::1]:587", "no", false),
         ] {
-            let error = MailError::SignIn { place: place.into(), reply: Reply::new(535, text, &[]) };
-            assert_eq!(error.to_string().contains("https://myaccount.google.com/apppasswords"), hint, "{error}");
+            let error = MailError::SignIn {
+                place: place.into(),
+                reply: Reply::new(535, text, &[]),
+            };
+            assert_eq!(
+                error
+                    .to_string()
+                    .contains("https://myaccount.google.com/apppasswords"),
+                hint,
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn a_port_for_tls_that_waits_is_explained() {
         let late = |place: &str, stage| {
-            MailError::TimedOut { place: place.into(), stage, limit: Duration::from_secs(30) }.to_string()
+            MailError::TimedOut {
+                place: place.into(),
+                stage,
+                limit: Duration::from_secs(30),
+            }
+            .to_string()
         };
         assert_eq!(
             late("mx:465", Stage::Greeting),

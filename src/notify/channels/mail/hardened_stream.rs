@@ -50,7 +50,12 @@ impl HardenedStream {
     }
 
     fn over(line: Line) -> Self {
-        HardenedStream(Arc::new(Mutex::new(State { line, read_bytes: 0, column: 0, feed: false })))
+        HardenedStream(Arc::new(Mutex::new(State {
+            line,
+            read_bytes: 0,
+            column: 0,
+            feed: false,
+        })))
     }
 
     /// The connection in clear, to begin TLS with; None when it is no longer in clear.
@@ -113,13 +118,20 @@ impl State {
                 self.read_bytes += 1;
                 Poll::Ready(Ok(*byte))
             }
-            _ => Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"))),
+            _ => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "it closed the connection",
+            ))),
         }
     }
 }
 
 impl AsyncRead for HardenedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut state = self.state();
         if std::mem::take(&mut state.feed) {
             buffer.put_slice(b"\n");
@@ -128,7 +140,10 @@ impl AsyncRead for HardenedStream {
         loop {
             let byte = ready!(state.poll_byte(cx))?;
             if state.read_bytes > LONGEST_REPLY_BYTES {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "its reply does not end")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "its reply does not end",
+                )));
             }
             if let Some(byte) = state.plain(byte) {
                 buffer.put_slice(&[byte]);
@@ -139,7 +154,11 @@ impl AsyncRead for HardenedStream {
 }
 
 impl AsyncWrite for HardenedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.state();
         state.read_bytes = 0;
         match &mut state.line {

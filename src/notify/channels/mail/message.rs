@@ -28,29 +28,45 @@ impl Envelope {
     /// The first address, if any, that needs a server which takes more than ASCII.
     pub fn beyond_ascii(&self) -> Option<&str> {
         let mailboxes = std::iter::once(&self.from).chain(&self.to);
-        mailboxes.map(|mailbox| mailbox.email.as_ref()).find(|address: &&str| !address.is_ascii())
+        mailboxes
+            .map(|mailbox| mailbox.email.as_ref())
+            .find(|address: &&str| !address.is_ascii())
     }
 }
 
 /// `address` or `Name <address>`. lettre's own parser refuses names that people do have, such as `J. R.`.
 fn mailbox(setting: &'static str, text: &str) -> Result<Mailbox, MailError> {
-    let (name, bare) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+    let (name, bare) = match text
+        .trim()
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    {
         Some((name, bare)) => (name.trim(), bare.trim()),
         None => ("", text.trim()),
     };
-    let email: Address = bare.parse().map_err(|error: lettre::address::AddressError| MailError::Address {
-        setting,
-        address: text.to_owned(),
-        problem: error.to_string().to_lowercase(),
-    })?;
-    let unquoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+    let email: Address = bare
+        .parse()
+        .map_err(|error: lettre::address::AddressError| MailError::Address {
+            setting,
+            address: text.to_owned(),
+            problem: error.to_string().to_lowercase(),
+        })?;
+    let unquoted = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .unwrap_or(name);
     let name = one_line(&unquoted.replace("\\\"", "\"").replace("\\\\", "\\"));
     Ok(Mailbox::new((!name.is_empty()).then_some(name), email))
 }
 
 /// A header holds one line: what could begin another one becomes a space.
 fn one_line(text: &str) -> String {
-    text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ").trim().to_owned()
+    text.replace(
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
+        " ",
+    )
+    .trim()
+    .to_owned()
 }
 
 /// Tells other programs not to answer (RFC 3834).
@@ -85,17 +101,23 @@ pub fn compose(letter: &Notification, parties: &Envelope) -> Result<Vec<u8>, Mai
     let body = MultiPart::alternative()
         .singlepart(SinglePart::plain(letter.text.clone()))
         .singlepart(SinglePart::html(letter.html.clone()));
-    let message = builder.multipart(body).map_err(|error| MailError::Address {
-        setting: "EMAIL_FROM and EMAIL_TO",
-        address: parties.from.to_string(),
-        problem: error.to_string(),
-    })?;
+    let message = builder
+        .multipart(body)
+        .map_err(|error| MailError::Address {
+            setting: "EMAIL_FROM and EMAIL_TO",
+            address: parties.from.to_string(),
+            problem: error.to_string(),
+        })?;
     Ok(message.formatted())
 }
 
 /// The same for every attempt to send a letter: should one arrive twice, mail programs see that it is one.
 fn message_id(id: &str, domain: &str) -> String {
-    let domain = if domain.is_ascii() { domain } else { "pantry-keeper.invalid" };
+    let domain = if domain.is_ascii() {
+        domain
+    } else {
+        "pantry-keeper.invalid"
+    };
     format!("<{}@{domain}>", percent_encode(id).replace('%', "_"))
 }
 
@@ -123,8 +145,14 @@ mod tests {
     }
 
     fn parties(from: &str, to: &[&str]) -> Envelope {
-        let to = to.iter().map(|to| mailbox("EMAIL_TO", to).unwrap()).collect();
-        Envelope { from: mailbox("EMAIL_FROM", from).unwrap(), to }
+        let to = to
+            .iter()
+            .map(|to| mailbox("EMAIL_TO", to).unwrap())
+            .collect();
+        Envelope {
+            from: mailbox("EMAIL_FROM", from).unwrap(),
+            to,
+        }
     }
 
     fn composed(letter: &Notification, parties: &Envelope) -> String {
@@ -134,12 +162,22 @@ mod tests {
     }
 
     fn headers(mail: &str) -> Vec<&str> {
-        mail.split("\r\n\r\n").next().unwrap().split("\r\n").collect()
+        mail.split("\r\n\r\n")
+            .next()
+            .unwrap()
+            .split("\r\n")
+            .collect()
     }
 
     #[test]
     fn a_mail_has_the_headers_that_a_program_s_mail_should_have() {
-        let mail = composed(&letter("failed"), &parties("Pantry <p@example.org>", &["a@example.org", "b@example.org"]));
+        let mail = composed(
+            &letter("failed"),
+            &parties(
+                "Pantry <p@example.org>",
+                &["a@example.org", "b@example.org"],
+            ),
+        );
         let headers = headers(&mail);
         for header in [
             "From: Pantry <p@example.org>",
@@ -159,11 +197,25 @@ mod tests {
     #[test]
     fn a_subject_cannot_add_headers_or_a_body() {
         let plain = composed(&letter("x"), &parties("p@example.org", &["a@example.org"]));
-        for subject in ["a\r\nBcc: x@evil.org", "a\nX: y", "a\rX: y", "a\r\n\r\nbody", "a\0b", "ñ\r\nBcc: x@evil.org"]
-        {
-            let mail = composed(&letter(subject), &parties("p@example.org", &["a@example.org"]));
+        for subject in [
+            "a\r\nBcc: x@evil.org",
+            "a\nX: y",
+            "a\rX: y",
+            "a\r\n\r\nbody",
+            "a\0b",
+            "ñ\r\nBcc: x@evil.org",
+        ] {
+            let mail = composed(
+                &letter(subject),
+                &parties("p@example.org", &["a@example.org"]),
+            );
             assert_eq!(headers(&mail).len(), headers(&plain).len(), "{mail}");
-            assert!(!headers(&mail).iter().any(|line| line.starts_with("Bcc") || line.starts_with("X:")), "{mail}");
+            assert!(
+                !headers(&mail)
+                    .iter()
+                    .any(|line| line.starts_with("Bcc") || line.starts_with("X:")),
+                "{mail}"
+            );
         }
     }
 
@@ -183,19 +235,45 @@ mod tests {
                 (name, "a@example.org"),
                 "{text}"
             );
-            composed(&letter("x"), &Envelope { from: mailbox.clone(), to: vec![mailbox] });
+            composed(
+                &letter("x"),
+                &Envelope {
+                    from: mailbox.clone(),
+                    to: vec![mailbox],
+                },
+            );
         }
         let error = mailbox("EMAIL_TO", "a@exa mple").unwrap_err().to_string();
-        assert!(error.contains("EMAIL_TO") && error.contains("a@exa mple"), "{error}");
-        assert!(!mailbox("EMAIL_TO", "root@localhost").unwrap().email.to_string().is_empty());
+        assert!(
+            error.contains("EMAIL_TO") && error.contains("a@exa mple"),
+            "{error}"
+        );
+        assert!(
+            !mailbox("EMAIL_TO", "root@localhost")
+                .unwrap()
+                .email
+                .to_string()
+                .is_empty()
+        );
     }
 
     #[test]
     fn any_date_is_one_that_a_mail_can_have() {
-        for (written_at, year) in [("0001-01-01T00:00:00Z", "1970"), ("+12025-01-01T00:00:00Z", "9999")] {
-            let letter = Notification { written_at: written_at.parse().unwrap(), ..letter("x") };
+        for (written_at, year) in [
+            ("0001-01-01T00:00:00Z", "1970"),
+            ("+12025-01-01T00:00:00Z", "9999"),
+        ] {
+            let letter = Notification {
+                written_at: written_at.parse().unwrap(),
+                ..letter("x")
+            };
             let mail = composed(&letter, &parties("p@example.org", &["a@example.org"]));
-            assert!(headers(&mail).iter().any(|line| line.starts_with("Date: ") && line.contains(year)), "{mail}");
+            assert!(
+                headers(&mail)
+                    .iter()
+                    .any(|line| line.starts_with("Date: ") && line.contains(year)),
+                "{mail}"
+            );
         }
     }
 }

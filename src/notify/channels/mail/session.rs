@@ -52,21 +52,39 @@ pub async fn deliver(
     let accepted = talk.desk.within(Stage::Message, sending).await?;
     accepted.map_err(|error| talk.desk.failure(Stage::Message, &error))?;
     talk.end().await;
-    if refused.is_empty() { Ok(()) } else { Err(MailError::SomeRecipients { place: talk.desk.place, refused }) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(MailError::SomeRecipients {
+            place: talk.desk.place,
+            refused,
+        })
+    }
 }
 
 /// Does everything that [`deliver`] does but send: connects, signs in, names the sender and all recipients.
 ///
 /// # Errors
 /// As with [`deliver`]; a refused recipient is an error also when others are accepted.
-pub async fn probe(mail: &MailSettings, redactor: &Redactor, limit: Duration) -> Result<(), MailError> {
+pub async fn probe(
+    mail: &MailSettings,
+    redactor: &Redactor,
+    limit: Duration,
+) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
     let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
     let refused = talk.address(&parties).await?;
     // All has been learnt: what happens from here on is of no interest.
     let _ = talk.command(Stage::Recipients, Rset).await;
     talk.end().await;
-    if refused.is_empty() { Ok(()) } else { Err(MailError::SomeRecipients { place: talk.desk.place, refused }) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(MailError::SomeRecipients {
+            place: talk.desk.place,
+            refused,
+        })
+    }
 }
 
 /// What every step needs: where, until when, and what must not be told.
@@ -80,11 +98,17 @@ struct SessionContext<'a> {
 
 impl SessionContext<'_> {
     async fn within<T>(&self, stage: Stage, step: impl Future<Output = T>) -> Result<T, MailError> {
-        timeout_at(self.deadline, step).await.map_err(|_| self.late(stage))
+        timeout_at(self.deadline, step)
+            .await
+            .map_err(|_| self.late(stage))
     }
 
     fn late(&self, stage: Stage) -> MailError {
-        MailError::TimedOut { place: self.place.clone(), stage, limit: self.limit }
+        MailError::TimedOut {
+            place: self.place.clone(),
+            stage,
+            limit: self.limit,
+        }
     }
 
     fn failure(&self, stage: Stage, error: &smtp::Error) -> MailError {
@@ -92,11 +116,23 @@ impl SessionContext<'_> {
         let said = error.source().map(ToString::to_string);
         match error.status() {
             Some(code) => {
-                let reply = Reply::new(code.into(), &said.unwrap_or_default(), &[self.redactor, &self.own]);
+                let reply = Reply::new(
+                    code.into(),
+                    &said.unwrap_or_default(),
+                    &[self.redactor, &self.own],
+                );
                 match stage {
-                    _ if reply.may_pass() => MailError::Temporary { place, stage, reply },
+                    _ if reply.may_pass() => MailError::Temporary {
+                        place,
+                        stage,
+                        reply,
+                    },
                     Stage::SignIn => MailError::SignIn { place, reply },
-                    _ => MailError::Rejected { place, stage, reply },
+                    _ => MailError::Rejected {
+                        place,
+                        stage,
+                        reply,
+                    },
                 }
             }
             None => {
@@ -105,7 +141,11 @@ impl SessionContext<'_> {
                     true => format!("what it sent is no reply of a mail server ({problem})"),
                     false => problem,
                 };
-                MailError::Broken { place, stage, problem: harmless(&problem, &[self.redactor, &self.own]) }
+                MailError::Broken {
+                    place,
+                    stage,
+                    problem: harmless(&problem, &[self.redactor, &self.own]),
+                }
             }
         }
     }
@@ -113,29 +153,54 @@ impl SessionContext<'_> {
     /// Tries one address after the other, each with its share of the time: one that never answers, such as over an
     /// IPv6 that leads nowhere, must not use up what another needs.
     async fn connect(&self, mail: &MailSettings) -> Result<TcpStream, MailError> {
-        let resolved = self.within(Stage::Resolve, lookup_host((mail.host.as_str(), mail.port))).await?;
-        let unresolved = |problem: String| MailError::Resolve { place: self.place.clone(), problem };
-        let addresses: Vec<_> = resolved.map_err(|error| unresolved(error.to_string()))?.collect();
+        let resolved = self
+            .within(Stage::Resolve, lookup_host((mail.host.as_str(), mail.port)))
+            .await?;
+        let unresolved = |problem: String| MailError::Resolve {
+            place: self.place.clone(),
+            problem,
+        };
+        let addresses: Vec<_> = resolved
+            .map_err(|error| unresolved(error.to_string()))?
+            .collect();
         let mut failure = unresolved("the name has no address".into());
         for (tried, address) in addresses.iter().enumerate() {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             failure = match timeout(left / untried, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => MailError::Connect { place: self.place.clone(), problem: error.to_string() },
+                Ok(Err(error)) => MailError::Connect {
+                    place: self.place.clone(),
+                    problem: error.to_string(),
+                },
                 Err(_) => self.late(Stage::Connect),
             };
         }
         Err(failure)
     }
 
-    async fn handshake(&self, mail: &MailSettings, stream: TcpStream) -> Result<TlsStream<TcpStream>, MailError> {
+    async fn handshake(
+        &self,
+        mail: &MailSettings,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, MailError> {
         let name = server_name(&mail.host, &self.place)?;
-        let broken = |problem: String| MailError::Broken { place: self.place.clone(), stage: Stage::Tls, problem };
+        let broken = |problem: String| MailError::Broken {
+            place: self.place.clone(),
+            stage: Stage::Tls,
+            problem,
+        };
         let reading = tokio::task::spawn_blocking(RootStore::of_system);
-        let trust = self.within(Stage::Tls, reading).await?.map_err(|error| broken(error.to_string()))?;
-        let connector = trust.connector().map_err(|error| broken(error.to_string()))?;
-        let shaken = self.within(Stage::Tls, connector.connect(name, stream)).await?;
+        let trust = self
+            .within(Stage::Tls, reading)
+            .await?
+            .map_err(|error| broken(error.to_string()))?;
+        let connector = trust
+            .connector()
+            .map_err(|error| broken(error.to_string()))?;
+        let shaken = self
+            .within(Stage::Tls, connector.connect(name, stream))
+            .await?;
         shaken.map_err(|error| trust.failure(&self.place, &error))
     }
 }
@@ -148,14 +213,22 @@ struct SmtpSession<'a> {
 }
 
 impl<'a> SmtpSession<'a> {
-    async fn begin(mail: &MailSettings, redactor: &'a Redactor, limit: Duration) -> Result<Self, MailError> {
+    async fn begin(
+        mail: &MailSettings,
+        redactor: &'a Redactor,
+        limit: Duration,
+    ) -> Result<Self, MailError> {
         let credentials = credentials(mail);
         let desk = SessionContext {
             place: place(mail),
             limit,
             deadline: Instant::now() + limit,
             redactor,
-            own: Redactor::new(credentials.iter().flat_map(|(user, password)| forms(user, password))),
+            own: Redactor::new(
+                credentials
+                    .iter()
+                    .flat_map(|(user, password)| forms(user, password)),
+            ),
         };
         let stream = desk.connect(mail).await?;
         let us = introduction(&stream);
@@ -167,7 +240,11 @@ impl<'a> SmtpSession<'a> {
         let connection = desk.within(Stage::Greeting, greeting).await?;
         let connection = connection.map_err(|error| desk.failure(Stage::Greeting, &error))?;
         let offers = connection.server_info().clone();
-        let mut talk = SmtpSession { desk, connection, offers };
+        let mut talk = SmtpSession {
+            desk,
+            connection,
+            offers,
+        };
         if mail.security == MailSecurity::StartTls {
             talk.start_tls(mail, &wire, us).await?;
         }
@@ -177,13 +254,25 @@ impl<'a> SmtpSession<'a> {
         Ok(talk)
     }
 
-    async fn command(&mut self, stage: Stage, command: impl Display) -> Result<Response, MailError> {
-        let answer = self.desk.within(stage, self.connection.command(command)).await?;
+    async fn command(
+        &mut self,
+        stage: Stage,
+        command: impl Display,
+    ) -> Result<Response, MailError> {
+        let answer = self
+            .desk
+            .within(stage, self.connection.command(command))
+            .await?;
         answer.map_err(|error| self.desk.failure(stage, &error))
     }
 
     /// What was offered in clear may have been anybody's word, so the server is asked anew.
-    async fn start_tls(&mut self, mail: &MailSettings, wire: &HardenedStream, us: ClientId) -> Result<(), MailError> {
+    async fn start_tls(
+        &mut self,
+        mail: &MailSettings,
+        wire: &HardenedStream,
+        us: ClientId,
+    ) -> Result<(), MailError> {
         let not_offered = || MailError::NoStartTls { place: place(mail) };
         if !self.offers.supports_feature(Extension::StartTls) {
             return Err(not_offered());
@@ -199,7 +288,9 @@ impl<'a> SmtpSession<'a> {
 
     async fn sign_in(&mut self, user: String, password: String) -> Result<(), MailError> {
         let Some(mechanism) = self.offers.get_auth_mechanism(DEFAULT_MECHANISMS) else {
-            return Err(MailError::NoSignIn { place: self.desk.place.clone() });
+            return Err(MailError::NoSignIn {
+                place: self.desk.place.clone(),
+            });
         };
         let credentials = Credentials::new(user, password);
         let mut words = Auth::new(mechanism, credentials.clone(), None);
@@ -212,7 +303,11 @@ impl<'a> SmtpSession<'a> {
             words = Auth::new_from_response(mechanism, credentials.clone(), &answer);
         }
         let problem = "it does not stop asking".into();
-        Err(MailError::Broken { place: self.desk.place.clone(), stage: Stage::SignIn, problem })
+        Err(MailError::Broken {
+            place: self.desk.place.clone(),
+            stage: Stage::SignIn,
+            problem,
+        })
     }
 
     /// Names the sender and the recipients; those that were refused, unless it is all of them.
@@ -228,20 +323,35 @@ impl<'a> SmtpSession<'a> {
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        self.command(Stage::Sender, Mail::new(Some(parties.from.email.clone()), parameters)).await?;
+        self.command(
+            Stage::Sender,
+            Mail::new(Some(parties.from.email.clone()), parameters),
+        )
+        .await?;
         let mut refused = Vec::new();
         for to in &parties.to {
-            match self.command(Stage::Recipients, Rcpt::new(to.email.clone(), Vec::new())).await {
+            match self
+                .command(Stage::Recipients, Rcpt::new(to.email.clone(), Vec::new()))
+                .await
+            {
                 Ok(_) => {}
                 // 421 says that the server is going away, whoever the recipient.
-                Err(MailError::Temporary { reply, .. } | MailError::Rejected { reply, .. }) if reply.code != 421 => {
-                    refused.push(Refused { address: to.email.to_string(), reply });
+                Err(MailError::Temporary { reply, .. } | MailError::Rejected { reply, .. })
+                    if reply.code != 421 =>
+                {
+                    refused.push(Refused {
+                        address: to.email.to_string(),
+                        reply,
+                    });
                 }
                 Err(error) => return Err(error),
             }
         }
         if refused.len() == parties.to.len() {
-            return Err(MailError::NoRecipient { place: self.desk.place.clone(), refused });
+            return Err(MailError::NoRecipient {
+                place: self.desk.place.clone(),
+                refused,
+            });
         }
         Ok(refused)
     }
@@ -264,7 +374,10 @@ fn place(mail: &MailSettings) -> String {
 
 /// The address we come from: unlike a container's made-up host name, nobody can take offence at it.
 fn introduction(stream: &TcpStream) -> ClientId {
-    match stream.local_addr().map(|address| address.ip().to_canonical()) {
+    match stream
+        .local_addr()
+        .map(|address| address.ip().to_canonical())
+    {
         Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
         Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
         Err(_) => ClientId::default(),
@@ -284,5 +397,10 @@ pub(super) fn credentials(mail: &MailSettings) -> Option<(String, String)> {
 /// How the password looks on the wire, should a server quote what it was sent.
 fn forms(user: &str, password: &str) -> [Secret; 3] {
     let plain = format!("\0{user}\0{password}");
-    [password.to_owned(), STANDARD.encode(password), STANDARD.encode(plain)].map(Secret::new)
+    [
+        password.to_owned(),
+        STANDARD.encode(password),
+        STANDARD.encode(plain),
+    ]
+    .map(Secret::new)
 }

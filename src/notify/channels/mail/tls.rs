@@ -23,7 +23,10 @@ impl RootStore {
         let found = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added > 0 {
-            return RootStore { roots, problem: None };
+            return RootStore {
+                roots,
+                problem: None,
+            };
         }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let problem = found.errors.first().map(ToString::to_string);
@@ -42,14 +45,23 @@ impl RootStore {
     /// What a failed handshake means.
     pub fn failure(&self, place: &str, error: &io::Error) -> MailError {
         let place = place.to_owned();
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
             Some(rustls::Error::InvalidCertificate(invalid)) => {
                 let (problem, advice) = meaning(invalid);
                 let advice = match &self.problem {
-                    Some(problem) => format!("{advice} (the system's own certificates could not be read: {problem})"),
+                    Some(problem) => format!(
+                        "{advice} (the system's own certificates could not be read: {problem})"
+                    ),
                     None => advice.to_owned(),
                 };
-                MailError::Certificate { place, problem, advice }
+                MailError::Certificate {
+                    place,
+                    problem,
+                    advice,
+                }
             }
             Some(rustls::Error::InvalidMessage(_)) => MailError::Tls {
                 place,
@@ -61,7 +73,11 @@ impl RootStore {
                 problem: other.to_string(),
                 advice: "the server must offer TLS 1.2 or 1.3, or someone in between disturbs it",
             },
-            None => MailError::Broken { place, stage: Stage::Tls, problem: error.to_string() },
+            None => MailError::Broken {
+                place,
+                stage: Stage::Tls,
+                problem: error.to_string(),
+            },
         }
     }
 }
@@ -77,10 +93,11 @@ pub fn server_name(host: &str, place: &str) -> Result<ServerName<'static>, MailE
 
 fn meaning(invalid: &CertificateError) -> (String, &'static str) {
     const CLOCK: &str = "check this machine's clock, then the server's certificate";
-    const UNKNOWN: &str =
-        "if the server is your own, set SSL_CERT_FILE to a file with the certificate of its authority (CA)";
+    const UNKNOWN: &str = "if the server is your own, set SSL_CERT_FILE to a file with the certificate of its authority (CA)";
     match invalid {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => ("it has expired".into(), CLOCK),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ("it has expired".into(), CLOCK)
+        }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ("it is not valid yet".into(), CLOCK)
         }
@@ -88,8 +105,14 @@ fn meaning(invalid: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidForName => ("it is for another name".into(), "check SMTP_HOST"),
         CertificateError::NotValidForNameContext { presented, .. } => {
             // They come as Debug of the parser's types, such as DnsName("example.org").
-            let names: Vec<&str> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
-            (format!("it is for another name ({})", names.join(", ")), "check SMTP_HOST")
+            let names: Vec<&str> = presented
+                .iter()
+                .map(|name| name.split('"').nth(1).unwrap_or(name))
+                .collect();
+            (
+                format!("it is for another name ({})", names.join(", ")),
+                "check SMTP_HOST",
+            )
         }
         // The usual self-made certificate is its own authority, and rustls accepts such a one in no case.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (

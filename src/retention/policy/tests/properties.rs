@@ -4,8 +4,13 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ZONES: [Tz; 5] =
-    [Tz::UTC, Tz::Europe__Madrid, Tz::America__St_Johns, Tz::Pacific__Kiritimati, Tz::Pacific__Pago_Pago];
+const ZONES: [Tz; 5] = [
+    Tz::UTC,
+    Tz::Europe__Madrid,
+    Tz::America__St_Johns,
+    Tz::Pacific__Kiritimati,
+    Tz::Pacific__Pago_Pago,
+];
 
 fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
     let start = at("2009-12-20").timestamp();
@@ -19,7 +24,11 @@ fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
 }
 
 fn any_folder() -> impl Strategy<Value = Vec<Archive>> {
-    let archive = (prop::option::weighted(0.9, any_time()), prop::bool::weighted(0.85), 0..1_000_000_u64);
+    let archive = (
+        prop::option::weighted(0.9, any_time()),
+        prop::bool::weighted(0.85),
+        0..1_000_000_u64,
+    );
     let archives = prop::collection::vec(archive, 0..40).prop_map(|all| {
         let named = all.into_iter().enumerate();
         named
@@ -54,13 +63,24 @@ fn any_now() -> impl Strategy<Value = Option<DateTime<Utc>>> {
 }
 
 fn or_after_newest(now: Option<DateTime<Utc>>, archives: &[Archive]) -> DateTime<Utc> {
-    let newest = archives.iter().filter_map(|archive| archive.made_at).max().unwrap_or(at("2025-01-01"));
-    now.unwrap_or_else(|| newest.checked_add_signed(TimeDelta::minutes(10)).unwrap_or(newest))
+    let newest = archives
+        .iter()
+        .filter_map(|archive| archive.made_at)
+        .max()
+        .unwrap_or(at("2025-01-01"));
+    now.unwrap_or_else(|| {
+        newest
+            .checked_add_signed(TimeDelta::minutes(10))
+            .unwrap_or(newest)
+    })
 }
 
 /// Those that may go, newest first.
 fn candidates(archives: &[Archive]) -> Vec<&Archive> {
-    let mut all: Vec<&Archive> = archives.iter().filter(|a| a.verified && a.made_at.is_some()).collect();
+    let mut all: Vec<&Archive> = archives
+        .iter()
+        .filter(|a| a.verified && a.made_at.is_some())
+        .collect();
     all.sort_by_key(|archive| std::cmp::Reverse((archive.made_at, &archive.name)));
     all
 }
@@ -73,7 +93,10 @@ fn told_again(
     tz: Tz,
     now: DateTime<Utc>,
 ) -> Vec<Reason> {
-    let position = all.iter().position(|other| other.name == archive.name).unwrap();
+    let position = all
+        .iter()
+        .position(|other| other.name == archive.name)
+        .unwrap();
     let newer = &all[..position];
     let mut reasons = Vec::new();
     if (now - archive.made_at.unwrap()).num_seconds() <= i64::from(policy.days) * 86_400 {
@@ -88,7 +111,14 @@ fn told_again(
         (Reason::Monthly, "%Y-%m", policy.monthly),
         (Reason::Yearly, "%Y", policy.yearly),
     ] {
-        let bucket = |archive: &Archive| archive.made_at.unwrap().with_timezone(&tz).format(form).to_string();
+        let bucket = |archive: &Archive| {
+            archive
+                .made_at
+                .unwrap()
+                .with_timezone(&tz)
+                .format(form)
+                .to_string()
+        };
         let newer: BTreeSet<String> = newer.iter().map(|newer| bucket(newer)).collect();
         if newer.len() < count as usize && !newer.contains(&bucket(archive)) {
             reasons.push(reason);
@@ -98,11 +128,15 @@ fn told_again(
 }
 
 fn names<'a>(archives: impl IntoIterator<Item = &'a Archive>) -> BTreeSet<String> {
-    archives.into_iter().map(|archive| archive.name.clone()).collect()
+    archives
+        .into_iter()
+        .map(|archive| archive.name.clone())
+        .collect()
 }
 
 fn sorted(mut plan: Plan) -> Plan {
-    plan.keep.sort_by(|a, b| a.archive.name.cmp(&b.archive.name));
+    plan.keep
+        .sort_by(|a, b| a.archive.name.cmp(&b.archive.name));
     plan.go.sort_by(|a, b| a.name.cmp(&b.name));
     plan
 }
