@@ -1,100 +1,30 @@
-//! Holds the code to the layers that `src/lib.rs` describes: data flows one way.
+//! Holds the code to the layers that `docs/architecture.md` describes: data flows one way.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the purest to the top; a module may import from the layers before its own.
-const LAYERS: &[(&str, &[&str])] = &[
-    (
-        "pure",
-        &[
-            "manifest",
-            "checksum",
-            "namespace",
-            "document",
-            "name",
-            "report",
-            "schedule",
-            "timetable",
-            "retention",
-            "shrink",
-            "fingerprint",
-            "forecast",
-            "alarm",
-            "letter",
-            "secret",
-            "units",
-        ],
-    ),
-    ("edges", &["settings"]),
-    (
-        "tools",
-        &[
-            "durable", "lock", "logging", "pool", "process", "progress", "server", "stop", "tool",
-        ],
-    ),
-    (
-        "stages",
-        &[
-            "dump", "archive", "load", "verify", "catalog", "notify", "status",
-        ],
-    ),
-    (
-        "sequences",
-        &[
-            "job", "prune", "run", "restore", "drill", "health", "doctor",
-        ],
-    ),
-    ("top", &["service", "cli"]),
-];
-
-/// What a module may import from its own layer, and why.
-const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
-    ("manifest", "namespace", "its entries are namespaces"),
-    ("report", "namespace", "so are those of a report"),
-    ("letter", "report", "what a mail is about"),
-    ("letter", "units", "numbers as people read them"),
-    ("timetable", "schedule", "whose slots it keeps"),
-    ("forecast", "schedule", "when archives will be added"),
-    ("forecast", "retention", "what will have gone by then"),
-    ("shrink", "manifest", "compares two of them"),
-    ("shrink", "namespace", "what was lost"),
-    ("shrink", "units", "numbers as people read them"),
-    ("report", "units", "numbers as people read them"),
-    ("tool", "process", "finds programs"),
-    (
-        "lock",
-        "durable",
-        "the error that names a file and what was done to it",
-    ),
-    ("logging", "durable", "folders for their owner only"),
-    (
-        "logging",
-        "progress",
-        "the screen, on which lines and bars take turns",
-    ),
-    ("verify", "archive", "its reader"),
-    (
-        "catalog",
-        "archive",
-        "its reader, for a glance at manifests",
-    ),
-    ("run", "job", "makes the archive"),
-    ("run", "prune", "what follows a success"),
-    ("restore", "job", "the safety backup, and which folder"),
-    ("drill", "job", "which folder"),
-    ("drill", "restore", "what it tries"),
-    ("drill", "run", "where letters are written"),
-    ("health", "job", "which folder"),
-    ("doctor", "job", "which folder, and where programs are"),
-    ("doctor", "prune", "what keeps archives from going"),
-    (
-        "doctor",
-        "run",
-        "the last good archive, and when the disk will be full",
-    ),
-    ("cli", "service", "its longest command"),
+/// From the lowest to the top: a folder of `src` imports only from those before its own. No exceptions.
+const ORDER: &[&str] = &[
+    "sys",
+    "archive",
+    "schedule",
+    "retention",
+    "report",
+    "mongo",
+    "settings",
+    "state",
+    "store",
+    "context",
+    "notify",
+    "prune",
+    "backup",
+    "restore",
+    "drill",
+    "health",
+    "doctor",
+    "scheduler",
+    "cli",
 ];
 
 /// Modules that exist for tests of others only.
@@ -106,12 +36,15 @@ const SURROUNDINGS: &[(&str, &[&str])] = &[
         "std::env::",
         &[
             "main.rs",
-            "process.rs: split_paths",
-            "process.rs: current_exe",
+            "sys/process.rs: split_paths",
+            "sys/process.rs: current_exe",
         ],
     ),
-    ("process::exit", &["cli.rs: process::exit"]),
-    ("Utc::now", &["cli.rs: Utc::now", "logging.rs: Utc::now"]),
+    ("process::exit", &["cli/mod.rs: process::exit"]),
+    (
+        "Utc::now",
+        &["cli/mod.rs: Utc::now", "sys/logging.rs: Utc::now"],
+    ),
     ("SystemTime::now", &[]),
     ("Local::now", &[]),
     ("\"sh\"", &[]),
@@ -219,41 +152,28 @@ fn imports(text: &str) -> BTreeSet<String> {
     found
 }
 
-fn layer_of(module: &str) -> Option<usize> {
-    LAYERS
-        .iter()
-        .position(|(_, modules)| modules.contains(&module))
+fn place_of(module: &str) -> usize {
+    let place = ORDER.iter().position(|known| *known == module);
+    place.unwrap_or_else(|| panic!("{module} has no place in ORDER"))
 }
 
 #[test]
-fn every_module_is_in_a_layer_and_in_the_table_of_the_documentation() {
-    let text = fs::read_to_string(source().join("lib.rs")).unwrap();
+fn every_folder_of_src_is_in_the_order_and_in_the_page_on_architecture() {
     let declared = modules();
-    let declared: BTreeSet<&str> = declared.iter().map(String::as_str).collect();
-    let table: Vec<&str> = LAYERS
-        .iter()
-        .flat_map(|(_, modules)| modules.iter().copied())
-        .collect();
-    for module in &declared {
-        let known = table.contains(module) || FOR_TESTS.contains(module);
-        assert!(known, "{module} is in no layer");
+    for module in ORDER {
+        assert!(declared.contains(*module), "{module} is gone");
     }
-    for (layer, modules) in LAYERS {
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(&format!("//! | {layer}")))
-            .expect(layer);
-        for module in *modules {
-            assert!(declared.contains(module), "{module} is gone");
-            assert!(
-                line.contains(&format!("[`{module}`]")),
-                "src/lib.rs does not name {module} in {layer}"
-            );
-        }
-        assert_eq!(
-            line.matches("[`").count(),
-            modules.len(),
-            "src/lib.rs names others in {layer}"
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).unwrap();
+    for module in declared
+        .iter()
+        .filter(|module| !FOR_TESTS.contains(&module.as_str()))
+    {
+        place_of(module);
+        let named = [format!("`{module}/`"), format!("`{module}.rs`")];
+        assert!(
+            named.iter().any(|name| page.contains(name)),
+            "docs/architecture.md does not name {module}"
         );
     }
 }
@@ -268,37 +188,24 @@ fn modules() -> BTreeSet<String> {
 }
 
 #[test]
-fn modules_import_only_from_the_layers_above_their_own() {
+fn folders_import_only_from_those_below_their_own() {
     let mut wrong = Vec::new();
-    let mut used = BTreeSet::new();
     for (path, text) in files() {
         let module = module_of(&path);
         if ["lib", "main"].contains(&module) || FOR_TESTS.contains(&module) {
             continue;
         }
-        let own = layer_of(module).unwrap_or_else(|| panic!("{module} is in no layer"));
         for import in imports(&text).iter().filter(|import| *import != module) {
-            let excepted = WITHIN_A_LAYER
-                .iter()
-                .position(|(from, to, _)| *from == module && to == import);
-            match layer_of(import) {
-                Some(layer) if layer < own => {}
-                Some(layer) if layer == own && excepted.is_some() => used.extend(excepted),
-                _ => wrong.push(format!("{path}: crate::{import}")),
+            if place_of(import) > place_of(module) {
+                wrong.push(format!("{path}: crate::{import}"));
             }
         }
     }
     assert!(
         wrong.is_empty(),
-        "these imports go against the layers:\n{}",
+        "these imports go against the order:\n{}",
         wrong.join("\n")
     );
-    for (number, (from, to, _)) in WITHIN_A_LAYER.iter().enumerate() {
-        assert!(
-            used.contains(&number),
-            "{from} no longer imports {to}: take it out of the list"
-        );
-    }
 }
 
 #[test]
