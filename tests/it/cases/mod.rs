@@ -1,5 +1,6 @@
 //! Inputs that people really had, and what is right for each.
 
+mod advertised;
 
 use crate::support::{OLDER, Server, Site};
 use serde_json::Value;
