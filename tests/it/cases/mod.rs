@@ -1,6 +1,7 @@
 //! Inputs that people really had, and what is right for each.
 
 mod advertised;
+mod legacy_index;
 
 use crate::support::{OLDER, Server, Site};
 use serde_json::Value;
