@@ -2,6 +2,7 @@
 
 mod advertised;
 mod legacy_index;
+mod system_indexes;
 
 use crate::support::{OLDER, Server, Site};
 use serde_json::Value;
