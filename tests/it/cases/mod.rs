@@ -1,6 +1,7 @@
 //! Inputs that people really had, and what is right for each.
 
 mod advertised;
+mod appledouble;
 mod legacy_index;
 mod system_indexes;
 
