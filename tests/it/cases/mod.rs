@@ -5,6 +5,7 @@ mod appledouble;
 mod flat;
 mod legacy_index;
 mod system_indexes;
+mod ttl_note;
 
 use crate::support::{OLDER, Server, Site};
 use serde_json::Value;
