@@ -2,6 +2,7 @@
 
 mod advertised;
 mod appledouble;
+mod compose_dollar;
 mod flat;
 mod legacy_index;
 mod system_indexes;
