@@ -2,6 +2,7 @@
 
 mod advertised;
 mod appledouble;
+mod bom_secret;
 mod compose_dollar;
 mod flat;
 mod legacy_index;
