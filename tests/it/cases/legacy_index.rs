@@ -15,11 +15,19 @@ fn the_rest_is_there(target: &Server) {
         assert_eq!(collection(target, &namespace).0, 3, "{namespace}");
         assert_eq!(index_names(target, &namespace), ALL_INDEXES, "{namespace}");
         let indexes = serde_json::to_string(&collection(target, &namespace).1).unwrap();
-        assert!(indexes.contains(r#"["unique",true]"#), "the unique index of {namespace}: {indexes}");
+        assert!(
+            indexes.contains(r#"["unique",true]"#),
+            "the unique index of {namespace}: {indexes}"
+        );
     }
     assert_eq!(collection(target, "shop.a").0, 3);
     let names = index_names(target, "shop.a");
-    assert!(["_id_", "x_1", "y_1"].iter().all(|name| names.iter().any(|there| there == name)), "{names:?}");
+    assert!(
+        ["_id_", "x_1", "y_1"]
+            .iter()
+            .all(|name| names.iter().any(|there| there == name)),
+        "{names:?}"
+    );
 }
 
 fn behind(target: &Server, version: Version) -> (Strict, String) {
@@ -38,11 +46,20 @@ fn legacy_index_options_cost_no_other_index() {
         let outcome = site.run(&["restore", OLDER, "--to", &uri, "--yes"]);
         the_rest_is_there(&target);
         let said = format!("{}{}", outcome.stdout, outcome.stderr);
-        assert!(said.contains("shop.a") && said.contains("n_1"), "the index is not named: {said}");
+        assert!(
+            said.contains("shop.a") && said.contains("n_1"),
+            "the index is not named: {said}"
+        );
         // It is there, without what no server needs, or that it is not there is a failure.
         match index_names(&target, "shop.a") == ALL_INDEXES {
-            true => assert!(said.contains("safe"), "what was left out is not said: {said}"),
-            false => assert!(outcome.code() == Some(1) && said.contains("createIndexes"), "{said}"),
+            true => assert!(
+                said.contains("safe"),
+                "what was left out is not said: {said}"
+            ),
+            false => assert!(
+                outcome.code() == Some(1) && said.contains("createIndexes"),
+                "{said}"
+            ),
         }
     }
 }
@@ -52,10 +69,23 @@ fn legacy_index_options_are_left_out_with_indexes_possible() {
     let site = site_with("legacy-index.tar.gz");
     let target = Server::standalone();
     let (_strict, uri) = behind(&target, Version::V4_4);
-    let outcome = site.run(&["restore", OLDER, "--to", &uri, "--yes", "--indexes", "possible"]);
+    let outcome = site.run(&[
+        "restore",
+        OLDER,
+        "--to",
+        &uri,
+        "--yes",
+        "--indexes",
+        "possible",
+    ]);
     let outcome = outcome.done().saying(&["shop.a", "n_1", "safe"]);
     the_rest_is_there(&target);
-    assert_eq!(index_names(&target, "shop.a"), ALL_INDEXES, "{}", outcome.stderr);
+    assert_eq!(
+        index_names(&target, "shop.a"),
+        ALL_INDEXES,
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -75,17 +105,29 @@ fn site_with_indexes(indexes: &str) -> Site {
     let document = doc! { "_id": 1, "n": 1 }.to_vec().unwrap();
     let id = r#"{"v":2,"key":{"_id":1},"name":"_id_"}"#;
     let metadata = |name: &str, indexes: &str| {
-        format!(r#"{{"indexes":[{id},{indexes}],"collectionName":"{name}","type":"collection","options":{{}}}}"#)
+        format!(
+            r#"{{"indexes":[{id},{indexes}],"collectionName":"{name}","type":"collection","options":{{}}}}"#
+        )
     };
     let good = r#"{"v":2,"key":{"n":1},"name":"n_1","unique":true}"#;
     let craft = Craft::default()
         .file("dump/shop/orders.bson", &document)
-        .file("dump/shop/orders.metadata.json", metadata("orders", &format!("{indexes},{good}")).as_bytes())
+        .file(
+            "dump/shop/orders.metadata.json",
+            metadata("orders", &format!("{indexes},{good}")).as_bytes(),
+        )
         .file("dump/shop/parts.bson", &document)
-        .file("dump/shop/parts.metadata.json", metadata("parts", good).as_bytes());
+        .file(
+            "dump/shop/parts.metadata.json",
+            metadata("parts", good).as_bytes(),
+        );
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), craft.packed()).unwrap();
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        craft.packed(),
+    )
+    .unwrap();
     site
 }
 
@@ -114,7 +156,10 @@ fn legacy_index_kinds_that_no_server_makes_are_each_named() {
         for namespace in ["shop.orders", "shop.parts"] {
             assert_eq!(collection(&target, namespace).0, 1);
             let names = index_names(&target, namespace);
-            assert!(names.iter().any(|name| name == "n_1"), "{namespace}: {names:?}");
+            assert!(
+                names.iter().any(|name| name == "n_1"),
+                "{namespace}: {names:?}"
+            );
         }
     }
 }
@@ -127,7 +172,10 @@ fn legacy_index_in_a_drill_costs_no_other_index() {
     let outcome = site.with("DRILL_URI", uri).run(&["drill", OLDER]);
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(!said.contains("the drill failed"), "{said}");
-    assert!(said.contains("shop.a") && (said.contains("safe") || said.contains("n_1")), "{said}");
+    assert!(
+        said.contains("shop.a") && (said.contains("safe") || said.contains("n_1")),
+        "{said}"
+    );
     for name in OTHERS {
         assert!(!said.contains(&format!("shop.{name}: ")), "{said}");
     }
@@ -146,7 +194,13 @@ fn legacy_index_as_a_mongodump_archive_is_recognised() {
         let uri = target.uri();
         let verified = site.run(&["verify", OLDER]);
         let restored = site.run(&["restore", OLDER, "--to", &uri, "--yes"]);
-        assert_eq!(verified.code(), restored.code(), "{}\n{}", verified.stdout, restored.stderr);
+        assert_eq!(
+            verified.code(),
+            restored.code(),
+            "{}\n{}",
+            verified.stdout,
+            restored.stderr
+        );
         if verified.code() != Some(0) {
             verified.printing(&["mongorestore", "--archive"]);
             restored.saying(&["mongorestore", "--archive"]);

@@ -13,7 +13,9 @@ impl Version {
     pub const ALL: [Version; 3] = [Version::V4_4, Version::V7_0, Version::V8_0];
 
     pub fn named(name: &str) -> Self {
-        let found = Self::ALL.into_iter().find(|version| version.label() == name);
+        let found = Self::ALL
+            .into_iter()
+            .find(|version| version.label() == name);
         found.unwrap_or_else(|| panic!("no such version: {name}"))
     }
 
@@ -56,27 +58,45 @@ pub struct Manner {
 
 impl Manner {
     pub fn of(version: Version) -> Self {
-        Manner { version, wire: None, advertised: None, has_primary: true, roles: None }
+        Manner {
+            version,
+            wire: None,
+            advertised: None,
+            has_primary: true,
+            roles: None,
+        }
     }
 
     /// Says that it speaks no newer protocol than this.
     pub fn speaking(self, wire: i32) -> Self {
-        Manner { wire: Some(wire), ..self }
+        Manner {
+            wire: Some(wire),
+            ..self
+        }
     }
 
     /// A set of one that was initiated under this `HOST:PORT`.
     pub fn advertising(self, name: &str) -> Self {
-        Manner { advertised: Some(name.to_owned()), ..self }
+        Manner {
+            advertised: Some(name.to_owned()),
+            ..self
+        }
     }
 
     /// A set whose only member is neither primary nor secondary.
     pub fn without_primary(self) -> Self {
-        Manner { has_primary: false, ..self }
+        Manner {
+            has_primary: false,
+            ..self
+        }
     }
 
     /// The user has these roles, each as `ROLE` of `admin` or as `ROLE@DATABASE`, and what they do not allow is refused.
     pub fn with_roles(self, roles: &[&str]) -> Self {
-        Manner { roles: Some(roles.iter().map(|role| (*role).to_owned()).collect()), ..self }
+        Manner {
+            roles: Some(roles.iter().map(|role| (*role).to_owned()).collect()),
+            ..self
+        }
     }
 
     /// Changes what a server says about itself; none when this is about something else.
@@ -85,7 +105,10 @@ impl Manner {
             document.insert("maxWireVersion", self.wire.unwrap_or(self.version.wire()));
             let (real, known) = (format!("127.0.0.1:{server}"), format!("127.0.0.1:{port}"));
             let known = self.advertised.as_deref().unwrap_or(&known);
-            document = document.into_iter().map(|(name, value)| (name, renamed(value, &real, known))).collect();
+            document = document
+                .into_iter()
+                .map(|(name, value)| (name, renamed(value, &real, known)))
+                .collect();
             if !self.has_primary {
                 for name in ["isWritablePrimary", "ismaster"] {
                     if document.contains_key(name) {
@@ -98,7 +121,10 @@ impl Manner {
         }
         if document.contains_key("versionArray") {
             let numbers = self.version.numbers();
-            document.insert("version", format!("{}.{}.{}", numbers[0], numbers[1], numbers[2]));
+            document.insert(
+                "version",
+                format!("{}.{}.{}", numbers[0], numbers[1], numbers[2]),
+            );
             document.insert("versionArray", numbers.map(Bson::Int32).to_vec());
             return Some(document);
         }
@@ -107,15 +133,25 @@ impl Manner {
 
     /// Who is connected, and what he may do: by the roles, if there are any.
     pub fn connection_status(&self, command: &Document) -> Option<Document> {
-        let roles: Vec<(&str, &str)> =
-            self.roles.as_ref()?.iter().map(|role| role.split_once('@').unwrap_or((role, "admin"))).collect();
-        let named: Vec<Document> = roles.iter().map(|(role, db)| doc! { "role": *role, "db": *db }).collect();
+        let roles: Vec<(&str, &str)> = self
+            .roles
+            .as_ref()?
+            .iter()
+            .map(|role| role.split_once('@').unwrap_or((role, "admin")))
+            .collect();
+        let named: Vec<Document> = roles
+            .iter()
+            .map(|(role, db)| doc! { "role": *role, "db": *db })
+            .collect();
         let mut info = doc! {
             "authenticatedUsers": [{ "user": "keeper", "db": "admin" }],
             "authenticatedUserRoles": named,
         };
         if command.get_bool("showPrivileges").unwrap_or(false) {
-            let privileges: Vec<Bson> = roles.iter().flat_map(|(role, db)| privileges(role, db)).collect();
+            let privileges: Vec<Bson> = roles
+                .iter()
+                .flat_map(|(role, db)| privileges(role, db))
+                .collect();
             info.insert("authenticatedUserPrivileges", privileges);
         }
         Some(doc! { "authInfo": info, "ok": 1.0 })
@@ -125,13 +161,20 @@ impl Manner {
 /// What a built-in role allows, as far as backups and restores need it.
 fn privileges(role: &str, database: &str) -> Vec<Bson> {
     let normal = doc! { "db": "", "collection": "" };
-    let of =
-        |resource: &Document, actions: &[&str]| Bson::from(doc! { "resource": resource, "actions": actions.to_vec() });
+    let of = |resource: &Document, actions: &[&str]| {
+        Bson::from(doc! { "resource": resource, "actions": actions.to_vec() })
+    };
     let system = |name: &str| doc! { "db": "", "collection": name };
     match role {
         "backup" => vec![
-            of(&doc! { "anyResource": true }, &["listCollections", "listIndexes"]),
-            of(&doc! { "cluster": true }, &["appendOplogNote", "getParameter", "listDatabases"]),
+            of(
+                &doc! { "anyResource": true },
+                &["listCollections", "listIndexes"],
+            ),
+            of(
+                &doc! { "cluster": true },
+                &["appendOplogNote", "getParameter", "listDatabases"],
+            ),
             of(&normal, &["find"]),
             of(&doc! { "db": "local", "collection": "" }, &["find"]),
             of(&doc! { "db": "config", "collection": "" }, &["find"]),
@@ -139,10 +182,28 @@ fn privileges(role: &str, database: &str) -> Vec<Bson> {
         ],
         "restore" => vec![
             of(&doc! { "anyResource": true }, &["listCollections"]),
-            of(&normal, &["collMod", "createCollection", "createIndex", "dropCollection", "insert"]),
+            of(
+                &normal,
+                &[
+                    "collMod",
+                    "createCollection",
+                    "createIndex",
+                    "dropCollection",
+                    "insert",
+                ],
+            ),
             of(
                 &doc! { "db": "admin", "collection": "system.users" },
-                &["collMod", "createCollection", "createIndex", "dropCollection", "find", "insert", "remove", "update"],
+                &[
+                    "collMod",
+                    "createCollection",
+                    "createIndex",
+                    "dropCollection",
+                    "find",
+                    "insert",
+                    "remove",
+                    "update",
+                ],
             ),
         ],
         "readAnyDatabase" => {
@@ -153,7 +214,10 @@ fn privileges(role: &str, database: &str) -> Vec<Bson> {
         }
         "anything" => vec![of(&doc! { "anyResource": true }, &["anyAction"])],
         _ => {
-            vec![of(&doc! { "db": database, "collection": "" }, &["find", "insert", "listCollections", "listIndexes"])]
+            vec![of(
+                &doc! { "db": database, "collection": "" },
+                &["find", "insert", "listCollections", "listIndexes"],
+            )]
         }
     }
 }
@@ -162,7 +226,10 @@ fn privileges(role: &str, database: &str) -> Vec<Bson> {
 fn renamed(value: Bson, old: &str, new: &str) -> Bson {
     match value {
         Bson::String(text) if text == old => Bson::from(new),
-        Bson::Array(values) => values.into_iter().map(|value| renamed(value, old, new)).collect(),
+        Bson::Array(values) => values
+            .into_iter()
+            .map(|value| renamed(value, old, new))
+            .collect(),
         other => other,
     }
 }

@@ -54,7 +54,9 @@ impl Strict {
                 if accepting.closed.load(Ordering::Relaxed) {
                     break;
                 }
-                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue;
+                };
                 accepting.connect(client, upstream);
             }
         });
@@ -63,7 +65,10 @@ impl Strict {
 
     /// To connect as a user who only knows a host and a port does.
     pub fn uri(&self) -> String {
-        format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000", self.port)
+        format!(
+            "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000",
+            self.port
+        )
     }
 
     /// What was refused so far: the command, and why.
@@ -86,7 +91,10 @@ impl Drop for Strict {
 impl Shared {
     fn connect(self: &Arc<Self>, client: TcpStream, upstream: TcpStream) {
         let clone = |stream: &TcpStream| stream.try_clone().unwrap();
-        self.sockets.lock().unwrap().extend([clone(&client), clone(&upstream)]);
+        self.sockets
+            .lock()
+            .unwrap()
+            .extend([clone(&client), clone(&upstream)]);
         // Both threads write to the client, each a whole message at a time.
         let to_client = Arc::new(Mutex::new(clone(&client)));
         let (shared, answers) = (Arc::clone(self), Arc::clone(&to_client));
@@ -98,14 +106,27 @@ impl Shared {
         let (shared, mut from) = (Arc::clone(self), upstream);
         thread::spawn(move || {
             let _ = shared.answers(&mut from, &to_client);
-            let _ = (from.shutdown(Shutdown::Both), client.shutdown(Shutdown::Both));
+            let _ = (
+                from.shutdown(Shutdown::Both),
+                client.shutdown(Shutdown::Both),
+            );
         });
     }
 
-    fn questions(&self, from: &mut TcpStream, to: &mut TcpStream, client: &Mutex<TcpStream>) -> io::Result<()> {
+    fn questions(
+        &self,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        client: &Mutex<TcpStream>,
+    ) -> io::Result<()> {
         while let Some(message) = Message::read(from)? {
-            match message.document().and_then(|command| self.own_answer(&command)) {
-                Some(answer) if message.is_awaited() => message.answer(&answer).write(&mut *client.lock().unwrap())?,
+            match message
+                .document()
+                .and_then(|command| self.own_answer(&command))
+            {
+                Some(answer) if message.is_awaited() => message
+                    .answer(&answer)
+                    .write(&mut *client.lock().unwrap())?,
                 Some(_) => {}
                 None => message.write(to)?,
             }
@@ -115,8 +136,11 @@ impl Shared {
 
     fn answers(&self, from: &mut TcpStream, client: &Mutex<TcpStream>) -> io::Result<()> {
         while let Some(message) = Message::read(from)? {
-            let greeting = (message.len() < LONGEST_GREETING).then(|| message.document()).flatten();
-            let dressed = greeting.and_then(|document| self.manner.dress(document, self.server, self.port));
+            let greeting = (message.len() < LONGEST_GREETING)
+                .then(|| message.document())
+                .flatten();
+            let dressed =
+                greeting.and_then(|document| self.manner.dress(document, self.server, self.port));
             let message = match dressed {
                 Some(document) => message.saying(&document),
                 None => message,
@@ -130,9 +154,15 @@ impl Shared {
     fn own_answer(&self, command: &Document) -> Option<Document> {
         let (name, _) = command.iter().next()?;
         let database = command.get_str("$db").unwrap_or("admin");
-        let mut server = Upstream { port: self.server, stream: None };
+        let mut server = Upstream {
+            port: self.server,
+            stream: None,
+        };
         if let Some(refusal) = rules::refuse(&self.manner, database, command, &mut server) {
-            self.refused.lock().unwrap().push((name.clone(), refusal.clone()));
+            self.refused
+                .lock()
+                .unwrap()
+                .push((name.clone(), refusal.clone()));
             return Some(refusal.document());
         }
         match name.as_str() {
@@ -160,7 +190,9 @@ impl Upstream {
         if self.stream.is_none() {
             self.stream = Some(TcpStream::connect(("127.0.0.1", self.port))?);
         }
-        let Some(stream) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(stream) = &mut self.stream else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         Message::command(1, database, command).write(stream)?;
         let answer = Message::read(stream)?.and_then(|message| message.document());
         answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

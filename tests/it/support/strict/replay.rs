@@ -22,14 +22,28 @@ pub fn apply(command: &Document, server: &mut Upstream) -> Document {
 fn one(operation: &Document, server: &mut Upstream) -> Result<(), String> {
     let text = |field: &str| operation.get_str(field).map_err(|error| error.to_string());
     let (database, collection) = text("ns")?.split_once('.').unwrap_or_default();
-    let object = operation.get_document("o").map_err(|error| error.to_string())?;
+    let object = operation
+        .get_document("o")
+        .map_err(|error| error.to_string())?;
     let command = match text("op")? {
         "n" => return Ok(()),
-        "i" => write(collection, doc! { "_id": object.get("_id") }, Bson::from(object), true),
+        "i" => write(
+            collection,
+            doc! { "_id": object.get("_id") },
+            Bson::from(object),
+            true,
+        ),
         "u" => {
-            let which = operation.get_document("o2").map_err(|error| error.to_string())?;
+            let which = operation
+                .get_document("o2")
+                .map_err(|error| error.to_string())?;
             // What is not there any more is made again by an insert that follows, or was removed for good.
-            write(collection, which.clone(), update(object)?, !is_change(object))
+            write(
+                collection,
+                which.clone(),
+                update(object)?,
+                !is_change(object),
+            )
         }
         "d" => doc! { "delete": collection, "deletes": [{ "q": object, "limit": 1 }] },
         "c" => return database_command(database, object, server),
@@ -42,7 +56,11 @@ fn write(collection: &str, which: Document, to: Bson, upsert: bool) -> Document 
     doc! { "update": collection, "updates": [{ "q": which, "u": to, "upsert": upsert }] }
 }
 
-fn database_command(database: &str, object: &Document, server: &mut Upstream) -> Result<(), String> {
+fn database_command(
+    database: &str,
+    object: &Document,
+    server: &mut Upstream,
+) -> Result<(), String> {
     let (name, _) = object.iter().next().ok_or("an empty command")?;
     if name == "applyOps" {
         let answer = apply(object, server);
@@ -61,12 +79,20 @@ fn database_command(database: &str, object: &Document, server: &mut Upstream) ->
     }
     let answer = server.ask(database, command);
     // What is there already, or gone already, was so in the dump.
-    if matches!(answer.get_i32("code"), Ok(26 | 48)) { Ok(()) } else { succeeded(&answer) }
+    if matches!(answer.get_i32("code"), Ok(26 | 48)) {
+        Ok(())
+    } else {
+        succeeded(&answer)
+    }
 }
 
 fn succeeded(answer: &Document) -> Result<(), String> {
     let fine = matches!(answer.get("ok"), Some(Bson::Double(1.0) | Bson::Int32(1)));
-    if fine && !answer.contains_key("writeErrors") { Ok(()) } else { Err(answer.to_string()) }
+    if fine && !answer.contains_key("writeErrors") {
+        Ok(())
+    } else {
+        Err(answer.to_string())
+    }
 }
 
 /// Whether an update changes fields instead of replacing the document.
@@ -81,7 +107,9 @@ pub fn update(object: &Document) -> Result<Bson, String> {
     }
     let (mut set, mut unset) = (Document::new(), Document::new());
     if matches!(object.get("$v"), Some(Bson::Int32(2) | Bson::Int64(2))) {
-        let difference = object.get_document("diff").map_err(|error| error.to_string())?;
+        let difference = object
+            .get_document("diff")
+            .map_err(|error| error.to_string())?;
         fields(difference, "", &mut set, &mut unset)?;
     } else {
         set = object.get_document("$set").cloned().unwrap_or_default();
@@ -89,22 +117,39 @@ pub fn update(object: &Document) -> Result<Bson, String> {
     }
     let both = [("$set", set), ("$unset", unset)];
     let changed = both.into_iter().filter(|(_, fields)| !fields.is_empty());
-    Ok(Bson::Document(changed.map(|(name, fields)| (name.to_owned(), Bson::from(fields))).collect()))
+    Ok(Bson::Document(
+        changed
+            .map(|(name, fields)| (name.to_owned(), Bson::from(fields)))
+            .collect(),
+    ))
 }
 
 /// The fields of a difference of the second kind: `u` updates, `i` inserts, `d` deletes, `sNAME` goes deeper; in arrays
 /// `uINDEX` and `sINDEX`.
-fn fields(difference: &Document, path: &str, set: &mut Document, unset: &mut Document) -> Result<(), String> {
+fn fields(
+    difference: &Document,
+    path: &str,
+    set: &mut Document,
+    unset: &mut Document,
+) -> Result<(), String> {
     let array = difference.contains_key("a");
     for (name, value) in difference {
         match (name.as_str(), value) {
             ("a", _) => {}
             ("l", _) => return Err("an array that was cut".into()),
             ("u" | "i", Bson::Document(values)) if !array => {
-                set.extend(values.iter().map(|(field, value)| (format!("{path}{field}"), value.clone())));
+                set.extend(
+                    values
+                        .iter()
+                        .map(|(field, value)| (format!("{path}{field}"), value.clone())),
+                );
             }
             ("d", Bson::Document(values)) => {
-                unset.extend(values.keys().map(|field| (format!("{path}{field}"), Bson::Boolean(true))));
+                unset.extend(
+                    values
+                        .keys()
+                        .map(|field| (format!("{path}{field}"), Bson::Boolean(true))),
+                );
             }
             (update, value) if array && update.starts_with('u') => {
                 set.insert(format!("{path}{}", &update[1..]), value.clone());
@@ -130,6 +175,9 @@ fn updates_of_both_kinds_are_read() {
     assert_eq!(update(&second), Ok(Bson::from(expected)));
     let first = doc! { "$v": 1, "$set": { "n": 7 } };
     assert_eq!(update(&first), Ok(Bson::from(doc! { "$set": { "n": 7 } })));
-    assert_eq!(update(&doc! { "_id": 1, "n": 2 }), Ok(Bson::from(doc! { "_id": 1, "n": 2 })));
+    assert_eq!(
+        update(&doc! { "_id": 1, "n": 2 }),
+        Ok(Bson::from(doc! { "_id": 1, "n": 2 }))
+    );
     assert!(update(&doc! { "$v": 2, "diff": { "slist": { "a": true, "l": 1 } } }).is_err());
 }

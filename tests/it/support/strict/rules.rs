@@ -103,25 +103,41 @@ const ALWAYS: [&str; 14] = [
 ];
 
 /// Why this command is refused, if it is.
-pub fn refuse(manner: &Manner, database: &str, command: &Document, server: &mut Upstream) -> Option<Refusal> {
+pub fn refuse(
+    manner: &Manner,
+    database: &str,
+    command: &Document,
+    server: &mut Upstream,
+) -> Option<Refusal> {
     let (name, value) = command.iter().next()?;
     let collection = value.as_str().unwrap_or_default();
     if !manner.has_primary && !ALWAYS.contains(&name.as_str()) {
-        return Some(Refusal::new(13436, "NotPrimaryOrSecondary", "node is not in primary or recovering state"));
+        return Some(Refusal::new(
+            13436,
+            "NotPrimaryOrSecondary",
+            "node is not in primary or recovering state",
+        ));
     }
     if let Some(roles) = &manner.roles
         && !allowed(roles, name, database, collection)
     {
-        let words = format!("not authorized on {database} to execute command {}", shown(command));
+        let words = format!(
+            "not authorized on {database} to execute command {}",
+            shown(command)
+        );
         return Some(Refusal::new(13, "Unauthorized", words));
     }
     match name.as_str() {
         "create" => create(manner.version, database, collection, command),
         "createIndexes" => {
             let indexes = command.get_array("indexes").ok()?;
-            indexes.iter().filter_map(Bson::as_document).find_map(|index| {
-                index_specification(manner.version, index).or_else(|| conflict(database, collection, index, server))
-            })
+            indexes
+                .iter()
+                .filter_map(Bson::as_document)
+                .find_map(|index| {
+                    index_specification(manner.version, index)
+                        .or_else(|| conflict(database, collection, index, server))
+                })
         }
         "collMod" => collection_change(manner.version, database, collection, command, server),
         "drop" => drop_collection(database, collection),
@@ -143,10 +159,18 @@ fn allowed(roles: &[String], command: &str, database: &str, collection: &str) ->
     }
 }
 
-fn create(version: Version, database: &str, collection: &str, command: &Document) -> Option<Refusal> {
+fn create(
+    version: Version,
+    database: &str,
+    collection: &str,
+    command: &Document,
+) -> Option<Refusal> {
     let known = |field: &str| {
         let later = LATER_CREATE_OPTIONS.iter().find(|(name, _)| *name == field);
-        later.map_or(CREATE_OPTIONS.contains(&field) || GENERIC.contains(&field), |(_, since)| version >= *since)
+        later.map_or(
+            CREATE_OPTIONS.contains(&field) || GENERIC.contains(&field),
+            |(_, since)| version >= *since,
+        )
     };
     if let Some(field) = command.keys().find(|field| !known(field)) {
         let words = format!("BSON field 'create.{field}' is an unknown field.");
@@ -154,7 +178,9 @@ fn create(version: Version, database: &str, collection: &str, command: &Document
     }
     let namespace = format!("{database}.{collection}");
     if namespace.len() > LONGEST_NAMESPACE {
-        let words = format!("Fully qualified namespace is too long. Namespace: {namespace} Max: {LONGEST_NAMESPACE}");
+        let words = format!(
+            "Fully qualified namespace is too long. Namespace: {namespace} Max: {LONGEST_NAMESPACE}"
+        );
         return Some(Refusal::new(4862100, "Location4862100", words));
     }
     if collection.contains('$') {
@@ -165,22 +191,43 @@ fn create(version: Version, database: &str, collection: &str, command: &Document
         return Some(Refusal::new(73, "InvalidNamespace", words));
     }
     if command.get_bool("capped").unwrap_or(false) && !command.contains_key("size") {
-        return Some(Refusal::new(72, "InvalidOptions", "the 'size' field is required when 'capped' is true"));
+        return Some(Refusal::new(
+            72,
+            "InvalidOptions",
+            "the 'size' field is required when 'capped' is true",
+        ));
     }
     None
 }
 
 fn index_specification(version: Version, index: &Document) -> Option<Refusal> {
     let refusal = |words: &str| Some(Refusal::new(67, "CannotCreateIndex", words));
-    let within = |words: &str| format!("Error in specification {} :: caused by :: {words}", shown(index));
-    if let Some(field) = index.keys().find(|field| !INDEX_OPTIONS.contains(&field.as_str())) {
-        let words =
-            format!("The field '{field}' is not valid for an index specification. Specification: {}", shown(index));
-        return Some(Refusal::new(197, "InvalidIndexSpecificationOption", within(&words)));
+    let within = |words: &str| {
+        format!(
+            "Error in specification {} :: caused by :: {words}",
+            shown(index)
+        )
+    };
+    if let Some(field) = index
+        .keys()
+        .find(|field| !INDEX_OPTIONS.contains(&field.as_str()))
+    {
+        let words = format!(
+            "The field '{field}' is not valid for an index specification. Specification: {}",
+            shown(index)
+        );
+        return Some(Refusal::new(
+            197,
+            "InvalidIndexSpecificationOption",
+            within(&words),
+        ));
     }
     let format = index.get("v").and_then(number).unwrap_or(2.0);
     if format != 1.0 && format != 2.0 {
-        let words = format!("Invalid index specification {}; cannot create an index with v={format}", shown(index));
+        let words = format!(
+            "Invalid index specification {}; cannot create an index with v={format}",
+            shown(index)
+        );
         return refusal(&within(&words));
     }
     let key = index.get_document("key").ok()?;
@@ -190,13 +237,21 @@ fn index_specification(version: Version, index: &Document) -> Option<Refusal> {
     if let Some(words) = key.values().find_map(|value| key_value(value, format)) {
         return refusal(&within(&words));
     }
-    if version >= Version::V7_0 && key.values().any(|value| value.as_str() == Some("geoHaystack")) {
-        return refusal(&within("GeoHaystack indexes cannot be created in version 4.9 and above"));
+    if version >= Version::V7_0
+        && key
+            .values()
+            .any(|value| value.as_str() == Some("geoHaystack"))
+    {
+        return refusal(&within(
+            "GeoHaystack indexes cannot be created in version 4.9 and above",
+        ));
     }
     let seconds = index.get("expireAfterSeconds")?;
     let words = match expiry(version, seconds) {
         Some(words) => words,
-        None if key.len() > 1 => "TTL indexes are single-field indexes, compound indexes do not support TTL".to_owned(),
+        None if key.len() > 1 => {
+            "TTL indexes are single-field indexes, compound indexes do not support TTL".to_owned()
+        }
         None => return None,
     };
     refusal(&format!("{words}. Index spec: {}", shown(index)))
@@ -219,30 +274,50 @@ fn key_value(value: &Bson, format: f64) -> Option<String> {
 fn expiry(version: Version, seconds: &Bson) -> Option<String> {
     let option = "TTL index 'expireAfterSeconds' option";
     let Some(seconds) = number(seconds) else {
-        return Some(format!("{option} must be numeric, but received a type of '{}'", type_name(seconds)));
+        return Some(format!(
+            "{option} must be numeric, but received a type of '{}'",
+            type_name(seconds)
+        ));
     };
     let most = match version {
-        Version::V4_4 => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64(),
+        Version::V4_4 => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs_f64(),
         _ => f64::from(i32::MAX),
     };
     if seconds < 0.0 {
         return Some(format!("{option} cannot be less than 0"));
     }
-    (seconds > most).then(|| format!("{option} must be within an acceptable range, try a lower number"))
+    (seconds > most)
+        .then(|| format!("{option} must be within an acceptable range, try a lower number"))
 }
 
 /// Whether there is another index of that name, or of that key.
-fn conflict(database: &str, collection: &str, index: &Document, server: &mut Upstream) -> Option<Refusal> {
+fn conflict(
+    database: &str,
+    collection: &str,
+    index: &Document,
+    server: &mut Upstream,
+) -> Option<Refusal> {
     let (name, key) = (index.get_str("name").ok()?, index.get_document("key").ok()?);
     let same = |one: &Document, option: &str| {
-        let plain = |value: Option<&Bson>| value.cloned().filter(|value| *value != Bson::Boolean(false));
+        let plain = |value: Option<&Bson>| {
+            value
+                .cloned()
+                .filter(|value| *value != Bson::Boolean(false))
+        };
         plain(one.get(option)) == plain(index.get(option))
     };
     for there in indexes(database, collection, server) {
-        let (its_name, its_key) = (there.get_str("name").unwrap_or_default(), there.get_document("key").ok()?);
+        let (its_name, its_key) = (
+            there.get_str("name").unwrap_or_default(),
+            there.get_document("key").ok()?,
+        );
         let same_key = shown(its_key) == shown(key);
-        let same_options =
-            ["unique", "sparse", "partialFilterExpression", "collation"].iter().all(|one| same(&there, one));
+        let same_options = ["unique", "sparse", "partialFilterExpression", "collation"]
+            .iter()
+            .all(|one| same(&there, one));
         if its_name == name && !(same_key && same_options) {
             let words = format!(
                 "An existing index has the same name as the requested index. When index names are not specified, they are \
@@ -257,7 +332,9 @@ fn conflict(database: &str, collection: &str, index: &Document, server: &mut Ups
             let words = format!("Index already exists with a different name: {its_name}");
             return Some(Refusal::new(85, "IndexOptionsConflict", words));
         }
-        if its_name == name && number_of(&there, "expireAfterSeconds") != number_of(index, "expireAfterSeconds") {
+        if its_name == name
+            && number_of(&there, "expireAfterSeconds") != number_of(index, "expireAfterSeconds")
+        {
             let words = format!(
                 "An equivalent index already exists with the same name but different options. Requested index: {}, \
                  existing index: {}",
@@ -282,34 +359,64 @@ fn collection_change(
     if let Some(words) = expiry(version, seconds) {
         return Some(Refusal::new(72, "InvalidOptions", words));
     }
-    let meant = |index: &&Document| match (change.get_str("name"), change.get_document("keyPattern")) {
-        (Ok(name), _) => index.get_str("name").is_ok_and(|its| its == name),
-        (_, Ok(key)) => index.get_document("key").is_ok_and(|its| shown(its) == shown(key)),
-        _ => false,
-    };
+    let meant =
+        |index: &&Document| match (change.get_str("name"), change.get_document("keyPattern")) {
+            (Ok(name), _) => index.get_str("name").is_ok_and(|its| its == name),
+            (_, Ok(key)) => index
+                .get_document("key")
+                .is_ok_and(|its| shown(its) == shown(key)),
+            _ => false,
+        };
     let there = indexes(database, collection, server);
     let Some(index) = there.iter().find(meant) else {
-        let which = change.get("name").or(change.get("keyPattern")).map(value).unwrap_or_default();
-        let words = format!("cannot find index {} for ns {database}.{collection}", which.trim_matches('"'));
+        let which = change
+            .get("name")
+            .or(change.get("keyPattern"))
+            .map(value)
+            .unwrap_or_default();
+        let words = format!(
+            "cannot find index {} for ns {database}.{collection}",
+            which.trim_matches('"')
+        );
         return Some(Refusal::new(27, "IndexNotFound", words));
     };
     // Later versions make a TTL index of any.
     let lacks = version == Version::V4_4 && !index.contains_key("expireAfterSeconds");
-    lacks.then(|| Refusal::new(72, "InvalidOptions", "no expireAfterSeconds field to update"))
+    lacks.then(|| {
+        Refusal::new(
+            72,
+            "InvalidOptions",
+            "no expireAfterSeconds field to update",
+        )
+    })
 }
 
 fn drop_collection(database: &str, collection: &str) -> Option<Refusal> {
-    const MAY_GO: [&str; 4] = ["system.views", "system.profile", "system.healthlog", "system.keys"];
+    const MAY_GO: [&str; 4] = [
+        "system.views",
+        "system.profile",
+        "system.healthlog",
+        "system.keys",
+    ];
     let own = collection.starts_with("system.") && !collection.starts_with("system.buckets.");
-    (own && !MAY_GO.contains(&collection))
-        .then(|| Refusal::new(20, "IllegalOperation", format!("can't drop system collection {database}.{collection}")))
+    (own && !MAY_GO.contains(&collection)).then(|| {
+        Refusal::new(
+            20,
+            "IllegalOperation",
+            format!("can't drop system collection {database}.{collection}"),
+        )
+    })
 }
 
 fn indexes(database: &str, collection: &str, server: &mut Upstream) -> Vec<Document> {
     let answer = server.ask(database, doc! { "listIndexes": collection });
     let cursor = answer.get_document("cursor").ok();
     let batch = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok());
-    batch.into_iter().flatten().filter_map(|index| index.as_document().cloned()).collect()
+    batch
+        .into_iter()
+        .flatten()
+        .filter_map(|index| index.as_document().cloned())
+        .collect()
 }
 
 fn number_of(document: &Document, field: &str) -> Option<f64> {
@@ -339,12 +446,25 @@ fn type_name(value: &Bson) -> &'static str {
 
 /// A document in the words in which MongoDB shows it.
 fn shown(document: &Document) -> String {
-    let fields: Vec<String> = document.iter().map(|(name, its)| format!("{name}: {}", value(its))).collect();
-    if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
+    let fields: Vec<String> = document
+        .iter()
+        .map(|(name, its)| format!("{name}: {}", value(its)))
+        .collect();
+    if fields.is_empty() {
+        "{}".into()
+    } else {
+        format!("{{ {} }}", fields.join(", "))
+    }
 }
 
 fn value(value: &Bson) -> String {
-    let list = |values: &[Bson]| values.iter().map(self::value).collect::<Vec<_>>().join(", ");
+    let list = |values: &[Bson]| {
+        values
+            .iter()
+            .map(self::value)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match value {
         Bson::String(text) => format!("\"{text}\""),
         Bson::Document(document) => shown(document),

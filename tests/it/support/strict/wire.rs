@@ -62,7 +62,9 @@ impl Message {
     }
 
     fn number(&self, at: usize) -> i32 {
-        self.0.get(at..at + 4).map_or(0, |bytes| i32::from_le_bytes(bytes.try_into().unwrap()))
+        self.0
+            .get(at..at + 4)
+            .map_or(0, |bytes| i32::from_le_bytes(bytes.try_into().unwrap()))
     }
 
     pub fn len(&self) -> usize {
@@ -84,7 +86,8 @@ impl Message {
     }
 
     fn sections(&self) -> Option<Document> {
-        let (mut rest, mut body, mut beside) = (self.0.get(HEADER_BYTES + 4..)?, None, Document::new());
+        let (mut rest, mut body, mut beside) =
+            (self.0.get(HEADER_BYTES + 4..)?, None, Document::new());
         while rest.len() > 4 {
             let (kind, section) = rest.split_first()?;
             let length = i32::from_le_bytes(section.get(..4)?.try_into().ok()?) as usize;
@@ -134,7 +137,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(code: i32, name: &'static str, message: impl Into<String>) -> Self {
-        Refusal { code, name, message: message.into() }
+        Refusal {
+            code,
+            name,
+            message: message.into(),
+        }
     }
 
     pub fn document(&self) -> Document {
