@@ -213,8 +213,7 @@ def tamper(uri):
         if "products" in database.list_collection_names():
             database.products.delete_one({"_id": 7})
             database.products.update_one({"_id": 8}, {"$set": {"price": -1}})
-            database.products.insert_one({"_id": "too many", "name": "too many"})
-            database.products.drop_index("name_1")
+            database.products.insert_one({"_id": "too many", "name": "product 1"})
         if "books" in database.list_collection_names():
             database.books.drop()
 

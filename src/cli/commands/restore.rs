@@ -1,11 +1,11 @@
 //! `pantry-keeper restore`.
 
-use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::cli::args::RestoreArguments;
 use crate::cli::{BUSY, DONE, FAILED, WRONG, failure, json, output, refuse, say};
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::report::{RestoreReport, Restored};
+use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
@@ -135,7 +135,7 @@ pub async fn restore(
             }
         }
     }
-    let report = match restore::carry_out(prepared, settings, ctx).await {
+    let report = match restore::execute(prepared, settings, ctx).await {
         Ok(report) => report,
         Err(error) => return refused(error, ctx, arguments),
     };
@@ -173,6 +173,7 @@ fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
         renames: all(&arguments.rename, "--rename", Rename::parse)?,
         drop: arguments.drop,
         oplog: !arguments.no_oplog,
+        indexes: arguments.indexes.into(),
     })
 }
 
@@ -295,6 +296,16 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
             "then {operations} of the oplog, so that all is of one point in time\n"
         ));
     }
+    if report.indexes.archived > 0 {
+        let indexes = humanize::indexes(report.indexes.archived);
+        text.push_str(&match report.indexes.policy {
+            IndexPolicy::All => format!("then {indexes} built\n"),
+            IndexPolicy::Possible => {
+                format!("then {indexes} built, those that the server refuses left out\n")
+            }
+            IndexPolicy::None => format!("{indexes} not built, as asked\n"),
+        });
+    }
     text
 }
 
@@ -313,11 +324,12 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
     let mut lines = Vec::new();
     if report.restored {
         lines.push(format!(
-            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there{}",
             humanize::counted(report.documents, "document"),
             humanize::counted(report.namespaces.len() as u64, "namespace"),
             report.archive,
             report.hosts,
+            missing_indexes(report),
         ));
     } else {
         lines.push(format!(
@@ -327,6 +339,7 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
         lines.extend(report.namespaces.iter().filter_map(complaint));
         lines.extend(report.problems.iter().cloned());
     }
+    lines.extend(report.indexes.problems.iter().map(index_problem));
     if let Some(safety) = &report.safety_archive {
         lines.push(format!(
             "what was there before is in {safety}; remove it when you no longer need it"
@@ -340,6 +353,34 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
             .map(|warning| format!("note: {warning}")),
     );
     lines.join("\n")
+}
+
+/// What a restore that was told to go on without some indexes did without.
+fn missing_indexes(report: &RestoreReport) -> String {
+    let refused = report.indexes.problems.len() as u64;
+    match (report.indexes.policy, report.indexes.archived) {
+        (IndexPolicy::Possible, _) if refused > 0 => {
+            format!(
+                ", but for {} that the server refused",
+                humanize::indexes(refused)
+            )
+        }
+        (IndexPolicy::None, archived @ 1..) => {
+            format!(", but for {}", humanize::indexes(archived))
+        }
+        _ => String::new(),
+    }
+}
+
+/// An index that is not there, and the command that makes it.
+fn index_problem(problem: &IndexProblem) -> String {
+    format!(
+        "{}: its index {} {}; in mongosh:\n    {}",
+        problem.namespace,
+        printable(&problem.name),
+        problem.problem,
+        problem.command
+    )
 }
 
 /// One line about a namespace that is not as it should be.
