@@ -1,9 +1,12 @@
 //! Proving that an archive can be restored, by restoring it. It reads top to bottom:
 //!
 //! ```text
-//! lock → leftovers of a drill that was cut off → verify → restore into scratch databases
-//!     → compare documents, indexes, options → drop → history → letters
+//! lock → leftovers of a drill that was cut off → verify → restore documents into scratch databases
+//!     → compare documents → build indexes → compare indexes and options → drop → history → mails
 //! ```
+//!
+//! Indexes come after the comparison of documents: what has expired must not vanish while it is compared, and a TTL index
+//! gets the very time to live that the archive has, whatever a server takes at most. It is compared like any other option.
 //!
 //! Scratch databases have names that nobody else uses; they are written down before they are made, and dropped whatever
 //! happens. Nothing else on the server is touched.
@@ -13,12 +16,13 @@ mod scratch;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::backup::{Notifier, QueuedMail};
 use crate::context::Context;
-use crate::mongo::client::Target;
+use crate::mongo::client::{Definition, Target};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::DrillReport;
+use crate::report::{DrillReport, IndexProblem};
 use crate::restore::{
-    self, CompareError, Contents, Load, RestoreError, Selection, Step, definition_differences,
+    self, BuildEnd, BuildOutcome, CompareError, Contents, IndexBuilder, IndexCatalog, Load,
+    RestoreError, Selection, Step, StoredDefinition,
 };
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill, Run, StateStore};
@@ -27,6 +31,7 @@ use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::progress::{Meter, Unit};
 use scratch::Scratch;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -218,21 +223,24 @@ impl Attempt<'_> {
             uri: self.uri.clone(),
             tool: self.tool.clone(),
             drop: false,
-            lanes: restore::most_lanes(self.settings),
+            readers: restore::most_readers(self.settings),
             // What is proven is the archive; operations during the dump would make it another one.
             operations: None,
         };
-        let (words, loaded) = load.run(self.settings, self.ctx, self.stop).await;
-        loaded?;
+        let loaded = load.run(self.settings, self.ctx, self.stop).await;
+        loaded.result?;
         let restore_seconds = begun.elapsed().as_secs_f64();
-        let mut problems: Vec<String> = words
+        let mut problems: Vec<String> = loaded
+            .output
             .complaints
             .iter()
             .map(|line| format!("mongorestore: {line}"))
             .collect();
         let compare_begun = Instant::now();
         problems.extend(self.documents().await?);
-        let (indexes, differences) = self.definitions().await?;
+        let catalog = IndexCatalog::new(self.contents, &self.steps);
+        let built = self.build_indexes(&catalog).await?;
+        let (indexes, differences) = self.definitions(&catalog, &built).await?;
         problems.extend(differences);
         let compare_seconds = compare_begun.elapsed().as_secs_f64();
         if let Some(more @ 1..) = problems.len().checked_sub(PROBLEMS) {
@@ -252,7 +260,7 @@ impl Attempt<'_> {
             namespaces: self.steps.len() as u64,
             indexes,
             problems,
-            warnings: self.contents.warnings.clone(),
+            warnings: self.warnings(&catalog),
             server_version: Some(self.target.facts.server.version.clone()),
             restore_seconds,
             compare_seconds,
@@ -307,25 +315,98 @@ impl Attempt<'_> {
         Ok(differ.collect())
     }
 
-    /// Options and indexes of every collection.
-    async fn definitions(&self) -> Result<(u64, Vec<String>), RestoreError> {
-        let (mut indexes, mut problems) = (0, Vec::new());
+    /// All indexes, and the expiry that collections have by their options: nothing has to stay any longer.
+    async fn build_indexes(&self, catalog: &IndexCatalog) -> Result<BuildOutcome, RestoreError> {
+        let builder = IndexBuilder {
+            target: self.target,
+            limit: self.settings.stall_timeout,
+            screen: &self.ctx.screen,
+            cancel: self.stop,
+        };
+        let mut built = builder.run(catalog).await;
+        match std::mem::replace(&mut built.end, BuildEnd::Complete) {
+            BuildEnd::Complete => {}
+            BuildEnd::Interrupted(reason) => return Err(reason.into()),
+            BuildEnd::Server(error) => return Err(error.into()),
+        }
         for step in &self.steps {
-            let namespace = &self.contents.holdings[step.holding].namespace;
-            match self.stop.or(self.target.definition(&step.to)).await?? {
-                None => problems.push(format!("{namespace}: it did not come back")),
-                Some(definition) => {
-                    let (compared, differences) =
-                        definition_differences(&step.metadata, &definition);
-                    indexes += compared;
-                    problems.extend(
-                        differences
-                            .into_iter()
-                            .map(|problem| format!("{namespace}: {problem}")),
-                    );
+            if let Some(expiry) = self.stored(step).expiry() {
+                let set = self.target.set_expiry(&step.to, expiry.clone());
+                // What the server does not take is found when options are compared.
+                if let Err(error) = self.stop.or(set).await? {
+                    tracing::debug!("{}: its expiry cannot be set: {error}", step.to);
                 }
             }
         }
+        Ok(built)
+    }
+
+    fn stored(&self, step: &Step) -> StoredDefinition {
+        let metadata = &self.contents.holdings[step.holding].metadata;
+        StoredDefinition::parse(metadata).unwrap_or_default()
+    }
+
+    fn warnings(&self, catalog: &IndexCatalog) -> Vec<String> {
+        let names: HashMap<&Namespace, &Namespace> = self
+            .steps
+            .iter()
+            .map(|step| (&step.to, &self.contents.holdings[step.holding].namespace))
+            .collect();
+        let name = |scratch: &Namespace| (*names.get(scratch).unwrap_or(&scratch)).clone();
+        let mut warnings = self.contents.warnings.clone();
+        warnings.extend(restore::describe_left_out(catalog, &name));
+        warnings
+    }
+
+    /// Options and indexes of every collection. How many indexes were compared, and what differs.
+    async fn definitions(
+        &self,
+        catalog: &IndexCatalog,
+        built: &BuildOutcome,
+    ) -> Result<(u64, Vec<String>), RestoreError> {
+        let (mut indexes, mut problems) = (0, Vec::new());
+        for step in &self.steps {
+            let holding = &self.contents.holdings[step.holding];
+            let found = match self.stop.or(self.target.definition(&step.to)).await?? {
+                None => vec!["it did not come back".into()],
+                Some(definition) => {
+                    indexes += self.stored(step).indexes.len() as u64;
+                    self.differences(step, catalog, built, &definition)
+                }
+            };
+            let named = |problem| format!("{}: {problem}", holding.namespace);
+            problems.extend(found.into_iter().map(named));
+        }
         Ok((indexes, problems))
+    }
+
+    fn differences(
+        &self,
+        step: &Step,
+        catalog: &IndexCatalog,
+        built: &BuildOutcome,
+        found: &Definition,
+    ) -> Vec<String> {
+        let mut problems: Vec<String> = self
+            .stored(step)
+            .option_difference(found)
+            .into_iter()
+            .collect();
+        let wanted = catalog.indexes(&step.to);
+        let Some(there) = &found.indexes else {
+            problems.push("its indexes cannot be compared: the user may not list them".into());
+            return problems;
+        };
+        let of_indexes = built.problems(&step.to, wanted, Some(there));
+        let named = |one: IndexProblem| format!("its index {} {}", one.name, one.problem);
+        problems.extend(of_indexes.into_iter().map(named));
+        // Newer servers give time series an index that older ones did not.
+        if self.contents.holdings[step.holding].kind != Kind::TimeSeries {
+            let known = |name: &str| name == "_id_" || wanted.iter().any(|one| one.name() == name);
+            let names = there.iter().filter_map(|index| index.get_str("name").ok());
+            let extra = names.filter(|name| !known(name));
+            problems.extend(extra.map(|name| format!("its index {name} is not in the archive")));
+        }
+        problems
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each test has folders, ports and processes of its own; what several of them only read from is shared.
 
+mod cases;
 mod checkup;
 mod choice;
 mod faults;
@@ -9,10 +10,12 @@ mod layering;
 mod list;
 mod mail;
 mod readers;
+mod real;
 mod restore;
 mod retention;
 mod roundtrip;
 mod service;
 mod settings;
+mod strict;
 mod support;
 mod verify;

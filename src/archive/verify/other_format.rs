@@ -96,8 +96,15 @@ mod tests {
     #[test]
     fn many_files_are_counted() {
         let files = |count: usize| OtherFormat::BareFiles(vec!["a.bson".into(); count]);
-        assert!(files(1).explain("x").starts_with("a.bson lies in no folder"));
+        assert!(
+            files(1)
+                .explain("x")
+                .starts_with("a.bson lies in no folder")
+        );
         let many = files(5).explain("x");
-        assert!(many.starts_with("a.bson, a.bson, a.bson and 2 more lie"), "{many}");
+        assert!(
+            many.starts_with("a.bson, a.bson, a.bson and 2 more lie"),
+            "{many}"
+        );
     }
 }

@@ -37,7 +37,8 @@ impl SystemIndexes {
                 .split_at_checked(length)
                 .ok_or_else(|| broken("it is cut short".into()))?;
             rest = behind;
-            let raw = RawDocument::from_bytes(document).map_err(|error| broken(error.to_string()))?;
+            let raw =
+                RawDocument::from_bytes(document).map_err(|error| broken(error.to_string()))?;
             let index = Document::try_from(raw).map_err(|error| broken(error.to_string()))?;
             // The folder says which database it is: it may have been renamed since.
             let collection = index
@@ -84,7 +85,10 @@ mod tests {
             doc! { "v": 1, "key": { "_id": 1 }, "name": "_id_1", "ns": "old.a.b" },
             doc! { "v": 1, "key": { "n": -1.0 }, "name": "n_-1", "ns": "old.a.b", "unique": true },
         ];
-        let bytes: Vec<u8> = indexes.iter().flat_map(|one| one.to_vec().unwrap()).collect();
+        let bytes: Vec<u8> = indexes
+            .iter()
+            .flat_map(|one| one.to_vec().unwrap())
+            .collect();
         let mut found = SystemIndexes::default();
         found.add("shop", &bytes).unwrap();
         let metadata = found.metadata(&Namespace::new("shop", "a.b")).unwrap();
