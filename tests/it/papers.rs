@@ -115,4 +115,6 @@ fn an_image_of_ours_has_a_name_that_no_stranger_can_publish() {
         }
     }
     assert_eq!(seen, 3);
+    let pulls = read("docker-compose.yml").matches("${PANTRY_KEEPER_PULL:-never}").count();
+    assert_eq!(pulls, 1, "both services have the one policy");
 }
