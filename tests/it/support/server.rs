@@ -12,8 +12,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Starts the server, tells its process id, and ends it when the test lets go of the pipe or is itself killed.
-const KEEPER: &str =
-    r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
+const KEEPER: &str = r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
 
 const ADMIN: &str = "root:r00t-of-the-test";
 
@@ -28,7 +27,11 @@ pub struct Server {
 
 /// A port on which nobody listens.
 pub fn empty_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A server that many tests read from and none changes: three small databases, and a password.
@@ -75,18 +78,29 @@ impl Server {
         std::fs::create_dir_all(&data).unwrap();
         arguments.extend(["--port".into(), port.to_string()]);
         if real {
-            arguments.extend(["--dbpath".into(), data, "--bind_ip".into(), "127.0.0.1".into()]);
+            arguments.extend([
+                "--dbpath".into(),
+                data,
+                "--bind_ip".into(),
+                "127.0.0.1".into(),
+            ]);
             if !standalone {
                 arguments.extend(["--replSet".into(), "pantry".into()]);
             }
             if auth && !standalone {
                 let key = folder.path().join("key");
                 std::fs::write(&key, "cGFudHJ5a2VlcGVy").unwrap();
-                std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                    .unwrap();
                 arguments.extend(["--keyFile".into(), key.display().to_string()]);
             }
         } else {
-            arguments.extend(["--storage-path".into(), data, "--log-level".into(), "WARNING".into()]);
+            arguments.extend([
+                "--storage-path".into(),
+                data,
+                "--log-level".into(),
+                "WARNING".into(),
+            ]);
             arguments.extend(standalone.then(|| "--standalone".into()));
         }
         arguments.extend(auth.then(|| "--auth".into()));
@@ -101,9 +115,18 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(keeper.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let pid = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-        let server = Server { port, keeper, pid, folder, auth, standalone };
+        let server = Server {
+            port,
+            keeper,
+            pid,
+            folder,
+            auth,
+            standalone,
+        };
         mongo(&["wait", &server.address("", "")], "");
         if real && !standalone && fresh {
             mongo(&["initiate", &server.address("", "")], "");
@@ -114,7 +137,9 @@ impl Server {
     /// Ends the server and keeps its data.
     fn stop(self) -> TempDir {
         kill_process(self.pid, Signal::TERM).unwrap();
-        until("the server ends", SOON, || test_kill_process(self.pid).is_err());
+        until("the server ends", SOON, || {
+            test_kill_process(self.pid).is_err()
+        });
         let folder = tempfile::tempdir().unwrap();
         // The folder it had goes with it.
         std::fs::rename(self.folder.path().join("data"), folder.path().join("data")).unwrap();
@@ -141,16 +166,24 @@ impl Server {
     /// The same through another port.
     pub fn backup_uri_by(&self, port: u16) -> String {
         let (user, source) = match self.auth {
-            true => (format!("backup%40er:{PASSWORD_ENCODED}@"), "&authSource=admin"),
+            true => (
+                format!("backup%40er:{PASSWORD_ENCODED}@"),
+                "&authSource=admin",
+            ),
             false => (String::new(), ""),
         };
         // Without directConnection a driver finds out about the real port.
-        format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}")
+        format!(
+            "mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}"
+        )
     }
 
     /// For somebody who may do everything, with the password that is searched for.
     pub fn owner_uri(&self) -> String {
-        self.address(&format!("owner:{PASSWORD_ENCODED}@"), "?directConnection=true&authSource=admin")
+        self.address(
+            &format!("owner:{PASSWORD_ENCODED}@"),
+            "?directConnection=true&authSource=admin",
+        )
     }
 
     pub fn seed(&self, set: &str) {
