@@ -1,0 +1,80 @@
+//! `pantry-keeper prune`.
+
+use crate::cli::args::PruneArguments;
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
+use crate::context::Context;
+use crate::prune;
+use crate::settings::Settings;
+use crate::state::StateStore;
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
+use crate::sys::lock::{Lock, LockError};
+use crate::sys::logging;
+use std::sync::atomic::AtomicBool;
+
+pub fn prune(
+    settings: &Settings,
+    ctx: &Context,
+    arguments: &PruneArguments,
+) -> Result<ExitStatus, CommandError> {
+    let (repository, now) = (Repository::of(settings), (ctx.now)());
+    // A folder that is not there, or not the disk it should be, is not made up for want of something to remove.
+    repository.stems()?;
+    if !repository.own_folder().is_dir() && !arguments.dry_run {
+        return Err(RepositoryError::Empty(repository.folder().to_owned()).into());
+    }
+    let lock = if arguments.dry_run {
+        None
+    } else {
+        Some(lock(settings, &repository)?)
+    };
+    let mut state = StateStore::new(repository.own_folder());
+    if arguments.accept_shrink {
+        accept_shrink(&mut state)?;
+    }
+    let archives = repository.list()?;
+    let plan = prune::plan(settings, &archives, &state.state(), now);
+    let report = prune::apply(&repository, plan, lock.as_ref(), &AtomicBool::new(false));
+    for removed in report.removed.iter().filter(|_| !report.dry_run) {
+        tracing::info!(target: logging::RECORD, "removed {}", removed.archive);
+    }
+    for failure in &report.not_removed {
+        tracing::error!("could not remove {}: {}", failure.archive, failure.problem);
+    }
+    if arguments.output.json {
+        output::json(&report);
+    } else {
+        output::print(&output::prune(&report, settings.time_zone, now));
+    }
+    Ok(ExitStatus::of(report.not_removed.is_empty()))
+}
+
+fn lock(settings: &Settings, repository: &Repository) -> Result<Lock, CommandError> {
+    repository
+        .lock(settings.require_mount)
+        .map_err(|error| match error {
+            RepositoryLockError::Repository(error) => error.into(),
+            RepositoryLockError::Lock(LockError::Held(_)) => {
+                CommandError::busy("nothing was removed", error.to_string())
+            }
+            error => CommandError::failed("nothing was removed", error.to_string()),
+        })
+}
+
+/// The owner says that what the last backup lost is meant to be gone.
+fn accept_shrink(state: &mut StateStore) -> Result<(), CommandError> {
+    let (accepted, saved) = state.change(|state| state.shrunk.take());
+    saved.map_err(|error| {
+        CommandError::failed("could not save that this is accepted", error.to_string())
+    })?;
+    match accepted {
+        Some(shrunk) => {
+            tracing::info!(
+                "accepted as gone: {}",
+                prune::named(&shrunk.losses).join(", ")
+            );
+        }
+        None => tracing::info!("nothing had shrunk"),
+    }
+    Ok(())
+}
