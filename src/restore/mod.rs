@@ -213,9 +213,7 @@ pub async fn open(
             &options,
         )
     });
-    let contents = showing(&meter, opening)
-        .await?
-        .ok_or(RestoreError::Lost)??;
+    let contents = showing(&meter, opening).await??;
     Ok(Arc::new(contents))
 }
 
@@ -400,7 +398,7 @@ impl Prepared {
                 }),
             }
         });
-        let read = looking.await?.ok_or(RestoreError::Lost)??;
+        let read = looking.await??;
         self.report.oplog_entries = read.entries;
         self.operations_fed = read.fed;
         self.indexes = read.indexes;
