@@ -152,7 +152,7 @@ pub async fn prepare(
         .stop
         .or(Tool::find("mongorestore", ctx.path()))
         .await??;
-    let contents = open(settings, ctx, &stem, &wishes).await?;
+    let contents = open(settings, ctx, &ctx.stop, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
     let target = ctx
         .stop
@@ -188,6 +188,7 @@ pub async fn prepare(
 pub async fn open(
     settings: &Settings,
     ctx: &Context,
+    cancel: &Cancel,
     stem: &str,
     wishes: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
@@ -199,7 +200,7 @@ pub async fn open(
         wishes.clone(),
         Arc::clone(&meter),
     );
-    let opening = ctx.stop.blocking(move |stop| {
+    let opening = cancel.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
