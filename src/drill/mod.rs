@@ -11,32 +11,23 @@
 //! Scratch databases have names that nobody else uses; they are written down before they are made, and dropped whatever
 //! happens. Nothing else on the server is touched.
 
+mod attempt;
 mod scratch;
 
-use crate::archive::namespace::{Kind, Namespace};
 use crate::backup::{Notifier, QueuedMail};
 use crate::context::Context;
-use crate::mongo::client::{Definition, Target};
+use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::{DrillReport, IndexProblem};
-use crate::restore::{
-    self, BuildEnd, BuildOutcome, CompareError, Contents, IndexBuilder, IndexCatalog, Load,
-    RestoreError, Selection, Step, StoredDefinition,
-};
+use crate::report::DrillReport;
+use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill, Run, StateStore};
 use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
-use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
-use crate::sys::progress::{Meter, Unit};
+use attempt::Attempt;
 use scratch::Scratch;
-use std::collections::HashMap;
-use std::sync::Arc;
 use tokio::time::Instant;
-
-/// Problems that are told in full; the rest are counted.
-const PROBLEMS: usize = 20;
 
 /// How a drill ended.
 pub struct Outcome {
@@ -92,58 +83,16 @@ pub async fn run(
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
     }
-    match &outcome.result {
-        Ok(report) => {
-            let text = report.to_string();
-            if report.proven {
-                tracing::info!("{text}");
-            } else {
-                tracing::error!("{text}");
-            }
-        }
-        Err(_) if outcome.was_asked() => tracing::info!("the drill was stopped as asked"),
-        Err(error) => {
-            tracing::error!(
-                "the drill failed: {}",
-                ctx.redactor.redact(&error.to_string())
-            );
-        }
-    }
-    let ended = if outcome.was_asked() {
-        Ended::Interrupted
-    } else {
-        let at = (ctx.now)();
-        let (archive, problem) = match &outcome.result {
-            Ok(report) => (report.archive.clone(), report.problems.first().cloned()),
-            Err(error) => (
-                name.to_owned(),
-                Some(ctx.redactor.redact(&error.to_string()).into_owned()),
-            ),
-        };
-        let proven = outcome.result.as_ref().ok().filter(|report| report.proven);
-        if proven.is_some()
-            && let Some(stem) = archive.strip_suffix(crate::archive::file_name::EXTENSION)
-            && let Err(error) = repository.record_drill(stem, at)
-        {
-            tracing::debug!("the drill's result is not kept: {error}");
-        }
-        let last = LastDrill {
-            at,
-            archive: archive.clone(),
-            problem: problem.clone(),
-        };
-        let notifier = Notifier::new(settings, uri, ctx, None);
-        outcome.queued = notifier.drilled(status, &last, outcome.result.as_ref().ok());
-        match (proven, problem) {
-            (Some(report), _) => Ended::Drilled {
-                archive,
-                documents: report.documents,
-                bytes: report.bytes,
-            },
-            (None, problem) => Ended::DrillFailed {
-                archive,
-                error: problem.unwrap_or_default(),
-            },
+    log_result(&outcome, ctx);
+    let ended = match outcome.was_asked() {
+        true => Ended::Interrupted,
+        false => {
+            let last = last_drill(&outcome.result, ctx, name);
+            let report = outcome.result.as_ref().ok();
+            record_in_archive(&repository, &last, report);
+            let notifier = Notifier::new(settings, uri, ctx, None);
+            outcome.queued = notifier.drilled(status, &last, report);
+            ended(last, report)
         }
     };
     let run = Run {
@@ -158,6 +107,60 @@ pub async fn run(
     outcome
 }
 
+fn log_result(outcome: &Outcome, ctx: &Context) {
+    match &outcome.result {
+        Ok(report) if report.proven => tracing::info!("{report}"),
+        Ok(report) => tracing::error!("{report}"),
+        Err(_) if outcome.was_asked() => tracing::info!("the drill was stopped as asked"),
+        Err(error) => {
+            let text = error.to_string();
+            tracing::error!("the drill failed: {}", ctx.redactor.redact(&text));
+        }
+    }
+}
+
+fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &str) -> LastDrill {
+    let at = (ctx.now)();
+    match result {
+        Ok(report) => LastDrill {
+            at,
+            archive: report.archive.clone(),
+            problem: report.problems.first().cloned(),
+        },
+        Err(error) => LastDrill {
+            at,
+            archive: name.to_owned(),
+            problem: Some(ctx.redactor.redact(&error.to_string()).into_owned()),
+        },
+    }
+}
+
+/// `list` shows it.
+fn record_in_archive(repository: &Repository, last: &LastDrill, report: Option<&DrillReport>) {
+    if report.is_some_and(|report| report.proven)
+        && let Some(stem) = last
+            .archive
+            .strip_suffix(crate::archive::file_name::EXTENSION)
+        && let Err(error) = repository.record_drill(stem, last.at)
+    {
+        tracing::debug!("the drill's result is not kept: {error}");
+    }
+}
+
+fn ended(last: LastDrill, report: Option<&DrillReport>) -> Ended {
+    match report.filter(|report| report.proven) {
+        Some(report) => Ended::Drilled {
+            archive: last.archive,
+            documents: report.documents,
+            bytes: report.bytes,
+        },
+        None => Ended::DrillFailed {
+            archive: last.archive,
+            error: last.problem.unwrap_or_default(),
+        },
+    }
+}
+
 async fn drill(
     settings: &Settings,
     uri: &MongoUri,
@@ -167,16 +170,16 @@ async fn drill(
     name: &str,
 ) -> Result<DrillReport, RestoreError> {
     let begun = Instant::now();
-    let stop = ctx.stop.by(begun + settings.timeout);
+    let cancel = ctx.stop.by(begun + settings.timeout);
     let stem = repository.find(name)?;
     let _lock: Lock = repository.lock_drill()?;
-    let tool = stop.or(Tool::find("mongorestore", ctx.path())).await??;
-    let target = stop
+    let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
+    let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;
     scratch::sweep(status, &target).await;
-    let wishes = Selection::default();
-    let contents = restore::open(settings, ctx, &stem, &wishes).await?;
+    let all = Selection::default();
+    let contents = restore::open(settings, ctx, &cancel, &stem, &all).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(
@@ -189,224 +192,17 @@ async fn drill(
         settings,
         uri,
         ctx,
-        stop: &stop,
+        cancel: &cancel,
         contents: &contents,
         tool,
         target: &target,
         steps,
     };
     let tried = attempt.run(begun).await;
-    let dropped = scratch.drop_all(&target, status, stop.is_asked()).await;
+    let dropped = scratch.drop_all(&target, status, cancel.is_asked()).await;
     target.close().await;
     let mut report = tried?;
     report.warnings.extend(dropped.err());
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(report)
-}
-
-struct Attempt<'d> {
-    settings: &'d Settings,
-    uri: &'d MongoUri,
-    ctx: &'d Context,
-    stop: &'d Cancel,
-    contents: &'d Arc<Contents>,
-    tool: Tool,
-    target: &'d Target,
-    steps: Vec<Step>,
-}
-
-impl Attempt<'_> {
-    async fn run(&self, begun: Instant) -> Result<DrillReport, RestoreError> {
-        let load = Load {
-            contents: Arc::clone(self.contents),
-            steps: self.steps.clone(),
-            uri: self.uri.clone(),
-            tool: self.tool.clone(),
-            drop: false,
-            readers: restore::most_readers(self.settings),
-            // What is proven is the archive; operations during the dump would make it another one.
-            operations: None,
-        };
-        let loaded = load.run(self.settings, self.ctx, self.stop).await;
-        loaded.result?;
-        let restore_seconds = begun.elapsed().as_secs_f64();
-        let mut problems: Vec<String> = loaded
-            .output
-            .complaints
-            .iter()
-            .map(|line| format!("mongorestore: {line}"))
-            .collect();
-        let compare_begun = Instant::now();
-        problems.extend(self.documents().await?);
-        let catalog = IndexCatalog::new(self.contents, &self.steps);
-        let built = self.build_indexes(&catalog).await?;
-        let (indexes, differences) = self.definitions(&catalog, &built).await?;
-        problems.extend(differences);
-        let compare_seconds = compare_begun.elapsed().as_secs_f64();
-        if let Some(more @ 1..) = problems.len().checked_sub(PROBLEMS) {
-            problems.truncate(PROBLEMS);
-            problems.push(format!("and {more} more"));
-        }
-        let holdings = self
-            .steps
-            .iter()
-            .map(|step| &self.contents.holdings[step.holding]);
-        Ok(DrillReport {
-            archive: self.contents.name.clone(),
-            hosts: self.target.hosts().to_owned(),
-            proven: problems.is_empty(),
-            documents: holdings.clone().map(|one| one.totals.documents).sum(),
-            bytes: holdings.map(|one| one.totals.bytes).sum(),
-            namespaces: self.steps.len() as u64,
-            indexes,
-            problems,
-            warnings: self.warnings(&catalog),
-            server_version: Some(self.target.facts.server.version.clone()),
-            restore_seconds,
-            compare_seconds,
-            elapsed_seconds: 0.0,
-        })
-    }
-
-    /// Every document, by `_id` and content.
-    async fn documents(&self) -> Result<Vec<String>, RestoreError> {
-        let holdings = &self.contents.holdings;
-        let with_documents = self
-            .steps
-            .iter()
-            .filter(|step| holdings[step.holding].kind != Kind::View);
-        // Time series keep theirs elsewhere, and what is options only has none.
-        let pairs: Vec<(usize, Namespace)> = with_documents
-            .map(|step| (step.holding, step.to.clone()))
-            .collect();
-        let bytes = pairs
-            .iter()
-            .map(|(holding, _)| holdings[*holding].totals.bytes)
-            .sum();
-        let meter = Meter::new("comparing", Unit::Bytes, Some(bytes), &self.ctx.screen);
-        let differences =
-            match restore::compare(self.contents, &pairs, self.target, &meter, self.stop).await {
-                Ok(differences) => differences,
-                Err(CompareError::Interrupted(reason)) => return Err(reason.into()),
-                Err(CompareError::Server(error)) => return Err(error.into()),
-                Err(CompareError::Archive(problem)) => {
-                    return Err(RestoreError::Damaged {
-                        name: self.contents.name.clone(),
-                        damage: problem,
-                    });
-                }
-            };
-        let differ = self.steps.iter().filter_map(|step| {
-            let found = differences.get(&step.holding)?;
-            let holding = &holdings[step.holding];
-            let named = found.to_string();
-            let named = if named.is_empty() {
-                String::new()
-            } else {
-                format!(": {named}")
-            };
-            Some(format!(
-                "{}: {} came back of {}{named}",
-                holding.namespace,
-                crate::sys::humanize::count(found.on_server),
-                crate::sys::humanize::counted(found.documents, "document")
-            ))
-        });
-        Ok(differ.collect())
-    }
-
-    /// All indexes, and the expiry that collections have by their options: nothing has to stay any longer.
-    async fn build_indexes(&self, catalog: &IndexCatalog) -> Result<BuildOutcome, RestoreError> {
-        let builder = IndexBuilder {
-            target: self.target,
-            limit: self.settings.stall_timeout,
-            screen: &self.ctx.screen,
-            cancel: self.stop,
-        };
-        let mut built = builder.run(catalog).await;
-        match std::mem::replace(&mut built.end, BuildEnd::Complete) {
-            BuildEnd::Complete => {}
-            BuildEnd::Interrupted(reason) => return Err(reason.into()),
-            BuildEnd::Server(error) => return Err(error.into()),
-        }
-        for step in &self.steps {
-            if let Some(expiry) = self.stored(step).expiry() {
-                let set = self.target.set_expiry(&step.to, expiry.clone());
-                // What the server does not take is found when options are compared.
-                if let Err(error) = self.stop.or(set).await? {
-                    tracing::debug!("{}: its expiry cannot be set: {error}", step.to);
-                }
-            }
-        }
-        Ok(built)
-    }
-
-    fn stored(&self, step: &Step) -> StoredDefinition {
-        let metadata = &self.contents.holdings[step.holding].metadata;
-        StoredDefinition::parse(metadata).unwrap_or_default()
-    }
-
-    fn warnings(&self, catalog: &IndexCatalog) -> Vec<String> {
-        let names: HashMap<&Namespace, &Namespace> = self
-            .steps
-            .iter()
-            .map(|step| (&step.to, &self.contents.holdings[step.holding].namespace))
-            .collect();
-        let name = |scratch: &Namespace| (*names.get(scratch).unwrap_or(&scratch)).clone();
-        let mut warnings = self.contents.warnings.clone();
-        warnings.extend(restore::describe_left_out(catalog, &name));
-        warnings
-    }
-
-    /// Options and indexes of every collection. How many indexes were compared, and what differs.
-    async fn definitions(
-        &self,
-        catalog: &IndexCatalog,
-        built: &BuildOutcome,
-    ) -> Result<(u64, Vec<String>), RestoreError> {
-        let (mut indexes, mut problems) = (0, Vec::new());
-        for step in &self.steps {
-            let holding = &self.contents.holdings[step.holding];
-            let found = match self.stop.or(self.target.definition(&step.to)).await?? {
-                None => vec!["it did not come back".into()],
-                Some(definition) => {
-                    indexes += self.stored(step).indexes.len() as u64;
-                    self.differences(step, catalog, built, &definition)
-                }
-            };
-            let named = |problem| format!("{}: {problem}", holding.namespace);
-            problems.extend(found.into_iter().map(named));
-        }
-        Ok((indexes, problems))
-    }
-
-    fn differences(
-        &self,
-        step: &Step,
-        catalog: &IndexCatalog,
-        built: &BuildOutcome,
-        found: &Definition,
-    ) -> Vec<String> {
-        let mut problems: Vec<String> = self
-            .stored(step)
-            .option_difference(found)
-            .into_iter()
-            .collect();
-        let wanted = catalog.indexes(&step.to);
-        let Some(there) = &found.indexes else {
-            problems.push("its indexes cannot be compared: the user may not list them".into());
-            return problems;
-        };
-        let of_indexes = built.problems(&step.to, wanted, Some(there));
-        let named = |one: IndexProblem| format!("its index {} {}", one.name, one.problem);
-        problems.extend(of_indexes.into_iter().map(named));
-        // Newer servers give time series an index that older ones did not.
-        if self.contents.holdings[step.holding].kind != Kind::TimeSeries {
-            let known = |name: &str| name == "_id_" || wanted.iter().any(|one| one.name() == name);
-            let names = there.iter().filter_map(|index| index.get_str("name").ok());
-            let extra = names.filter(|name| !known(name));
-            problems.extend(extra.map(|name| format!("its index {name} is not in the archive")));
-        }
-        problems
-    }
 }

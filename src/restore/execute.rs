@@ -107,6 +107,28 @@ fn load(prepared: &Prepared, settings: &Settings) -> Load {
     }
 }
 
+/// Those of a backup of exactly what will be dropped.
+fn safety_settings<'n>(
+    settings: &Settings,
+    databases: Vec<String>,
+    dropped: &[Namespace],
+    there: impl Iterator<Item = &'n Namespace>,
+) -> Settings {
+    let exclude = there
+        .filter(|namespace| databases.contains(&namespace.database) && !dropped.contains(namespace))
+        .filter_map(|namespace| {
+            NamespacePattern::exactly(&namespace.database, &namespace.collection)
+        })
+        .collect();
+    Settings {
+        databases,
+        exclude,
+        oplog: OplogMode::Off,
+        prefix: file_name::safety_prefix(&settings.prefix),
+        ..settings.clone()
+    }
+}
+
 /// Makes an archive of what will be dropped. It lies beside the others under a prefix of its own, so that retention neither
 /// counts it nor removes it.
 async fn back_up_first(
@@ -130,25 +152,8 @@ async fn back_up_first(
             settings.stall_timeout,
         ))
         .await??;
-    let dropped: HashSet<&Namespace> = existing.iter().collect();
-    let beside = facts
-        .found
-        .iter()
-        .map(|found| &found.namespace)
-        .filter(|namespace| !dropped.contains(namespace));
-    let exclude = beside
-        .filter(|namespace| databases.contains(&namespace.database))
-        .filter_map(|namespace| {
-            NamespacePattern::exactly(&namespace.database, &namespace.collection)
-        })
-        .collect();
-    let settings = Settings {
-        databases,
-        exclude,
-        oplog: OplogMode::Off,
-        prefix: file_name::safety_prefix(&settings.prefix),
-        ..settings.clone()
-    };
+    let there = facts.found.iter().map(|found| &found.namespace);
+    let settings = safety_settings(settings, databases, existing, there);
     let repository = Repository::of(&settings).lock(settings.require_mount)?;
     tracing::info!("backing up first what will be dropped");
     let report = archive_job::backup(&settings, uri, ctx, &repository, None).await;

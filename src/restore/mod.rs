@@ -154,7 +154,7 @@ pub async fn prepare(
         .stop
         .or(Tool::find("mongorestore", ctx.path()))
         .await??;
-    let contents = open(settings, ctx, &stem, &wishes).await?;
+    let contents = open(settings, ctx, &ctx.stop, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
     let target = ctx
         .stop
@@ -190,6 +190,7 @@ pub async fn prepare(
 pub async fn open(
     settings: &Settings,
     ctx: &Context,
+    cancel: &Cancel,
     stem: &str,
     wishes: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
@@ -201,7 +202,7 @@ pub async fn open(
         wishes.clone(),
         Arc::clone(&meter),
     );
-    let opening = ctx.stop.blocking(move |stop| {
+    let opening = cancel.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
