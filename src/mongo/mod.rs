@@ -6,6 +6,7 @@ mod inventory;
 pub mod mongodump;
 pub mod mongorestore;
 mod mongorestore_output;
+pub mod privileges;
 mod target;
 pub mod tool;
 pub mod uri;

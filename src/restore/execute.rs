@@ -2,6 +2,7 @@
 
 use super::feed::{Load, most_readers};
 use super::indexes::{BuildOutcome, IndexBuilder};
+use super::preflight;
 use super::reconcile;
 use super::{Prepared, RestoreError};
 use crate::archive::file_name;
@@ -29,7 +30,7 @@ pub async fn execute(
         .report
         .namespaces
         .iter()
-        .filter(|one| one.exists)
+        .filter(|one| one.exists && !preflight::is_auth_version(&one.to))
         .map(|one| one.to.clone())
         .collect();
     if !existing.is_empty() {
