@@ -108,7 +108,7 @@ fn load(prepared: &Prepared, settings: &Settings) -> Load {
     }
 }
 
-/// Those of a backup of exactly what will be dropped.
+/// Those of a backup of exactly what will be dropped; of `admin`, whole: users are dumped with nothing else of it left out.
 fn safety_settings<'n>(
     settings: &Settings,
     databases: Vec<String>,
@@ -117,6 +117,7 @@ fn safety_settings<'n>(
 ) -> Settings {
     let exclude = there
         .filter(|namespace| databases.contains(&namespace.database) && !dropped.contains(namespace))
+        .filter(|namespace| namespace.database != "admin")
         .filter_map(|namespace| {
             NamespacePattern::exactly(&namespace.database, &namespace.collection)
         })
