@@ -1,12 +1,12 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
-use crate::job;
-use crate::lock::Lock;
-use crate::report::{HealthReport, Listed};
+use crate::report::{ArchiveSummary, HealthReport};
 use crate::schedule::in_words;
 use crate::settings::Settings;
-use crate::status::{State, Status};
-use crate::units;
+use crate::state::{State, StateStore};
+use crate::store::repository::Repository;
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
@@ -18,14 +18,20 @@ const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Looks at the folder alone; nothing is asked of the server.
 pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
-    let catalog = job::catalog(settings);
-    let state = Status::new(catalog.own_folder()).state();
-    let newest = catalog.newest_good();
+    let repository = Repository::of(settings);
+    let state = StateStore::new(repository.own_folder()).state();
+    let newest = repository.newest_good();
     let mut problems = Vec::new();
-    problems.extend(scheduler_problem(Lock::holder(&catalog.scheduler_path()), now));
+    problems.extend(scheduler_problem(
+        Lock::holder(&repository.scheduler_path()),
+        now,
+    ));
     problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
     problems.extend(drill_problem(settings, &state, now));
-    let base = state.ledger.as_ref().map_or(now, |ledger| ledger.handled.max(now));
+    let base = state
+        .ledger
+        .as_ref()
+        .map_or(now, |ledger| ledger.handled.max(now));
     HealthReport {
         healthy: problems.is_empty(),
         problems,
@@ -38,14 +44,19 @@ pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     }
 }
 
-fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTime<Utc>) -> Option<String> {
+fn scheduler_problem(
+    holder: Option<Option<std::time::SystemTime>>,
+    now: DateTime<Utc>,
+) -> Option<String> {
     let Some(sign) = holder else {
-        return Some("no scheduler is at work in this folder: start it with `pantry-keeper run`".into());
+        return Some(
+            "no scheduler is at work in this folder: start it with `pantry-keeper run`".into(),
+        );
     };
     // In either direction: a sign from the future says nothing about now.
     let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
     (silence > LONGEST_SILENCE).then(|| {
-        let silence = units::duration(silence.to_std().unwrap_or_default());
+        let silence = humanize::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")
     })
 }
@@ -53,15 +64,25 @@ fn scheduler_problem(holder: Option<Option<std::time::SystemTime>>, now: DateTim
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {
     let last = state.drill.as_ref();
     if let Some((drill, problem)) = last.and_then(|drill| Some((drill, drill.problem.as_ref()?))) {
-        let at = drill.at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
+        let at = drill
+            .at
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M");
         let problem = problem.lines().next().unwrap_or_default();
         return Some(format!(
             "the drill of {at} did not prove {}: {problem}; try again: `pantry-keeper drill`",
             drill.archive
         ));
     }
-    let (schedule, ledger) = (settings.drill.schedule.as_ref()?, state.drill_ledger.as_ref()?);
-    let promised = schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
+    let (schedule, ledger) = (
+        settings.drill.schedule.as_ref()?,
+        state.drill_ledger.as_ref()?,
+    );
+    let promised = schedule.last_in(
+        ledger.since,
+        now - longest_run(settings),
+        settings.time_zone,
+    )?;
     if last.is_some_and(|drill| drill.at >= promised) {
         return None;
     }
@@ -76,28 +97,47 @@ fn longest_run(settings: &Settings) -> TimeDelta {
     TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK
 }
 
-fn backup_problem(settings: &Settings, state: &State, newest: Option<&Listed>, now: DateTime<Utc>) -> Option<String> {
+fn backup_problem(
+    settings: &Settings,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> Option<String> {
     if let Some(failing) = state.alarm.failing() {
         return Some(format!(
             "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
-            failing.since.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M %Z"),
-            units::counted(u64::from(failing.runs), "failed run")
+            failing
+                .since
+                .with_timezone(&settings.time_zone)
+                .format("%-d %B %Y at %H:%M %Z"),
+            humanize::counted(u64::from(failing.runs), "failed run")
         ));
     }
     let made_at = newest.and_then(|newest| newest.made_at);
     if let Some(made_at) = made_at.filter(|made_at| *made_at > now + AHEAD) {
-        let made = made_at.with_timezone(&settings.time_zone).format("%-d %B %Y at %H:%M");
-        return Some(format!("the newest archive is of {made}, which is yet to come: set this machine's clock"));
+        let made = made_at
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M");
+        return Some(format!(
+            "the newest archive is of {made}, which is yet to come: set this machine's clock"
+        ));
     }
     // Slots of an earlier schedule were another promise.
     let ledger = state.ledger.as_ref()?;
-    let promised = settings.schedule.last_in(ledger.since, now - longest_run(settings), settings.time_zone)?;
+    let promised = settings.schedule.last_in(
+        ledger.since,
+        now - longest_run(settings),
+        settings.time_zone,
+    )?;
     if made_at.is_some_and(|made_at| made_at >= promised) {
         return None;
     }
     let promised = in_words(promised, settings.time_zone, now);
     Some(match newest {
-        Some(newest) => format!("there is no backup of {promised}; the newest is {}", newest.archive),
+        Some(newest) => format!(
+            "there is no backup of {promised}; the newest is {}",
+            newest.archive
+        ),
         None => format!("there is no backup of {promised}, and none before it"),
     })
 }

@@ -1,13 +1,15 @@
 //! Retention, carried out: the plan for the folder as it is, and the removal of what the plan lets go.
 
-use crate::catalog::Catalog;
-use crate::lock::Lock;
-use crate::report::{KeptArchive, Listed, NotRemoved, PruneReport, RemovedArchive};
-use crate::retention::{self, Archive, Halt, Plan};
+use crate::archive::file_name;
+use crate::report::{ArchiveSummary, KeptArchive, NotRemoved, PruneReport, RemovedArchive};
+use crate::retention::hold::RetentionHold;
+use crate::retention::policy::{self, Archive, Plan};
+use crate::retention::shrink::Loss;
 use crate::settings::Settings;
-use crate::shrink::Loss;
-use crate::status::State;
-use crate::{name, units};
+use crate::state::State;
+use crate::store::repository::Repository;
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOSSES_NAMED: usize = 10;
 
 /// The archives as retention sees them.
-pub fn archives(listed: &[Listed]) -> Vec<Archive> {
-    let archive = |one: &Listed| Archive {
+pub fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
+    let archive = |one: &ArchiveSummary| Archive {
         name: one.archive.clone(),
         made_at: one.made_by_manifest(),
         verified: one.verified_at.is_some() && one.damage.is_none(),
@@ -26,10 +28,20 @@ pub fn archives(listed: &[Listed]) -> Vec<Archive> {
 }
 
 /// What stays and what goes now.
-pub fn plan(settings: &Settings, listed: &[Listed], state: &State, now: DateTime<Utc>) -> Plan {
-    let plan = retention::plan(&archives(listed), &settings.retention, settings.time_zone, now);
+pub fn plan(
+    settings: &Settings,
+    listed: &[ArchiveSummary],
+    state: &State,
+    now: DateTime<Utc>,
+) -> Plan {
+    let plan = policy::plan(
+        &archives(listed),
+        &settings.retention,
+        settings.time_zone,
+        now,
+    );
     match why_not(settings, state) {
-        Some(reason) if plan.halt.is_none() => plan.halted(Halt::Other(reason)),
+        Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
         _ => plan,
     }
 }
@@ -37,12 +49,21 @@ pub fn plan(settings: &Settings, listed: &[Listed], state: &State, now: DateTime
 /// Why nothing may go, whatever its age.
 fn why_not(settings: &Settings, state: &State) -> Option<String> {
     if state.unreadable {
-        return Some("what was noted of earlier backups cannot be read: see .pantry-keeper/state.json".into());
+        return Some(
+            "what was noted of earlier backups cannot be read: see .pantry-keeper/state.json"
+                .into(),
+        );
     }
     let failing = || {
-        let since = state.alarm.failing()?.since.with_timezone(&settings.time_zone);
+        let since = state
+            .alarm
+            .failing()?
+            .since
+            .with_timezone(&settings.time_zone);
         let since = since.format("%-d %B %Y");
-        Some(format!("backups have been failing since {since}: nothing is removed until one succeeds"))
+        Some(format!(
+            "backups have been failing since {since}: nothing is removed until one succeeds"
+        ))
     };
     shrunk(state).or_else(failing)
 }
@@ -61,17 +82,24 @@ pub fn shrunk(state: &State) -> Option<String> {
 
 /// What was lost, one text each; only the first ones of many.
 pub fn named(losses: &[Loss]) -> Vec<String> {
-    let mut named: Vec<String> = losses.iter().take(LOSSES_NAMED).map(ToString::to_string).collect();
+    let mut named: Vec<String> = losses
+        .iter()
+        .take(LOSSES_NAMED)
+        .map(ToString::to_string)
+        .collect();
     if let Some(more @ 1..) = losses.len().checked_sub(LOSSES_NAMED) {
-        named.push(format!("and {} more", units::count(more as u64)));
+        named.push(format!("and {} more", humanize::count(more as u64)));
     }
     named
 }
 
 /// Says of each archive why it stays and when it goes.
-pub fn explain(listed: &mut [Listed], plan: &Plan) {
+pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
     for kept in &plan.keep {
-        if let Some(one) = listed.iter_mut().find(|one| one.archive == kept.archive.name) {
+        if let Some(one) = listed
+            .iter_mut()
+            .find(|one| one.archive == kept.archive.name)
+        {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
             one.goes_at = kept.goes_at;
         }
@@ -79,9 +107,9 @@ pub fn explain(listed: &mut [Listed], plan: &Plan) {
 }
 
 /// Nothing was looked at, and nothing removed.
-pub fn nothing(catalog: &Catalog) -> PruneReport {
+pub fn nothing(repository: &Repository) -> PruneReport {
     PruneReport {
-        folder: catalog.folder().display().to_string(),
+        folder: repository.folder().display().to_string(),
         dry_run: false,
         halted: None,
         kept: Vec::new(),
@@ -92,8 +120,13 @@ pub fn nothing(catalog: &Catalog) -> PruneReport {
 }
 
 /// Carries a plan out, or only shows it when there is no lock. Goes no further once `stop` is set.
-pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBool) -> PruneReport {
-    let mut report = nothing(catalog);
+pub fn apply(
+    repository: &Repository,
+    plan: Plan,
+    lock: Option<&Lock>,
+    stop: &AtomicBool,
+) -> PruneReport {
+    let mut report = nothing(repository);
     report.dry_run = lock.is_none();
     report.halted = plan.halt.map(|halt| halt.to_string());
     for kept in plan.keep {
@@ -108,16 +141,26 @@ pub fn apply(catalog: &Catalog, plan: Plan, lock: Option<&Lock>, stop: &AtomicBo
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive.name.strip_suffix(name::EXTENSION).unwrap_or(&archive.name);
-        match lock.map_or(Ok(()), |lock| catalog.remove(lock, stem)) {
+        let stem = archive
+            .name
+            .strip_suffix(file_name::EXTENSION)
+            .unwrap_or(&archive.name);
+        match lock.map_or(Ok(()), |lock| repository.remove(lock, stem)) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);
-                report.removed.push(RemovedArchive { archive: archive.name, made_at, archive_bytes });
+                report.removed.push(RemovedArchive {
+                    archive: archive.name,
+                    made_at,
+                    archive_bytes,
+                });
             }
             // One that stays does not keep the others.
             Err(error) => {
-                report.not_removed.push(NotRemoved { archive: archive.name, problem: error.to_string() });
+                report.not_removed.push(NotRemoved {
+                    archive: archive.name,
+                    problem: error.to_string(),
+                });
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Dumps and archives made up for tests.
 
-use crate::archive::{ArchiveSink, Plan, WriteError, Written};
-use crate::manifest::{Manifest, Server, Topology};
-use crate::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::archive::container::block_writer::Written;
+use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::manifest::{Manifest, Server, Topology};
+use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
 use crc_fast::{CrcAlgorithm, checksum};
 use mongodb::bson::{Document, doc};
@@ -20,7 +21,11 @@ pub struct Sample {
 
 impl Sample {
     pub fn new(database: &str, collection: &str, documents: Vec<Vec<u8>>) -> Self {
-        Sample { namespace: Namespace::new(database, collection), kind: Kind::Collection, documents }
+        Sample {
+            namespace: Namespace::new(database, collection),
+            kind: Kind::Collection,
+            documents,
+        }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -30,7 +35,11 @@ impl Sample {
     pub fn totals(&self) -> Totals {
         let bytes = self.bytes();
         let crc64 = checksum(CrcAlgorithm::Crc64Xz, &bytes);
-        Totals { documents: self.documents.len() as u64, bytes: bytes.len() as u64, crc64 }
+        Totals {
+            documents: self.documents.len() as u64,
+            bytes: bytes.len() as u64,
+            crc64,
+        }
     }
 
     fn announced(&self) -> Announced {
@@ -38,7 +47,11 @@ impl Sample {
             Kind::Oplog => String::new(),
             _ => r#"{"indexes":[]}"#.to_owned(),
         };
-        Announced { namespace: self.namespace.clone(), kind: self.kind, metadata }
+        Announced {
+            namespace: self.namespace.clone(),
+            kind: self.kind,
+            metadata,
+        }
     }
 }
 
@@ -52,15 +65,23 @@ pub fn kitchen(large_bytes: usize) -> Vec<Sample> {
         // Not compressible, so that members are about as large as their blocks.
         let mut state = seed;
         let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as u8
         };
         (0..bytes).map(|_| next()).collect()
     };
-    let binary = |bytes| mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes };
-    let photos = (0..large_bytes.div_ceil(40_000))
-        .map(|n| encode(&doc! { "_id": n as i64, "photo": binary(noise(n as u64, 40_000.min(large_bytes))) }));
-    let recipes = (0..20).map(|n| encode(&doc! { "_id": n, "title": format!("Soup {n}"), "steps": ["cut", "boil"] }));
+    let binary = |bytes| mongodb::bson::Binary {
+        subtype: mongodb::bson::spec::BinarySubtype::Generic,
+        bytes,
+    };
+    let photos = (0..large_bytes.div_ceil(40_000)).map(|n| {
+        encode(&doc! { "_id": n as i64, "photo": binary(noise(n as u64, 40_000.min(large_bytes))) })
+    });
+    let recipes = (0..20).map(|n| {
+        encode(&doc! { "_id": n, "title": format!("Soup {n}"), "steps": ["cut", "boil"] })
+    });
     let mut view = Sample::new("jorbites", "soups", Vec::new());
     view.kind = Kind::View;
     let mut oplog = Sample::new("", "oplog", vec![encode(&doc! { "op": "n" })]);
@@ -68,7 +89,11 @@ pub fn kitchen(large_bytes: usize) -> Vec<Sample> {
     vec![
         Sample::new("jorbites", "photos", photos.collect()),
         Sample::new("jorbites", "recipes", recipes.collect()),
-        Sample::new("jorbites", &format!("long {}", "ñ".repeat(60)), vec![encode(&doc! { "_id": 1 })]),
+        Sample::new(
+            "jorbites",
+            &format!("long {}", "ñ".repeat(60)),
+            vec![encode(&doc! { "_id": 1 })],
+        ),
         Sample::new("jorbites", "empty", Vec::new()),
         view,
         oplog,
@@ -87,7 +112,11 @@ fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
         level: 6,
         threads: NonZeroUsize::new(2).unwrap(),
         started_at,
-        server: Server { version: "8.0.0".into(), hosts: "db:27017".into(), topology: Topology::ReplicaSet },
+        server: Server {
+            version: "8.0.0".into(),
+            hosts: "db:27017".into(),
+            topology: Topology::ReplicaSet,
+        },
     }
 }
 
@@ -103,8 +132,12 @@ pub fn archive_named(
     name: &str,
     started_at: DateTime<Utc>,
 ) -> Result<(Written, Manifest), WriteError> {
-    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(name, started_at))?;
-    sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
+    let mut sink =
+        ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(name, started_at))?;
+    sink.header(&StreamHeader {
+        server_version: "8.0.0".into(),
+        tool_version: "100.12.2".into(),
+    })?;
     for sample in samples {
         sink.announce(sample.announced())?;
     }
@@ -131,7 +164,10 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
             Kind::TimeSeries => "timeseries",
             Kind::Collection | Kind::Oplog => "",
         };
-        let Namespace { database, collection } = &sample.namespace;
+        let Namespace {
+            database,
+            collection,
+        } = &sample.namespace;
         let metadata = sample.announced().metadata;
         bytes.extend(encode(&doc! {
             "db": database, "collection": collection, "metadata": metadata, "size": 0, "type": kind,
@@ -139,15 +175,24 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
     }
     bytes.extend(TERMINATOR);
     for sample in samples {
-        let Namespace { database, collection } = &sample.namespace;
+        let Namespace {
+            database,
+            collection,
+        } = &sample.namespace;
         let collection = match sample.kind {
             Kind::TimeSeries => format!("system.buckets.{collection}"),
             _ => collection.clone(),
         };
-        let header =
-            |eof: bool, crc: i64| encode(&doc! { "db": database, "collection": &collection, "EOF": eof, "CRC": crc });
+        let header = |eof: bool, crc: i64| {
+            encode(&doc! { "db": database, "collection": &collection, "EOF": eof, "CRC": crc })
+        };
         // mongodump flushes its buffer now and then, and once more at the end, even when it is empty.
-        for part in sample.documents.chunks(7).map(<[_]>::concat).chain([Vec::new()]) {
+        for part in sample
+            .documents
+            .chunks(7)
+            .map(<[_]>::concat)
+            .chain([Vec::new()])
+        {
             bytes.extend(header(false, 0));
             bytes.extend(part);
             bytes.extend(TERMINATOR);
@@ -162,7 +207,10 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
 pub fn archive_of_one_large(file: &File, document: &[u8], times: u64) -> Result<u64, WriteError> {
     let sample = Sample::new("jorbites", "large", Vec::new());
     let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(STEM, noon()))?;
-    sink.header(&StreamHeader { server_version: "8.0.0".into(), tool_version: "100.12.2".into() })?;
+    sink.header(&StreamHeader {
+        server_version: "8.0.0".into(),
+        tool_version: "100.12.2".into(),
+    })?;
     sink.announce(sample.announced())?;
     sink.begin(&sample.namespace)?;
     let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc64Xz);
@@ -171,7 +219,11 @@ pub fn archive_of_one_large(file: &File, document: &[u8], times: u64) -> Result<
         sink.data(document)?;
     }
     let bytes = document.len() as u64 * times;
-    sink.end(Totals { documents: times, bytes, crc64: crc.finalize() })?;
+    sink.end(Totals {
+        documents: times,
+        bytes,
+        crc64: crc.finalize(),
+    })?;
     sink.finish(noon())?;
     Ok(bytes)
 }

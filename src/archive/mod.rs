@@ -1,20 +1,13 @@
-//! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
+//! What an archive is: its names, its manifest, its bytes, and the proof that they are sound.
 
-mod entry;
-mod extract;
-mod foreign;
-mod hashing;
-mod kept;
-mod member;
-mod reader;
-mod scrub;
-mod sink;
-mod writer;
-
-pub use extract::Extract;
-pub use foreign::{Walked, files, walk};
-pub use hashing::Hashing;
-pub use reader::{Damage, Expected, Opened, Ours, Role, Section, open, reason};
-pub use scrub::Scrubbed;
-pub use sink::{ArchiveSink, Plan};
-pub use writer::{WriteError, Written};
+pub mod bson_framer;
+pub mod container;
+pub mod dump_stream;
+pub mod file_name;
+pub mod fingerprint;
+pub mod io;
+pub mod manifest;
+pub mod namespace;
+pub mod sidecar;
+pub mod verify;
+mod worker_pool;

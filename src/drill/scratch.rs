@@ -1,10 +1,10 @@
 //! The databases that a drill makes, and makes sure to drop.
 
-use crate::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::mongo::client::Target;
 use crate::restore::{Contents, RestoreError, Step};
-use crate::server::Target;
-use crate::status::{LeftOver, Status};
-use crate::units;
+use crate::state::{LeftOver, StateStore};
+use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,21 +29,35 @@ pub struct Scratch {
 
 impl Scratch {
     /// Names that cannot collide: a time, a random number, and a look at the server besides.
-    pub fn plan(contents: &Contents, target: &Target, now: DateTime<Utc>) -> Result<(Self, Vec<Step>), RestoreError> {
+    pub fn plan(
+        contents: &Contents,
+        target: &Target,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Vec<Step>), RestoreError> {
         let random = RandomState::new().build_hasher().finish() as u32;
         let stem = format!("{PREFIX}{}_{random:08x}", now.format("%Y%m%d%H%M%S"));
-        let steps = crate::restore::plan(contents, &crate::restore::Wishes::default())?;
+        let steps = crate::restore::plan(contents, &crate::restore::Selection::default())?;
         let names: BTreeSet<&String> = steps.iter().map(|step| &step.to.database).collect();
-        let databases: BTreeMap<String, String> =
-            names.iter().enumerate().map(|(number, name)| ((*name).clone(), format!("{stem}_{number}"))).collect();
-        if databases.values().any(|name| target.facts.databases.contains(name)) {
+        let databases: BTreeMap<String, String> = names
+            .iter()
+            .enumerate()
+            .map(|(number, name)| ((*name).clone(), format!("{stem}_{number}")))
+            .collect();
+        if databases
+            .values()
+            .any(|name| target.facts.databases.contains(name))
+        {
             // Twice the same second and random number: more likely a clock and a generator that stand still.
             return Err(RestoreError::Lost);
         }
         let steps = steps
             .into_iter()
             .map(|step| Step {
-                to: scratch(&databases[&step.to.database], step.to.collection, step.holding),
+                to: scratch(
+                    &databases[&step.to.database],
+                    step.to.collection,
+                    step.holding,
+                ),
                 metadata: without_expiry(&step.metadata),
                 ..step
             })
@@ -53,22 +67,37 @@ impl Scratch {
 
     /// `3 scratch databases`.
     pub fn words(&self) -> String {
-        units::counted(self.databases.len() as u64, "scratch database")
+        humanize::counted(self.databases.len() as u64, "scratch database")
     }
 
     /// Before they are made: a drill that is killed must not leave them for ever.
-    pub fn write_down(&self, status: &mut Status, target: &Target) {
-        let left = LeftOver { hosts: target.hosts().to_owned(), databases: self.databases.values().cloned().collect() };
+    pub fn write_down(&self, status: &mut StateStore, target: &Target) {
+        let left = LeftOver {
+            hosts: target.hosts().to_owned(),
+            databases: self.databases.values().cloned().collect(),
+        };
         if let (_, Err(error)) = status.change(|state| state.left_over.push(left)) {
-            tracing::warn!("the names of the scratch databases are not noted, should this be interrupted: {error}");
+            tracing::warn!(
+                "the names of the scratch databases are not noted, should this be interrupted: {error}"
+            );
         }
     }
 
     /// Drops them; what could not be dropped stays written down. `asked` says that we are to end soon.
-    pub async fn drop_all(&self, target: &Target, status: &mut Status, asked: bool) -> Result<(), String> {
+    pub async fn drop_all(
+        &self,
+        target: &Target,
+        status: &mut StateStore,
+        asked: bool,
+    ) -> Result<(), String> {
         let mut left = Vec::new();
         // For all of them together: a server that hangs hangs at each.
-        let by = Instant::now() + if asked { LONGEST_DROP_WHEN_ASKED } else { LONGEST_DROP };
+        let by = Instant::now()
+            + if asked {
+                LONGEST_DROP_WHEN_ASKED
+            } else {
+                LONGEST_DROP
+            };
         for name in self.databases.values() {
             let dropped = tokio::time::timeout_at(by, target.drop_database(name)).await;
             match dropped
@@ -83,7 +112,7 @@ impl Scratch {
             None => Ok(()),
             Some((name, problem)) => Err(format!(
                 "{} left on {}, such as {name}: {problem}; the next drill drops them",
-                units::counted(left.len() as u64, "scratch database"),
+                humanize::counted(left.len() as u64, "scratch database"),
                 target.hosts()
             )),
         }
@@ -91,7 +120,7 @@ impl Scratch {
 }
 
 /// Drops what a drill before left on this server.
-pub async fn sweep(status: &mut Status, target: &Target) {
+pub async fn sweep(status: &mut StateStore, target: &Target) {
     let left: Vec<String> = status
         .state()
         .left_over
@@ -107,7 +136,9 @@ pub async fn sweep(status: &mut Status, target: &Target) {
                 tracing::info!("dropped {name}, which an interrupted drill had left");
                 forget(status, target.hosts(), &name);
             }
-            Ok(Err(error)) => tracing::warn!("{name}, which an interrupted drill had left, is still there: {error}"),
+            Ok(Err(error)) => tracing::warn!(
+                "{name}, which an interrupted drill had left, is still there: {error}"
+            ),
             Err(_) => tracing::warn!("{name}, which an interrupted drill had left, is still there"),
         }
     }
@@ -116,12 +147,23 @@ pub async fn sweep(status: &mut Status, target: &Target) {
 /// Where a collection goes. A name that its own database's short name left room for gets a shorter one.
 fn scratch(database: &str, collection: String, number: usize) -> Namespace {
     let fits = database.len() + 1 + BUCKETS_PREFIX.len() + collection.len() <= LONGEST_NAMESPACE;
-    Namespace::new(database, if fits { collection } else { format!("long_name_{number}") })
+    Namespace::new(
+        database,
+        if fits {
+            collection
+        } else {
+            format!("long_name_{number}")
+        },
+    )
 }
 
-fn forget(status: &mut Status, hosts: &str, name: &str) {
+fn forget(status: &mut StateStore, hosts: &str, name: &str) {
     let (_, saved) = status.change(|state| {
-        for left in state.left_over.iter_mut().filter(|left| left.hosts == hosts) {
+        for left in state
+            .left_over
+            .iter_mut()
+            .filter(|left| left.hosts == hosts)
+        {
             left.databases.retain(|database| database != name);
         }
         state.left_over.retain(|left| !left.databases.is_empty());
@@ -133,19 +175,30 @@ fn forget(status: &mut Status, hosts: &str, name: &str) {
 
 /// Options and indexes under which nothing expires.
 fn without_expiry(metadata: &str) -> String {
-    let Ok(mut json) = serde_json::from_str::<Value>(metadata) else { return metadata.to_owned() };
+    let Ok(mut json) = serde_json::from_str::<Value>(metadata) else {
+        return metadata.to_owned();
+    };
     const EXPIRES: &str = "expireAfterSeconds";
     let mut changed = false;
     if let Some(options) = json.get_mut("options").and_then(Value::as_object_mut) {
         changed |= options.remove(EXPIRES).is_some();
     }
-    for index in json.get_mut("indexes").and_then(Value::as_array_mut).into_iter().flatten() {
+    for index in json
+        .get_mut("indexes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Some(expires) = index.get_mut(EXPIRES) {
             *expires = json!({ "$numberInt": NEVER.to_string() });
             changed = true;
         }
     }
-    if changed { json.to_string() } else { metadata.to_owned() }
+    if changed {
+        json.to_string()
+    } else {
+        metadata.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +213,10 @@ mod tests {
         let expiring = r#"{"options":{"expireAfterSeconds":5,"timeseries":{}},"indexes":[{"expireAfterSeconds":{"$numberInt":"1"},"name":"b"}]}"#;
         let changed: Value = serde_json::from_str(&without_expiry(expiring)).unwrap();
         assert_eq!(changed["options"], json!({ "timeseries": {} }));
-        assert_eq!(changed["indexes"][0]["expireAfterSeconds"]["$numberInt"], "2147483647");
+        assert_eq!(
+            changed["indexes"][0]["expireAfterSeconds"]["$numberInt"],
+            "2147483647"
+        );
         assert_eq!(changed["indexes"][0]["name"], "b");
         // The order of an index's keys is what the index is.
         let two = r#"{"indexes":[{"expireAfterSeconds":1,"name":"t"},{"key":{"z":1,"a":-1},"name":"za"}]}"#;

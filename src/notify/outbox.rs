@@ -4,14 +4,14 @@
 //! only after a server has taken it. Why no two processes send one: whoever sends holds the lock, and looks anew at what
 //! is there once he has it. What a power cut leaves between a server's word and the removal is sent again.
 
-use super::error::MailError;
-use super::send::deliver;
-use crate::durable::{self, FileError};
-use crate::letter::{Kind, Letter};
-use crate::lock::{Lock, LockError};
-use crate::secret::{Redactor, percent_encode};
+use super::channels::mail::MailError;
+use super::channels::mail::deliver;
+use crate::notify::templates::{Kind, Notification};
 use crate::settings::MailSettings;
-use crate::stop::Stop;
+use crate::sys::atomic_file::{self, FileError};
+use crate::sys::cancel::Cancel;
+use crate::sys::lock::{Lock, LockError};
+use crate::sys::redact::{Redactor, percent_encode};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
@@ -38,7 +38,7 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Memory {
     /// Letters that the disk did not take.
-    letters: Vec<Letter>,
+    letters: Vec<Notification>,
     /// Sent, though the file could not be removed.
     sent: BTreeSet<String>,
     /// Refused for good; the next start tries them once more.
@@ -58,11 +58,14 @@ pub struct Flushed {
 impl Outbox {
     /// Nothing is created before the first letter is kept.
     pub fn new(folder: PathBuf) -> Self {
-        Outbox { folder, memory: Mutex::default() }
+        Outbox {
+            folder,
+            memory: Mutex::default(),
+        }
     }
 
     /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
-    pub fn keep(&self, letter: Letter) -> Option<FileError> {
+    pub fn keep(&self, letter: Notification) -> Option<FileError> {
         self.write_what_memory_holds();
         let error = self.write(&letter).err();
         if error.is_some() {
@@ -72,7 +75,8 @@ impl Outbox {
         }
         let mut waiting = self.waiting();
         if letter.kind == Kind::StillFailing {
-            let older = |other: &Letter| other.kind == Kind::StillFailing && other.id != letter.id;
+            let older =
+                |other: &Notification| other.kind == Kind::StillFailing && other.id != letter.id;
             self.drop_all(waiting.extract_if(.., |other| older(other)).collect());
         }
         // The oldest stay first within each group, since a stable sort keeps their order.
@@ -83,12 +87,14 @@ impl Outbox {
     }
 
     /// Every letter that waits, the oldest first. Files that cannot be read are passed over.
-    pub fn waiting(&self) -> Vec<Letter> {
+    pub fn waiting(&self) -> Vec<Notification> {
         let memory = self.memory();
         let on_disk = self.files().into_iter().map(|(_, letter)| letter);
         let mut seen = memory.sent.clone();
-        let mut letters: Vec<Letter> =
-            on_disk.chain(memory.letters.iter().cloned()).filter(|letter| seen.insert(letter.id.clone())).collect();
+        let mut letters: Vec<Notification> = on_disk
+            .chain(memory.letters.iter().cloned())
+            .filter(|letter| seen.insert(letter.id.clone()))
+            .collect();
         letters.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
         letters
     }
@@ -112,7 +118,7 @@ impl Outbox {
         mail: &MailSettings,
         redactor: &Redactor,
         limit_per_letter: Duration,
-        stop: &Stop,
+        stop: &Cancel,
     ) -> Flushed {
         let mut flushed = Flushed::default();
         if self.waiting().is_empty() {
@@ -132,7 +138,12 @@ impl Outbox {
             if self.memory().refused.contains(&letter.id) {
                 continue;
             }
-            let Ok(outcome) = stop.or(deliver(mail, &letter, redactor, limit_per_letter)).await else { break };
+            let Ok(outcome) = stop
+                .or(deliver(mail, &letter, redactor, limit_per_letter))
+                .await
+            else {
+                break;
+            };
             let error = outcome.err();
             if error.as_ref().is_none_or(MailError::was_delivered) {
                 flushed.sent += 1;
@@ -167,12 +178,12 @@ impl Outbox {
         Lock::take(&self.folder.with_extension("lock"), &self.folder)
     }
 
-    fn write(&self, letter: &Letter) -> Result<(), FileError> {
+    fn write(&self, letter: &Notification) -> Result<(), FileError> {
         let path = self.folder.join(file_name(letter));
         let json = serde_json::to_vec_pretty(letter)
             .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
         self.create_folder()?;
-        durable::replace(&path, &json)
+        atomic_file::replace(&path, &json)
     }
 
     /// The folder alone, and none above it: where that is missing, the backup disk is not there, and must not be made to
@@ -196,7 +207,7 @@ impl Outbox {
         }
     }
 
-    fn drop_all(&self, letters: Vec<Letter>) {
+    fn drop_all(&self, letters: Vec<Notification>) {
         for letter in letters {
             // One that cannot be removed is one too many, which the next letter makes good.
             let _ = self.remove(&letter.id);
@@ -206,7 +217,11 @@ impl Outbox {
 
     fn remove(&self, id: &str) -> Option<FileError> {
         let mut failed = None;
-        for (path, _) in self.files().into_iter().filter(|(_, letter)| letter.id == id) {
+        for (path, _) in self
+            .files()
+            .into_iter()
+            .filter(|(_, letter)| letter.id == id)
+        {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     failed = Some(FileError::new("remove", path, error));
@@ -217,13 +232,15 @@ impl Outbox {
         failed
     }
 
-    fn files(&self) -> Vec<(PathBuf, Letter)> {
+    fn files(&self) -> Vec<(PathBuf, Notification)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let paths = entries.map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.ends_with(EXTENSION) && !name.starts_with('.')
         });
-        paths.filter_map(|path| read(&path).map(|letter| (path, letter))).collect()
+        paths
+            .filter_map(|path| read(&path).map(|letter| (path, letter)))
+            .collect()
     }
 }
 
@@ -236,19 +253,30 @@ fn worth(kind: Kind) -> u8 {
 }
 
 /// Sorts by time, and is the same for the same letter.
-fn file_name(letter: &Letter) -> String {
+fn file_name(letter: &Notification) -> String {
     let mut id = percent_encode(&letter.id);
     if id.len() > LONGEST_ID_BYTES {
-        id = Sha256::digest(&letter.id).iter().map(|byte| format!("{byte:02x}")).collect();
+        id = Sha256::digest(&letter.id)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
     }
-    format!("{}-{id}{EXTENSION}", letter.written_at.format("%Y%m%dT%H%M%S%3fZ"))
+    format!(
+        "{}-{id}{EXTENSION}",
+        letter.written_at.format("%Y%m%dT%H%M%S%3fZ")
+    )
 }
 
 /// A letter of ours; none if it is anything else. Links are not followed, and a pipe would never end.
-fn read(path: &Path) -> Option<Letter> {
+fn read(path: &Path) -> Option<Notification> {
     let metadata = fs::symlink_metadata(path).ok()?;
     if !metadata.is_file() || metadata.len() > LARGEST_FILE_BYTES {
         return None;
     }
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
+
+#[cfg(test)]
+mod flush_tests;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What restores and drills found out.
 
-use crate::namespace::{Kind, Namespace};
-use crate::units;
+use crate::archive::namespace::{Kind, Namespace};
+use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,9 +24,15 @@ pub struct Differences {
 impl fmt::Display for Differences {
     /// `missing 5, 7; changed 9`, by `_id`; nothing where no document could be named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [("missing", &self.missing), ("changed", &self.changed), ("too many", &self.extra)];
+        let kinds = [
+            ("missing", &self.missing),
+            ("changed", &self.changed),
+            ("too many", &self.extra),
+        ];
         let named = kinds.iter().filter(|(_, ids)| !ids.is_empty());
-        let named: Vec<String> = named.map(|(kind, ids)| format!("{kind} _id {}", ids.join(", "))).collect();
+        let named: Vec<String> = named
+            .map(|(kind, ids)| format!("{kind} _id {}", ids.join(", ")))
+            .collect();
         write!(f, "{}", named.join("; "))
     }
 }
@@ -107,20 +113,36 @@ pub struct DrillReport {
 impl fmt::Display for DrillReport {
     /// One line when all came back, more when not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { archive, documents, namespaces, .. } = self;
+        let Self {
+            archive,
+            documents,
+            namespaces,
+            ..
+        } = self;
         if self.proven {
             write!(
                 f,
                 "{archive} is proven: {} in {} came back equal, with all options and {}, in {}",
-                units::counted(*documents, "document"),
-                units::counted(*namespaces, "namespace"),
-                if self.indexes == 1 { "1 index".into() } else { format!("{} indexes", units::count(self.indexes)) },
-                units::duration(Duration::from_secs_f64(self.elapsed_seconds)),
+                humanize::counted(*documents, "document"),
+                humanize::counted(*namespaces, "namespace"),
+                if self.indexes == 1 {
+                    "1 index".into()
+                } else {
+                    format!("{} indexes", humanize::count(self.indexes))
+                },
+                humanize::duration(Duration::from_secs_f64(self.elapsed_seconds)),
             )?;
         } else {
             write!(f, "{archive} is NOT proven:")?;
         }
-        let notes = self.warnings.iter().map(|warning| format!("note: {warning}"));
-        self.problems.iter().cloned().chain(notes).try_for_each(|line| write!(f, "\n{line}"))
+        let notes = self
+            .warnings
+            .iter()
+            .map(|warning| format!("note: {warning}"));
+        self.problems
+            .iter()
+            .cloned()
+            .chain(notes)
+            .try_for_each(|line| write!(f, "\n{line}"))
     }
 }

@@ -1,11 +1,11 @@
 //! An archive that is open and verified as far as it is wanted, and its documents on demand.
 
 use super::RestoreError;
-use crate::archive::{self, Damage, Opened, Ours, Role, Section};
-use crate::catalog::Catalog;
-use crate::name;
-use crate::namespace::{Kind, Namespace};
-use crate::verify::{self, Holding, Options, Origin, Unusable};
+use crate::archive::container::{self, Damage, NativeArchive, Opened, Role, Section};
+use crate::archive::file_name;
+use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Unusable};
+use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ pub struct Contents {
     archive: Archive,
     /// File name.
     pub name: String,
-    pub holdings: Vec<Holding>,
+    pub holdings: Vec<ArchivedNamespace>,
     pub origin: Origin,
     pub made_at: Option<DateTime<Utc>>,
     pub warnings: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Contents {
 }
 
 enum Archive {
-    Ours(Box<Ours>, Vec<Section>),
+    NativeArchive(Box<NativeArchive>, Vec<Section>),
     /// A dump folder, packed by anyone's hand: to be read from its start, whatever is wanted of it.
     Foreign(File),
 }
@@ -47,47 +47,81 @@ impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
     /// `options.stop` is set.
     pub fn open(
-        catalog: &Catalog,
+        repository: &Repository,
         stem: &str,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let name = name::archive(stem);
-        let file = catalog.open(stem)?;
-        let opened = archive::open(file).map_err(|damage| unusable(&name, damage.into()))?;
+        let name = file_name::archive(stem);
+        let file = repository.open(stem)?;
+        let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
         let (archive, parts, origin, made_at) = match opened {
-            Opened::Ours(ours) => {
+            Opened::NativeArchive(ours) => {
                 let entries = &ours.manifest.namespaces;
                 let wanted = |index: usize| {
-                    entries.get(index).is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
+                    entries
+                        .get(index)
+                        .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
                 };
-                if !entries.iter().any(|entry| entry.kind != Kind::Oplog && chosen(&entry.namespace)) {
+                if !entries
+                    .iter()
+                    .any(|entry| entry.kind != Kind::Oplog && chosen(&entry.namespace))
+                {
                     return Err(nothing(&name, entries.iter().map(|entry| &entry.namespace)));
                 }
-                let sidecar = catalog.sidecar(stem);
+                let sidecar = repository.sidecar(stem);
                 let parts = verify::ours_parts(&ours, &wanted, &sidecar, options);
                 let parts = parts.map_err(|problem| unusable(&name, problem))?;
-                let sections = ours.sections().map_err(|damage| unusable(&name, damage.into()))?;
+                let sections = ours
+                    .sections()
+                    .map_err(|damage| unusable(&name, damage.into()))?;
                 let origin = Origin {
                     server_version: Some(ours.manifest.server.version.clone()),
                     tool_version: Some(ours.manifest.mongodump_version.clone()),
                 };
                 let made_at = Some(ours.manifest.started_at);
-                (Archive::Ours(ours, sections), parts, origin, made_at)
+                (
+                    Archive::NativeArchive(ours, sections),
+                    parts,
+                    origin,
+                    made_at,
+                )
             }
             Opened::Foreign(file) => {
-                let again = file.try_clone().map_err(|error| unusable(&name, Damage::Read(error).into()))?;
-                let (mut parts, origin) = verify::survey(file, options).map_err(|problem| unusable(&name, problem))?;
-                if !parts.holdings.iter().any(|one| one.kind != Kind::Oplog && chosen(&one.namespace)) {
-                    return Err(nothing(&name, parts.holdings.iter().map(|one| &one.namespace)));
+                let again = file
+                    .try_clone()
+                    .map_err(|error| unusable(&name, Damage::Read(error).into()))?;
+                let (mut parts, origin) =
+                    verify::survey(file, options).map_err(|problem| unusable(&name, problem))?;
+                if !parts
+                    .holdings
+                    .iter()
+                    .any(|one| one.kind != Kind::Oplog && chosen(&one.namespace))
+                {
+                    return Err(nothing(
+                        &name,
+                        parts.holdings.iter().map(|one| &one.namespace),
+                    ));
                 }
-                parts.holdings.retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
+                parts
+                    .holdings
+                    .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
                 (Archive::Foreign(again), parts, origin, None)
             }
         };
         let files = parts.holdings.iter().enumerate();
-        let by_file = files.filter_map(|(index, one)| Some((one.file.clone()?, index))).collect();
-        Ok(Contents { archive, name, holdings: parts.holdings, origin, made_at, warnings: parts.warnings, by_file })
+        let by_file = files
+            .filter_map(|(index, one)| Some((one.file.clone()?, index)))
+            .collect();
+        Ok(Contents {
+            archive,
+            name,
+            holdings: parts.holdings,
+            origin,
+            made_at,
+            warnings: parts.warnings,
+            by_file,
+        })
     }
 
     /// Where the oplog is among the holdings, if there is one.
@@ -116,7 +150,7 @@ impl Contents {
             _ => Ok(()),
         };
         let outcome = match &self.archive {
-            Archive::Ours(ours, sections) => read_sections(
+            Archive::NativeArchive(ours, sections) => read_sections(
                 ours,
                 sections,
                 &|file| self.by_file.get(file).is_some_and(|index| wanted(*index)),
@@ -129,16 +163,21 @@ impl Contents {
             (None, Err(problem)) => return Err(Broken::Archive(problem)),
             (None, Ok(())) => {}
         }
-        let lost = |(index, one): &(usize, &Holding)| one.file.is_some() && wanted(*index) && !seen[*index];
+        let lost = |(index, one): &(usize, &ArchivedNamespace)| {
+            one.file.is_some() && wanted(*index) && !seen[*index]
+        };
         match self.holdings.iter().enumerate().find(lost) {
-            Some((_, one)) => Err(Broken::Archive(format!("{} is not there any more", one.namespace))),
+            Some((_, one)) => Err(Broken::Archive(format!(
+                "{} is not there any more",
+                one.namespace
+            ))),
             None => Ok(()),
         }
     }
 }
 
 /// A collection's documents, to be read at the same time as others'.
-pub struct Lane<'c> {
+pub struct CollectionReader<'c> {
     pub holding: usize,
     /// Buffered, since documents are read one by one.
     pub content: BufReader<Box<dyn Read + 'c>>,
@@ -148,28 +187,45 @@ impl Contents {
     /// The collections that can be read beside each other, largest first: those of an archive of ours that have a section to
     /// themselves. None of them is read through yet.
     pub fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
-        let Archive::Ours(ours, sections) = &self.archive else { return Vec::new() };
+        let Archive::NativeArchive(ours, sections) = &self.archive else {
+            return Vec::new();
+        };
         let root = format!("{}/", ours.manifest.archive);
         let holding = |section: &Section| match section.files.as_slice() {
-            [file] => self.by_file.get(file.path.strip_prefix(&root)?).copied().filter(|index| wanted(*index)),
+            [file] => self
+                .by_file
+                .get(file.path.strip_prefix(&root)?)
+                .copied()
+                .filter(|index| wanted(*index)),
             _ => None,
         };
-        let mut apart: Vec<(usize, &Section)> =
-            sections.iter().filter_map(|section| Some((holding(section)?, section))).collect();
+        let mut apart: Vec<(usize, &Section)> = sections
+            .iter()
+            .filter_map(|section| Some((holding(section)?, section)))
+            .collect();
         apart.sort_by_key(|(index, _)| std::cmp::Reverse(self.holdings[*index].totals.bytes));
         apart
     }
 
     /// Opens one of [`Contents::apart`].
-    pub fn lane<'c>(&'c self, holding: usize, section: &Section) -> Result<Lane<'c>, String> {
-        let Archive::Ours(ours, _) = &self.archive else { return Err("it cannot be read in parts".into()) };
+    pub fn lane<'c>(
+        &'c self,
+        holding: usize,
+        section: &Section,
+    ) -> Result<CollectionReader<'c>, String> {
+        let Archive::NativeArchive(ours, _) = &self.archive else {
+            return Err("it cannot be read in parts".into());
+        };
         match ours.extract_alone(section) {
             Ok(Some(content)) => {
                 let content: Box<dyn Read> = Box::new(content);
-                Ok(Lane { holding, content: BufReader::with_capacity(LANE_BYTES, content) })
+                Ok(CollectionReader {
+                    holding,
+                    content: BufReader::with_capacity(LANE_BYTES, content),
+                })
             }
             Ok(None) => Err("it cannot be read in parts".into()),
-            Err(error) => Err(archive::reason(&error)),
+            Err(error) => Err(container::reason(&error)),
         }
     }
 }
@@ -177,7 +233,7 @@ impl Contents {
 type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
 
 fn read_sections(
-    ours: &Ours,
+    ours: &NativeArchive,
     sections: &[Section],
     wanted: &dyn Fn(&str) -> bool,
     show: &mut Show,
@@ -185,9 +241,14 @@ fn read_sections(
     let root = format!("{}/", ours.manifest.archive);
     let below = |name: &'_ str| name.strip_prefix(&root).unwrap_or(name).to_owned();
     for section in sections {
-        let holds = section.files.iter().any(|file| matches!(file.role, Role::Data(_)) && wanted(&below(&file.path)));
+        let holds = section
+            .files
+            .iter()
+            .any(|file| matches!(file.role, Role::Data(_)) && wanted(&below(&file.path)));
         if holds {
-            let (_, outcome) = archive::files(ours.extract(section), &mut |name, content| show(&below(name), content));
+            let (_, outcome) = container::files(ours.extract(section), &mut |name, content| {
+                show(&below(name), content)
+            });
             outcome?;
         }
     }
@@ -197,7 +258,7 @@ fn read_sections(
 fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), String> {
     let mut file = file.try_clone().map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
-    let walked = archive::walk(file, stop, &|_| {}, &mut |path, content| {
+    let walked = container::walk(file, stop, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });
@@ -210,7 +271,10 @@ fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), S
 fn unusable(name: &str, problem: Unusable) -> RestoreError {
     match problem {
         Unusable::Interrupted => RestoreError::Stopped,
-        damaged => RestoreError::Damaged { name: name.to_owned(), damage: damaged.to_string() },
+        damaged => RestoreError::Damaged {
+            name: name.to_owned(),
+            damage: damaged.to_string(),
+        },
     }
 }
 
@@ -219,6 +283,13 @@ fn nothing<'n>(name: &str, held: impl Iterator<Item = &'n Namespace>) -> Restore
     held.sort();
     let more = held.len().saturating_sub(NAMED);
     held.truncate(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    RestoreError::NothingChosen { name: name.to_owned(), held: format!("{}{more}", held.join(", ")) }
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    RestoreError::NothingChosen {
+        name: name.to_owned(),
+        held: format!("{}{more}", held.join(", ")),
+    }
 }

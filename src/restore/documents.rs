@@ -1,6 +1,6 @@
 //! The documents of one collection, one after another.
 
-use crate::document::LONGEST_BYTES;
+use crate::archive::bson_framer::LONGEST_BYTES;
 use mongodb::bson::RawDocument;
 use std::io::{self, BufReader, Read};
 
@@ -12,7 +12,10 @@ const SHOWN_CHARS: usize = 100;
 
 /// Shows each document to `visit`, until that has seen enough. Framing was verified before; what does not hold any more
 /// is an error all the same.
-pub fn each(input: impl Read, mut visit: impl FnMut(&RawDocument) -> io::Result<()>) -> io::Result<()> {
+pub fn each(
+    input: impl Read,
+    mut visit: impl FnMut(&RawDocument) -> io::Result<()>,
+) -> io::Result<()> {
     let mut input = BufReader::with_capacity(WINDOW_BYTES, input);
     let mut document = Vec::new();
     while next(&mut input, &mut document)? {
@@ -55,11 +58,15 @@ pub fn id(document: &RawDocument) -> &[u8] {
 
 /// A document's `_id`, for people.
 pub fn shown_id(document: &RawDocument) -> String {
-    let value = document.iter_elements().filter_map(Result::ok).find(|element| element.key().as_str() == ID);
-    let text = match value.and_then(|element| mongodb::bson::Bson::try_from(element.value().ok()?).ok()) {
-        Some(value) => value.to_string(),
-        None => "(none)".into(),
-    };
+    let value = document
+        .iter_elements()
+        .filter_map(Result::ok)
+        .find(|element| element.key().as_str() == ID);
+    let text =
+        match value.and_then(|element| mongodb::bson::Bson::try_from(element.value().ok()?).ok()) {
+            Some(value) => value.to_string(),
+            None => "(none)".into(),
+        };
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
@@ -73,8 +80,13 @@ mod tests {
 
     #[test]
     fn ids_are_found_and_told_apart() {
-        let encode = |document: mongodb::bson::Document| mongodb::bson::RawDocumentBuf::try_from(&document).unwrap();
-        let (one, two) = (encode(doc! { "_id": 1, "a": "x" }), encode(doc! { "_id": 1, "b": 2.5 }));
+        let encode = |document: mongodb::bson::Document| {
+            mongodb::bson::RawDocumentBuf::try_from(&document).unwrap()
+        };
+        let (one, two) = (
+            encode(doc! { "_id": 1, "a": "x" }),
+            encode(doc! { "_id": 1, "b": 2.5 }),
+        );
         assert_eq!(id(&one), id(&two));
         assert_eq!(id(&one), 1_i32.to_le_bytes());
         for other in [doc! { "_id": 2 }, doc! { "_id": "1" }, doc! { "x": 1 }] {
@@ -85,13 +97,22 @@ mod tests {
             shown_id(&encode(doc! { "_id": ObjectId::from_bytes([7; 12]) })),
             "ObjectId(\"070707070707070707070707\")"
         );
-        assert_eq!(shown_id(&encode(doc! { "_id": "ñ".repeat(500) })).chars().count(), SHOWN_CHARS + 1);
+        assert_eq!(
+            shown_id(&encode(doc! { "_id": "ñ".repeat(500) }))
+                .chars()
+                .count(),
+            SHOWN_CHARS + 1
+        );
         assert_eq!(shown_id(&encode(doc! { "x": 1 })), "(none)");
     }
 
     #[test]
     fn documents_are_shown_one_by_one_and_a_cut_one_is_an_error() {
-        let bytes = [doc! { "_id": 1 }.to_vec().unwrap(), doc! { "_id": 2 }.to_vec().unwrap()].concat();
+        let bytes = [
+            doc! { "_id": 1 }.to_vec().unwrap(),
+            doc! { "_id": 2 }.to_vec().unwrap(),
+        ]
+        .concat();
         let mut ids = Vec::new();
         each(bytes.as_slice(), |document| {
             ids.push(shown_id(document));

@@ -7,36 +7,40 @@
 //!
 //! Everything before the brackets only looks. The archive itself is never written to.
 
-mod carry;
-mod check;
-mod compare;
+mod compatibility;
+
 mod contents;
+mod diff;
 mod documents;
-mod lanes;
+mod execute;
+mod interleave;
 mod oplog;
-mod versions;
-mod wishes;
+mod reconcile;
+mod selection;
 
-pub use carry::{Load, carry_out, most_lanes};
-pub use check::definition_differences;
-pub use compare::{CompareError, Pair, run as compare};
 pub use contents::Contents;
-pub use wishes::Wishes;
+pub use diff::{CompareError, run as compare};
+pub use execute::{Load, carry_out, most_lanes};
+pub use reconcile::definition_differences;
+pub use selection::Selection;
 
-use crate::catalog::{CatalogError, LockOrCatalogError};
-use crate::durable::FileError;
-use crate::job::{self, Surroundings, showing};
-use crate::load::LoadError;
-use crate::namespace::{Kind, Namespace};
-use crate::progress::{Meter, Unit};
+use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::verify;
+use crate::context::Context;
+use crate::mongo::client::{ServerError, Target};
+use crate::mongo::mongorestore::LoadError;
+use crate::mongo::tool::{Tool, ToolError};
+use crate::mongo::uri::MongoUri;
 use crate::report::{RestoreReport, Restored};
-use crate::server::{ServerError, Target};
-use crate::settings::{MongoUri, Settings};
-use crate::stop::{Interruption, Stop};
-use crate::tool::{Tool, ToolError};
-use crate::verify;
-use carry::OperationError;
+use crate::settings::Settings;
+use crate::store::repository::Repository;
+use crate::store::repository::{RepositoryError, RepositoryLockError};
+use crate::sys::atomic_file::FileError;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::progress::showing;
+use crate::sys::progress::{Meter, Unit};
 use contents::Broken;
+use execute::OperationError;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -49,7 +53,7 @@ const NAMED: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error(transparent)]
-    Catalog(#[from] CatalogError),
+    Repository(#[from] RepositoryError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -70,13 +74,17 @@ pub enum RestoreError {
         "there already, on {hosts}: {existing}\n\
          restore beside them with {rename}, or replace them with --drop (they are backed up first)"
     )]
-    Exists { hosts: String, existing: String, rename: String },
+    Exists {
+        hosts: String,
+        existing: String,
+        rename: String,
+    },
     #[error("{0}; restore without the oplog: --no-oplog")]
     Oplog(#[from] oplog::Unfit),
     #[error("no safety backup could be made, so nothing was dropped or restored: {0}")]
     Safety(String),
     #[error(transparent)]
-    Lock(#[from] LockOrCatalogError),
+    Lock(#[from] RepositoryLockError),
     #[error("stopped as asked")]
     Stopped,
     #[error("{0}")]
@@ -111,7 +119,7 @@ pub struct Prepared {
     pub uri: MongoUri,
     pub tool: Tool,
     pub steps: Vec<Step>,
-    pub wishes: Wishes,
+    pub wishes: Selection,
     pub report: RestoreReport,
     begun: Instant,
     /// Namespaces on the target that the oplog must leave alone.
@@ -125,19 +133,29 @@ pub struct Prepared {
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
 pub async fn prepare(
     settings: &Settings,
-    around: &Surroundings,
+    ctx: &Context,
     uri: &MongoUri,
     name: &str,
-    wishes: Wishes,
+    wishes: Selection,
 ) -> Result<Prepared, RestoreError> {
     let begun = Instant::now();
-    let stem = job::catalog(settings).find(name)?;
-    let tool = around.stop.or(Tool::find("mongorestore", around.path())).await??;
-    let contents = open(settings, around, &stem, &wishes).await?;
+    let stem = Repository::of(settings).find(name)?;
+    let tool = ctx
+        .stop
+        .or(Tool::find("mongorestore", ctx.path()))
+        .await??;
+    let contents = open(settings, ctx, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
-    let target = around.stop.or(Target::connect(uri, settings.stall_timeout)).await??;
-    let mut report = preview(&contents, &steps, &target, &wishes, &around.stop).await?;
-    report.warnings.extend(versions::warnings(&contents.origin, &target.facts.server.version, &tool));
+    let target = ctx
+        .stop
+        .or(Target::connect(uri, settings.stall_timeout))
+        .await??;
+    let mut report = preview(&contents, &steps, &target, &wishes, &ctx.stop).await?;
+    report.warnings.extend(compatibility::warnings(
+        &contents.origin,
+        &target.facts.server.version,
+        &tool,
+    ));
     let mut prepared = Prepared {
         contents,
         target,
@@ -151,48 +169,80 @@ pub async fn prepare(
         replayed: HashSet::new(),
         expiring: HashSet::new(),
     };
-    prepared.look_at_oplog(&around.stop).await?;
+    prepared.look_at_oplog(&ctx.stop).await?;
     Ok(prepared)
 }
 
 /// Opens and verifies an archive, as far as it is wanted, with progress.
 pub async fn open(
     settings: &Settings,
-    around: &Surroundings,
+    ctx: &Context,
     stem: &str,
-    wishes: &Wishes,
+    wishes: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
-    let catalog = job::catalog(settings);
-    let meter = Meter::new("verifying", Unit::Bytes, None, &around.screen);
-    let (threads, stem, wishes, shown) = (settings.threads, stem.to_owned(), wishes.clone(), Arc::clone(&meter));
-    let opening = around.stop.blocking(move |stop| {
+    let repository = Repository::of(settings);
+    let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
+    let (threads, stem, wishes, shown) = (
+        settings.threads,
+        stem.to_owned(),
+        wishes.clone(),
+        Arc::clone(&meter),
+    );
+    let opening = ctx.stop.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
-        let options = verify::Options { threads, stop, moved: &moved };
-        Contents::open(&catalog, &stem, &|namespace| wishes.chooses(namespace), &options)
+        let options = verify::Options {
+            threads,
+            stop,
+            moved: &moved,
+        };
+        Contents::open(
+            &repository,
+            &stem,
+            &|namespace| wishes.chooses(namespace),
+            &options,
+        )
     });
-    let contents = showing(&meter, opening).await?.ok_or(RestoreError::Lost)??;
+    let contents = showing(&meter, opening)
+        .await?
+        .ok_or(RestoreError::Lost)??;
     Ok(Arc::new(contents))
 }
 
 /// What becomes of each namespace of the archive that was chosen.
-pub fn plan(contents: &Contents, wishes: &Wishes) -> Result<Vec<Step>, RestoreError> {
+pub fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
-        return Err(RestoreError::Name(format!("--rename {unused} fits nothing that is to be restored;")));
+        return Err(RestoreError::Name(format!(
+            "--rename {unused} fits nothing that is to be restored;"
+        )));
     }
     let mut taken: HashMap<Namespace, Namespace> = HashMap::new();
     let mut steps = Vec::new();
-    for (holding, one) in contents.holdings.iter().enumerate().filter(|(_, one)| one.kind != Kind::Oplog) {
+    for (holding, one) in contents
+        .holdings
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.kind != Kind::Oplog)
+    {
         let to = wishes.target(&one.namespace);
-        if let Some(problem) = wishes::unfit_name(&one.namespace, &to) {
+        if let Some(problem) = selection::unfit_name(&one.namespace, &to) {
             return Err(RestoreError::Name(match one.namespace == to {
-                true => format!("{to} cannot be restored: {problem}; leave it out with --exclude, or"),
+                true => {
+                    format!("{to} cannot be restored: {problem}; leave it out with --exclude, or")
+                }
                 false => format!("{} cannot become {to}: {problem};", one.namespace),
             }));
         }
         if let Some(other) = taken.insert(to.clone(), one.namespace.clone()) {
-            return Err(RestoreError::Name(format!("{other} and {} would both become {to};", one.namespace)));
+            return Err(RestoreError::Name(format!(
+                "{other} and {} would both become {to};",
+                one.namespace
+            )));
         }
-        steps.push(Step { holding, to, metadata: one.metadata.clone() });
+        steps.push(Step {
+            holding,
+            to,
+            metadata: one.metadata.clone(),
+        });
     }
     Ok(steps)
 }
@@ -201,11 +251,15 @@ async fn preview(
     contents: &Contents,
     steps: &[Step],
     target: &Target,
-    wishes: &Wishes,
-    stop: &Stop,
+    wishes: &Selection,
+    stop: &Cancel,
 ) -> Result<RestoreReport, RestoreError> {
-    let live: HashMap<&Namespace, Kind> =
-        target.facts.found.iter().map(|found| (&found.namespace, found.kind)).collect();
+    let live: HashMap<&Namespace, Kind> = target
+        .facts
+        .found
+        .iter()
+        .map(|found| (&found.namespace, found.kind))
+        .collect();
     let mut namespaces = Vec::new();
     for step in steps {
         let holding = &contents.holdings[step.holding];
@@ -250,12 +304,21 @@ async fn preview(
 impl Prepared {
     /// What stands in the way on the target.
     pub fn refusal(&self) -> Option<RestoreError> {
-        let existing: Vec<&Restored> = self.report.namespaces.iter().filter(|one| one.exists).collect();
+        let existing: Vec<&Restored> = self
+            .report
+            .namespaces
+            .iter()
+            .filter(|one| one.exists)
+            .collect();
         let first = existing.first()?;
         if self.wishes.drop {
             return None;
         }
-        let mut named: Vec<String> = existing.iter().take(NAMED).map(|one| one.to.to_string()).collect();
+        let mut named: Vec<String> = existing
+            .iter()
+            .take(NAMED)
+            .map(|one| one.to.to_string())
+            .collect();
         if let Some(more @ 1..) = existing.len().checked_sub(NAMED) {
             named.push(format!("and {more} more"));
         }
@@ -268,14 +331,26 @@ impl Prepared {
     }
 
     /// Finds out which operations of the oplog belong to what is restored.
-    async fn look_at_oplog(&mut self, stop: &Stop) -> Result<(), RestoreError> {
-        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else { return Ok(()) };
+    async fn look_at_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
+        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else {
+            return Ok(());
+        };
         let held: HashSet<Namespace> = self.steps.iter().map(|step| step.to.clone()).collect();
         // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
-        let there = self.target.facts.found.iter().map(|found| found.namespace.clone());
-        self.untouchable = there.filter(|namespace| !held.contains(namespace)).collect();
-        let (contents, wishes, untouchable) =
-            (Arc::clone(&self.contents), self.wishes.clone(), self.untouchable.clone());
+        let there = self
+            .target
+            .facts
+            .found
+            .iter()
+            .map(|found| found.namespace.clone());
+        self.untouchable = there
+            .filter(|namespace| !held.contains(namespace))
+            .collect();
+        let (contents, wishes, untouchable) = (
+            Arc::clone(&self.contents),
+            self.wishes.clone(),
+            self.untouchable.clone(),
+        );
         let looking = stop.blocking(move |stop| {
             let mut entries = 0;
             let touched = RefCell::new(HashSet::new());
@@ -285,7 +360,7 @@ impl Prepared {
                 Some(to)
             };
             let outcome = contents.each(&|index| index == oplog, stop, &mut |_, content| {
-                carry::each_operation(content, &target, &mut |entry| {
+                execute::each_operation(content, &target, &mut |entry| {
                     entries += u64::from(oplog::does_something(entry));
                     Ok(())
                 })
@@ -293,10 +368,14 @@ impl Prepared {
             match outcome {
                 Ok(()) => Ok((entries, touched.into_inner())),
                 Err(Broken::Visitor(OperationError::Unfit(unfit))) => Err(unfit.into()),
-                Err(Broken::Archive(damage)) => Err(RestoreError::Damaged { name: contents.name.clone(), damage }),
-                Err(Broken::Visitor(other)) => {
-                    Err(RestoreError::Damaged { name: contents.name.clone(), damage: other.to_string() })
-                }
+                Err(Broken::Archive(damage)) => Err(RestoreError::Damaged {
+                    name: contents.name.clone(),
+                    damage,
+                }),
+                Err(Broken::Visitor(other)) => Err(RestoreError::Damaged {
+                    name: contents.name.clone(),
+                    damage: other.to_string(),
+                }),
             }
         });
         let (entries, touched) = looking.await?.ok_or(RestoreError::Lost)??;

@@ -3,7 +3,7 @@
 //! mongorestore replays an oplog whole or not at all, and under the old names. So entries are chosen and renamed here:
 //! what is about anything else is left out, and what cannot be told apart is refused.
 
-use crate::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use mongodb::bson::{Bson, Document};
 
 /// Where operations on a namespace go; none when it is not restored.
@@ -33,28 +33,41 @@ const ABOUT_ONE: [&str; 12] = [
 /// An entry as it is to be replayed; none when it is about nothing that is restored.
 pub fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>, Unfit> {
     let unfit = |what: &str| Unfit(what.to_owned());
-    let operation = entry.get_str("op").map_err(|_| unfit("one without a kind"))?.to_owned();
+    let operation = entry
+        .get_str("op")
+        .map_err(|_| unfit("one without a kind"))?
+        .to_owned();
     let namespace = entry.get_str("ns").unwrap_or_default().to_owned();
     let (database, collection) = namespace.split_once('.').unwrap_or((&namespace, ""));
     match operation.as_str() {
         "n" => Ok(None),
         "i" | "u" | "d" => {
-            let Some(to) = moved(database, collection, target) else { return Ok(None) };
+            let Some(to) = moved(database, collection, target) else {
+                return Ok(None);
+            };
             entry.insert("ns", to);
             Ok(Some(entry))
         }
         "c" => {
-            let object = entry.get_document("o").map_err(|_| unfit("a command without words"))?;
-            let Some(command) = object.keys().next().cloned() else { return Err(unfit("an empty command")) };
+            let object = entry
+                .get_document("o")
+                .map_err(|_| unfit("a command without words"))?;
+            let Some(command) = object.keys().next().cloned() else {
+                return Err(unfit("an empty command"));
+            };
             let replaced = match command.as_str() {
                 "applyOps" => several(object, entry.contains_key("txnNumber"), target)?,
                 // They end a transaction whose operations were chosen before; one of which nothing is left does nothing.
                 "commitTransaction" | "abortTransaction" => return Ok(Some(entry)),
                 "dbCheck" => None,
-                about_one if ABOUT_ONE.contains(&about_one) => one(object, about_one, database, target),
+                about_one if ABOUT_ONE.contains(&about_one) => {
+                    one(object, about_one, database, target)
+                }
                 other => return Err(unfit(&format!("{other} in {database}"))),
             };
-            let Some((object, to)) = replaced else { return Ok(None) };
+            let Some((object, to)) = replaced else {
+                return Ok(None);
+            };
             if let Some(to) = to {
                 entry.insert("ns", format!("{to}.$cmd"));
             }
@@ -67,9 +80,13 @@ pub fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>,
 
 /// Whether replaying an entry changes anything.
 pub fn does_something(entry: &Document) -> bool {
-    let Ok(object) = entry.get_document("o") else { return true };
+    let Ok(object) = entry.get_document("o") else {
+        return true;
+    };
     match object.iter().next() {
-        Some((command, value)) if command == "applyOps" => value.as_array().is_none_or(|inner| !inner.is_empty()),
+        Some((command, value)) if command == "applyOps" => {
+            value.as_array().is_none_or(|inner| !inner.is_empty())
+        }
         Some((command, _)) => !matches!(command.as_str(), "commitTransaction" | "abortTransaction"),
         None => true,
     }
@@ -108,10 +125,15 @@ fn one(object: &Document, command: &str, database: &str, target: &Target) -> Rep
 
 /// Operations that belong together.
 fn several(object: &Document, in_transaction: bool, target: &Target) -> Result<Replaced, Unfit> {
-    let inner = object.get_array("applyOps").map_err(|_| Unfit("applyOps without operations".into()))?;
+    let inner = object
+        .get_array("applyOps")
+        .map_err(|_| Unfit("applyOps without operations".into()))?;
     let mut kept = Vec::new();
     for operation in inner {
-        let operation = operation.as_document().cloned().ok_or_else(|| Unfit("applyOps without operations".into()))?;
+        let operation = operation
+            .as_document()
+            .cloned()
+            .ok_or_else(|| Unfit("applyOps without operations".into()))?;
         kept.extend(rewrite(operation, target)?.map(Bson::Document));
     }
     // A part of a transaction stays in its place even when nothing of it is left: its last part is what commits it.
@@ -130,7 +152,8 @@ mod tests {
 
     /// Only `shop`, as `old`.
     fn shop(namespace: &Namespace) -> Option<Namespace> {
-        (namespace.database == "shop").then(|| Namespace::new("old", format!("{}_then", namespace.collection)))
+        (namespace.database == "shop")
+            .then(|| Namespace::new("old", format!("{}_then", namespace.collection)))
     }
 
     fn rewritten(entry: Document) -> Option<Document> {
@@ -142,19 +165,27 @@ mod tests {
         for op in ["i", "u", "d"] {
             let entry = |ns: &str| doc! { "op": op, "ns": ns, "o": { "_id": 1 }, "o2": { "_id": 1 }, "ui": 7 };
             assert_eq!(rewritten(entry("shop.a.b")), Some(entry("old.a.b_then")));
-            assert_eq!(rewritten(entry("shop.system.buckets.t")), Some(entry("old.system.buckets.t_then")));
+            assert_eq!(
+                rewritten(entry("shop.system.buckets.t")),
+                Some(entry("old.system.buckets.t_then"))
+            );
             assert_eq!(rewritten(entry("blog.a")), None);
         }
-        assert_eq!(rewritten(doc! { "op": "n", "ns": "", "o": { "msg": "periodic noop" } }), None);
+        assert_eq!(
+            rewritten(doc! { "op": "n", "ns": "", "o": { "msg": "periodic noop" } }),
+            None
+        );
     }
 
     #[test]
     fn commands_name_the_new_collection_and_its_database() {
-        let before =
-            doc! { "op": "c", "ns": "shop.$cmd", "o": { "create": "a", "idIndex": { "v": 2, "ns": "shop.a" } } };
+        let before = doc! { "op": "c", "ns": "shop.$cmd", "o": { "create": "a", "idIndex": { "v": 2, "ns": "shop.a" } } };
         let after = doc! { "op": "c", "ns": "old.$cmd", "o": { "create": "a_then", "idIndex": { "v": 2, "ns": "old.a_then" } } };
         assert_eq!(rewritten(before), Some(after));
-        assert_eq!(rewritten(doc! { "op": "c", "ns": "blog.$cmd", "o": { "drop": "a" } }), None);
+        assert_eq!(
+            rewritten(doc! { "op": "c", "ns": "blog.$cmd", "o": { "drop": "a" } }),
+            None
+        );
     }
 
     #[test]
@@ -162,13 +193,22 @@ mod tests {
         let insert = |ns: &str| doc! { "op": "i", "ns": ns, "o": { "_id": 1 } };
         let entry = |inner: Vec<Document>| doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner } };
         let mixed = entry(vec![insert("shop.a"), insert("blog.a"), insert("shop.b")]);
-        assert_eq!(rewritten(mixed), Some(entry(vec![insert("old.a_then"), insert("old.b_then")])));
+        assert_eq!(
+            rewritten(mixed),
+            Some(entry(vec![insert("old.a_then"), insert("old.b_then")]))
+        );
         assert_eq!(rewritten(entry(vec![insert("blog.a")])), None);
         let last_part = |inner: Vec<Document>| {
             doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner, "count": 3 }, "txnNumber": 7_i64 }
         };
-        assert_eq!(rewritten(last_part(vec![insert("blog.a")])), Some(last_part(vec![])));
-        assert!(does_something(&last_part(vec![insert("old.a")])) && !does_something(&last_part(vec![])));
+        assert_eq!(
+            rewritten(last_part(vec![insert("blog.a")])),
+            Some(last_part(vec![]))
+        );
+        assert!(
+            does_something(&last_part(vec![insert("old.a")]))
+                && !does_something(&last_part(vec![]))
+        );
         let commit = doc! { "op": "c", "ns": "admin.$cmd", "o": { "commitTransaction": 1 } };
         assert_eq!(rewritten(commit.clone()), Some(commit));
     }

@@ -1,7 +1,10 @@
 //! Slots where clocks change, against an oracle that shares nothing with the code: it walks local dates and minutes.
 
 use super::Schedule;
-use chrono::{DateTime, Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{
+    DateTime, Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
+    TimeZone as _,
+};
 use chrono::{Timelike as _, Utc, Weekday};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -44,7 +47,10 @@ fn instant(text: &str) -> DateTime<Utc> {
 /// its distance from the minutes before.
 enum Comes {
     At(DateTime<Utc>, Option<DateTime<Utc>>),
-    JumpedOver { after: DateTime<Utc>, same_distance: DateTime<Utc> },
+    JumpedOver {
+        after: DateTime<Utc>,
+        same_distance: DateTime<Utc>,
+    },
 }
 
 fn comes(local: NaiveDateTime, tz: Tz) -> Comes {
@@ -53,23 +59,40 @@ fn comes(local: NaiveDateTime, tz: Tz) -> Comes {
         LocalResult::Single(at) => Comes::At(at.to_utc(), None),
         LocalResult::Ambiguous(first, second) => Comes::At(first.to_utc(), Some(second.to_utc())),
         LocalResult::None => {
-            let after = (1..).find_map(|ahead| tz.from_local_datetime(&minutes(ahead)).earliest()).unwrap();
-            let resolved = |back: i64| tz.from_local_datetime(&minutes(-back)).latest().map(|at| (at, back));
+            let after = (1..)
+                .find_map(|ahead| tz.from_local_datetime(&minutes(ahead)).earliest())
+                .unwrap();
+            let resolved = |back: i64| {
+                tz.from_local_datetime(&minutes(-back))
+                    .latest()
+                    .map(|at| (at, back))
+            };
             let (before, back) = (1..).find_map(resolved).unwrap();
             // Seconds of the minute are lost when the minute after is sought.
             let after = after.to_utc() - TimeDelta::seconds(local.second().into());
-            Comes::JumpedOver { after, same_distance: before.to_utc() + TimeDelta::minutes(back) }
+            Comes::JumpedOver {
+                after,
+                same_distance: before.to_utc() + TimeDelta::minutes(back),
+            }
         }
     }
 }
 
 /// Every slot of the local dates from `first` to `last`.
-pub(crate) fn oracle(sets: &Sets, tz: Tz, first: NaiveDate, last: NaiveDate) -> BTreeSet<DateTime<Utc>> {
+pub(crate) fn oracle(
+    sets: &Sets,
+    tz: Tz,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> BTreeSet<DateTime<Utc>> {
     let times: Vec<NaiveTime> = (0..86_400)
         .filter(|second| (sets.time)(second / 3600, second / 60 % 60, second % 60))
         .filter_map(|second| NaiveTime::from_num_seconds_from_midnight_opt(second, 0))
         .collect();
-    let dates = first.iter_days().take_while(|date| *date <= last).filter(|date| (sets.day)(*date));
+    let dates = first
+        .iter_days()
+        .take_while(|date| *date <= last)
+        .filter(|date| (sets.day)(*date));
     let mut slots = BTreeSet::new();
     for local in dates.flat_map(|date| times.iter().map(move |time| date.and_time(*time))) {
         match comes(local, tz) {
@@ -77,8 +100,12 @@ pub(crate) fn oracle(sets: &Sets, tz: Tz, first: NaiveDate, last: NaiveDate) -> 
                 slots.insert(at);
                 slots.extend(again.filter(|_| sets.rhythm));
             }
-            Comes::JumpedOver { after, same_distance } => {
-                let keeps = sets.rhythm && sets.holds(same_distance.with_timezone(&tz).naive_local());
+            Comes::JumpedOver {
+                after,
+                same_distance,
+            } => {
+                let keeps =
+                    sets.rhythm && sets.holds(same_distance.with_timezone(&tz).naive_local());
                 slots.insert(if keeps { same_distance } else { after });
             }
         }
@@ -90,7 +117,10 @@ pub(crate) fn oracle(sets: &Sets, tz: Tz, first: NaiveDate, last: NaiveDate) -> 
 fn changes(tz: Tz, first: NaiveDate, last: NaiveDate) -> Vec<NaiveDate> {
     let offset = |date: &NaiveDate| tz.offset_from_utc_date(date).to_string();
     let days: Vec<NaiveDate> = first.iter_days().take_while(|date| *date <= last).collect();
-    days.windows(2).filter(|pair| offset(&pair[0]) != offset(&pair[1])).map(|pair| pair[0]).collect()
+    days.windows(2)
+        .filter(|pair| offset(&pair[0]) != offset(&pair[1]))
+        .map(|pair| pair[0])
+        .collect()
 }
 
 fn date(year: i32, month: u32, day: u32) -> NaiveDate {
@@ -104,35 +134,70 @@ fn utc(date: NaiveDate) -> DateTime<Utc> {
 /// Compares from two days after `first` to two days before `last`, where all that is due is of the oracle's dates.
 fn compare(sets: &Sets, tz: Tz, first: NaiveDate, last: NaiveDate) -> usize {
     let schedule = Schedule::parse(sets.text).unwrap();
-    let (from, to) = (utc(first) + TimeDelta::days(2), utc(last) - TimeDelta::days(2));
-    let expected: Vec<_> = oracle(sets, tz, first, last).into_iter().filter(|at| *at > from && *at <= to).collect();
+    let (from, to) = (
+        utc(first) + TimeDelta::days(2),
+        utc(last) - TimeDelta::days(2),
+    );
+    let expected: Vec<_> = oracle(sets, tz, first, last)
+        .into_iter()
+        .filter(|at| *at > from && *at <= to)
+        .collect();
     let mut at = from;
     for slot in &expected {
         let next = schedule.next_after(at, tz);
         assert_eq!(next, Some(*slot), "{} in {tz} after {at}", sets.text);
         at = *slot;
     }
-    assert!(schedule.next_after(at, tz).is_some_and(|next| next > to), "{} in {tz} after {at}", sets.text);
+    assert!(
+        schedule.next_after(at, tz).is_some_and(|next| next > to),
+        "{} in {tz} after {at}",
+        sets.text
+    );
     expected.len()
 }
 
 #[test]
 fn five_years_of_slots_in_seven_zones_are_the_ones_of_the_oracle() {
-    let sets = |text, rhythm, day, time| Sets { text, rhythm, day, time };
+    let sets = |text, rhythm, day, time| Sets {
+        text,
+        rhythm,
+        day,
+        time,
+    };
     let all = [
-        sets("0 2 * * SUN", false, |day| day.weekday() == Weekday::Sun, |h, m, s| (h, m, s) == (2, 0, 0)),
-        sets("30 2 * * *", false, every_day, |h, m, s| (h, m, s) == (2, 30, 0)),
-        sets("45 1 * * *", false, every_day, |h, m, s| (h, m, s) == (1, 45, 0)),
-        sets("0 0 * * *", false, every_day, |h, m, s| (h, m, s) == (0, 0, 0)),
-        sets("0 0 1 * *", false, |day| day.day() == 1, |h, m, s| (h, m, s) == (0, 0, 0)),
+        sets(
+            "0 2 * * SUN",
+            false,
+            |day| day.weekday() == Weekday::Sun,
+            |h, m, s| (h, m, s) == (2, 0, 0),
+        ),
+        sets("30 2 * * *", false, every_day, |h, m, s| {
+            (h, m, s) == (2, 30, 0)
+        }),
+        sets("45 1 * * *", false, every_day, |h, m, s| {
+            (h, m, s) == (1, 45, 0)
+        }),
+        sets("0 0 * * *", false, every_day, |h, m, s| {
+            (h, m, s) == (0, 0, 0)
+        }),
+        sets(
+            "0 0 1 * *",
+            false,
+            |day| day.day() == 1,
+            |h, m, s| (h, m, s) == (0, 0, 0),
+        ),
         sets(
             "15 3 * * MON-FRI",
             false,
             |day| day.weekday().number_from_monday() < 6,
             |h, m, s| (h, m, s) == (3, 15, 0),
         ),
-        sets("0 2,14 * * *", false, every_day, |h, m, s| (h == 2 || h == 14) && (m, s) == (0, 0)),
-        sets("15 30 2 * * *", false, every_day, |h, m, s| (h, m, s) == (2, 30, 15)),
+        sets("0 2,14 * * *", false, every_day, |h, m, s| {
+            (h == 2 || h == 14) && (m, s) == (0, 0)
+        }),
+        sets("15 30 2 * * *", false, every_day, |h, m, s| {
+            (h, m, s) == (2, 30, 15)
+        }),
         sets("0 * * * *", true, every_day, |_, m, s| (m, s) == (0, 0)),
     ];
     let (first, last) = (date(2024, 12, 30), date(2030, 1, 2));
@@ -145,20 +210,38 @@ fn five_years_of_slots_in_seven_zones_are_the_ones_of_the_oracle() {
 
 #[test]
 fn dense_schedules_are_the_oracle_s_for_a_spring_and_around_every_change_of_five_years() {
-    let sets = |text, rhythm, time| Sets { text, rhythm, day: every_day, time };
+    let sets = |text, rhythm, time| Sets {
+        text,
+        rhythm,
+        day: every_day,
+        time,
+    };
     let all = [
-        sets("*/20 1-3 * * *", false, |h, m, s| (1..=3).contains(&h) && m % 20 == 0 && s == 0),
-        sets("30 */2 * * *", true, |h, m, s| h % 2 == 0 && m == 30 && s == 0),
+        sets("*/20 1-3 * * *", false, |h, m, s| {
+            (1..=3).contains(&h) && m % 20 == 0 && s == 0
+        }),
+        sets("30 */2 * * *", true, |h, m, s| {
+            h % 2 == 0 && m == 30 && s == 0
+        }),
         sets("*/15 * * * *", true, |_, m, s| m % 15 == 0 && s == 0),
-        sets("20 7,47 * * * *", true, |_, m, s| (m == 7 || m == 47) && s == 20),
-        sets("*/20 30 0-3 * * *", false, |h, m, s| h < 4 && m == 30 && s % 20 == 0),
+        sets("20 7,47 * * * *", true, |_, m, s| {
+            (m == 7 || m == 47) && s == 20
+        }),
+        sets("*/20 30 0-3 * * *", false, |h, m, s| {
+            h < 4 && m == 30 && s % 20 == 0
+        }),
     ];
     let mut seen = 0;
     for tz in ZONES {
         for sets in &all {
             compare(sets, tz, date(2027, 2, 1), date(2027, 4, 10));
             for change in changes(tz, date(2025, 1, 1), date(2030, 1, 1)) {
-                compare(sets, tz, change - TimeDelta::days(3), change + TimeDelta::days(4));
+                compare(
+                    sets,
+                    tz,
+                    change - TimeDelta::days(3),
+                    change + TimeDelta::days(4),
+                );
                 seen += 1;
             }
         }
@@ -170,24 +253,50 @@ fn dense_schedules_are_the_oracle_s_for_a_spring_and_around_every_change_of_five
 #[test]
 fn a_slot_that_is_a_year_or_eight_away_is_found_at_once() {
     let schedule = Schedule::parse("0 0 29 2 *").unwrap();
-    for (after, slot) in
-        [("2025-03-01T00:00:00Z", "2028-02-29T05:00:00Z"), ("2096-03-01T00:00:00Z", "2104-02-29T05:00:00Z")]
-    {
+    for (after, slot) in [
+        ("2025-03-01T00:00:00Z", "2028-02-29T05:00:00Z"),
+        ("2096-03-01T00:00:00Z", "2104-02-29T05:00:00Z"),
+    ] {
         let start = Instant::now();
-        assert_eq!(schedule.next_after(instant(after), Tz::America__New_York), Some(instant(slot)));
-        assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
+        assert_eq!(
+            schedule.next_after(instant(after), Tz::America__New_York),
+            Some(instant(slot))
+        );
+        assert!(
+            start.elapsed() < Duration::from_millis(50),
+            "{:?}",
+            start.elapsed()
+        );
     }
 }
 
 #[test]
 fn seconds_in_hours_that_are_jumped_over_or_come_twice_are_found_at_once() {
     let tz = Tz::America__New_York;
-    for text in ["* * * * * *", "1-59 * * * * *", "* * 1-2 * * *", "* */2 * * *"] {
+    for text in [
+        "* * * * * *",
+        "1-59 * * * * *",
+        "* * 1-2 * * *",
+        "* */2 * * *",
+    ] {
         let schedule = Schedule::parse(text).unwrap();
-        for after in ["2026-03-08T06:59:59Z", "2026-11-01T05:59:59Z", "2026-11-01T06:00:00Z", "2026-11-01T06:30:00Z"] {
+        for after in [
+            "2026-03-08T06:59:59Z",
+            "2026-11-01T05:59:59Z",
+            "2026-11-01T06:00:00Z",
+            "2026-11-01T06:30:00Z",
+        ] {
             let start = Instant::now();
-            assert!(schedule.next_after(instant(after), tz).is_some_and(|next| next > instant(after)));
-            assert!(start.elapsed() < Duration::from_millis(200), "{text} after {after}: {:?}", start.elapsed());
+            assert!(
+                schedule
+                    .next_after(instant(after), tz)
+                    .is_some_and(|next| next > instant(after))
+            );
+            assert!(
+                start.elapsed() < Duration::from_millis(200),
+                "{text} after {after}: {:?}",
+                start.elapsed()
+            );
         }
     }
 }
@@ -196,7 +305,11 @@ fn seconds_in_hours_that_are_jumped_over_or_come_twice_are_found_at_once() {
 fn a_day_that_a_zone_left_out_does_not_stop_a_schedule() {
     // Apia went from 29 to 31 December 2011 to change sides of the date line.
     let tz = Tz::Pacific__Apia;
-    let next = |text: &str| Schedule::parse(text).unwrap().next_after(instant("2011-12-29T22:00:00Z"), tz);
+    let next = |text: &str| {
+        Schedule::parse(text)
+            .unwrap()
+            .next_after(instant("2011-12-29T22:00:00Z"), tz)
+    };
     assert_eq!(next("30 8 30 12 *"), Some(instant("2011-12-30T10:00:00Z")));
     assert_eq!(next("0 8 * * *"), Some(instant("2011-12-30T10:00:00Z")));
 }
@@ -207,8 +320,19 @@ fn the_ends_of_the_calendar_give_no_slot_and_no_panic() {
     for tz in ZONES {
         assert_eq!(schedule.next_after(DateTime::<Utc>::MAX_UTC, tz), None);
         let _ = schedule.next_after(DateTime::<Utc>::MIN_UTC, tz);
-        assert_eq!(schedule.last_in(instant("2026-01-01T00:00:00Z"), instant("2025-01-01T00:00:00Z"), tz), None);
-        assert!(schedule.upcoming(DateTime::<Utc>::MAX_UTC, tz, 2).is_empty());
+        assert_eq!(
+            schedule.last_in(
+                instant("2026-01-01T00:00:00Z"),
+                instant("2025-01-01T00:00:00Z"),
+                tz
+            ),
+            None
+        );
+        assert!(
+            schedule
+                .upcoming(DateTime::<Utc>::MAX_UTC, tz, 2)
+                .is_empty()
+        );
     }
 }
 
@@ -236,8 +360,13 @@ fn minute_by_minute(
     let mut slots = Vec::new();
     for at in (-2160..=2160).map(|ahead| middle + TimeDelta::minutes(ahead)) {
         let (before, shown) = (local(at - minute), local(at));
-        let mut due =
-            holds(shown) && (rhythm || tz.from_local_datetime(&shown).earliest().map(|at| at.to_utc()) == Some(at));
+        let mut due = holds(shown)
+            && (rhythm
+                || tz
+                    .from_local_datetime(&shown)
+                    .earliest()
+                    .map(|at| at.to_utc())
+                    == Some(at));
         let mut jumped_over = before + minute;
         let mut same_distance = at;
         while jumped_over < shown {

@@ -3,7 +3,10 @@
 //! The cron crate only searches the calendar here. Its own treatment of time zones takes two fixed times a day for a
 //! rhythm, and so drops or doubles slots where clocks change.
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset as _, SubsecRound as _, TimeDelta, TimeZone as _, Utc};
+use chrono::{
+    DateTime, LocalResult, NaiveDateTime, Offset as _, SubsecRound as _, TimeDelta, TimeZone as _,
+    Utc,
+};
 use chrono_tz::{GapInfo, Tz};
 use croner::Cron;
 
@@ -25,7 +28,13 @@ pub(super) struct Slot {
 impl Pattern {
     pub fn new(cron: Cron) -> Self {
         // From the right, since seconds are optional.
-        let hours = cron.pattern.as_str().split_whitespace().rev().nth(3).unwrap_or_default();
+        let hours = cron
+            .pattern
+            .as_str()
+            .split_whitespace()
+            .rev()
+            .nth(3)
+            .unwrap_or_default();
         let rhythm = hours.contains('/') || cron.pattern.hours.values().len() == 24;
         Pattern { cron, rhythm }
     }
@@ -45,14 +54,20 @@ impl Pattern {
         let change = change_between(first.to_utc(), second.to_utc(), tz);
         let second_pass = instant >= change;
         if second_pass && !self.rhythm {
-            let end_of_pass = change.naive_utc().checked_add_offset(first.offset().fix())?;
+            let end_of_pass = change
+                .naive_utc()
+                .checked_add_offset(first.offset().fix())?;
             return self.walk(end_of_pass - TimeDelta::seconds(1), instant, tz);
         }
         let next = self.walk(local, instant, tz)?;
         if second_pass || !self.rhythm || next.at < change {
             return Some(next);
         }
-        self.walk(local_time(change, tz)? - TimeDelta::seconds(1), change - TimeDelta::seconds(1), tz)
+        self.walk(
+            local_time(change, tz)? - TimeDelta::seconds(1),
+            change - TimeDelta::seconds(1),
+            tz,
+        )
     }
 
     /// The first slot that is named after `local` and comes after `instant`.
@@ -66,7 +81,10 @@ impl Pattern {
                 LocalResult::None => self.after_gap(named, tz),
             };
             if let Some(at) = at {
-                return Some(Slot { at: at.to_utc(), named });
+                return Some(Slot {
+                    at: at.to_utc(),
+                    named,
+                });
             }
             local = named;
         }
@@ -79,7 +97,8 @@ impl Pattern {
         let jump = end.offset().fix().local_minus_utc() - before.fix().local_minus_utc();
         // What is due each half past two and half past three keeps its distance by coming at half past three only.
         let same_distance = named + TimeDelta::seconds(jump.into());
-        let takes_its_place = self.rhythm && self.cron.is_time_matching(&same_distance).unwrap_or(false);
+        let takes_its_place =
+            self.rhythm && self.cron.is_time_matching(&same_distance).unwrap_or(false);
         (!takes_its_place).then_some(end)
     }
 }
@@ -92,7 +111,9 @@ fn local_time(instant: DateTime<Utc>, tz: Tz) -> Option<NaiveDateTime> {
 
 /// Seconds that the clock is ahead of UTC.
 pub(super) fn offset(instant: DateTime<Utc>, tz: Tz) -> i32 {
-    tz.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+    tz.offset_from_utc_datetime(&instant.naive_utc())
+        .fix()
+        .local_minus_utc()
 }
 
 /// The first instant at which the offset is that of `second` and no longer that of `first`; the time zone database is
@@ -102,7 +123,11 @@ fn change_between(first: DateTime<Utc>, second: DateTime<Utc>, tz: Tz) -> DateTi
     let (mut low, mut high) = (first, second);
     while high - low > TimeDelta::seconds(1) {
         let middle = low + TimeDelta::seconds((high - low).num_seconds() / 2);
-        if offset(middle, tz) == before { low = middle } else { high = middle }
+        if offset(middle, tz) == before {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     high
 }

@@ -9,14 +9,22 @@ use thiserror::Error;
 
 #[cfg(test)]
 pub(crate) mod clock_change_tests;
+mod describe;
 mod local_time;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod timetable;
 
-pub use words::{Upcoming, in_words, moment};
+pub use describe::{in_words, moment};
 
-const NICKNAMES: [&str; 6] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"];
+const NICKNAMES: [&str; 6] = [
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@hourly",
+];
 
 /// 2024-01-01T00:00:00Z. A fixed start makes the check of a schedule independent of the clock; any would do.
 const PROBE_START_SECONDS: i64 = 1_704_067_200;
@@ -67,7 +75,10 @@ impl Schedule {
         let Ok(cron) = parser.parse(text) else {
             return syntax("one of its fields is out of range or malformed");
         };
-        let schedule = Self { text: text.to_owned(), pattern: Pattern::new(cron) };
+        let schedule = Self {
+            text: text.to_owned(),
+            pattern: Pattern::new(cron),
+        };
         let start = DateTime::from_timestamp(PROBE_START_SECONDS, 0).unwrap_or_default();
         match schedule.next_after(start, Tz::UTC) {
             Some(next) if (next - start).num_days() <= LONGEST_WAIT_DAYS => Ok(schedule),
@@ -91,7 +102,12 @@ impl Schedule {
     }
 
     /// The last instant that the schedule names after `after` and not after `until`.
-    pub fn last_in(&self, after: DateTime<Utc>, until: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
+    pub fn last_in(
+        &self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        tz: Tz,
+    ) -> Option<DateTime<Utc>> {
         let due_after = |instant| self.next_after(instant, tz).filter(|next| *next <= until);
         let mut last = due_after(after)?;
         let mut end = until.trunc_subsecs(0);

@@ -1,6 +1,6 @@
 //! What is wrong with the settings, as people read it.
 
-use crate::secret::Redactor;
+use crate::sys::redact::Redactor;
 use std::fmt;
 
 /// Longer texts are cut in a message: someone may have pasted a whole file.
@@ -20,12 +20,19 @@ pub struct Refusal {
 impl Refusal {
     /// The whole value is refused.
     pub fn new(problem: impl Into<String>, accepted: impl Into<String>) -> Self {
-        Self { item: None, problem: problem.into(), accepted: accepted.into() }
+        Self {
+            item: None,
+            problem: problem.into(),
+            accepted: accepted.into(),
+        }
     }
 
     /// One item of a list is refused.
     pub fn of(item: &str, problem: impl Into<String>, accepted: impl Into<String>) -> Self {
-        Self { item: Some(item.to_owned()), ..Self::new(problem, accepted) }
+        Self {
+            item: Some(item.to_owned()),
+            ..Self::new(problem, accepted)
+        }
     }
 }
 
@@ -61,7 +68,11 @@ impl fmt::Display for Fault {
             // Escaped, so that a line break in a value cannot pass for a line of its own in the log.
             let shown = given.chars().take(GIVEN_MAX_CHARS);
             let shown: String = shown.flat_map(char::escape_debug).collect();
-            let cut = if given.chars().nth(GIVEN_MAX_CHARS).is_some() { "…" } else { "" };
+            let cut = if given.chars().nth(GIVEN_MAX_CHARS).is_some() {
+                "…"
+            } else {
+                ""
+            };
             write!(out, "\"{shown}{cut}\" ")?;
         }
         write!(out, "{}; {}", self.problem, self.accepted)

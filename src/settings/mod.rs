@@ -1,15 +1,15 @@
 //! The settings: read from the environment in two stages, what was typed and what was meant, with all faults reported
 //! at once. The environment is an argument, so this is the whole of it and tests need no other.
 
+use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
-use crate::secret::{Redactor, Secret};
+use crate::sys::redact::{Redactor, Secret};
 use chrono_tz::Tz;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod check;
 mod fault;
 mod names;
 mod parse;
@@ -17,14 +17,13 @@ mod raw;
 mod suggest;
 #[cfg(test)]
 mod tests;
-mod uri;
+mod validate;
 
-pub use fault::{Fault, Faults, Refusal};
-pub use names::{NamespacePattern, Rename, is_database};
-pub use raw::Setting;
-pub use uri::{MongoUri, UriError};
+pub use fault::{Faults, Refusal};
+pub use names::{NamespacePattern, Rename};
 
-pub use crate::retention::RetentionPolicy;
+pub use crate::retention::policy::RetentionPolicy;
+pub use crate::sys::logging::{LogFormat, LogSettings};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,8 @@ pub enum Needs {
 }
 
 /// Every setting, in the order in which they are documented.
-pub fn known() -> &'static [Setting] {
+#[cfg(test)]
+pub fn known() -> &'static [raw::Setting] {
     raw::TABLE
 }
 
@@ -156,42 +156,15 @@ pub enum NotifyOn {
     Never,
 }
 
-/// Logging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least severe level that is logged.
-    pub level: tracing::Level,
-    /// For people or for machines.
-    pub format: LogFormat,
-    /// A log file larger than this many bytes starts anew.
-    pub max_size_bytes: u64,
-    /// How many full log files stay.
-    pub keep: u32,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 impl Settings {
     /// Checks the settings among `vars`, the whole environment; other variables are passed over.
     ///
     /// # Errors
     /// All that is wrong, at once and free of secrets.
-    pub fn load(vars: impl IntoIterator<Item = (OsString, OsString)>, needs: Needs) -> Result<Self, Faults> {
-        check::check(raw::Gathered::from_vars(vars), needs)
-    }
-
-    /// Everything in the settings that must never be shown.
-    pub fn secrets(&self) -> Vec<Secret> {
-        let uris = [&self.mongodb, &self.drill.uri];
-        let mut secrets: Vec<Secret> = uris.into_iter().flatten().flat_map(MongoUri::secrets).collect();
-        secrets.extend(self.mail.iter().filter_map(|mail| mail.password.clone()));
-        secrets
+    pub fn load(
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+        needs: Needs,
+    ) -> Result<Self, Faults> {
+        validate::validate(raw::Gathered::from_vars(vars), needs)
     }
 }

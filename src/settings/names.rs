@@ -3,16 +3,6 @@
 use super::fault::Refusal;
 use std::fmt;
 
-/// The server's own limit.
-const DATABASE_NAME_MAX_BYTES: usize = 63;
-
-/// Whether a MongoDB server on any platform accepts `name` for a database.
-pub fn is_database(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= DATABASE_NAME_MAX_BYTES
-        && !name.contains(|c: char| "/\\. \"$".contains(c) || c.is_control())
-}
-
 /// The namespaces `DB.COLL`, where `*` stands for any run of characters; the collection may contain dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespacePattern {
@@ -30,13 +20,22 @@ impl NamespacePattern {
                       *.cache";
         let pattern = match text.split_once('.') {
             Some((database, collection)) if !database.is_empty() && !collection.is_empty() => {
-                Self { database: database.to_owned(), collection: collection.to_owned() }
+                Self {
+                    database: database.to_owned(),
+                    collection: collection.to_owned(),
+                }
             }
             _ => return Err(Refusal::of(text, "is not a namespace pattern", advice)),
         };
-        let possible = !pattern.database.contains(|c: char| "/\\ \"$".contains(c) || c.is_control());
+        let possible = !pattern
+            .database
+            .contains(|c: char| "/\\ \"$".contains(c) || c.is_control());
         if !possible || pattern.collection.contains(char::is_control) {
-            return Err(Refusal::of(text, "has a character that no namespace has", advice));
+            return Err(Refusal::of(
+                text,
+                "has a character that no namespace has",
+                advice,
+            ));
         }
         Ok(pattern)
     }
@@ -44,7 +43,10 @@ impl NamespacePattern {
     /// The pattern that means this collection alone; none when its own name holds a star.
     pub fn exactly(database: &str, collection: &str) -> Option<Self> {
         let plain = !database.contains('*') && !collection.contains('*');
-        plain.then(|| Self { database: database.to_owned(), collection: collection.to_owned() })
+        plain.then(|| Self {
+            database: database.to_owned(),
+            collection: collection.to_owned(),
+        })
     }
 
     /// Whether the pattern calls this database by its whole name.
@@ -80,24 +82,46 @@ impl Rename {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let advice = "write DATABASE=OTHER, or DATABASE.COLLECTION=OTHER.NAME with as many * on both sides, such as \
                       shop=shop_old, shop.*=shop_old.* or shop.orders=shop.orders_of_may";
-        let (from, to) =
-            text.split_once('=').ok_or_else(|| Refusal::of(text, "does not say what is to be called what", advice))?;
-        let whole = |name: &str| if name.contains('.') { name.to_owned() } else { format!("{name}.*") };
-        let (from, to) = (NamespacePattern::parse(&whole(from))?, NamespacePattern::parse(&whole(to))?);
+        let (from, to) = text
+            .split_once('=')
+            .ok_or_else(|| Refusal::of(text, "does not say what is to be called what", advice))?;
+        let whole = |name: &str| {
+            if name.contains('.') {
+                name.to_owned()
+            } else {
+                format!("{name}.*")
+            }
+        };
+        let (from, to) = (
+            NamespacePattern::parse(&whole(from))?,
+            NamespacePattern::parse(&whole(to))?,
+        );
         let stars = |pattern: &NamespacePattern| {
-            (pattern.database.matches('*').count(), pattern.collection.matches('*').count())
+            (
+                pattern.database.matches('*').count(),
+                pattern.collection.matches('*').count(),
+            )
         };
         if stars(&from) != stars(&to) {
-            return Err(Refusal::of(text, "has different numbers of * on its two sides", advice));
+            return Err(Refusal::of(
+                text,
+                "has different numbers of * on its two sides",
+                advice,
+            ));
         }
         Ok(Self { from, to })
     }
 
     /// The new database and collection; none when this one is not meant.
     pub fn apply(&self, database: &str, collection: &str) -> Option<(String, String)> {
-        let (of_database, of_collection) =
-            (captures(&self.from.database, database)?, captures(&self.from.collection, collection)?);
-        Some((filled(&self.to.database, &of_database), filled(&self.to.collection, &of_collection)))
+        let (of_database, of_collection) = (
+            captures(&self.from.database, database)?,
+            captures(&self.from.collection, collection)?,
+        );
+        Some((
+            filled(&self.to.database, &of_database),
+            filled(&self.to.collection, &of_collection),
+        ))
     }
 }
 

@@ -1,9 +1,9 @@
 //! From the text of one setting to its value.
 
 use super::fault::Refusal;
-use super::names::{self, NamespacePattern};
+use super::names::NamespacePattern;
 use super::suggest;
-use super::uri::MongoUri;
+use crate::mongo::uri::MongoUri;
 use crate::schedule::{Schedule, ScheduleError};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use std::fmt::Display;
@@ -54,10 +54,15 @@ pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
 
 /// One of a few words; their case does not matter.
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Refusal> {
-    let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    let chosen = choices
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(text));
     chosen.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        Refusal::new("is not one of the choices", format!("use {}", alternatives(&names)))
+        Refusal::new(
+            "is not one of the choices",
+            format!("use {}", alternatives(&names)),
+        )
     })
 }
 
@@ -86,7 +91,9 @@ fn quantities(text: &str) -> Option<Vec<(u64, &str)>> {
     while !rest.is_empty() {
         let unit_at = rest.find(|c: char| !c.is_ascii_digit())?;
         let (number, after) = rest.split_at(unit_at);
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, next) = after.split_at(end);
         parts.push((number.parse().ok()?, unit));
         rest = next;
@@ -95,7 +102,12 @@ fn quantities(text: &str) -> Option<Vec<(u64, &str)>> {
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
-    let refuse = |problem| Refusal::new(problem, "use a number with s, m, h or d, such as 90s, 5m, 6h");
+    let refuse = |problem| {
+        Refusal::new(
+            problem,
+            "use a number with s, m, h or d, such as 90s, 5m, 6h",
+        )
+    };
     let malformed = || refuse("is not a duration");
     let mut total_seconds: u64 = 0;
     let mut last_unit_seconds = u64::MAX;
@@ -123,8 +135,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
 
 /// A size in bytes: KB, MB and GB count in thousands, KiB, MiB and GiB in 1024s.
 pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
-    let refuse = |problem| Refusal::new(problem, "use a number with KB, MB or GB, such as 512KB, 10MB");
-    let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let refuse = |problem| {
+        Refusal::new(
+            problem,
+            "use a number with KB, MB or GB, such as 512KB, 10MB",
+        )
+    };
+    let digits_end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let unit_bytes: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -146,7 +165,9 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
 
 /// The items of a comma list; a comma too many at either end or in between is forgiven.
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
 }
 
 pub(super) fn databases(text: &str) -> Result<Vec<String>, Refusal> {
@@ -159,7 +180,7 @@ pub(super) fn databases(text: &str) -> Result<Vec<String>, Refusal> {
                 "leave it out",
             ));
         }
-        if !names::is_database(name) {
+        if !crate::archive::namespace::is_database(name) {
             return Err(Refusal::of(
                 name,
                 "is not a database name",
@@ -230,13 +251,21 @@ pub(super) fn address(text: &str) -> Result<String, Refusal> {
     if good {
         Ok(text.to_owned())
     } else {
-        Err(Refusal::of(text, "is not a mail address", "use me@example.org or Name <me@example.org>"))
+        Err(Refusal::of(
+            text,
+            "is not a mail address",
+            "use me@example.org or Name <me@example.org>",
+        ))
     }
 }
 
 pub(super) fn addresses(text: &str) -> Result<Vec<String>, Refusal> {
     let found: Result<Vec<String>, Refusal> = items(text).map(address).collect();
     found.and_then(|found| {
-        if found.is_empty() { Err(Refusal::new("holds no address", "use me@example.org")) } else { Ok(found) }
+        if found.is_empty() {
+            Err(Refusal::new("holds no address", "use me@example.org"))
+        } else {
+            Ok(found)
+        }
     })
 }

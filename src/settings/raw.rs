@@ -2,8 +2,8 @@
 
 use super::fault::Fault;
 use super::suggest;
-use super::uri::{self, MongoUri};
-use crate::secret::{MASK, Redactor, Secret};
+use crate::mongo::uri::{self, MongoUri};
+use crate::sys::redact::{MASK, Redactor, Secret};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +15,16 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 8] = ["BACKUP_", "RETENTION_", "SMTP_", "EMAIL_", "NOTIFY_", "LOG_", "DRILL_", "MONGODB_"];
+const PREFIXES: [&str; 8] = [
+    "BACKUP_",
+    "RETENTION_",
+    "SMTP_",
+    "EMAIL_",
+    "NOTIFY_",
+    "LOG_",
+    "DRILL_",
+    "MONGODB_",
+];
 
 /// One setting, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +126,12 @@ impl Gathered {
                 by_name.entry(name).or_insert(value);
             }
         }
-        let mut gathered =
-            Self { raw: RawSettings::default(), files: BTreeMap::new(), faults: Vec::new(), secrets: Vec::new() };
+        let mut gathered = Self {
+            raw: RawSettings::default(),
+            files: BTreeMap::new(),
+            faults: Vec::new(),
+            secrets: Vec::new(),
+        };
         let mut texts = Vec::new();
         for (position, setting) in TABLE.iter().enumerate() {
             match gathered.text_of(setting, &by_name) {
@@ -131,10 +144,15 @@ impl Gathered {
             Ok(raw) => gathered.raw = raw,
             // Every field is an optional text under a name of its own, so this cannot fail for any input; and if it
             // did, the start must stop.
-            Err(_) => gathered.faults.push((0, fault("settings", None, "cannot be read", "report this as a bug"))),
+            Err(_) => gathered.faults.push((
+                0,
+                fault("settings", None, "cannot be read", "report this as a bug"),
+            )),
         }
         let unknown = unknown(&by_name);
-        gathered.faults.extend(unknown.map(|fault| (TABLE.len(), fault)));
+        gathered
+            .faults
+            .extend(unknown.map(|fault| (TABLE.len(), fault)));
         gathered
     }
 
@@ -143,7 +161,11 @@ impl Gathered {
         Redactor::new(self.secrets.iter().cloned())
     }
 
-    fn text_of(&mut self, setting: &Setting, vars: &BTreeMap<String, OsString>) -> Result<Option<String>, Box<Fault>> {
+    fn text_of(
+        &mut self,
+        setting: &Setting,
+        vars: &BTreeMap<String, OsString>,
+    ) -> Result<Option<String>, Box<Fault>> {
         let name = setting.name;
         let file_name = format!("{name}{FILE_SUFFIX}");
         let typed = match vars.get(name).map(|value| value.to_str()) {
@@ -158,7 +180,9 @@ impl Gathered {
             }
             None => None,
         };
-        let path = vars.get(&file_name).filter(|path| !path.to_str().is_some_and(is_blank));
+        let path = vars
+            .get(&file_name)
+            .filter(|path| !path.to_str().is_some_and(is_blank));
         let Some(path) = path.map(Path::new) else {
             return Ok(typed.map(|text| normalised(setting, text)));
         };
@@ -199,8 +223,18 @@ impl Gathered {
     }
 }
 
-fn fault(setting: &str, given: Option<String>, problem: impl Into<String>, accepted: impl Into<String>) -> Fault {
-    Fault { setting: setting.to_owned(), given, problem: problem.into(), accepted: accepted.into() }
+fn fault(
+    setting: &str,
+    given: Option<String>,
+    problem: impl Into<String>,
+    accepted: impl Into<String>,
+) -> Fault {
+    Fault {
+        setting: setting.to_owned(),
+        given,
+        problem: problem.into(),
+        accepted: accepted.into(),
+    }
 }
 
 /// What to show of a value.
@@ -214,7 +248,11 @@ fn is_blank(text: &str) -> bool {
 
 fn normalised(setting: &Setting, text: &str) -> String {
     // A password may begin or end with a space; nothing else does on purpose.
-    if setting.name == "SMTP_PASSWORD" { text.to_owned() } else { text.trim().to_owned() }
+    if setting.name == "SMTP_PASSWORD" {
+        text.to_owned()
+    } else {
+        text.trim().to_owned()
+    }
 }
 
 /// The content without one trailing newline, or a phrase on why there is none; never the content itself.
@@ -225,7 +263,9 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    File::open(path)
+        .and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
     if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_MAX_BYTES) {
         return Err("is larger than 64 KiB".to_owned());
     }
@@ -242,7 +282,9 @@ fn read(path: &Path) -> Result<String, String> {
 fn unknown(vars: &BTreeMap<String, OsString>) -> impl Iterator<Item = Fault> {
     vars.iter().filter_map(move |(name, value)| {
         let base = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
-        let is_known = TABLE.iter().any(|setting| setting.name == name || setting.name == base);
+        let is_known = TABLE
+            .iter()
+            .any(|setting| setting.name == name || setting.name == base);
         let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if is_known || !is_ours || is_injected(name, &value.to_string_lossy(), vars) {
             return None;
@@ -265,12 +307,14 @@ fn is_link(name: &str, value: &str) -> bool {
 /// Whether systemd set this, or Docker or Kubernetes for a service whose name happens to start like a prefix of ours.
 fn is_injected(name: &str, value: &str, vars: &BTreeMap<String, OsString>) -> bool {
     let of_systemd = name == "NOTIFY_SOCKET";
-    let of_service =
-        name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_");
+    let of_service = name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_");
     // MONGODB_NAME and MONGODB_ENV_… come only together with MONGODB_PORT=tcp://….
     let has_link = |service: &str| {
         let port = format!("{service}_PORT");
-        vars.get(&port).is_some_and(|value| is_link(&port, &value.to_string_lossy()))
+        vars.get(&port)
+            .is_some_and(|value| is_link(&port, &value.to_string_lossy()))
     };
     let of_link = name
         .strip_suffix("_NAME")
@@ -281,7 +325,10 @@ fn is_injected(name: &str, value: &str, vars: &BTreeMap<String, OsString>) -> bo
 
 /// `…_PORT_27017_TCP`, and that with `_PROTO`, `_PORT` or `_ADDR`.
 fn is_link_port(name: &str) -> bool {
-    let name = ["_PROTO", "_PORT", "_ADDR"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let name = ["_PROTO", "_PORT", "_ADDR"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name);
     ["_TCP", "_UDP", "_SCTP"]
         .iter()
         .find_map(|end| name.strip_suffix(end))

@@ -3,7 +3,10 @@
 use strsim::damerau_levenshtein;
 
 /// The known name that `name` is most likely a slip for.
-pub(super) fn setting(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(super) fn setting(
+    name: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
     let rest = after_prefix(name);
     known
         .filter_map(|candidate| Some((nearness(name, rest, candidate)?, candidate)))
@@ -36,7 +39,8 @@ pub(super) fn time_zone<'z>(given: &str, zones: impl Iterator<Item = &'z str>) -
         .filter_map(|zone| {
             let name = zone.to_ascii_lowercase();
             let city = name.rsplit('/').next().unwrap_or(&name);
-            let distance = damerau_levenshtein(&given, &name).min(damerau_levenshtein(&given, city));
+            let distance =
+                damerau_levenshtein(&given, &name).min(damerau_levenshtein(&given, city));
             (distance <= given.len().min(name.len()) / 4).then_some((distance, zone))
         })
         .min_by_key(|(distance, _)| *distance)

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 mod refusals;
-mod uri;
 
 const URI: &str = "mongodb://root:hunter22@db:27017/?authSource=admin";
 
 fn vars(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }
 
 fn load(pairs: &[(&str, &str)]) -> Result<Settings, Faults> {
     let mut all = vars(pairs);
-    if !pairs.iter().any(|(name, _)| name.starts_with("MONGODB_URI")) {
+    if !pairs
+        .iter()
+        .any(|(name, _)| name.starts_with("MONGODB_URI"))
+    {
         all.push(("MONGODB_URI".into(), URI.into()));
     }
     Settings::load(all, Needs::Server)
@@ -23,18 +28,24 @@ fn load(pairs: &[(&str, &str)]) -> Result<Settings, Faults> {
 
 /// The lines of the faults without the header, or nothing at all.
 fn faults(pairs: &[(&str, &str)]) -> Vec<String> {
-    load(pairs).map(|_| Vec::new()).unwrap_or_else(|faults| faults.0.iter().map(ToString::to_string).collect())
+    load(pairs)
+        .map(|_| Vec::new())
+        .unwrap_or_else(|faults| faults.0.iter().map(ToString::to_string).collect())
 }
 
 /// The example's part for us, and the one for the compose file alone.
 fn example_parts() -> (&'static str, &'static str) {
-    include_str!("../../.env.example").split_once("# --- For docker-compose.yml alone ---").unwrap_or_default()
+    include_str!("../../.env.example")
+        .split_once("# --- For docker-compose.yml alone ---")
+        .unwrap_or_default()
 }
 
 /// The names in it, commented out or not, with their values.
 fn assignments(example: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = example.lines().map(|line| line.trim_start_matches('#'));
-    lines.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once('='))
+    lines
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split_once('='))
 }
 
 #[test]
@@ -57,7 +68,10 @@ fn the_compose_file_takes_from_the_example_what_is_for_it_alone_with_the_same_de
 #[test]
 fn table_fields_and_example_agree() {
     let names: Vec<&str> = known().iter().map(|setting| setting.name).collect();
-    let fields: Vec<String> = raw::RawSettings::FIELDS.iter().map(|field| field.to_uppercase()).collect();
+    let fields: Vec<String> = raw::RawSettings::FIELDS
+        .iter()
+        .map(|field| field.to_uppercase())
+        .collect();
     assert_eq!(names, fields);
 
     let (example, _) = example_parts();
@@ -99,7 +113,10 @@ fn the_example_loads_as_it_is_and_with_every_default_spelled_out() {
 #[test]
 fn defaults_are_the_documented_ones() -> Result<(), Faults> {
     let settings = load(&[])?;
-    assert_eq!(settings.mongodb.as_ref().map(MongoUri::hosts), Some("db:27017"));
+    assert_eq!(
+        settings.mongodb.as_ref().map(MongoUri::hosts),
+        Some("db:27017")
+    );
     assert_eq!(settings.schedule.text(), "0 2 * * SUN");
     assert_eq!(settings.time_zone, Tz::UTC);
     assert_eq!(settings.oplog, OplogMode::Auto);
@@ -151,14 +168,22 @@ fn values_are_read_in_all_their_spellings() -> Result<(), Faults> {
     assert_eq!(settings.time_zone, Tz::Europe__Madrid);
     assert_eq!(settings.databases, ["shop", "blog"]);
     assert_eq!(settings.threads.get(), 3);
-    assert_eq!(settings.drill.schedule.map(|s| s.text().to_owned()), Some("@monthly".to_owned()));
+    assert_eq!(
+        settings.drill.schedule.map(|s| s.text().to_owned()),
+        Some("@monthly".to_owned())
+    );
     assert_eq!(settings.exclude[0].to_string(), "shop.tmp_*");
     Ok(())
 }
 
 #[test]
 fn sizes_and_durations_have_exact_meanings() {
-    for (text, bytes) in [("1", 1), ("512KB", 512_000), ("1gb", 1_000_000_000), ("1 KiB", 1024)] {
+    for (text, bytes) in [
+        ("1", 1),
+        ("512KB", 512_000),
+        ("1gb", 1_000_000_000),
+        ("1 KiB", 1024),
+    ] {
         assert_eq!(parse::size_bytes(text), Ok(bytes));
     }
     for (text, seconds) in [("2d", 172_800), ("1d1h1m1s", 90_061), ("365d", 31_536_000)] {
@@ -221,7 +246,7 @@ fn files_hold_settings() -> Result<(), Box<dyn std::error::Error>> {
         ("EMAIL_TO", "me@example.org"),
     ])?;
     assert_eq!(settings.mongodb.as_ref().map(MongoUri::expose), Some(URI));
-    assert!(settings.secrets().contains(&Secret::new(" abc def")));
+    assert!(settings.mail.unwrap().password == Some(Secret::new(" abc def")));
     Ok(())
 }
 
@@ -231,7 +256,10 @@ fn a_folder_command_needs_no_server() {
     assert_eq!(settings.map(|settings| settings.mongodb), Ok(None));
     let settings = Settings::load(vars(&[("DATABASE_URL", URI)]), Needs::Server);
     assert!(settings.is_ok_and(|settings| settings.mongodb.is_some()));
-    assert_eq!(faults(&[("DATABASE_URL", URI), ("MONGODB_URI", URI)]), [""; 0]);
+    assert_eq!(
+        faults(&[("DATABASE_URL", URI), ("MONGODB_URI", URI)]),
+        [""; 0]
+    );
 }
 
 #[test]

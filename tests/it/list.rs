@@ -6,7 +6,9 @@ use std::fs;
 #[test]
 fn a_missing_or_empty_folder_is_told_apart() {
     let site = Site::new();
-    site.run(&["list"]).ended_with(1).saying(&["there is no backup folder", "BACKUP_DIR"]);
+    site.run(&["list"])
+        .ended_with(1)
+        .saying(&["there is no backup folder", "BACKUP_DIR"]);
     fs::create_dir(site.backups()).unwrap();
     site.run(&["list"]).done().printing(&["no archives in "]);
     let json = site.run(&["list", "--json"]).done().json();
@@ -18,12 +20,20 @@ fn an_archive_is_shown_with_its_figures() {
     let site = Site::new();
     let archive = site.with_sound_archive();
     let name = archive.file_name().unwrap().to_str().unwrap();
-    site.run(&["list"]).done().printing(&[name, "ARCHIVE", "1 archive in "]);
+    site.run(&["list"])
+        .done()
+        .printing(&[name, "ARCHIVE", "1 archive in "]);
     let json = site.run(&["list", "--json"]).done().json();
     let listed = &json["archives"][0];
     assert_eq!(listed["archive"], name);
-    assert_eq!(listed["archive_bytes"], fs::metadata(&archive).unwrap().len());
-    assert_eq!((&listed["documents"], &listed["damage"]), (&765.into(), &serde_json::Value::Null));
+    assert_eq!(
+        listed["archive_bytes"],
+        fs::metadata(&archive).unwrap().len()
+    );
+    assert_eq!(
+        (&listed["documents"], &listed["damage"]),
+        (&765.into(), &serde_json::Value::Null)
+    );
     assert!(listed["verified_at"].is_string(), "{json}");
     assert_eq!(json["archives_bytes"], listed["archive_bytes"]);
     assert!(json["free_bytes"].as_u64().unwrap() > 0);
@@ -34,8 +44,16 @@ fn a_damaged_archive_is_shown_as_damaged() {
     let site = Site::new();
     let archive = site.with_sound_archive();
     fs::write(site.backups().join(format!("{OLDER}.tar.gz")), "").unwrap();
-    let outcome = site.run(&["list"]).done().printing(&["DAMAGED: the file is empty", "2 archives"]);
-    assert_eq!(outcome.stdout.matches("DAMAGED").count(), 1, "{}", outcome.stdout);
+    let outcome = site
+        .run(&["list"])
+        .done()
+        .printing(&["DAMAGED: the file is empty", "2 archives"]);
+    assert_eq!(
+        outcome.stdout.matches("DAMAGED").count(),
+        1,
+        "{}",
+        outcome.stdout
+    );
     // In the middle, where a glance does not look; `verify` does, and its finding is kept.
     crate::support::rewrite(&archive, |bytes| {
         let middle = bytes.len() / 2;
@@ -43,9 +61,20 @@ fn a_damaged_archive_is_shown_as_damaged() {
     });
     site.run(&["verify"]).ended_with(1);
     let outcome = site.run(&["list"]).done();
-    assert_eq!(outcome.stdout.matches("DAMAGED").count(), 2, "{}", outcome.stdout);
+    assert_eq!(
+        outcome.stdout.matches("DAMAGED").count(),
+        2,
+        "{}",
+        outcome.stdout
+    );
     let json = site.run(&["list", "--json"]).done().json();
-    assert!(json["archives"][1]["damage"].as_str().unwrap().contains("bulk.noise"), "{json}");
+    assert!(
+        json["archives"][1]["damage"]
+            .as_str()
+            .unwrap()
+            .contains("bulk.noise"),
+        "{json}"
+    );
     assert!(json["archives"][1]["verified_at"].is_null(), "{json}");
 }
 
@@ -53,14 +82,29 @@ fn a_damaged_archive_is_shown_as_damaged() {
 fn foreign_files_and_links_are_not_archives() {
     let site = Site::new();
     let archive = site.with_sound_archive();
-    for name in ["notes.txt", "other_backup_20250105_020000.tar.gz", "jorbites_backup_20250105.tar.gz", "x.tar.gz"] {
+    for name in [
+        "notes.txt",
+        "other_backup_20250105_020000.tar.gz",
+        "jorbites_backup_20250105.tar.gz",
+        "x.tar.gz",
+    ] {
         fs::copy(&archive, site.backups().join(name)).unwrap();
     }
-    fs::create_dir(site.backups().join("jorbites_backup_20250106_020000.tar.gz")).unwrap();
-    std::os::unix::fs::symlink(&archive, site.backups().join("jorbites_backup_20250107_020000.tar.gz")).unwrap();
+    fs::create_dir(
+        site.backups()
+            .join("jorbites_backup_20250106_020000.tar.gz"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(
+        &archive,
+        site.backups()
+            .join("jorbites_backup_20250107_020000.tar.gz"),
+    )
+    .unwrap();
     let json = site.run(&["list", "--json"]).done().json();
     assert_eq!(json["archives"].as_array().unwrap().len(), 1, "{json}");
-    site.run(&["verify", "jorbites_backup_20250107_020000"]).ended_with(2);
+    site.run(&["verify", "jorbites_backup_20250107_020000"])
+        .ended_with(2);
     let all = site.run(&["verify", "--all", "--json"]).done().json();
     assert_eq!(all["archives"].as_array().unwrap().len(), 1, "{all}");
 }
@@ -69,6 +113,11 @@ fn foreign_files_and_links_are_not_archives() {
 fn names_in_a_list_cannot_steer_a_terminal() {
     let site = Site::new().with("BACKUP_PREFIX", "x");
     site.with_sound_archive();
-    fs::write(site.backups().join("x_backup_20250105_020000\u{1b}[2J.tar.gz"), "").unwrap();
+    fs::write(
+        site.backups()
+            .join("x_backup_20250105_020000\u{1b}[2J.tar.gz"),
+        "",
+    )
+    .unwrap();
     site.run(&["list"]).done().printing(&["no archives in "]);
 }

@@ -8,7 +8,11 @@ fn listed(program: &Path, arguments: &[&str]) -> Vec<String> {
     let program = program.to_str().unwrap();
     // In a locale without ñ some of them print an escape instead.
     let output = command("env", ["LC_ALL=C.UTF-8", program].iter().chain(arguments));
-    let mut names: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let mut names: Vec<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     names.sort();
     names
 }
@@ -25,8 +29,14 @@ fn gnu_tar_busybox_bsdtar_and_python_list_the_same_files() {
     let path = archive.to_str().unwrap();
     let mut expected = member_names(&archive);
     expected.sort();
-    assert!(expected.iter().any(|name| name.len() > 255), "no name is long");
-    assert!(expected.iter().any(|name| name.contains('ñ')), "no name is special");
+    assert!(
+        expected.iter().any(|name| name.len() > 255),
+        "no name is long"
+    );
+    assert!(
+        expected.iter().any(|name| name.contains('ñ')),
+        "no name is special"
+    );
 
     let gnu = needed("tar", "it is part of every distribution");
     let busybox = needed("busybox", "apt-get install busybox");

@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 
 /// Archives made at noon on these days; nothing is removed while they are made.
 fn made_on(days: &[&str]) -> Site {
-    let mut site = Site::of(shared()).with("BACKUP_DATABASES", "blog").with("RETENTION_DAYS", 36_500);
+    let mut site = Site::of(shared())
+        .with("BACKUP_DATABASES", "blog")
+        .with("RETENTION_DAYS", 36_500);
     for day in days {
         site = site.with_clock(&format!("{day}T12:00:00Z"));
         site.run(&["backup"]).done();
@@ -15,12 +17,16 @@ fn made_on(days: &[&str]) -> Site {
 }
 
 fn days(site: &Site) -> Vec<String> {
-    site.archives().iter().map(|name| name["jorbites_backup_".len()..][..8].to_owned()).collect()
+    site.archives()
+        .iter()
+        .map(|name| name["jorbites_backup_".len()..][..8].to_owned())
+        .collect()
 }
 
 #[test]
 fn old_archives_go_after_a_success_and_each_has_its_reason() {
-    let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-25"]).with("RETENTION_MIN_KEEP", 2);
+    let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-25"])
+        .with("RETENTION_MIN_KEEP", 2);
     site.set_clock("2026-05-03T18:00:00Z");
     let shown = site.run(&["prune", "--dry-run"]).done();
     let lines: Vec<&str> = shown.stdout.lines().collect();
@@ -29,19 +35,40 @@ fn old_archives_go_after_a_success_and_each_has_its_reason() {
         "{}",
         shown.stdout
     );
-    assert!(lines[3].contains("20260301") && lines[3].contains("stays"), "{}", shown.stdout);
-    assert!(lines[4].contains("20260425") && lines[4].contains("young enough"), "{}", shown.stdout);
-    assert!(shown.stdout.contains("2 archives would go"), "{}", shown.stdout);
+    assert!(
+        lines[3].contains("20260301") && lines[3].contains("stays"),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        lines[4].contains("20260425") && lines[4].contains("young enough"),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stdout.contains("2 archives would go"),
+        "{}",
+        shown.stdout
+    );
     assert_eq!(site.archives().len(), 4, "a dry run touches nothing");
     let listed = site.run(&["list"]).done();
-    listed.printing(&["KEPT", "young enough, among the newest", "goes after the next backup"]);
+    listed.printing(&[
+        "KEPT",
+        "young enough, among the newest",
+        "goes after the next backup",
+    ]);
 
-    site.run(&["backup"]).done().saying(&["2 archives kept, 3 old ones removed"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["2 archives kept, 3 old ones removed"]);
     assert_eq!(days(&site), ["20260425", "20260503"]);
     let sidecars = fs::read_dir(site.backups()).unwrap().flatten();
-    let sidecars = sidecars.filter(|entry| entry.file_name().to_string_lossy().ends_with(".sha256"));
+    let sidecars =
+        sidecars.filter(|entry| entry.file_name().to_string_lossy().ends_with(".sha256"));
     assert_eq!(sidecars.count(), 2);
-    site.run(&["prune"]).done().printing(&["0 archives removed"]);
+    site.run(&["prune"])
+        .done()
+        .printing(&["0 archives removed"]);
 }
 
 #[test]
@@ -56,14 +83,18 @@ fn a_failed_backup_removes_nothing_and_neither_does_prune_until_one_succeeds() {
         .printing(&["nothing is removed for now: backups have been failing since 3 May 2026"]);
     assert_eq!(failing.archives().len(), 2);
     let site = failing.with("BACKUP_DATABASES", "blog");
-    site.run(&["backup"]).done().saying(&["1 archive kept, 2 old ones removed"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["1 archive kept, 2 old ones removed"]);
 }
 
 #[test]
 fn what_is_not_ours_not_sound_or_only_looks_like_it_stays() {
     let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01"]).with("RETENTION_MIN_KEEP", 1);
     let folder = site.backups();
-    let [first, second, _] = &site.archives()[..] else { panic!("three archives") };
+    let [first, second, _] = &site.archives()[..] else {
+        panic!("three archives")
+    };
     // One that is damaged is no longer verified, and nobody but its owner decides about it.
     rewrite(&folder.join(second), |bytes| {
         let middle = bytes.len() / 2;
@@ -71,14 +102,27 @@ fn what_is_not_ours_not_sound_or_only_looks_like_it_stays() {
     });
     site.run(&["verify", second]).ended_with(1);
     fs::write(folder.join("notes.txt"), "not ours").unwrap();
-    fs::write(folder.join("other_backup_20200101_020000.tar.gz"), "not ours").unwrap();
+    fs::write(
+        folder.join("other_backup_20200101_020000.tar.gz"),
+        "not ours",
+    )
+    .unwrap();
     fs::write(folder.join("jorbites_backup_20200101_020000.tar.gz"), "").unwrap();
     fs::write(site.path("elsewhere"), "somebody's").unwrap();
-    symlink(site.path("elsewhere"), folder.join("jorbites_backup_20200102_020000.tar.gz")).unwrap();
+    symlink(
+        site.path("elsewhere"),
+        folder.join("jorbites_backup_20200102_020000.tar.gz"),
+    )
+    .unwrap();
     // Nor does the time that a copy gave to its file matter, in either direction.
     let touch = |name: &str, days: u64| {
         let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(days * 86_400);
-        fs::File::options().write(true).open(folder.join(name)).unwrap().set_modified(at).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(folder.join(name))
+            .unwrap()
+            .set_modified(at)
+            .unwrap();
     };
     touch(first, 20_600);
     site.set_clock("2026-05-03T12:00:00Z");
@@ -86,19 +130,37 @@ fn what_is_not_ours_not_sound_or_only_looks_like_it_stays() {
     let kept = site.archives();
     assert!(!kept.contains(first), "{kept:?}");
     assert!(kept.contains(second), "{kept:?}");
-    assert!(folder.join("notes.txt").exists() && folder.join("other_backup_20200101_020000.tar.gz").exists());
-    assert!(folder.join("jorbites_backup_20200101_020000.tar.gz").exists());
-    assert!(fs::symlink_metadata(folder.join("jorbites_backup_20200102_020000.tar.gz")).unwrap().is_symlink());
-    assert_eq!(fs::read_to_string(site.path("elsewhere")).unwrap(), "somebody's");
+    assert!(
+        folder.join("notes.txt").exists()
+            && folder.join("other_backup_20200101_020000.tar.gz").exists()
+    );
+    assert!(
+        folder
+            .join("jorbites_backup_20200101_020000.tar.gz")
+            .exists()
+    );
+    assert!(
+        fs::symlink_metadata(folder.join("jorbites_backup_20200102_020000.tar.gz"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(
+        fs::read_to_string(site.path("elsewhere")).unwrap(),
+        "somebody's"
+    );
 }
 
 #[test]
 fn a_clock_behind_the_newest_archive_or_years_ahead_removes_nothing() {
     let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01"]).with("RETENTION_MIN_KEEP", 1);
     site.set_clock("2026-02-20T12:00:00Z");
-    site.run(&["prune"]).done().printing(&["nothing is removed for now", "clock"]);
+    site.run(&["prune"])
+        .done()
+        .printing(&["nothing is removed for now", "clock"]);
     site.set_clock("2040-01-01T12:00:00Z");
-    site.run(&["backup"]).done().saying(&["old archives are not removed: ", "clock"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["old archives are not removed: ", "clock"]);
     assert_eq!(site.archives().len(), 4);
 }
 
@@ -107,12 +169,30 @@ fn one_that_cannot_be_removed_does_not_keep_the_others_and_is_told() {
     let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01"]).with("RETENTION_MIN_KEEP", 1);
     site.set_clock("2026-05-03T12:00:00Z");
     let first = site.archives().remove(0);
-    let strace = crate::support::needed("strace", "run scripts/setup first").display().to_string();
+    let strace = crate::support::needed("strace", "run scripts/setup first")
+        .display()
+        .to_string();
     let path = site.backups().join(&first).display().to_string();
     let inject = ["-e", "inject=unlink,unlinkat:error=EIO"];
-    let words = [&[strace.as_str(), "-f", "-qq", "-o", "/dev/null", "-P", path.as_str()][..], &inject].concat();
+    let words = [
+        &[
+            strace.as_str(),
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            path.as_str(),
+        ][..],
+        &inject,
+    ]
+    .concat();
     let site = site.started_by(&words);
-    let outcome = site.run(&["prune"]).ended_with(1).saying(&["could not remove", &first, "Input/output error"]);
+    let outcome = site.run(&["prune"]).ended_with(1).saying(&[
+        "could not remove",
+        &first,
+        "Input/output error",
+    ]);
     outcome.printing(&["NOT REMOVED", "1 archive removed"]);
     assert_eq!(days(&site), ["20260101", "20260301"]);
 }
@@ -155,23 +235,46 @@ fn a_backup_that_shrank_warns_and_keeps_the_older_ones_until_that_is_accepted() 
     server.change("drop", "shop.orders");
     site.set_clock("2026-05-08T12:00:00Z");
     let outcome = site.run(&["backup"]).done();
-    outcome.saying(&["shop.orders: gone", "prune --accept-shrink", "2 archives kept"]);
+    outcome.saying(&[
+        "shop.orders: gone",
+        "prune --accept-shrink",
+        "2 archives kept",
+    ]);
     let mails = smtp.mails();
     assert_eq!(mails.len(), 1);
-    assert!(mails[0].subject.starts_with("jorbites backup made, but look: shop.orders: gone"), "{}", mails[0].subject);
-    assert!(mails[0].text.contains(&complete) && mails[0].text.contains("--accept-shrink"), "{}", mails[0].text);
+    assert!(
+        mails[0]
+            .subject
+            .starts_with("jorbites backup made, but look: shop.orders: gone"),
+        "{}",
+        mails[0].subject
+    );
+    assert!(
+        mails[0].text.contains(&complete) && mails[0].text.contains("--accept-shrink"),
+        "{}",
+        mails[0].text
+    );
 
     // Against the shrunk one nothing is missing any more, but what was lost is not forgotten; nor is it told every time.
     site.set_clock("2026-05-12T12:00:00Z");
     site.run(&["backup"]).done().saying(&["3 archives kept"]);
     assert_eq!(smtp.mails().len(), 1);
-    site.run(&["prune"]).done().printing(&["nothing is removed for now: shop.orders: gone"]);
-    site.run(&["list"]).done().printing(&["nothing is removed for now"]);
+    site.run(&["prune"])
+        .done()
+        .printing(&["nothing is removed for now: shop.orders: gone"]);
+    site.run(&["list"])
+        .done()
+        .printing(&["nothing is removed for now"]);
     assert_eq!(site.archives().len(), 3);
 
-    site.run(&["prune", "--accept-shrink"]).done().printing(&["2 archives removed"]).saying(&["accepted as gone"]);
+    site.run(&["prune", "--accept-shrink"])
+        .done()
+        .printing(&["2 archives removed"])
+        .saying(&["accepted as gone"]);
     assert_eq!(site.archives().len(), 1);
-    site.run(&["prune", "--accept-shrink"]).done().saying(&["nothing had shrunk"]);
+    site.run(&["prune", "--accept-shrink"])
+        .done()
+        .saying(&["nothing had shrunk"]);
 }
 
 #[test]
@@ -186,7 +289,9 @@ fn a_run_that_is_cut_off_before_it_notes_what_was_lost_hides_nothing_from_the_ne
     // As if the power had gone when the archive had its name and nothing was noted yet.
     fs::write(&state, before).unwrap();
     site.set_clock("2026-05-15T12:00:00Z");
-    site.run(&["backup"]).done().saying(&["shop.orders: gone", "3 archives kept"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["shop.orders: gone", "3 archives kept"]);
 }
 
 #[test]
@@ -209,10 +314,15 @@ fn what_comes_back_ends_the_alarm_by_itself() {
     let (server, site) = shrinking(&smtp);
     server.change("empty", "shop.orders");
     site.set_clock("2026-05-08T12:00:00Z");
-    site.run(&["backup"]).done().saying(&["shop.orders", "2 archives kept"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["shop.orders", "2 archives kept"]);
     server.change("fill", "shop.orders");
     site.set_clock("2026-05-15T12:00:00Z");
-    site.run(&["backup"]).done().saying(&["what had been missing is back", "1 archive kept, 2 old ones removed"]);
+    site.run(&["backup"]).done().saying(&[
+        "what had been missing is back",
+        "1 archive kept, 2 old ones removed",
+    ]);
 }
 
 #[test]
@@ -242,6 +352,12 @@ fn a_disk_without_room_for_the_next_one_is_told_before_the_run() {
     );
     let site = site.started_by(&["unshare", "-rm", "sh", "-c", &script, "sh"]);
     let outcome = site.run(&["backup"]).ended_with(1);
-    outcome.saying(&["there is not enough room in", "will need about", "make room"]);
-    site.run(&["doctor"]).ended_with(1).printing(&["✗ disk", "the next backup will need about"]);
+    outcome.saying(&[
+        "there is not enough room in",
+        "will need about",
+        "make room",
+    ]);
+    site.run(&["doctor"])
+        .ended_with(1)
+        .printing(&["✗ disk", "the next backup will need about"]);
 }

@@ -7,9 +7,18 @@ use std::fs;
 fn without_a_server_nothing_is_started() {
     let site = Site::new();
     let outcome = site.run(&["backup"]).ended_with(2);
-    outcome.saying(&["1 setting needs attention", "MONGODB_URI: is not set", "mongodb://HOST:27017/"]);
+    outcome.saying(&[
+        "1 setting needs attention",
+        "MONGODB_URI: is not set",
+        "mongodb://HOST:27017/",
+    ]);
     let json = site.run(&["backup", "--json"]).ended_with(2).json();
-    assert!(json["error"].as_str().unwrap().contains("MONGODB_URI: is not set"));
+    assert!(
+        json["error"]
+            .as_str()
+            .unwrap()
+            .contains("MONGODB_URI: is not set")
+    );
     assert!(!site.backups().exists() && !site.path("logs").exists());
     // These do without one.
     fs::create_dir(site.backups()).unwrap();
@@ -18,14 +27,21 @@ fn without_a_server_nothing_is_started() {
 
 #[test]
 fn an_unknown_name_is_answered_with_the_one_that_was_meant() {
-    let site = Site::new().with("MONGODB_URI", "mongodb://127.0.0.1:1/").with("BACKUP_DATABASE", "shop");
-    site.run(&["backup"]).ended_with(2).saying(&["BACKUP_DATABASE", "did you mean BACKUP_DATABASES?"]);
+    let site = Site::new()
+        .with("MONGODB_URI", "mongodb://127.0.0.1:1/")
+        .with("BACKUP_DATABASE", "shop");
+    site.run(&["backup"])
+        .ended_with(2)
+        .saying(&["BACKUP_DATABASE", "did you mean BACKUP_DATABASES?"]);
 }
 
 #[test]
 fn all_faults_are_told_at_once() {
     let site = Site::new()
-        .with("MONGODB_URI", format!("mongodb://user:{PASSWORD}@127.0.0.1/"))
+        .with(
+            "MONGODB_URI",
+            format!("mongodb://user:{PASSWORD}@127.0.0.1/"),
+        )
         .with("BACKUP_SCHEDULE", "30 2 31 2 *")
         .with("TZ", "Europe/Madird")
         .with("BACKUP_RETRIES", "many")
@@ -47,26 +63,46 @@ fn all_faults_are_told_at_once() {
 #[test]
 fn a_secret_in_a_file_is_as_good_and_both_are_refused() {
     let site = Site::new();
-    fs::write(site.path("uri"), "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100\n").unwrap();
+    fs::write(
+        site.path("uri"),
+        "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100\n",
+    )
+    .unwrap();
     let file = site.path("uri").display().to_string();
     let site = site.with("MONGODB_URI_FILE", file);
-    site.run(&["backup"]).ended_with(1).saying(&["cannot reach MongoDB at 127.0.0.1:1"]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["cannot reach MongoDB at 127.0.0.1:1"]);
     let site = site.with("MONGODB_URI", "mongodb://127.0.0.1:1/");
-    site.run(&["backup"]).ended_with(2).saying(&["MONGODB_URI_FILE", "set together with MONGODB_URI"]);
+    site.run(&["backup"])
+        .ended_with(2)
+        .saying(&["MONGODB_URI_FILE", "set together with MONGODB_URI"]);
 }
 
 #[test]
 fn arguments_that_make_no_sense_are_refused_with_the_usage() {
     let site = Site::new();
     site.run(&["bakcup"]).ended_with(2).saying(&["backup"]);
-    site.run(&["backup", "now"]).ended_with(2).saying(&["Usage"]);
-    site.run(&["--help"]).done().printing(&["backup", "list", "verify"]);
-    site.run(&["--version"]).done().printing(&[env!("CARGO_PKG_VERSION")]);
+    site.run(&["backup", "now"])
+        .ended_with(2)
+        .saying(&["Usage"]);
+    site.run(&["--help"])
+        .done()
+        .printing(&["backup", "list", "verify"]);
+    site.run(&["--version"])
+        .done()
+        .printing(&[env!("CARGO_PKG_VERSION")]);
 }
 
 #[test]
 fn point_in_time_and_a_choice_of_databases_exclude_each_other() {
-    let site = Site::new().with("MONGODB_URI", "mongodb://127.0.0.1:1/").with("BACKUP_OPLOG", "on");
+    let site = Site::new()
+        .with("MONGODB_URI", "mongodb://127.0.0.1:1/")
+        .with("BACKUP_OPLOG", "on");
     let site = site.with("BACKUP_DATABASES", "shop");
-    site.run(&["backup"]).ended_with(2).saying(&["BACKUP_OPLOG", "BACKUP_DATABASES", "point-in-time"]);
+    site.run(&["backup"]).ended_with(2).saying(&[
+        "BACKUP_OPLOG",
+        "BACKUP_DATABASES",
+        "point-in-time",
+    ]);
 }

@@ -6,7 +6,9 @@ use super::*;
 fn every_value_that_is_not_accepted_is_named_with_what_is() {
     let duration = "use a number with s, m, h or d, such as 90s, 5m, 6h";
     let size = "use a number with KB, MB or GB, such as 512KB, 10MB";
-    let number = |from: u32, to: u32| format!("is not a whole number in range; use a number from {from} to {to}");
+    let number = |from: u32, to: u32| {
+        format!("is not a whole number in range; use a number from {from} to {to}")
+    };
     let cron = "use 5 cron fields (minute hour day month weekday), such as 0 2 * * SUN, 6 with seconds first, or \
                 @hourly, @daily, @weekly, @monthly, @yearly";
     let prefix = "is not a prefix for file names; use at most 64 letters, digits, and . _ - after the first, \
@@ -21,17 +23,53 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
     let yes_no = "is not yes or no; use true or false";
     let long = "x".repeat(64);
     for (name, value, message) in [
-        ("BACKUP_TIMEOUT", "6 parsecs", format!("is not a duration; {duration}")),
-        ("BACKUP_TIMEOUT", "90", format!("is not a duration; {duration}")),
-        ("BACKUP_TIMEOUT", "-1h", format!("is not a duration; {duration}")),
-        ("BACKUP_TIMEOUT", "30m1h", format!("is not a duration; {duration}")),
-        ("BACKUP_STALL_TIMEOUT", "0s", format!("is no time at all; {duration}")),
-        ("BACKUP_STALL_TIMEOUT", "366d", format!("is longer than a year; {duration}")),
-        ("BACKUP_STALL_TIMEOUT", "99999999999999999d", format!("is longer than a year; {duration}")),
+        (
+            "BACKUP_TIMEOUT",
+            "6 parsecs",
+            format!("is not a duration; {duration}"),
+        ),
+        (
+            "BACKUP_TIMEOUT",
+            "90",
+            format!("is not a duration; {duration}"),
+        ),
+        (
+            "BACKUP_TIMEOUT",
+            "-1h",
+            format!("is not a duration; {duration}"),
+        ),
+        (
+            "BACKUP_TIMEOUT",
+            "30m1h",
+            format!("is not a duration; {duration}"),
+        ),
+        (
+            "BACKUP_STALL_TIMEOUT",
+            "0s",
+            format!("is no time at all; {duration}"),
+        ),
+        (
+            "BACKUP_STALL_TIMEOUT",
+            "366d",
+            format!("is longer than a year; {duration}"),
+        ),
+        (
+            "BACKUP_STALL_TIMEOUT",
+            "99999999999999999d",
+            format!("is longer than a year; {duration}"),
+        ),
         ("LOG_MAX_SIZE", "ten", format!("is not a size; {size}")),
-        ("LOG_MAX_SIZE", "10 bananas", format!("is not a size; {size}")),
+        (
+            "LOG_MAX_SIZE",
+            "10 bananas",
+            format!("is not a size; {size}"),
+        ),
         ("LOG_MAX_SIZE", "0MB", format!("is no size at all; {size}")),
-        ("LOG_MAX_SIZE", "99999999999999GB", format!("is too large; {size}")),
+        (
+            "LOG_MAX_SIZE",
+            "99999999999999GB",
+            format!("is too large; {size}"),
+        ),
         ("BACKUP_COMPRESSION_LEVEL", "0", number(1, 9)),
         ("BACKUP_COMPRESSION_LEVEL", "10", number(1, 9)),
         ("BACKUP_THREADS", "0", number(1, 256)),
@@ -47,18 +85,42 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
         ("BACKUP_OPLOG", "true", choices("auto, on or off")),
         ("SMTP_SECURITY", "ssl", choices("starttls, tls or none")),
         ("NOTIFY_ON", "success", choices("failure, always or never")),
-        ("LOG_LEVEL", "verbose", choices("error, warn, info, debug or trace")),
+        (
+            "LOG_LEVEL",
+            "verbose",
+            choices("error, warn, info, debug or trace"),
+        ),
         ("LOG_FORMAT", "xml", choices("text or json")),
-        ("TZ", "Europe/Madird", "is not a time zone; did you mean Europe/Madrid?".to_owned()),
-        ("TZ", "new york", "is not a time zone; did you mean America/New_York?".to_owned()),
-        ("TZ", "Middle-earth", "is not a time zone; use a name of the IANA list, such as Europe/Madrid".to_owned()),
-        ("BACKUP_SCHEDULE", "weekly", format!("is not a schedule: it does not have 5 or 6 fields; {cron}")),
+        (
+            "TZ",
+            "Europe/Madird",
+            "is not a time zone; did you mean Europe/Madrid?".to_owned(),
+        ),
+        (
+            "TZ",
+            "new york",
+            "is not a time zone; did you mean America/New_York?".to_owned(),
+        ),
+        (
+            "TZ",
+            "Middle-earth",
+            "is not a time zone; use a name of the IANA list, such as Europe/Madrid".to_owned(),
+        ),
+        (
+            "BACKUP_SCHEDULE",
+            "weekly",
+            format!("is not a schedule: it does not have 5 or 6 fields; {cron}"),
+        ),
         (
             "BACKUP_SCHEDULE",
             "30 2 31 2 *",
             "names a time that never comes; choose a date that the calendar has".to_owned(),
         ),
-        ("DRILL_SCHEDULE", "@sometimes", format!("is not a schedule: it is not one of the known nicknames; {cron}")),
+        (
+            "DRILL_SCHEDULE",
+            "@sometimes",
+            format!("is not a schedule: it is not one of the known nicknames; {cron}"),
+        ),
         ("BACKUP_PREFIX", "../up", prefix.to_owned()),
         ("BACKUP_PREFIX", "a..b", prefix.to_owned()),
         ("BACKUP_PREFIX", &format!("a{long}"), prefix.to_owned()),
@@ -68,22 +130,42 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
         (
             "BACKUP_DATABASES",
             "local",
-            "is the server's own database, which cannot be restored elsewhere; leave it out".to_owned(),
+            "is the server's own database, which cannot be restored elsewhere; leave it out"
+                .to_owned(),
         ),
-        ("BACKUP_EXCLUDE", "sessions", format!("is not a namespace pattern; {pattern}")),
-        ("BACKUP_EXCLUDE", "shop.", format!("is not a namespace pattern; {pattern}")),
-        ("BACKUP_EXCLUDE", "sh op.x", format!("has a character that no namespace has; {pattern}")),
+        (
+            "BACKUP_EXCLUDE",
+            "sessions",
+            format!("is not a namespace pattern; {pattern}"),
+        ),
+        (
+            "BACKUP_EXCLUDE",
+            "shop.",
+            format!("is not a namespace pattern; {pattern}"),
+        ),
+        (
+            "BACKUP_EXCLUDE",
+            "sh op.x",
+            format!("has a character that no namespace has; {pattern}"),
+        ),
         ("SMTP_HOST", "smtp.gmail.com:587", host.to_owned()),
         ("SMTP_HOST", "smtp://mail", host.to_owned()),
         ("EMAIL_FROM", "nobody", address.to_owned()),
         ("EMAIL_FROM", "a@b@c", address.to_owned()),
         ("EMAIL_TO", "Name <a b@c>", address.to_owned()),
-        ("EMAIL_TO", ",", "holds no address; use me@example.org".to_owned()),
+        (
+            "EMAIL_TO",
+            ",",
+            "holds no address; use me@example.org".to_owned(),
+        ),
     ] {
         // Enough of the rest of the mail settings for the one under test to be the only fault.
         let mut pairs = vec![(name, value)];
         if name == "SMTP_HOST" {
-            pairs.extend([("EMAIL_FROM", "me@example.org"), ("EMAIL_TO", "me@example.org")]);
+            pairs.extend([
+                ("EMAIL_FROM", "me@example.org"),
+                ("EMAIL_TO", "me@example.org"),
+            ]);
         }
         assert_eq!(faults(&pairs), [format!("{name}: \"{value}\" {message}")]);
     }
@@ -92,7 +174,10 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
 #[test]
 fn of_a_list_only_the_refused_item_is_shown() {
     assert_eq!(
-        faults(&[("BACKUP_DATABASES", "shop, blog, Shop"), ("EMAIL_TO", "a@b, c")]),
+        faults(&[
+            ("BACKUP_DATABASES", "shop, blog, Shop"),
+            ("EMAIL_TO", "a@b, c")
+        ]),
         [
             "BACKUP_DATABASES: \"Shop\" is listed twice; list it once",
             "EMAIL_TO: \"c\" is not a mail address; use me@example.org or Name <me@example.org>",
@@ -102,7 +187,12 @@ fn of_a_list_only_the_refused_item_is_shown() {
 
 #[test]
 fn all_faults_come_at_once_in_the_documented_order() {
-    let faults = load(&[("LOG_KEEP", "x"), ("BACKUP_SHEDULE", "@daily"), ("TZ", "Nowhere/Atall"), ("MONGODB_URI", "")]);
+    let faults = load(&[
+        ("LOG_KEEP", "x"),
+        ("BACKUP_SHEDULE", "@daily"),
+        ("TZ", "Nowhere/Atall"),
+        ("MONGODB_URI", ""),
+    ]);
     assert_eq!(
         faults.map_err(|faults| faults.to_string()),
         Err("4 settings need attention:\n  \
@@ -125,11 +215,20 @@ fn a_name_that_is_nearly_ours_stops_the_start() {
         ("SMTP_FROM", "did you mean EMAIL_FROM?"),
         ("MONGODB_URL", "did you mean MONGODB_URI?"),
         ("RETENTION_DAY", "did you mean RETENTION_DAYS?"),
-        ("DRILL_SERVER_PORTS", "remove it; .env.example lists every setting"),
+        (
+            "DRILL_SERVER_PORTS",
+            "remove it; .env.example lists every setting",
+        ),
         ("BACKUP_DB", "remove it; .env.example lists every setting"),
         ("NOTIFY_", "remove it; .env.example lists every setting"),
-        ("MONGODB_NAME", "remove it; .env.example lists every setting"),
-        ("SMTP_PORT_x_TCP", "remove it; .env.example lists every setting"),
+        (
+            "MONGODB_NAME",
+            "remove it; .env.example lists every setting",
+        ),
+        (
+            "SMTP_PORT_x_TCP",
+            "remove it; .env.example lists every setting",
+        ),
     ] {
         // The value of an unknown name may be a secret, so it is never shown.
         let found = faults(&[(name, "hunter22")]);
@@ -148,7 +247,10 @@ fn settings_that_contradict_each_other_are_refused() {
         )
     };
     for (name, value) in [("BACKUP_DATABASES", "shop"), ("BACKUP_EXCLUDE", "shop.tmp")] {
-        assert_eq!(faults(&[("BACKUP_OPLOG", "on"), (name, value)]), [oplog(name)]);
+        assert_eq!(
+            faults(&[("BACKUP_OPLOG", "on"), (name, value)]),
+            [oplog(name)]
+        );
     }
     assert_eq!(
         faults(&[("DATABASE_URL", "mongodb://other")]),
@@ -184,11 +286,17 @@ fn files_that_cannot_be_used_are_refused() -> std::io::Result<()> {
     std::fs::write(path("wrong"), "hunter22\n")?;
     let advice = "give the path of a readable file that holds the value alone";
     for (file, message) in [
-        ("missing", format!("cannot be read: No such file or directory (os error 2); {advice}")),
+        (
+            "missing",
+            format!("cannot be read: No such file or directory (os error 2); {advice}"),
+        ),
         (".", format!("is not a regular file; {advice}")),
         ("huge", format!("is larger than 64 KiB; {advice}")),
         ("binary", format!("is not valid UTF-8; {advice}")),
-        ("empty", "is empty; put the value into it, or drop the setting".to_owned()),
+        (
+            "empty",
+            "is empty; put the value into it, or drop the setting".to_owned(),
+        ),
         (
             "wrong",
             "holds a value that does not start with mongodb:// or mongodb+srv://; write it like \
@@ -197,7 +305,10 @@ fn files_that_cannot_be_used_are_refused() -> std::io::Result<()> {
         ),
     ] {
         let found = faults(&[("MONGODB_URI_FILE", &path(file))]);
-        assert_eq!(found, [format!("MONGODB_URI_FILE: \"{}\" {message}", path(file))]);
+        assert_eq!(
+            found,
+            [format!("MONGODB_URI_FILE: \"{}\" {message}", path(file))]
+        );
     }
     // Someone else's secret in the wrong file stays one.
     let found = faults(&[("BACKUP_TIMEOUT_FILE", &path("wrong"))]);
@@ -244,7 +355,10 @@ fn no_message_holds_a_secret() {
     }
     let redactor = redactor(vars(&pairs));
     let line = format!("failed: {uri} {password} abcdefghijkl");
-    assert_eq!(redactor.redact(&line), "failed: mongodb://root:***@db/ *** ***");
+    assert_eq!(
+        redactor.redact(&line),
+        "failed: mongodb://root:***@db/ *** ***"
+    );
     let settings = load(&[("MONGODB_URI", URI)]);
     assert!(!format!("{settings:?}").contains("hunter22"));
 }
@@ -252,7 +366,10 @@ fn no_message_holds_a_secret() {
 #[test]
 fn a_value_cannot_forge_a_line_of_its_own() {
     let found = faults(&[("BACKUP_PREFIX", "a\nb\u{1b}")]);
-    assert!(found[0].starts_with(r#"BACKUP_PREFIX: "a\nb\u{1b}" is not"#), "{found:?}");
+    assert!(
+        found[0].starts_with(r#"BACKUP_PREFIX: "a\nb\u{1b}" is not"#),
+        "{found:?}"
+    );
     let found = faults(&[("BACKUP_PREFIX", &"x".repeat(200))]);
     assert!(found[0].contains(&format!("\"{}…\"", "x".repeat(100))));
 }

@@ -19,7 +19,10 @@ fn behind(trap: Trap) -> (Proxy, Site) {
 fn ends_in_time(running: Running, signal: Signal) {
     let asked = Instant::now();
     running.signal(signal);
-    running.end(Duration::from_secs(60)).ended_with(1).saying(&["stopped as asked"]);
+    running
+        .end(Duration::from_secs(60))
+        .ended_with(1)
+        .saying(&["stopped as asked"]);
     assert!(asked.elapsed() < GRACE, "it took {:?}", asked.elapsed());
 }
 
@@ -62,7 +65,9 @@ fn asked_to_end_while_mongodump_connects_it_ends() {
 #[test]
 fn asked_to_end_while_it_waits_for_another_attempt_it_ends() {
     let uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
-    let site = Site::new().with("MONGODB_URI", uri).with("BACKUP_RETRIES", 9);
+    let site = Site::new()
+        .with("MONGODB_URI", uri)
+        .with("BACKUP_RETRIES", 9);
     let before = site.with_older_files();
     let running = site.start(&["backup"]);
     running.until_it_says("trying again");
@@ -74,7 +79,11 @@ fn asked_to_end_while_it_waits_for_another_attempt_it_ends() {
 fn asked_to_end_during_verify_it_ends() {
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    let file = File::create(site.backups().join("jorbites_backup_20250105_020000.tar.gz")).unwrap();
+    let file = File::create(
+        site.backups()
+            .join("jorbites_backup_20250105_020000.tar.gz"),
+    )
+    .unwrap();
     pack_much_from_little(file);
     let running = site.start(&["verify"]);
     let reads = || fs::read_to_string(format!("/proc/{}/io", running.id())).unwrap_or_default();
@@ -119,14 +128,22 @@ fn killed_mid_archive_it_takes_mongodump_along_and_the_next_run_tidies_up() {
     drop(running);
     until("mongodump is gone", SOON, || !is_alive(mongodump));
     let left = before.added();
-    assert!(!left.is_empty() && left.iter().all(|name| name.ends_with(".tar.gz.partial")), "{left:?}");
+    assert!(
+        !left.is_empty() && left.iter().all(|name| name.ends_with(".tar.gz.partial")),
+        "{left:?}"
+    );
 
     proxy.release();
     site.run(&["list"]).done();
-    site.run(&["backup"]).done().saying(&["removed 1 leftover file of an interrupted backup"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["removed 1 leftover file of an interrupted backup"]);
     let added = before.added();
     assert_eq!(added.len(), 2, "{added:?}");
-    assert!(added[0].ends_with(".tar.gz") && added[1] == format!("{}.sha256", added[0]), "{added:?}");
+    assert!(
+        added[0].ends_with(".tar.gz") && added[1] == format!("{}.sha256", added[0]),
+        "{added:?}"
+    );
     site.run(&["verify"]).done();
 }
 
@@ -135,7 +152,10 @@ fn a_second_instance_is_told_apart_by_its_exit_code() {
     let (proxy, site) = behind(Trap::Bytes(1_000_000));
     let first = site.start(&["backup"]);
     proxy.sprung();
-    let outcome = site.run(&["backup"]).ended_with(3).saying(&["another Pantry Keeper is at work in"]);
+    let outcome = site
+        .run(&["backup"])
+        .ended_with(3)
+        .saying(&["another Pantry Keeper is at work in"]);
     outcome.within(Duration::from_secs(10));
     // Readers are not in anyone's way.
     site.run(&["list"]).done();
@@ -148,7 +168,9 @@ fn a_second_instance_is_told_apart_by_its_exit_code() {
 #[test]
 fn the_password_is_in_no_argument_and_no_environment_of_mongodump() {
     let (proxy, site) = behind(Trap::Bytes(1_000_000));
-    let site = site.with("SMTP_PASSWORD", "s3ntinel mail").with("LOG_LEVEL", "trace");
+    let site = site
+        .with("SMTP_PASSWORD", "s3ntinel mail")
+        .with("LOG_LEVEL", "trace");
     let running = site.start(&["backup"]);
     proxy.sprung();
     let mongodump = running.mongodump();
@@ -156,7 +178,10 @@ fn the_password_is_in_no_argument_and_no_environment_of_mongodump() {
         let bytes = fs::read(format!("/proc/{mongodump}/{file}")).unwrap();
         assert!(!bytes.is_empty());
         let text = String::from_utf8_lossy(&bytes);
-        assert!(!text.contains("s3ntinel") && !text.contains("mongodb://"), "{file}: {text}");
+        assert!(
+            !text.contains("s3ntinel") && !text.contains("mongodb://"),
+            "{file}: {text}"
+        );
     }
     let own = fs::read(format!("/proc/{}/cmdline", running.id())).unwrap();
     assert!(!String::from_utf8_lossy(&own).contains("s3ntinel"));

@@ -15,11 +15,16 @@ fn as_nobody(site: Site) -> (Site, TempDir) {
     fs::set_permissions(programs.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mongodump = tool("mongodump").display().to_string();
     for program in [env!("CARGO_BIN_EXE_pantry-keeper"), mongodump.as_str()] {
-        command("install", ["-m", "755", program, programs.path().to_str().unwrap()]);
+        command(
+            "install",
+            ["-m", "755", program, programs.path().to_str().unwrap()],
+        );
     }
     let folder = programs.path().display().to_string();
     let site = site.with("PATH", format!("{folder}:{}", path_with_tools()));
-    let run = format!("shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {folder}/pantry-keeper \"$@\"");
+    let run = format!(
+        "shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups {folder}/pantry-keeper \"$@\""
+    );
     (site.started_by(&["sh", "-c", &run, "sh"]), programs)
 }
 
@@ -43,7 +48,11 @@ fn a_folder_of_someone_else_is_named_with_both_owners_and_the_way_out() {
         &format!("this runs as {user}"),
         &format!("sudo chown -R {user}"),
     ]);
-    assert!(outcome.stderr.contains(&format!(" {}", folder.display())), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(&format!(" {}", folder.display())),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 
@@ -53,7 +62,9 @@ fn log_files_that_cannot_be_written_do_not_fail_a_backup() {
     read_only(site.path("logs"));
     fs::create_dir(site.backups()).unwrap();
     fs::set_permissions(site.backups(), fs::Permissions::from_mode(0o777)).unwrap();
-    site.run(&["backup"]).done().saying(&["WARN", "backup.log", "going on without that file"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&["WARN", "backup.log", "going on without that file"]);
     site.run(&["verify"]).done();
 }
 
@@ -62,7 +73,9 @@ fn a_backup_folder_that_is_a_file() {
     let site = Site::of(shared());
     fs::write(site.backups(), "a file").unwrap();
     let folder = site.backups().display().to_string();
-    site.run(&["backup"]).ended_with(1).saying(&["the backup failed", &folder]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["the backup failed", &folder]);
     assert_eq!(fs::read_to_string(site.backups()).unwrap(), "a file");
     site.run(&["list"]).ended_with(1).saying(&[&folder]);
 }
@@ -84,25 +97,43 @@ fn on_a_small_disk(site: Site, kilobytes: u32) -> Site {
 #[test]
 fn a_disk_that_fills_up_mid_archive_is_said_to_be_full() {
     let site = on_a_small_disk(Site::of(shared()), 1500);
-    fs::write(site.path("older/jorbites_backup_20250105_020000.tar.gz"), "older").unwrap();
+    fs::write(
+        site.path("older/jorbites_backup_20250105_020000.tar.gz"),
+        "older",
+    )
+    .unwrap();
     fs::write(site.path("older/notes.txt"), "not ours").unwrap();
     let outcome = site.run(&["backup"]).ended_with(1);
-    outcome.saying(&["the disk is full", "make room", &site.backups().display().to_string()]);
+    outcome.saying(&[
+        "the disk is full",
+        "make room",
+        &site.backups().display().to_string(),
+    ]);
     let names = |folder: &str| {
-        let entries = fs::read_dir(site.path(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let entries = fs::read_dir(site.path(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
         let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
         names.retain(|name| name != ".pantry-keeper");
         names.sort();
         names
     };
     assert_eq!(names("after"), names("older"));
-    assert_eq!(fs::read_to_string(site.path("after/jorbites_backup_20250105_020000.tar.gz")).unwrap(), "older");
+    assert_eq!(
+        fs::read_to_string(site.path("after/jorbites_backup_20250105_020000.tar.gz")).unwrap(),
+        "older"
+    );
 }
 
 #[test]
 fn a_disk_without_room_for_a_single_byte_is_a_clear_failure() {
     let site = on_a_small_disk(Site::of(shared()), 64);
     fs::write(site.path("older/filling"), vec![b'x'; 60 * 1024]).unwrap();
-    site.run(&["backup"]).ended_with(1).saying(&["the backup failed", &site.backups().display().to_string()]);
-    assert_eq!(fs::read(site.path("after/filling")).unwrap().len(), 60 * 1024);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["the backup failed", &site.backups().display().to_string()]);
+    assert_eq!(
+        fs::read(site.path("after/filling")).unwrap().len(),
+        60 * 1024
+    );
 }

@@ -17,7 +17,11 @@ fn small() -> &'static Server {
 
 /// The names without extension that an archive may get in the next minutes.
 fn coming_stems() -> Vec<String> {
-    let name = |second| (Utc::now() + TimeDelta::seconds(second)).format("jorbites_backup_%Y%m%d_%H%M%S").to_string();
+    let name = |second| {
+        (Utc::now() + TimeDelta::seconds(second))
+            .format("jorbites_backup_%Y%m%d_%H%M%S")
+            .to_string()
+    };
     (0..90).map(name).collect()
 }
 
@@ -29,7 +33,10 @@ fn site_with_victim() -> Site {
 }
 
 fn untouched(site: &Site) {
-    assert_eq!(fs::read_to_string(site.path("victim")).unwrap(), "untouched");
+    assert_eq!(
+        fs::read_to_string(site.path("victim")).unwrap(),
+        "untouched"
+    );
 }
 
 #[test]
@@ -40,10 +47,18 @@ fn a_clock_that_was_set_back_never_overwrites_an_archive() {
         fs::write(site.backups().join(format!("{stem}.tar.gz")), "an archive").unwrap();
     }
     let json = site.run(&["backup", "--json"]).done().json();
-    let stem = json["archive"].as_str().unwrap().strip_suffix(".tar.gz").unwrap().to_owned();
+    let stem = json["archive"]
+        .as_str()
+        .unwrap()
+        .strip_suffix(".tar.gz")
+        .unwrap()
+        .to_owned();
     assert!(stem > *stems.last().unwrap(), "{stem}");
     for stem in &stems {
-        assert_eq!(fs::read_to_string(site.backups().join(format!("{stem}.tar.gz"))).unwrap(), "an archive");
+        assert_eq!(
+            fs::read_to_string(site.backups().join(format!("{stem}.tar.gz"))).unwrap(),
+            "an archive"
+        );
     }
     site.run(&["verify", &stem]).done();
 }
@@ -53,37 +68,69 @@ fn a_link_in_place_of_the_archive_is_not_followed() {
     let site = site_with_victim();
     let stems = coming_stems();
     for stem in &stems {
-        symlink(site.path("victim"), site.backups().join(format!("{stem}.tar.gz"))).unwrap();
+        symlink(
+            site.path("victim"),
+            site.backups().join(format!("{stem}.tar.gz")),
+        )
+        .unwrap();
     }
     let json = site.run(&["backup", "--json"]).done().json();
     let archive = site.backups().join(json["archive"].as_str().unwrap());
     assert!(fs::symlink_metadata(&archive).unwrap().is_file());
     untouched(&site);
-    assert!(stems.iter().all(|stem| site.backups().join(format!("{stem}.tar.gz")).is_symlink()));
+    assert!(
+        stems
+            .iter()
+            .all(|stem| site.backups().join(format!("{stem}.tar.gz")).is_symlink())
+    );
 }
 
 #[test]
 fn a_link_in_place_of_the_unfinished_archive_is_not_followed() {
     let site = site_with_victim();
     for stem in coming_stems() {
-        symlink(site.path("victim"), site.backups().join(format!(".{stem}.tar.gz.partial"))).unwrap();
+        symlink(
+            site.path("victim"),
+            site.backups().join(format!(".{stem}.tar.gz.partial")),
+        )
+        .unwrap();
     }
-    site.run(&["backup"]).ended_with(1).saying(&["cannot create", ".tar.gz.partial"]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["cannot create", ".tar.gz.partial"]);
     untouched(&site);
-    let archives = fs::read_dir(site.backups()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(archives.filter(|name| name.to_string_lossy().ends_with(".tar.gz")).count(), 0);
+    let archives = fs::read_dir(site.backups())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        archives
+            .filter(|name| name.to_string_lossy().ends_with(".tar.gz"))
+            .count(),
+        0
+    );
 }
 
 #[test]
 fn a_link_in_place_of_the_checksum_is_replaced_and_not_followed() {
     let site = site_with_victim();
     for stem in coming_stems() {
-        symlink(site.path("victim"), site.backups().join(format!("{stem}.tar.gz.sha256"))).unwrap();
-        symlink(site.path("victim"), site.backups().join(format!(".{stem}.tar.gz.sha256.partial"))).unwrap();
+        symlink(
+            site.path("victim"),
+            site.backups().join(format!("{stem}.tar.gz.sha256")),
+        )
+        .unwrap();
+        symlink(
+            site.path("victim"),
+            site.backups()
+                .join(format!(".{stem}.tar.gz.sha256.partial")),
+        )
+        .unwrap();
     }
     site.run(&["backup"]).done();
     untouched(&site);
-    let sidecar = site.backups().join(format!("{}.sha256", site.archive().display()));
+    let sidecar = site
+        .backups()
+        .join(format!("{}.sha256", site.archive().display()));
     assert!(fs::symlink_metadata(&sidecar).unwrap().is_file());
 }
 
@@ -91,8 +138,14 @@ fn a_link_in_place_of_the_checksum_is_replaced_and_not_followed() {
 fn a_link_in_place_of_the_lock_is_refused() {
     let site = site_with_victim();
     fs::create_dir(site.backups().join(".pantry-keeper")).unwrap();
-    symlink(site.path("victim"), site.backups().join(".pantry-keeper/lock")).unwrap();
-    site.run(&["backup"]).ended_with(1).saying(&["cannot open", ".pantry-keeper/lock"]);
+    symlink(
+        site.path("victim"),
+        site.backups().join(".pantry-keeper/lock"),
+    )
+    .unwrap();
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["cannot open", ".pantry-keeper/lock"]);
     untouched(&site);
 }
 
@@ -100,8 +153,10 @@ fn a_link_in_place_of_the_lock_is_refused() {
 fn only_leftovers_of_ours_are_swept() {
     let site = Site::of(small());
     let before = site.with_older_files();
-    let ours =
-        [".jorbites_backup_20250105_020000.tar.gz.partial", ".jorbites_backup_20250105_020000.tar.gz.sha256.partial"];
+    let ours = [
+        ".jorbites_backup_20250105_020000.tar.gz.partial",
+        ".jorbites_backup_20250105_020000.tar.gz.sha256.partial",
+    ];
     for name in ours {
         fs::write(site.backups().join(name), "left behind").unwrap();
     }
@@ -114,10 +169,30 @@ fn only_leftovers_of_ours_are_swept() {
     for name in others {
         fs::write(site.backups().join(name), "not ours").unwrap();
     }
-    fs::create_dir(site.backups().join(".jorbites_backup_20250106_020000.tar.gz.partial")).unwrap();
-    symlink("/etc/passwd", site.backups().join(".jorbites_backup_20250107_020000.tar.gz.partial")).unwrap();
-    site.run(&["backup"]).done().saying(&["removed 2 leftover files"]);
+    fs::create_dir(
+        site.backups()
+            .join(".jorbites_backup_20250106_020000.tar.gz.partial"),
+    )
+    .unwrap();
+    symlink(
+        "/etc/passwd",
+        site.backups()
+            .join(".jorbites_backup_20250107_020000.tar.gz.partial"),
+    )
+    .unwrap();
+    site.run(&["backup"])
+        .done()
+        .saying(&["removed 2 leftover files"]);
     let left = before.added();
-    assert_eq!(left.iter().filter(|name| name.ends_with(".partial")).count(), 6, "{left:?}");
-    assert!(ours.iter().all(|name| !left.contains(&(*name).to_owned())), "{left:?}");
+    assert_eq!(
+        left.iter()
+            .filter(|name| name.ends_with(".partial"))
+            .count(),
+        6,
+        "{left:?}"
+    );
+    assert!(
+        ours.iter().all(|name| !left.contains(&(*name).to_owned())),
+        "{left:?}"
+    );
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 const MID_DUMP: Trap = Trap::Bytes(1_000_000);
 
 fn site_behind(proxy: &Proxy) -> Site {
-    Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)).with("BACKUP_STALL_TIMEOUT", "4s")
+    Site::new()
+        .with("MONGODB_URI", shared().backup_uri_by(proxy.port))
+        .with("BACKUP_STALL_TIMEOUT", "4s")
 }
 
 #[test]
@@ -18,7 +20,9 @@ fn a_connection_cut_mid_dump_is_a_failure() {
     let before = site.with_older_files();
     let outcome = site.run(&["backup"]).ended_with(1);
     // mongodump looks for its server for half a minute, unless it is stopped before.
-    outcome.saying(&["the backup failed while dumping: mongodump"]).within(Duration::from_secs(30));
+    outcome
+        .saying(&["the backup failed while dumping: mongodump"])
+        .within(Duration::from_secs(30));
     before.still_holds();
 }
 
@@ -33,7 +37,10 @@ fn a_server_killed_mid_dump_is_a_failure() {
     proxy.sprung();
     server.signal(Signal::KILL);
     proxy.release();
-    running.end(Duration::from_secs(60)).ended_with(1).saying(&["the backup failed while dumping: mongodump"]);
+    running
+        .end(Duration::from_secs(60))
+        .ended_with(1)
+        .saying(&["the backup failed while dumping: mongodump"]);
     before.still_holds();
 }
 
@@ -57,7 +64,10 @@ fn a_run_that_takes_too_long_in_all_is_ended() {
     let before = site.with_older_files();
     let running = site.start(&["backup"]);
     let mongodump = running.mongodump();
-    running.end(Duration::from_secs(30)).ended_with(1).saying(&["BACKUP_TIMEOUT"]);
+    running
+        .end(Duration::from_secs(30))
+        .ended_with(1)
+        .saying(&["BACKUP_TIMEOUT"]);
     assert!(!is_alive(mongodump));
     before.still_holds();
 }
@@ -67,10 +77,16 @@ fn a_run_that_takes_too_long_in_all_is_ended() {
 fn a_server_that_freezes_while_it_is_asked_is_given_up() {
     for question in ["listDatabases", "listCollections"] {
         let proxy = Proxy::to(shared().port, Trap::Sent(question), Then::Stall);
-        let uri = format!("{}&connectTimeoutMS=500&heartbeatFrequencyMS=500", shared().backup_uri_by(proxy.port));
+        let uri = format!(
+            "{}&connectTimeoutMS=500&heartbeatFrequencyMS=500",
+            shared().backup_uri_by(proxy.port)
+        );
         let site = Site::new().with("MONGODB_URI", uri);
         let before = site.with_older_files();
-        let outcome = site.run(&["backup"]).ended_with(1).within(Duration::from_secs(20));
+        let outcome = site
+            .run(&["backup"])
+            .ended_with(1)
+            .within(Duration::from_secs(20));
         outcome.saying(&["cannot reach MongoDB at 127.0.0.1:"]);
         before.still_holds();
     }
@@ -81,12 +97,17 @@ fn a_server_frozen_by_a_signal_is_given_up() {
     let server = Server::standalone();
     server.seed("bulk");
     let proxy = Proxy::to(server.port, MID_DUMP, Then::Stall);
-    let site = Site::new().with("MONGODB_URI", server.backup_uri_by(proxy.port)).with("BACKUP_STALL_TIMEOUT", "2s");
+    let site = Site::new()
+        .with("MONGODB_URI", server.backup_uri_by(proxy.port))
+        .with("BACKUP_STALL_TIMEOUT", "2s");
     let before = site.with_older_files();
     let running = site.start(&["backup"]);
     proxy.sprung();
     server.signal(Signal::STOP);
     proxy.release();
-    running.end(Duration::from_secs(30)).ended_with(1).saying(&["BACKUP_STALL_TIMEOUT"]);
+    running
+        .end(Duration::from_secs(30))
+        .ended_with(1)
+        .saying(&["BACKUP_STALL_TIMEOUT"]);
     before.still_holds();
 }

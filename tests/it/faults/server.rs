@@ -4,7 +4,8 @@ use crate::support::{PASSWORD, PASSWORD_ENCODED, Server, Site, empty_port, share
 use std::time::Duration;
 
 fn site_with(user: &str, port: u16) -> Site {
-    let uri = format!("mongodb://{user}@127.0.0.1:{port}/?authSource=admin&serverSelectionTimeoutMS=300");
+    let uri =
+        format!("mongodb://{user}@127.0.0.1:{port}/?authSource=admin&serverSelectionTimeoutMS=300");
     Site::new().with("MONGODB_URI", uri)
 }
 
@@ -15,7 +16,11 @@ fn a_wrong_password_is_not_tried_again() {
     let before = site.with_older_files();
     let outcome = site.run(&["backup"]).ended_with(1);
     let outcome = outcome.saying(&["refused the user name or the password", "MONGODB_URI"]);
-    assert!(!outcome.stderr.contains("trying again"), "{}", outcome.stderr);
+    assert!(
+        !outcome.stderr.contains("trying again"),
+        "{}",
+        outcome.stderr
+    );
     outcome.within(Duration::from_secs(10));
     before.still_holds();
 }
@@ -23,14 +28,18 @@ fn a_wrong_password_is_not_tried_again() {
 #[test]
 fn a_password_that_was_not_encoded_is_explained() {
     let site = site_with(&format!("nobody:{PASSWORD}"), shared().port);
-    site.run(&["backup"]).ended_with(2).saying(&["MONGODB_URI", "percent-encode"]);
+    site.run(&["backup"])
+        .ended_with(2)
+        .saying(&["MONGODB_URI", "percent-encode"]);
 }
 
 #[test]
 fn a_user_without_the_backup_role_is_told_how_to_get_it() {
     let site = site_with(&format!("nobody:{PASSWORD_ENCODED}"), shared().port);
     let before = site.with_older_files();
-    site.run(&["backup"]).ended_with(1).saying(&["role", "backup", "admin"]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["role", "backup", "admin"]);
     before.still_holds();
 }
 
@@ -52,11 +61,24 @@ fn a_server_that_is_away_is_tried_as_often_as_asked_for() {
     let user = format!("nobody:{PASSWORD_ENCODED}");
     for (retries, attempts) in [(0, 0), (1, 1)] {
         let port = empty_port();
-        let site = site_with(&user, port).with("BACKUP_RETRIES", retries).with("LOG_LEVEL", "trace");
+        let site = site_with(&user, port)
+            .with("BACKUP_RETRIES", retries)
+            .with("LOG_LEVEL", "trace");
         let before = site.with_older_files();
-        let outcome = site.run(&["backup"]).ended_with(1).within(Duration::from_secs(15));
-        let outcome = outcome.saying(&[&format!("cannot reach MongoDB at 127.0.0.1:{port}"), "MONGODB_URI"]);
-        assert_eq!(outcome.stderr.matches("trying again").count(), attempts, "{}", outcome.stderr);
+        let outcome = site
+            .run(&["backup"])
+            .ended_with(1)
+            .within(Duration::from_secs(15));
+        let outcome = outcome.saying(&[
+            &format!("cannot reach MongoDB at 127.0.0.1:{port}"),
+            "MONGODB_URI",
+        ]);
+        assert_eq!(
+            outcome.stderr.matches("trying again").count(),
+            attempts,
+            "{}",
+            outcome.stderr
+        );
         before.still_holds();
     }
 }
@@ -65,7 +87,13 @@ fn a_server_that_is_away_is_tried_as_often_as_asked_for() {
 fn json_tells_of_a_failure_too() {
     let site = site_with(&format!("nobody:{PASSWORD_ENCODED}"), empty_port());
     let json = site.run(&["backup", "--json"]).ended_with(1).json();
-    assert!(json["error"].as_str().unwrap().contains("cannot reach MongoDB"), "{json}");
+    assert!(
+        json["error"]
+            .as_str()
+            .unwrap()
+            .contains("cannot reach MongoDB"),
+        "{json}"
+    );
 }
 
 /// mongodump itself would be content with a database that is not there.
@@ -74,7 +102,11 @@ fn a_mistyped_database_is_an_error_and_the_near_one_is_named() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "blog,shpo");
     let before = site.with_older_files();
     let outcome = site.run(&["backup"]).ended_with(1);
-    outcome.saying(&["no database named \"shpo\"", "there is \"shop\"", "BACKUP_DATABASES"]);
+    outcome.saying(&[
+        "no database named \"shpo\"",
+        "there is \"shop\"",
+        "BACKUP_DATABASES",
+    ]);
     before.still_holds();
 }
 
@@ -83,7 +115,10 @@ fn a_server_that_comes_back_is_backed_up_by_a_later_attempt() {
     let server = Server::standalone();
     server.seed("small");
     let site = Site::of(&server).with("BACKUP_RETRIES", 1);
-    let site = site.with("MONGODB_URI", format!("{}&connectTimeoutMS=500", server.backup_uri()));
+    let site = site.with(
+        "MONGODB_URI",
+        format!("{}&connectTimeoutMS=500", server.backup_uri()),
+    );
     server.signal(rustix::process::Signal::STOP);
     let running = site.start(&["backup"]);
     running.until_it_says("trying again");

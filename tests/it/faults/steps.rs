@@ -9,10 +9,21 @@ use std::path::Path;
 const STEPS: [&str; 4] = ["pwrite64", "fsync", "renameat2", "rename"];
 
 /// One backup in which the step fails; whether it was reached, and how it ended.
-fn with_fault(site: Site, step: &str, fault: &str, number: u32, only: Option<&Path>) -> (Site, bool, Outcome) {
-    let strace = needed("strace", "install the package strace").display().to_string();
+fn with_fault(
+    site: Site,
+    step: &str,
+    fault: &str,
+    number: u32,
+    only: Option<&Path>,
+) -> (Site, bool, Outcome) {
+    let strace = needed("strace", "install the package strace")
+        .display()
+        .to_string();
     let log = site.path(&format!("strace-{step}-{number}"));
-    let (log_text, inject) = (log.display().to_string(), format!("inject={step}:{fault}:when={number}"));
+    let (log_text, inject) = (
+        log.display().to_string(),
+        format!("inject={step}:{fault}:when={number}"),
+    );
     let mut words = vec![strace.as_str(), "-f", "-qq", "-o", &log_text, "-e", &inject];
     let only = only.map(|path| path.display().to_string());
     if let Some(path) = &only {
@@ -26,7 +37,9 @@ fn with_fault(site: Site, step: &str, fault: &str, number: u32, only: Option<&Pa
 }
 
 fn site() -> Site {
-    Site::of(shared()).with("BACKUP_DATABASES", "shop").with("BACKUP_STALL_TIMEOUT", "60s")
+    Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("BACKUP_STALL_TIMEOUT", "60s")
 }
 
 /// Whatever has a final name is sound, and the next run is as if nothing had been.
@@ -58,11 +71,20 @@ fn a_step_that_fails_leaves_nothing_or_a_sound_archive() {
                 Some(0) => {
                     let told = ["the archive is safe, but cannot", "not noted yet: cannot"];
                     let said = |words: &&str| outcome.stderr.contains(*words);
-                    assert!(told.iter().any(said), "{step} {number}:\n{}", outcome.stderr);
+                    assert!(
+                        told.iter().any(said),
+                        "{step} {number}:\n{}",
+                        outcome.stderr
+                    );
                 }
                 code => {
                     assert_eq!(code, Some(1), "{step} {number}");
-                    assert_eq!(added, Vec::<String>::new(), "{step} {number}:\n{}", outcome.stderr);
+                    assert_eq!(
+                        added,
+                        Vec::<String>::new(),
+                        "{step} {number}:\n{}",
+                        outcome.stderr
+                    );
                 }
             }
             promises_hold(&site, &added);
@@ -83,7 +105,15 @@ fn killed_at_any_step_it_leaves_no_archive_or_a_sound_one() {
                 break;
             }
             promises_hold(&site, &before.added());
-            assert_eq!(before.added().iter().filter(|name| name.ends_with(".partial")).count(), 0, "{step} {number}");
+            assert_eq!(
+                before
+                    .added()
+                    .iter()
+                    .filter(|name| name.ends_with(".partial"))
+                    .count(),
+                0,
+                "{step} {number}"
+            );
         }
     }
 }

@@ -17,5 +17,7 @@ fn site(smtp: &Smtp, security: &str) -> Site {
 }
 
 fn signing_in(smtp: &Smtp, security: &str) -> Site {
-    site(smtp, security).with("SMTP_USERNAME", "pantry").with("SMTP_PASSWORD", PASSWORD)
+    site(smtp, security)
+        .with("SMTP_USERNAME", "pantry")
+        .with("SMTP_PASSWORD", PASSWORD)
 }

@@ -10,11 +10,13 @@ fn drilling_on(site: Site, server: &Server) -> Site {
 }
 
 pub fn state(site: &Site) -> Value {
-    serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/state.json")).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/state.json")).unwrap())
+        .unwrap()
 }
 
 pub fn history(site: &Site) -> Vec<Value> {
-    serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/history.json")).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/history.json")).unwrap())
+        .unwrap()
 }
 
 /// A mongorestore after which what came back is not what was sent.
@@ -43,12 +45,21 @@ fn everything_is_proven_and_nothing_stays_behind() {
     assert!(!listed.stdout.contains("drilled"), "{}", listed.stdout);
 
     let outcome = site.run(&["drill"]).done();
-    outcome.saying(&["drilling jorbites_backup_", "scratch databases", "is proven", "came back equal"]);
+    outcome.saying(&[
+        "drilling jorbites_backup_",
+        "scratch databases",
+        "is proven",
+        "came back equal",
+    ]);
     same(&others, &scratch.fingerprint());
     archives.still_holds();
     site.run(&["list"]).done().printing(&["drilled "]);
     let (last, name) = (history(&site).pop().unwrap(), site.archives().remove(0));
-    assert_eq!((&last["ended"]["outcome"], &last["ended"]["archive"]), (&"drilled".into(), &name.into()), "{last}");
+    assert_eq!(
+        (&last["ended"]["outcome"], &last["ended"]["archive"]),
+        (&"drilled".into(), &name.into()),
+        "{last}"
+    );
     assert_eq!(state(&site)["left_over"], Value::Array(vec![]));
 }
 
@@ -60,8 +71,13 @@ fn on_the_same_server_when_told_so_and_its_databases_are_untouched() {
     site.run(&["backup"]).done();
     server.change("empty", "shop.orders");
     let live = server.fingerprint();
-    site.run(&["drill"]).ended_with(2).saying(&["DRILL_URI is not set", "--same-server"]);
-    let json = site.run(&["drill", "--same-server", "--json"]).done().json();
+    site.run(&["drill"])
+        .ended_with(2)
+        .saying(&["DRILL_URI is not set", "--same-server"]);
+    let json = site
+        .run(&["drill", "--same-server", "--json"])
+        .done()
+        .json();
     assert_eq!(
         (&json["proven"], &json["documents"], &json["namespaces"]),
         (&true.into(), &663.into(), &8.into()),
@@ -77,9 +93,14 @@ fn an_older_archive_is_drilled_by_its_name() {
     let site = drilling_on(Site::new(), &scratch);
     let archive = site.with_sound_archive();
     let name = archive.file_name().unwrap().to_str().unwrap();
-    site.run(&["drill", name]).done().saying(&[&format!("{name} is proven")]);
-    site.run(&["drill", "../x"]).ended_with(2).saying(&["not a path"]);
-    site.run(&["drill", "jorbites_backup_20200101_000000"]).ended_with(2);
+    site.run(&["drill", name])
+        .done()
+        .saying(&[&format!("{name} is proven")]);
+    site.run(&["drill", "../x"])
+        .ended_with(2)
+        .saying(&["not a path"]);
+    site.run(&["drill", "jorbites_backup_20200101_000000"])
+        .ended_with(2);
     assert!(scratch.is_empty());
 }
 
@@ -107,28 +128,47 @@ fn what_did_not_come_back_is_named_and_mailed_and_health_fails_until_it_does() {
         "library.books: it did not come back",
     ];
     let outcome = site.run(&["drill"]).ended_with(1);
-    let outcome = outcome.saying(&[&format!("{name} is NOT proven")]).saying(&found);
+    let outcome = outcome
+        .saying(&[&format!("{name} is NOT proven")])
+        .saying(&found);
     outcome.saying(&["1 mail sent"]);
     assert!(scratch.is_empty(), "dropped also when it fails");
     archives.still_holds();
     let mails = smtp.mails();
     assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].subject, format!("jorbites drill FAILED: {name} is not proven"));
+    assert_eq!(
+        mails[0].subject,
+        format!("jorbites drill FAILED: {name} is not proven")
+    );
     for words in found {
         assert!(mails[0].text.contains(words), "{words}:\n{}", mails[0].text);
     }
     let last = history(&site).pop().unwrap();
     assert_eq!(last["ended"]["outcome"], "drill_failed", "{last}");
-    site.run(&["health"]).ended_with(1).printing(&["did not prove", "pantry-keeper drill"]);
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["did not prove", "pantry-keeper drill"]);
     let listed = site.run(&["list"]).done();
     assert!(!listed.stdout.contains("drilled "), "{}", listed.stdout);
     let json = site.run(&["drill", "--json"]).ended_with(1).json();
-    assert_eq!((&json["proven"], json["problems"].as_array().unwrap().len()), (&false.into(), 4), "{json}");
+    assert_eq!(
+        (&json["proven"], json["problems"].as_array().unwrap().len()),
+        (&false.into(), 4),
+        "{json}"
+    );
 
     // The next one that is equal ends it.
     fs::remove_file(plain).unwrap();
-    site.run(&["drill"]).done().saying(&["is proven", "1 mail sent"]);
-    assert!(smtp.mails().pop().unwrap().subject.starts_with("jorbites drill recovered: "));
+    site.run(&["drill"])
+        .done()
+        .saying(&["is proven", "1 mail sent"]);
+    assert!(
+        smtp.mails()
+            .pop()
+            .unwrap()
+            .subject
+            .starts_with("jorbites drill recovered: ")
+    );
     let health = site.run(&["health"]).ended_with(1);
     assert!(!health.stdout.contains("drill"), "{}", health.stdout);
 }
@@ -142,7 +182,9 @@ fn a_mongorestore_that_does_nothing_proves_nothing() {
     let outcome = site.run(&["drill"]).ended_with(1);
     outcome.saying(&["is NOT proven", "shop.orders: 0 came back of 200 documents"]);
     let site = site.with_false_mongorestore("cat > /dev/null; echo 'Failed: enough' >&2; exit 1");
-    site.run(&["drill"]).ended_with(1).saying(&["the drill failed: mongorestore failed with exit code 1: enough"]);
+    site.run(&["drill"])
+        .ended_with(1)
+        .saying(&["the drill failed: mongorestore failed with exit code 1: enough"]);
     assert!(scratch.is_empty());
     same(&only(&scratch.fingerprint(), &[]), &scratch.fingerprint());
 }

@@ -9,8 +9,17 @@ use std::path::PathBuf;
 /// Dumps a server into a folder of the site, and gives the path of the archive to pack it into.
 fn dumped(site: &Site, server: &Server, options: &[&str]) -> PathBuf {
     let out = site.path("dump");
-    let fixed = [format!("--uri={}", server.uri()), format!("--out={}", out.display())];
-    command(tool("mongodump"), fixed.iter().map(String::as_str).chain(options.iter().copied()));
+    let fixed = [
+        format!("--uri={}", server.uri()),
+        format!("--out={}", out.display()),
+    ];
+    command(
+        tool("mongodump"),
+        fixed
+            .iter()
+            .map(String::as_str)
+            .chain(options.iter().copied()),
+    );
     fs::create_dir_all(site.backups()).unwrap();
     site.backups().join(format!("{OLDER}.tar.gz"))
 }
@@ -18,7 +27,9 @@ fn dumped(site: &Site, server: &Server, options: &[&str]) -> PathBuf {
 /// The target is emptied before.
 fn comes_back(site: &Site, target: &Server, expected: &Everything) {
     target.clear();
-    restore_of(site, OLDER, target, &[]).done().saying(&["all that the archive holds of them is there"]);
+    restore_of(site, OLDER, target, &[])
+        .done()
+        .saying(&["all that the archive holds of them is there"]);
     same(expected, &target.fingerprint());
 }
 
@@ -44,7 +55,10 @@ fn whoever_packed_it_and_however() {
     let (all, target) = (source.fingerprint(), Server::standalone());
     let site = Site::new();
     let archive = dumped(&site, &source, &["--gzip"]);
-    let (to, dump) = (archive.display().to_string(), site.path("dump").display().to_string());
+    let (to, dump) = (
+        archive.display().to_string(),
+        site.path("dump").display().to_string(),
+    );
     let root = site.path("").display().to_string();
 
     let bsdtar = needed("bsdtar", "run scripts/setup first");
@@ -52,10 +66,14 @@ fn whoever_packed_it_and_however() {
     comes_back(&site, &target, &all);
     command(&bsdtar, ["-czf", &to, "--format", "pax", "-C", &dump, "."]);
     comes_back(&site, &target, &all);
-    command("tar", ["czf", &to, "--format", "posix", "-C", &dump, "./shop", "./blog"]);
+    command(
+        "tar",
+        [
+            "czf", &to, "--format", "posix", "-C", &dump, "./shop", "./blog",
+        ],
+    );
     comes_back(&site, &target, &only(&all, &["shop", "blog"]));
-    const PACK: &str =
-        "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w:gz') as tar: tar.add(sys.argv[2], sys.argv[3])";
+    const PACK: &str = "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w:gz') as tar: tar.add(sys.argv[2], sys.argv[3])";
     command(python(), ["-c", PACK, &to, &dump, "some/where/deep"]);
     comes_back(&site, &target, &all);
 
@@ -71,32 +89,86 @@ fn whoever_packed_it_and_however() {
 fn our_own_archive_unpacked_and_packed_again_comes_back() {
     let site = Site::new();
     let archive = site.with_sound_archive();
-    let name = archive.file_name().unwrap().to_str().unwrap().strip_suffix(".tar.gz").unwrap().to_owned();
+    let name = archive
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .strip_suffix(".tar.gz")
+        .unwrap()
+        .to_owned();
     crate::support::unpack(&archive, &site.path("unpacked"));
     fs::remove_file(&archive).unwrap();
-    pack(&site.path("unpacked"), &name, &site.backups().join(format!("{OLDER}.tar.gz")));
-    comes_back(&site, &Server::standalone(), &crate::support::shared().fingerprint());
+    pack(
+        &site.path("unpacked"),
+        &name,
+        &site.backups().join(format!("{OLDER}.tar.gz")),
+    );
+    comes_back(
+        &site,
+        &Server::standalone(),
+        &crate::support::shared().fingerprint(),
+    );
 }
 
 /// mongorestore goes on after a document that does not fit, and says so with exit code 0.
 #[test]
 fn documents_that_do_not_fit_are_named_and_the_rest_is_there() {
     let document = |id: i32, name: &str| doc! { "_id": id, "name": name }.to_vec().unwrap();
-    let documents = [document(1, "a"), document(2, "b"), document(1, "c"), document(3, "d")].concat();
+    let documents = [
+        document(1, "a"),
+        document(2, "b"),
+        document(1, "c"),
+        document(3, "d"),
+    ]
+    .concat();
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
     let dump = Craft::dump().collection("shop", "twice", &documents);
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), dump.packed()).unwrap();
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        dump.packed(),
+    )
+    .unwrap();
     let target = Server::standalone();
     let outcome = restore_of(&site, OLDER, &target, &[]).ended_with(1);
-    outcome.saying(&["was NOT restored completely", "shop.twice: 1 document could not be inserted", "E11000"]);
+    outcome.saying(&[
+        "was NOT restored completely",
+        "shop.twice: 1 document could not be inserted",
+        "E11000",
+    ]);
     let everything = target.fingerprint();
-    assert_eq!(everything["shop.twice"]["documents"].as_array().unwrap().len(), 3);
-    assert_eq!(everything["shop.orders"]["documents"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        everything["shop.twice"]["documents"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert_eq!(
+        everything["shop.orders"]["documents"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     let rename = ["--rename", "shop=again", "--json"];
-    let json = restore_of(&site, OLDER, &target, &rename).ended_with(1).json();
+    let json = restore_of(&site, OLDER, &target, &rename)
+        .ended_with(1)
+        .json();
     assert_eq!(json["restored"], false);
-    let twice = json["namespaces"].as_array().unwrap().iter().find(|one| one["collection"] == "twice").unwrap();
-    assert_eq!((&twice["inserted"], &twice["failures"], &twice["on_server"]), (&3.into(), &1.into(), &3.into()));
-    assert!(json.to_string().contains("_id: 1"), "the document is not named: {json}");
+    let twice = json["namespaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["collection"] == "twice")
+        .unwrap();
+    assert_eq!(
+        (&twice["inserted"], &twice["failures"], &twice["on_server"]),
+        (&3.into(), &1.into(), &3.into())
+    );
+    assert!(
+        json.to_string().contains("_id: 1"),
+        "the document is not named: {json}"
+    );
 }

@@ -20,7 +20,10 @@ struct Trap {
 impl Trap {
     fn set() -> Self {
         let target = Server::standalone();
-        let site = Site::new().with_mongorestore_traced().with("DRILL_URI", target.uri()).measured();
+        let site = Site::new()
+            .with_mongorestore_traced()
+            .with("DRILL_URI", target.uri())
+            .measured();
         fs::create_dir_all(site.backups()).unwrap();
         Trap { site, target }
     }
@@ -32,13 +35,23 @@ impl Trap {
 
     fn refuses_file(&self, what: &str, words: &str) {
         let uri = self.target.uri();
-        for command in [&["verify", OLDER][..], &["restore", OLDER, "--yes", "--to", &uri]] {
+        for command in [
+            &["verify", OLDER][..],
+            &["restore", OLDER, "--yes", "--to", &uri],
+        ] {
             let outcome = self.site.run(command);
             let said = format!("{}{}", outcome.stdout, outcome.stderr);
             assert_eq!(outcome.code(), Some(1), "{what}: {command:?}:\n{said}");
-            assert!(said.contains(words), "{what}: {command:?} does not say {words:?}:\n{said}");
+            assert!(
+                said.contains(words),
+                "{what}: {command:?} does not say {words:?}:\n{said}"
+            );
             assert!(!said.contains("defect"), "{what}: {command:?}:\n{said}");
-            assert!(outcome.peak_bytes() < MOST_BYTES, "{what}: {command:?} took {} bytes", outcome.peak_bytes());
+            assert!(
+                outcome.peak_bytes() < MOST_BYTES,
+                "{what}: {command:?} took {} bytes",
+                outcome.peak_bytes()
+            );
             outcome.within(LONGEST);
             assert!(!self.site.mongorestore_was_started(), "{what}: {command:?}");
         }
@@ -56,12 +69,28 @@ impl Drop for Trap {
 #[test]
 fn paths_that_lead_out() {
     let trap = Trap::set();
-    for path in ["../shop/orders.bson", "dump/../../etc/cron.d/x.bson", "/etc/passwd.bson", "dump/shop/../../x.bson"] {
-        trap.refuses(path, &Craft::dump().file(path, b"").packed(), "points outside the archive");
+    for path in [
+        "../shop/orders.bson",
+        "dump/../../etc/cron.d/x.bson",
+        "/etc/passwd.bson",
+        "dump/shop/../../x.bson",
+    ] {
+        trap.refuses(
+            path,
+            &Craft::dump().file(path, b"").packed(),
+            "points outside the archive",
+        );
     }
-    trap.site.run(&["drill", OLDER]).ended_with(1).saying(&["points outside the archive"]);
+    trap.site
+        .run(&["drill", OLDER])
+        .ended_with(1)
+        .saying(&["points outside the archive"]);
     assert!(!trap.site.mongorestore_was_started());
-    trap.refuses("a folder", &Craft::dump().entry(b'5', "../x/", "", b"").packed(), "points outside the archive");
+    trap.refuses(
+        "a folder",
+        &Craft::dump().entry(b'5', "../x/", "", b"").packed(),
+        "points outside the archive",
+    );
 }
 
 #[test]
@@ -78,18 +107,35 @@ fn what_is_neither_file_nor_folder() {
         let dump = Craft::dump().entry(kind, "dump/shop/products.bson", "/etc/passwd", b"");
         trap.refuses(what, &dump.packed(), "is a link or a device");
     }
-    trap.refuses("a sparse file", &Craft::dump().entry(b'S', "dump/shop/products.bson", "", b"").packed(), "sparse");
+    trap.refuses(
+        "a sparse file",
+        &Craft::dump()
+            .entry(b'S', "dump/shop/products.bson", "", b"")
+            .packed(),
+        "sparse",
+    );
 }
 
 #[test]
 fn what_is_there_twice() {
     let trap = Trap::set();
     let order = doc! { "_id": 2 }.to_vec().unwrap();
-    for path in
-        ["dump/shop/orders.bson", "./dump/./shop/orders.bson", "other/shop/orders.bson", "dump/shop/orders.bson.gz"]
-    {
-        let content = if path.ends_with("gz") { gzip(&order) } else { order.clone() };
-        trap.refuses(path, &Craft::dump().file(path, &content).packed(), "is there twice");
+    for path in [
+        "dump/shop/orders.bson",
+        "./dump/./shop/orders.bson",
+        "other/shop/orders.bson",
+        "dump/shop/orders.bson.gz",
+    ] {
+        let content = if path.ends_with("gz") {
+            gzip(&order)
+        } else {
+            order.clone()
+        };
+        trap.refuses(
+            path,
+            &Craft::dump().file(path, &content).packed(),
+            "is there twice",
+        );
     }
     // Two files of one name once it is unescaped.
     let dump = Craft::dump().file("dump/shop/%6Frders.bson", &order);
@@ -100,17 +146,51 @@ fn what_is_there_twice() {
 fn sizes_that_lie() {
     let trap = Trap::set();
     let order = doc! { "_id": 2 }.to_vec().unwrap();
-    let claiming = |size: &[u8], content: &[u8]| Craft::dump().claiming(b'0', "dump/shop/b.bson", "", size, content);
-    trap.refuses("more than is there", &claiming(b"00000077777\0", &order).packed(), "");
-    trap.refuses("more than is there, and no end", &claiming(b"00000077777\0", &order).cut(), "");
-    trap.refuses("all there is", &claiming(b"77777777777\0", &order).packed(), "");
-    trap.refuses("less than is there", &claiming(b"00000000003\0", &vec![b'x'; 2000]).packed(), "");
-    trap.refuses("beyond numbers", &claiming(&[0xff; 12], &order).packed(), "");
-    trap.refuses("2^62", &claiming(&[0x80, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0], &order).packed(), "");
+    let claiming = |size: &[u8], content: &[u8]| {
+        Craft::dump().claiming(b'0', "dump/shop/b.bson", "", size, content)
+    };
+    trap.refuses(
+        "more than is there",
+        &claiming(b"00000077777\0", &order).packed(),
+        "",
+    );
+    trap.refuses(
+        "more than is there, and no end",
+        &claiming(b"00000077777\0", &order).cut(),
+        "",
+    );
+    trap.refuses(
+        "all there is",
+        &claiming(b"77777777777\0", &order).packed(),
+        "",
+    );
+    trap.refuses(
+        "less than is there",
+        &claiming(b"00000000003\0", &vec![b'x'; 2000]).packed(),
+        "",
+    );
+    trap.refuses(
+        "beyond numbers",
+        &claiming(&[0xff; 12], &order).packed(),
+        "",
+    );
+    trap.refuses(
+        "2^62",
+        &claiming(&[0x80, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0], &order).packed(),
+        "",
+    );
     trap.refuses("no number", &claiming(b"eleven bytes", &order).packed(), "");
     let long = i32::MAX.to_le_bytes();
-    trap.refuses("a document", &claiming(b"00000000004\0", &long).packed(), "shop.b");
-    trap.refuses("a negative one", &claiming(b"00000000004\0", &(-5_i32).to_le_bytes()).packed(), "shop.b");
+    trap.refuses(
+        "a document",
+        &claiming(b"00000000004\0", &long).packed(),
+        "shop.b",
+    );
+    trap.refuses(
+        "a negative one",
+        &claiming(b"00000000004\0", &(-5_i32).to_le_bytes()).packed(),
+        "shop.b",
+    );
 }
 
 /// A header that promises a name of gigabytes must not be given the memory for it, and one that keeps the promise not either.
@@ -118,13 +198,20 @@ fn sizes_that_lie() {
 fn names_without_end() {
     let trap = Trap::set();
     let zeros = vec![b'n'; 60 * 1024 * 1024];
-    for (kind, what) in
-        [(b'L', "a long name"), (b'K', "a long link"), (b'x', "extensions"), (b'g', "extensions for all")]
-    {
+    for (kind, what) in [
+        (b'L', "a long name"),
+        (b'K', "a long link"),
+        (b'x', "extensions"),
+        (b'g', "extensions for all"),
+    ] {
         let empty = Craft::default().claiming(kind, "././@LongLink", "", b"77777777777\0", b"");
         trap.refuses(what, &empty.packed(), "");
         let full = Craft::default().entry(kind, "././@LongLink", "", &zeros);
-        trap.refuses(what, &full.packed(), "a header in it is larger than any name or size can make it");
+        trap.refuses(
+            what,
+            &full.packed(),
+            "a header in it is larger than any name or size can make it",
+        );
     }
     let mut names = Craft::default();
     for _ in 0..200 {
@@ -138,21 +225,35 @@ fn bombs() {
     let trap = Trap::set();
     // 2 GB of zeros in 2 MB.
     let piece = gzip(&vec![0; 64 << 20]);
-    let header = Craft::default().claiming(b'0', "dump/shop/zeros.bson", "", b"20000000000\0", b"").cut();
+    let header = Craft::default()
+        .claiming(b'0', "dump/shop/zeros.bson", "", b"20000000000\0", b"")
+        .cut();
     let mut bomb = header;
     (0..32).for_each(|_| bomb.extend_from_slice(&piece));
     trap.refuses("a bomb", &bomb, "shop.zeros");
     // 6 GB in 6 MB in little.
     let nested = piece.repeat(100);
-    for name in ["dump/shop/zeros.bson.gz", "dump/shop/zeros.metadata.json.gz", "dump/readme.txt.gz"] {
+    for name in [
+        "dump/shop/zeros.bson.gz",
+        "dump/shop/zeros.metadata.json.gz",
+        "dump/readme.txt.gz",
+    ] {
         trap.refuses(name, &Craft::dump().file(name, &nested).packed(), "");
     }
     let mut zeros = Craft::dump().packed();
     zeros.extend_from_slice(&piece);
-    trap.refuses("zeros after the end", &zeros, "more zeros follow the end of the tar");
+    trap.refuses(
+        "zeros after the end",
+        &zeros,
+        "more zeros follow the end of the tar",
+    );
     let mut more = Craft::dump().packed();
     more.extend_from_slice(&gzip(&Craft::dump().cut()));
-    trap.refuses("an archive after the end", &more, "something follows the end of the tar");
+    trap.refuses(
+        "an archive after the end",
+        &more,
+        "something follows the end of the tar",
+    );
     let mut many = Craft::default();
     for number in 0..260_000 {
         many = many.entry(b'5', &format!("d/{number}/"), "", b"");
@@ -164,13 +265,25 @@ fn bombs() {
 fn folders_that_are_no_databases() {
     let trap = Trap::set();
     let order = doc! { "_id": 2 }.to_vec().unwrap();
-    for path in ["dump/a\\b/c.bson", "dump/a.b/c.bson", "dump/a b/c.bson", "dump/$x/c.bson", "lonely.bson"] {
+    for path in [
+        "dump/a\\b/c.bson",
+        "dump/a.b/c.bson",
+        "dump/a b/c.bson",
+        "dump/$x/c.bson",
+        "lonely.bson",
+    ] {
         trap.refuses_restore(path, &Craft::dump().file(path, &order).packed());
     }
     let long = format!("dump/{}/c.bson", "d".repeat(64));
     trap.refuses_restore(&long, &Craft::dump().file(&long, &order).packed());
-    trap.refuses_restore("a collection", &Craft::dump().file("dump/shop/a%24b.bson", &order).packed());
-    trap.refuses_restore("nothing", &Craft::dump().file("dump/shop/a%00b.bson", &order).packed());
+    trap.refuses_restore(
+        "a collection",
+        &Craft::dump().file("dump/shop/a%24b.bson", &order).packed(),
+    );
+    trap.refuses_restore(
+        "nothing",
+        &Craft::dump().file("dump/shop/a%00b.bson", &order).packed(),
+    );
 }
 
 impl Trap {
@@ -179,9 +292,21 @@ impl Trap {
         fs::write(self.site.backups().join(format!("{OLDER}.tar.gz")), archive).unwrap();
         let uri = self.target.uri();
         let outcome = self.site.run(&["restore", OLDER, "--yes", "--to", &uri]);
-        assert!(matches!(outcome.code(), Some(1 | 2)), "{what}:\n{}", outcome.stderr);
-        assert!(outcome.stderr.contains("nothing"), "{what}:\n{}", outcome.stderr);
-        assert!(!self.site.mongorestore_was_started(), "{what}:\n{}", outcome.stderr);
+        assert!(
+            matches!(outcome.code(), Some(1 | 2)),
+            "{what}:\n{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.contains("nothing"),
+            "{what}:\n{}",
+            outcome.stderr
+        );
+        assert!(
+            !self.site.mongorestore_was_started(),
+            "{what}:\n{}",
+            outcome.stderr
+        );
     }
 }
 
@@ -195,7 +320,10 @@ fn a_manifest_that_contradicts_itself() {
     fs::rename(&archive, &as_older).unwrap();
     let entry = |manifest: &mut Value, name: &str| {
         let entries = manifest["namespaces"].as_array_mut().unwrap();
-        entries.iter().position(|entry| entry["collection"] == name).unwrap()
+        entries
+            .iter()
+            .position(|entry| entry["collection"] == name)
+            .unwrap()
     };
     type Change<'c> = &'c dyn Fn(&mut Value);
     let changes: [(&str, Change); 7] = [
@@ -227,7 +355,9 @@ fn a_manifest_that_contradicts_itself() {
         }),
         ("a place inside of another", &|manifest| {
             let orders = entry(manifest, "orders");
-            let at = manifest["namespaces"][orders]["data"]["position"].as_u64().unwrap();
+            let at = manifest["namespaces"][orders]["data"]["position"]
+                .as_u64()
+                .unwrap();
             manifest["namespaces"][orders]["data"]["position"] = (at + 1).into();
         }),
     ];
@@ -256,7 +386,11 @@ fn a_manifest_that_others_packed() {
         dump = dump.file(&path, &content);
     }
     fs::remove_file(archive).unwrap();
-    trap.refuses("other documents", &dump.packed(), "not those of the manifest");
+    trap.refuses(
+        "other documents",
+        &dump.packed(),
+        "not those of the manifest",
+    );
 }
 
 /// Links in the backup folder itself are no archives.
@@ -264,10 +398,18 @@ fn a_manifest_that_others_packed() {
 fn a_link_in_the_place_of_an_archive() {
     let trap = Trap::set();
     fs::create_dir(trap.site.path("shop")).unwrap();
-    fs::write(trap.site.path("shop/orders.bson"), doc! { "_id": 1 }.to_vec().unwrap()).unwrap();
+    fs::write(
+        trap.site.path("shop/orders.bson"),
+        doc! { "_id": 1 }.to_vec().unwrap(),
+    )
+    .unwrap();
     let elsewhere = trap.site.path("elsewhere.tar.gz");
     pack(&trap.site.path(""), "shop", &elsewhere);
-    std::os::unix::fs::symlink(elsewhere, trap.site.backups().join(format!("{OLDER}.tar.gz"))).unwrap();
+    std::os::unix::fs::symlink(
+        elsewhere,
+        trap.site.backups().join(format!("{OLDER}.tar.gz")),
+    )
+    .unwrap();
     let uri = trap.target.uri();
     let outcome = trap.site.run(&["restore", OLDER, "--yes", "--to", &uri]);
     assert!(matches!(outcome.code(), Some(1 | 2)), "{}", outcome.stderr);

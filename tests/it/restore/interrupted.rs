@@ -1,7 +1,9 @@
 //! Ended, killed or left alone in the middle: the archive stays what it was, and somebody is told what to do.
 
 use super::{only, restore, same};
-use crate::support::{Before, Proxy, Running, SOON, Server, Site, Then, Trap, is_alive, shared, until};
+use crate::support::{
+    Before, Proxy, Running, SOON, Server, Site, Then, Trap, is_alive, shared, until,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
@@ -28,10 +30,25 @@ impl Stuck {
         site.with_sound_archive();
         let before = Before::of(&site.backups());
         let uri = target.backup_uri_by(proxy.port);
-        let running = site.start(&["restore", "latest", "--to", &uri, "--yes", "--exclude", "bulk.noise"]);
+        let running = site.start(&[
+            "restore",
+            "latest",
+            "--to",
+            &uri,
+            "--yes",
+            "--exclude",
+            "bulk.noise",
+        ]);
         proxy.sprung();
         let mongorestore = running.tool("mongorestore");
-        Stuck { site, target, proxy, before, running, mongorestore }
+        Stuck {
+            site,
+            target,
+            proxy,
+            before,
+            running,
+            mongorestore,
+        }
     }
 
     /// All of it comes back at the next try.
@@ -48,11 +65,22 @@ impl Stuck {
 #[test]
 fn asked_to_end_it_ends_in_time_and_says_what_to_do() {
     for (moment, signal) in MOMENTS.into_iter().zip([Signal::INT, Signal::TERM]) {
-        let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at(moment);
+        let Stuck {
+            site,
+            target,
+            proxy,
+            before,
+            running,
+            mongorestore,
+        } = Stuck::at(moment);
         let asked = Instant::now();
         running.signal(signal);
         let outcome = running.end(Duration::from_secs(60)).ended_with(1);
-        assert!(asked.elapsed() < GRACE, "{moment}: it took {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < GRACE,
+            "{moment}: it took {:?}",
+            asked.elapsed()
+        );
         outcome.saying(&[
             "was NOT restored completely",
             "stopped as asked",
@@ -78,7 +106,10 @@ fn asked_to_end_while_it_looks_it_ends() {
     proxy.sprung();
     let asked = Instant::now();
     running.signal(Signal::TERM);
-    running.end(Duration::from_secs(60)).ended_with(1).saying(&["nothing was restored: stopped as asked"]);
+    running
+        .end(Duration::from_secs(60))
+        .ended_with(1)
+        .saying(&["nothing was restored: stopped as asked"]);
     assert!(asked.elapsed() < GRACE);
     assert!(!site.mongorestore_was_started());
 }
@@ -86,10 +117,23 @@ fn asked_to_end_while_it_looks_it_ends() {
 #[test]
 fn killed_it_takes_mongorestore_along_and_leaves_the_archive_as_it_was() {
     for moment in MOMENTS {
-        let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at(moment);
+        let Stuck {
+            site,
+            target,
+            proxy,
+            before,
+            running,
+            mongorestore,
+        } = Stuck::at(moment);
         running.signal(Signal::KILL);
         // What to do was said when it began.
-        assert!(running.said().contains("run the same command again, with --drop"), "{}", running.said());
+        assert!(
+            running
+                .said()
+                .contains("run the same command again, with --drop"),
+            "{}",
+            running.said()
+        );
         drop(running);
         until("mongorestore is gone", SOON, || !is_alive(mongorestore));
         proxy.release();
@@ -102,7 +146,14 @@ fn killed_it_takes_mongorestore_along_and_leaves_the_archive_as_it_was() {
 
 #[test]
 fn mongorestore_killed_is_a_restore_that_failed() {
-    let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at("insert");
+    let Stuck {
+        site,
+        target,
+        proxy,
+        before,
+        running,
+        mongorestore,
+    } = Stuck::at("insert");
     kill_process(Pid::from_raw(mongorestore as i32).unwrap(), Signal::KILL).unwrap();
     proxy.release();
     let outcome = running.end(Duration::from_secs(60)).ended_with(1);
@@ -112,11 +163,21 @@ fn mongorestore_killed_is_a_restore_that_failed() {
 
 #[test]
 fn a_server_that_dies_is_a_restore_that_failed() {
-    let Stuck { site, target, proxy, before, running, mongorestore } = Stuck::at("insert");
+    let Stuck {
+        site,
+        target,
+        proxy,
+        before,
+        running,
+        mongorestore,
+    } = Stuck::at("insert");
     target.signal(Signal::KILL);
     proxy.release();
     let outcome = running.end(Duration::from_secs(60)).ended_with(1);
-    outcome.saying(&["was NOT restored completely", "mongorestore failed with exit code 1"]);
+    outcome.saying(&[
+        "was NOT restored completely",
+        "mongorestore failed with exit code 1",
+    ]);
     assert!(!is_alive(mongorestore));
     before.still_holds();
     drop(target);
@@ -148,12 +209,24 @@ fn a_mongorestore_that_is_content_and_has_done_nothing() {
     let other = Site::of(&empty).with("BACKUP_EXCLUDE", "options.indexed,options.view");
     other.run(&["backup"]).done();
     let other = other.with_false_mongorestore("cat > /dev/null");
-    restore(&other, &target, &["--include", "options.empty"]).ended_with(1).saying(&["options.empty: it is not there"]);
+    restore(&other, &target, &["--include", "options.empty"])
+        .ended_with(1)
+        .saying(&["options.empty: it is not there"]);
     // What does not say that it is done is not believed where the server cannot be asked.
     let site = site.with_false_mongorestore("cat > /dev/null");
     let proxy = Proxy::to(target.port, Trap::Sent("library"), Then::Cut);
     let uri = target.backup_uri_by(proxy.port);
-    let outcome = site.run(&["restore", "latest", "--to", &uri, "--yes", "--include", "library.*"]).ended_with(1);
+    let outcome = site
+        .run(&[
+            "restore",
+            "latest",
+            "--to",
+            &uri,
+            "--yes",
+            "--include",
+            "library.*",
+        ])
+        .ended_with(1);
     outcome.saying(&["was NOT restored completely", "library.books"]);
     assert!(target.is_empty());
 }
@@ -163,13 +236,22 @@ fn a_mongorestore_that_stops_reading_or_is_missing() {
     let target = Server::standalone();
     let site = Site::new();
     site.with_sound_archive();
-    let site = site.with_false_mongorestore("head -c 100000 > /dev/null; echo 'Failed: no more' >&2; exit 3");
-    restore(&site, &target, &[]).ended_with(1).saying(&["mongorestore failed with exit code 3: no more"]);
-    let site = site.with_false_mongorestore("exec sleep 600").with("BACKUP_STALL_TIMEOUT", "2s");
-    let outcome = restore(&site, &target, &[]).ended_with(1).within(Duration::from_secs(30));
+    let site = site
+        .with_false_mongorestore("head -c 100000 > /dev/null; echo 'Failed: no more' >&2; exit 3");
+    restore(&site, &target, &[])
+        .ended_with(1)
+        .saying(&["mongorestore failed with exit code 3: no more"]);
+    let site = site
+        .with_false_mongorestore("exec sleep 600")
+        .with("BACKUP_STALL_TIMEOUT", "2s");
+    let outcome = restore(&site, &target, &[])
+        .ended_with(1)
+        .within(Duration::from_secs(30));
     outcome.saying(&["mongorestore took nothing for 2.0 s (BACKUP_STALL_TIMEOUT)"]);
     let site = site.with("PATH", "/nowhere");
-    restore(&site, &target, &[]).ended_with(1).saying(&["nothing was restored: there is no mongorestore on PATH"]);
+    restore(&site, &target, &[])
+        .ended_with(1)
+        .saying(&["nothing was restored: there is no mongorestore on PATH"]);
     assert!(target.is_empty());
     same(&only(&shared().fingerprint(), &[]), &target.fingerprint());
 }

@@ -33,7 +33,10 @@ fn restore_of(site: &Site, name: &str, target: &Server, options: &[&str]) -> Out
 
 /// Fails unless both hold the same, to the last byte of every document.
 fn same(before: &Everything, after: &Everything) {
-    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
     for (namespace, content) in before {
         assert_eq!(after[namespace], *content, "{namespace:?}");
     }
@@ -41,6 +44,14 @@ fn same(before: &Everything, after: &Everything) {
 
 /// What is in some databases.
 fn only(everything: &Everything, databases: &[&str]) -> Everything {
-    let chosen = |name: &String| databases.iter().any(|database| name.starts_with(&format!("{database}.")));
-    everything.iter().filter(|(name, _)| chosen(name)).map(|(name, content)| (name.clone(), content.clone())).collect()
+    let chosen = |name: &String| {
+        databases
+            .iter()
+            .any(|database| name.starts_with(&format!("{database}.")))
+    };
+    everything
+        .iter()
+        .filter(|(name, _)| chosen(name))
+        .map(|(name, content)| (name.clone(), content.clone()))
+        .collect()
 }

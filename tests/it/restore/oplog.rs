@@ -13,7 +13,10 @@ const RECORDER: &str = "echo \"$@\" > arguments; cat > stream; \
     printf 'x\\tfinished restoring then.orders (1 document, 0 failures)\\nx\\tapplied 3 oplog entries\\n' >&2";
 
 fn at(second: u32) -> Timestamp {
-    Timestamp { time: 1_700_000_000 + second, increment: 1 }
+    Timestamp {
+        time: 1_700_000_000 + second,
+        increment: 1,
+    }
 }
 
 fn entry(second: u32, op: &str, namespace: &str, object: Document) -> Document {
@@ -22,12 +25,21 @@ fn entry(second: u32, op: &str, namespace: &str, object: Document) -> Document {
 
 /// A site with a dump folder, packed by hand, of which these are the operations.
 fn site(operations: &[Document]) -> Site {
-    let bytes: Vec<u8> = operations.iter().flat_map(|entry| entry.to_vec().unwrap()).collect();
+    let bytes: Vec<u8> = operations
+        .iter()
+        .flat_map(|entry| entry.to_vec().unwrap())
+        .collect();
     let posts = doc! { "_id": 1 }.to_vec().unwrap();
-    let dump = Craft::dump().collection("blog", "posts", &posts).file("dump/oplog.bson", &bytes);
+    let dump = Craft::dump()
+        .collection("blog", "posts", &posts)
+        .file("dump/oplog.bson", &bytes);
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), dump.packed()).unwrap();
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        dump.packed(),
+    )
+    .unwrap();
     site
 }
 
@@ -40,13 +52,21 @@ fn operations() -> Vec<Document> {
         entry(3, "i", "shop.orders", doc! { "_id": 2 }),
         entry(4, "i", "blog.posts", doc! { "_id": 2 }),
         entry(5, "c", "shop.$cmd", doc! { "create": "new" }),
-        entry(6, "c", "admin.$cmd", doc! { "applyOps": [insert("blog.posts", 3), insert("shop.new", 3)] }),
+        entry(
+            6,
+            "c",
+            "admin.$cmd",
+            doc! { "applyOps": [insert("blog.posts", 3), insert("shop.new", 3)] },
+        ),
         entry(7, "d", "blog.posts", doc! { "_id": 1 }),
     ]
 }
 
 fn recorded(site: &Site) -> (String, Sent) {
-    (fs::read_to_string(site.path("arguments")).unwrap(), sent(&site.path("stream")))
+    (
+        fs::read_to_string(site.path("arguments")).unwrap(),
+        sent(&site.path("stream")),
+    )
 }
 
 #[test]
@@ -60,10 +80,21 @@ fn operations_on_what_is_chosen_are_sent_last_and_under_their_new_names() {
     let (arguments, sent) = recorded(&site);
     assert!(arguments.contains("--oplogReplay"), "{arguments}");
     assert!(!arguments.contains("--drop"), "{arguments}");
-    let names: Vec<&str> = sent.announced.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = sent
+        .announced
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["then.orders", ".oplog"]);
-    assert_eq!(sent.ended, ["then.orders", ".oplog"], "the oplog is not the last");
-    assert_eq!(sent.documents["then.orders"], [doc! { "_id": 1, "of": "soup" }]);
+    assert_eq!(
+        sent.ended,
+        ["then.orders", ".oplog"],
+        "the oplog is not the last"
+    );
+    assert_eq!(
+        sent.documents["then.orders"],
+        [doc! { "_id": 1, "of": "soup" }]
+    );
     let insert = doc! { "op": "i", "ns": "then.new", "o": { "_id": 3 } };
     assert_eq!(
         sent.documents[".oplog"],
@@ -87,7 +118,11 @@ fn without_the_oplog_nothing_of_it_is_sent() {
     assert!(!sent.documents.contains_key(".oplog"));
     // So it is when nothing that was chosen was touched.
     fs::remove_file(site.path("stream")).unwrap();
-    let quiet = [&operations()[..3], &[entry(4, "i", "blog.posts", doc! { "_id": 2 })]].concat();
+    let quiet = [
+        &operations()[..3],
+        &[entry(4, "i", "blog.posts", doc! { "_id": 2 })],
+    ]
+    .concat();
     let site = self::site(&[&quiet[..2], &quiet[3..]].concat()).with_false_mongorestore(RECORDER);
     restore(&site, &target, &["--include", "shop.*"]);
     assert!(!recorded(&site).0.contains("oplogReplay"));
@@ -112,16 +147,28 @@ fn what_the_archive_does_not_hold_and_the_target_does_is_left_alone() {
 #[test]
 fn what_cannot_be_replayed_is_told_before_anything_is_done() {
     let target = Server::standalone();
-    for object in [doc! { "renameCollection": "shop.orders", "to": "shop.old" }, doc! { "dropDatabase": 1 }] {
-        let rename = [entry(1, "n", "", doc! {}), entry(2, "c", "shop.$cmd", object)];
+    for object in [
+        doc! { "renameCollection": "shop.orders", "to": "shop.old" },
+        doc! { "dropDatabase": 1 },
+    ] {
+        let rename = [
+            entry(1, "n", "", doc! {}),
+            entry(2, "c", "shop.$cmd", object),
+        ];
         let site = site(&rename).with_mongorestore_traced();
         let outcome = restore(&site, &target, &["--include", "shop.*"]).ended_with(1);
         outcome.saying(&["nothing was restored", "cannot be replayed", "--no-oplog"]);
         assert!(!site.mongorestore_was_started());
     }
-    let site =
-        site(&[entry(1, "n", "", doc! {}), doc! { "op": "i" }, doc! { "no": "operation" }]).with_mongorestore_traced();
-    restore(&site, &target, &[]).ended_with(1).saying(&["nothing was restored"]);
+    let site = site(&[
+        entry(1, "n", "", doc! {}),
+        doc! { "op": "i" },
+        doc! { "no": "operation" },
+    ])
+    .with_mongorestore_traced();
+    restore(&site, &target, &[])
+        .ended_with(1)
+        .saying(&["nothing was restored"]);
     assert!(target.is_empty());
 }
 
@@ -141,17 +188,34 @@ fn a_write_during_the_dump_is_replayed_or_it_is_said_that_it_was_not() {
     running.end(Duration::from_secs(60)).done();
 
     let options = ["--exclude", "bulk.noise"];
-    let json = restore(&site, &target, &[&options[..], &["--dry-run", "--json"]].concat()).done().json();
+    let json = restore(
+        &site,
+        &target,
+        &[&options[..], &["--dry-run", "--json"]].concat(),
+    )
+    .done()
+    .json();
     assert!(json["oplog_entries"].as_u64().unwrap() >= 200, "{json}");
     let outcome = restore(&site, &target, &options);
     if target.is_mongod() {
         outcome.done();
-        assert_eq!(target.fingerprint()["bulk.during"], source.fingerprint()["bulk.during"]);
+        assert_eq!(
+            target.fingerprint()["bulk.during"],
+            source.fingerprint()["bulk.during"]
+        );
     } else {
-        outcome.ended_with(1).saying(&["was NOT restored completely", "oplog"]);
+        outcome
+            .ended_with(1)
+            .saying(&["was NOT restored completely", "oplog"]);
     }
     let plain = Server::standalone();
-    restore_of(&site, "latest", &plain, &[&options[..], &["--no-oplog"]].concat()).done();
+    restore_of(
+        &site,
+        "latest",
+        &plain,
+        &[&options[..], &["--no-oplog"]].concat(),
+    )
+    .done();
     let mut expected = before;
     expected.remove("bulk.noise");
     same(&expected, &plain.fingerprint());

@@ -16,7 +16,10 @@ fn live() -> (Site, Server) {
 }
 
 fn safety(site: &Site) -> Vec<String> {
-    site.archives().into_iter().filter(|name| name.starts_with("jorbites_before_restore_backup_")).collect()
+    site.archives()
+        .into_iter()
+        .filter(|name| name.starts_with("jorbites_before_restore_backup_"))
+        .collect()
 }
 
 const SHOP: [&str; 2] = ["--include", "shop.orders,shop.sessions"];
@@ -45,8 +48,13 @@ fn dropped_is_only_what_is_restored_and_it_comes_back_from_the_safety_backup() {
     let archives = Before::of(&site.backups());
     let outcome = restore(&site, &target, &[&SHOP[..], &["--drop"]].concat()).done();
     let safety = safety(&site).remove(0);
-    outcome.printing(&["backed up, dropped, restored"]).saying(&[&format!("what was there before is in {safety}")]);
-    assert_eq!(archives.added(), [safety.clone(), format!("{safety}.sha256")]);
+    outcome
+        .printing(&["backed up, dropped, restored"])
+        .saying(&[&format!("what was there before is in {safety}")]);
+    assert_eq!(
+        archives.added(),
+        [safety.clone(), format!("{safety}.sha256")]
+    );
     let mut expected = before.clone();
     for name in ["shop.orders", "shop.sessions"] {
         expected.insert(name.into(), all[name].clone());
@@ -54,8 +62,12 @@ fn dropped_is_only_what_is_restored_and_it_comes_back_from_the_safety_backup() {
     same(&expected, &target.fingerprint());
 
     // It is an archive like any other, and never the latest.
-    site.run(&["verify", &safety]).done().printing(&["is sound", "10 documents"]);
-    site.run(&["verify", "latest"]).done().printing(&["765 documents"]);
+    site.run(&["verify", &safety])
+        .done()
+        .printing(&["is sound", "10 documents"]);
+    site.run(&["verify", "latest"])
+        .done()
+        .printing(&["765 documents"]);
     restore_of(&site, &safety, &target, &["--drop"]).done();
     same(&before, &target.fingerprint());
 }
@@ -64,12 +76,28 @@ fn dropped_is_only_what_is_restored_and_it_comes_back_from_the_safety_backup() {
 fn json_names_the_safety_backup_and_the_next_one_does_not_collide() {
     let (site, target) = live();
     for number in 1..=2 {
-        let json = restore(&site, &target, &[&SHOP[..], &["--drop", "--json"]].concat()).done().json();
+        let json = restore(&site, &target, &[&SHOP[..], &["--drop", "--json"]].concat())
+            .done()
+            .json();
         let made = safety(&site);
-        assert_eq!((json["safety_archive"].as_str(), made.len()), (Some(made[number - 1].as_str()), number));
+        assert_eq!(
+            (json["safety_archive"].as_str(), made.len()),
+            (Some(made[number - 1].as_str()), number)
+        );
     }
     // With nothing to drop there is nothing to be saved.
-    let json = restore(&site, &target, &["--include", "library.*", "--rename", "library=new", "--drop", "--json"]);
+    let json = restore(
+        &site,
+        &target,
+        &[
+            "--include",
+            "library.*",
+            "--rename",
+            "library=new",
+            "--drop",
+            "--json",
+        ],
+    );
     assert!(json.done().json()["safety_archive"].is_null());
 }
 
@@ -78,11 +106,14 @@ fn without_a_safety_backup_nothing_is_dropped() {
     let (site, target) = live();
     let before = target.fingerprint();
     let archives = Before::of(&site.backups());
-    let read_only =
-        "mount --bind \"$BACKUP_DIR\" \"$BACKUP_DIR\" && mount -o remount,ro,bind \"$BACKUP_DIR\" && exec \"$@\"";
-    let mut site = site.started_by(&["unshare", "-rm", "sh", "-c", read_only, "sh"]).with_mongorestore_traced();
+    let read_only = "mount --bind \"$BACKUP_DIR\" \"$BACKUP_DIR\" && mount -o remount,ro,bind \"$BACKUP_DIR\" && exec \"$@\"";
+    let mut site = site
+        .started_by(&["unshare", "-rm", "sh", "-c", read_only, "sh"])
+        .with_mongorestore_traced();
     let options = [&SHOP[..], &["--drop"]].concat();
-    restore(&site, &target, &options).ended_with(1).saying(&["nothing was restored"]);
+    restore(&site, &target, &options)
+        .ended_with(1)
+        .saying(&["nothing was restored"]);
     assert!(!site.mongorestore_was_started());
     same(&before, &target.fingerprint());
     archives.still_holds();
@@ -93,7 +124,10 @@ fn without_a_safety_backup_nothing_is_dropped() {
                 rm -r keep && dd if=/dev/zero of=\"$BACKUP_DIR\"/filling bs=4k 2>/dev/null; exec \"$@\"";
     site = site.started_by(&["unshare", "-rm", "sh", "-c", full, "sh"]);
     let outcome = restore(&site, &target, &options).ended_with(1);
-    outcome.saying(&["no safety backup could be made, so nothing was dropped or restored", "the disk is full"]);
+    outcome.saying(&[
+        "no safety backup could be made, so nothing was dropped or restored",
+        "the disk is full",
+    ]);
     assert!(!site.mongorestore_was_started());
     same(&before, &target.fingerprint());
     archives.still_holds();
@@ -104,9 +138,14 @@ fn a_safety_backup_that_fails_half_way_drops_nothing() {
     let (site, target) = live();
     let before = target.fingerprint();
     let archives = Before::of(&site.backups());
-    let site = site.with_mongorestore_traced().with_false_mongodump_beside("echo 'Failed: enough' >&2; exit 1");
+    let site = site
+        .with_mongorestore_traced()
+        .with_false_mongodump_beside("echo 'Failed: enough' >&2; exit 1");
     let outcome = restore(&site, &target, &[&SHOP[..], &["--drop"]].concat()).ended_with(1);
-    outcome.saying(&["no safety backup could be made, so nothing was dropped or restored", "Failed: enough"]);
+    outcome.saying(&[
+        "no safety backup could be made, so nothing was dropped or restored",
+        "Failed: enough",
+    ]);
     assert!(!site.mongorestore_was_started());
     same(&before, &target.fingerprint());
     archives.still_holds();
@@ -121,10 +160,17 @@ fn while_a_backup_is_at_work_nothing_is_dropped_and_its_exit_code_says_so() {
     let at_work = backup.start(&["backup"]);
     proxy.sprung();
     let options = [&SHOP[..], &["--drop"]].concat();
-    restore(&backup, &target, &options).ended_with(3).saying(&["another Pantry Keeper is at work in"]);
+    restore(&backup, &target, &options)
+        .ended_with(3)
+        .saying(&["another Pantry Keeper is at work in"]);
     same(&before, &target.fingerprint());
     // What drops nothing needs no lock.
-    restore(&backup, &target, &["--include", "shop.orders", "--rename", "shop=then"]).done();
+    restore(
+        &backup,
+        &target,
+        &["--include", "shop.orders", "--rename", "shop=then"],
+    )
+    .done();
     proxy.release();
     at_work.end(Duration::from_secs(60)).done();
 }
@@ -135,6 +181,9 @@ fn what_is_dropped_leaves_nothing_of_its_own_behind() {
     let (site, target) = live();
     target.seed("small_indexes");
     restore(&site, &target, &["--include", "shop.*", "--drop"]).done();
-    same(&only(&shared().fingerprint(), &["shop"]), &only(&target.fingerprint(), &["shop"]));
+    same(
+        &only(&shared().fingerprint(), &["shop"]),
+        &only(&target.fingerprint(), &["shop"]),
+    );
     fs::metadata(site.backups().join(&safety(&site)[0])).unwrap();
 }

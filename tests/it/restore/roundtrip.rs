@@ -33,7 +33,10 @@ fn everything_comes_back_byte_for_byte() {
         assert!(!said || one["inserted"] == one["documents"], "{one}");
         assert_eq!(one["on_server"], one["documents"], "{one}");
     }
-    let documents: u64 = namespaces.iter().map(|one| one["documents"].as_u64().unwrap()).sum();
+    let documents: u64 = namespaces
+        .iter()
+        .map(|one| one["documents"].as_u64().unwrap())
+        .sum();
     assert_eq!(json["documents"], documents);
 }
 
@@ -50,7 +53,10 @@ fn the_server_of_the_settings_is_the_target() {
     let archive = site.archive();
     let name = archive.file_name().unwrap().to_str().unwrap();
     let outcome = site.run(&["restore", name, "--yes"]).done();
-    outcome.saying(&["restored 663 documents in 8 namespaces", "all that the archive holds of them is there"]);
+    outcome.saying(&[
+        "restored 663 documents in 8 namespaces",
+        "all that the archive holds of them is there",
+    ]);
     same(&before, &new.fingerprint());
 }
 
@@ -63,7 +69,9 @@ fn many(collections: u32) -> Duration {
     let begun = Instant::now();
     // Few open files must do.
     let site = site.started_by(&["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"]);
-    site.start(&["restore", "latest", "--yes", "--to", &target.uri()]).end(long).done();
+    site.start(&["restore", "latest", "--yes", "--to", &target.uri()])
+        .end(long)
+        .done();
     let took = begun.elapsed();
     same(&source.fingerprint(), &target.fingerprint());
     took

@@ -1,7 +1,9 @@
 //! The password of `--to`, and where it must not be. Every run's outputs, logs and files are searched by the support code.
 
 use super::{only, same};
-use crate::support::{PASSWORD_ENCODED, Proxy, Running, SOON, Server, Site, Then, Trap, shared, until};
+use crate::support::{
+    PASSWORD_ENCODED, Proxy, Running, SOON, Server, Site, Then, Trap, shared, until,
+};
 use std::fs;
 
 /// Words and environment of a process.
@@ -16,7 +18,10 @@ fn hides(running: &Running, proxy: &Proxy) {
     for pid in [running.id(), mongorestore] {
         let shown = shown(pid);
         assert!(shown.contains("restore"), "{shown}");
-        assert!(!shown.contains("s3ntinel") && !shown.contains("@127.0.0.1"), "{shown}");
+        assert!(
+            !shown.contains("s3ntinel") && !shown.contains("@127.0.0.1"),
+            "{shown}"
+        );
     }
 }
 
@@ -26,7 +31,11 @@ fn the_password_of_the_target_is_nowhere() {
     let target = Server::with_password(&[]);
     let site = Site::new().with("LOG_LEVEL", "trace");
     site.with_sound_archive();
-    let uri_by = |port: u16| target.owner_uri().replace(&target.port.to_string(), &port.to_string());
+    let uri_by = |port: u16| {
+        target
+            .owner_uri()
+            .replace(&target.port.to_string(), &port.to_string())
+    };
     let options = ["--yes", "--include", "library.*", "--rename"];
 
     // In the two ways in which options are written, and in a file.
@@ -41,21 +50,29 @@ fn the_password_of_the_target_is_nowhere() {
             _ => &["--to", "target"],
         };
         let rename = format!("library=library_{number}");
-        let running = site.start(&[&["restore", "latest"], to, &options, &[rename.as_str()]].concat());
+        let running =
+            site.start(&[&["restore", "latest"], to, &options, &[rename.as_str()]].concat());
         // It starts anew at once, without the word that holds the password.
-        until("the password is gone from its words", SOON, || !shown(running.id()).contains(PASSWORD_ENCODED));
+        until("the password is gone from its words", SOON, || {
+            !shown(running.id()).contains(PASSWORD_ENCODED)
+        });
         hides(&running, &proxy);
         // The test's own; files that are left at the end are searched.
         fs::remove_file(site.path("target")).unwrap();
         proxy.release();
         running.end(std::time::Duration::from_secs(60)).done();
     }
-    let mut found = only(&target.fingerprint(), &["library_0", "library_1", "library_2"]);
+    let mut found = only(
+        &target.fingerprint(),
+        &["library_0", "library_1", "library_2"],
+    );
     assert_eq!(found.len(), 3);
     let books = found.remove("library_2.books").unwrap();
     assert_eq!(books, shared().fingerprint()["library.books"]);
     let mut expected = super::Everything::new();
-    expected.extend(["library_0.books", "library_1.books"].map(|name| (name.to_owned(), books.clone())));
+    expected.extend(
+        ["library_0.books", "library_1.books"].map(|name| (name.to_owned(), books.clone())),
+    );
     same(&expected, &found);
 }
 
@@ -66,19 +83,33 @@ fn what_is_wrong_with_the_target_is_told_without_its_password() {
     let port = crate::support::empty_port();
     for (uri, code, words) in [
         (
-            format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?serverSelectionTimeoutMS=300"),
+            format!(
+                "mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?serverSelectionTimeoutMS=300"
+            ),
             1,
             "cannot reach MongoDB",
         ),
-        (format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?nonsense=%zz"), 2, "--to"),
         (
-            format!("mongodb://owner:{PASSWORD_ENCODED}-not@127.0.0.1:{}/?authSource=admin", shared().port),
+            format!("mongodb://owner:{PASSWORD_ENCODED}@127.0.0.1:{port}/?nonsense=%zz"),
+            2,
+            "--to",
+        ),
+        (
+            format!(
+                "mongodb://owner:{PASSWORD_ENCODED}-not@127.0.0.1:{}/?authSource=admin",
+                shared().port
+            ),
             1,
             "refused the user name or the password",
         ),
     ] {
-        site.run(&["restore", "latest", "--yes", "--to", &uri]).ended_with(code).saying(&[words]);
-        let json = site.run(&["restore", "latest", "--yes", "--json", "--to", &uri]).ended_with(code).json();
+        site.run(&["restore", "latest", "--yes", "--to", &uri])
+            .ended_with(code)
+            .saying(&[words]);
+        let json = site
+            .run(&["restore", "latest", "--yes", "--json", "--to", &uri])
+            .ended_with(code)
+            .json();
         assert!(json["error"].as_str().unwrap().contains(words), "{json}");
     }
 }

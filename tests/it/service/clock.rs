@@ -18,12 +18,27 @@ fn a_week_passes_and_sunday_at_two_it_backs_up() {
     running.until_it_says("next backup: Sunday 7 June 2026 at 02:00 CEST");
     let archives = site.archives();
     assert_eq!(archives.len(), 1, "{archives:?}");
-    assert!(archives[0].starts_with("jorbites_backup_20260531_02000"), "{archives:?}");
+    assert!(
+        archives[0].starts_with("jorbites_backup_20260531_02000"),
+        "{archives:?}"
+    );
     stop(running);
     let log = |name: &str| std::fs::read_to_string(site.path("logs").join(name)).unwrap();
-    assert!(log("scheduler.log").contains("next backup: Sunday 7 June"), "{}", log("scheduler.log"));
-    assert!(log("backup.log").contains("backup complete and verified"), "{}", log("backup.log"));
-    assert!(!log("backup.log").contains("next backup"), "{}", log("backup.log"));
+    assert!(
+        log("scheduler.log").contains("next backup: Sunday 7 June"),
+        "{}",
+        log("scheduler.log")
+    );
+    assert!(
+        log("backup.log").contains("backup complete and verified"),
+        "{}",
+        log("backup.log")
+    );
+    assert!(
+        !log("backup.log").contains("next backup"),
+        "{}",
+        log("backup.log")
+    );
 }
 
 /// Starts and stops once on Saturday, so that Sunday's run is promised.
@@ -78,8 +93,11 @@ fn at_start_when_asked_for_and_that_does_for_what_was_missed() {
 #[test]
 fn killed_in_the_middle_of_a_run_it_makes_up_for_it() {
     let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);
-    let site =
-        promised(Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)).with("TZ", "Europe/Madrid"));
+    let site = promised(
+        Site::new()
+            .with("MONGODB_URI", shared().backup_uri_by(proxy.port))
+            .with("TZ", "Europe/Madrid"),
+    );
     site.set_clock("2026-05-30T23:59:58Z");
     let running = site.start(&["run"]);
     proxy.sprung();
@@ -97,7 +115,10 @@ fn killed_in_the_middle_of_a_run_it_makes_up_for_it() {
 
 #[test]
 fn a_clock_of_1970_at_boot_removes_nothing_and_repeats_nothing() {
-    let site = site().with("RETENTION_DAYS", 1).with("RETENTION_MIN_KEEP", 1).with_clock("2026-05-01T00:00:00Z");
+    let site = site()
+        .with("RETENTION_DAYS", 1)
+        .with("RETENTION_MIN_KEEP", 1)
+        .with_clock("2026-05-01T00:00:00Z");
     site.run(&["backup"]).done();
     site.set_clock("2026-05-30T10:00:00Z");
     let site = site.with("RETENTION_DAYS", 30);
@@ -170,11 +191,17 @@ fn it_wakes_up_seldom() {
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     let switches = || {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", running.id())).unwrap().flatten();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", running.id()))
+            .unwrap()
+            .flatten();
         let of = |path: std::path::PathBuf| {
             let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).map(str::trim);
-            line.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+                .map(str::trim);
+            line.and_then(|count| count.parse::<u64>().ok())
+                .unwrap_or_default()
         };
         tasks.map(|task| of(task.path())).sum::<u64>()
     };
@@ -182,6 +209,10 @@ fn it_wakes_up_seldom() {
     let (before, begun) = (switches(), std::time::Instant::now());
     until("it has slept", SOON, || switches() >= before + 2);
     let woken = switches() - before;
-    assert!(woken as f64 <= begun.elapsed().as_secs_f64() + 1.0, "woken {woken} times in {:?}", begun.elapsed());
+    assert!(
+        woken as f64 <= begun.elapsed().as_secs_f64() + 1.0,
+        "woken {woken} times in {:?}",
+        begun.elapsed()
+    );
     stop(running);
 }

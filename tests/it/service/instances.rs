@@ -10,7 +10,10 @@ fn a_second_scheduler_on_the_same_folder_is_turned_away() {
     let site = site();
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
-    let outcome = site.run(&["run"]).ended_with(3).saying(&["another Pantry Keeper is at work in"]);
+    let outcome = site
+        .run(&["run"])
+        .ended_with(3)
+        .saying(&["another Pantry Keeper is at work in"]);
     outcome.within(Duration::from_secs(10));
     stop(running);
 }

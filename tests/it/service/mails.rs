@@ -1,7 +1,9 @@
 //! The owner learns of everything that matters, and is not flooded.
 
 use super::{site, stop};
-use crate::support::{Mail, PASSWORD, Proxy, SOON, Site, Smtp, Then, Trap, is_alive, shared, until};
+use crate::support::{
+    Mail, PASSWORD, Proxy, SOON, Site, Smtp, Then, Trap, is_alive, shared, until,
+};
 use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use std::fs;
@@ -48,9 +50,14 @@ fn a_failure_is_told_with_all_that_its_owner_needs() {
     let archive = good.archives().remove(0);
     let site = good.with("BACKUP_DATABASES", "shopp");
     assert_eq!(subjects(&smtp), [""; 0]);
-    site.run(&["backup"]).ended_with(1).saying(&["the backup failed while asking the server", "1 mail sent"]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["the backup failed while asking the server", "1 mail sent"]);
     let mail = only_mail(&smtp);
-    assert_eq!(mail.subject, "jorbites backup FAILED while asking the server");
+    assert_eq!(
+        mail.subject,
+        "jorbites backup FAILED while asking the server"
+    );
     for words in [
         "there is no database named \"shopp\"",
         "there is \"shop\"",
@@ -64,7 +71,11 @@ fn a_failure_is_told_with_all_that_its_owner_needs() {
     ] {
         assert!(mail.text.contains(words), "{words}:\n{}", mail.text);
         let shown = words.replace('"', "&quot;");
-        assert!(mail.html.contains(shown.trim_end_matches(':')), "{words}:\n{}", mail.html);
+        assert!(
+            mail.html.contains(shown.trim_end_matches(':')),
+            "{words}:\n{}",
+            mail.html
+        );
     }
     assert_eq!(mail.to, ["mira@example.org"]);
 }
@@ -84,11 +95,21 @@ fn failing_then_recovered_over_restarts() {
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(
         subjects[..2],
-        ["jorbites backup FAILED while asking the server", "jorbites backup still failing, day 3"]
+        [
+            "jorbites backup FAILED while asking the server",
+            "jorbites backup still failing, day 3"
+        ]
     );
-    assert!(subjects[2].starts_with("jorbites backup recovered: jorbites_backup_20260602_"), "{subjects:?}");
+    assert!(
+        subjects[2].starts_with("jorbites backup recovered: jorbites_backup_20260602_"),
+        "{subjects:?}"
+    );
     assert_eq!(subjects.len(), 3);
-    assert!(mails[2].text.contains("3 failed runs, for 2 days"), "{}", mails[2].text);
+    assert!(
+        mails[2].text.contains("3 failed runs, for 2 days"),
+        "{}",
+        mails[2].text
+    );
 }
 
 #[test]
@@ -105,7 +126,8 @@ fn a_hundred_failures_are_few_mails() {
         running.signal(Signal::USR1);
         running.until_it_says_times("the backup failed while", number);
         // It takes the next question when it has said when it will run again.
-        let ready = |said: String| said.rfind("next backup") > said.rfind("the backup failed while");
+        let ready =
+            |said: String| said.rfind("next backup") > said.rfind("the backup failed while");
         until("it is idle again", SOON, || ready(running.said()));
     }
     until("the last mail arrives", SOON, || smtp.mails().len() >= 11);
@@ -120,7 +142,9 @@ fn a_mail_that_cannot_be_sent_is_kept_over_restarts_and_fails_nothing() {
     let mut smtp = server();
     smtp.stop();
     let site = failing(&smtp);
-    site.run(&["backup"]).ended_with(1).saying(&["1 mail not sent", "cannot reach the mail server"]);
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["1 mail not sent", "cannot reach the mail server"]);
     // The failure stands for itself, and so does a success.
     let site = mended(site);
     site.run(&["backup"]).done().saying(&["2 mails not sent"]);
@@ -135,8 +159,14 @@ fn a_mail_that_cannot_be_sent_is_kept_over_restarts_and_fails_nothing() {
     running.until_it_says("2 mails sent");
     stop(running);
     let subjects = subjects(&smtp);
-    assert_eq!(subjects[0], "jorbites backup FAILED while asking the server");
-    assert!(subjects[1].starts_with("jorbites backup recovered"), "{subjects:?}");
+    assert_eq!(
+        subjects[0],
+        "jorbites backup FAILED while asking the server"
+    );
+    assert!(
+        subjects[1].starts_with("jorbites backup recovered"),
+        "{subjects:?}"
+    );
     assert_eq!(fs::read_dir(&outbox).unwrap().count(), 0);
     // Sent once and for all.
     let running = site.start(&["run"]);
@@ -150,8 +180,14 @@ fn always_sends_a_receipt_and_never_sends_nothing() {
     let smtp = server();
     let site = mended(failing(&smtp)).with("NOTIFY_ON", "always");
     site.run(&["backup"]).done();
-    assert!(subjects(&smtp)[0].starts_with("jorbites backup made: "), "{:?}", subjects(&smtp));
-    let site = site.with("NOTIFY_ON", "never").with("BACKUP_DATABASES", "shopp");
+    assert!(
+        subjects(&smtp)[0].starts_with("jorbites backup made: "),
+        "{:?}",
+        subjects(&smtp)
+    );
+    let site = site
+        .with("NOTIFY_ON", "never")
+        .with("BACKUP_DATABASES", "shopp");
     site.run(&["backup"]).ended_with(1);
     mended(site).run(&["backup"]).done();
     assert_eq!(smtp.mails().len(), 1);
@@ -196,26 +232,38 @@ fn a_folder_that_can_no_longer_be_written_to_is_told_by_mail_all_the_same() {
     running.until_it_says("the backup failed while preparing the backup folder");
     running.until_it_says("1 mail sent");
     stop(running);
-    assert_eq!(subjects(&smtp), ["jorbites backup FAILED while preparing the backup folder"]);
+    assert_eq!(
+        subjects(&smtp),
+        ["jorbites backup FAILED while preparing the backup folder"]
+    );
 }
 
 #[test]
 fn a_run_that_is_killed_as_when_memory_runs_out_is_told_by_the_scheduler_which_lives_on() {
     let smtp = server();
     let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);
-    let site = mailing(Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)), &smtp);
+    let site = mailing(
+        Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)),
+        &smtp,
+    );
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
     proxy.sprung();
     let mongodump = running.mongodump();
     kill_process(Pid::from_raw(running.child() as i32).unwrap(), Signal::KILL).unwrap();
-    running.until_it_says("the backup's process ended with signal 9 (killed, perhaps because memory ran out)");
+    running.until_it_says(
+        "the backup's process ended with signal 9 (killed, perhaps because memory ran out)",
+    );
     running.until_it_says("1 mail sent");
     until("mongodump is gone", SOON, || !is_alive(mongodump));
     let mail = only_mail(&smtp);
     assert_eq!(mail.subject, "jorbites backup FAILED while running");
-    assert!(mail.text.contains("perhaps because memory ran out"), "{}", mail.text);
+    assert!(
+        mail.text.contains("perhaps because memory ran out"),
+        "{}",
+        mail.text
+    );
     proxy.release();
     running.signal(Signal::USR1);
     running.until_it_says("backup complete and verified");
@@ -234,14 +282,23 @@ fn a_failure_while_mail_was_off_is_told_when_it_is_on() {
     running.until_it_says("1 mail sent");
     stop(running);
     let mail = only_mail(&smtp);
-    assert_eq!(mail.subject, "jorbites backup FAILED while asking the server");
-    assert!(mail.text.contains("there is no database named"), "{}", mail.text);
+    assert_eq!(
+        mail.subject,
+        "jorbites backup FAILED while asking the server"
+    );
+    assert!(
+        mail.text.contains("there is no database named"),
+        "{}",
+        mail.text
+    );
 }
 
 #[test]
 fn a_run_that_was_missed_for_good_is_told() {
     let smtp = server();
-    let site = mailing(site(), &smtp).with("BACKUP_CATCH_UP", "false").with_clock("2026-05-30T12:00:00Z");
+    let site = mailing(site(), &smtp)
+        .with("BACKUP_CATCH_UP", "false")
+        .with_clock("2026-05-30T12:00:00Z");
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     stop(running);
@@ -250,6 +307,14 @@ fn a_run_that_was_missed_for_good_is_told() {
     running.until_it_says("1 mail sent");
     stop(running);
     let mail = only_mail(&smtp);
-    assert_eq!(mail.subject, "jorbites backup FAILED while the machine was off");
-    assert!(mail.text.contains("1 run missed, the last of Sunday 31 May 2026 at 02:00 CEST"), "{}", mail.text);
+    assert_eq!(
+        mail.subject,
+        "jorbites backup FAILED while the machine was off"
+    );
+    assert!(
+        mail.text
+            .contains("1 run missed, the last of Sunday 31 May 2026 at 02:00 CEST"),
+        "{}",
+        mail.text
+    );
 }

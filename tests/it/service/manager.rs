@@ -24,7 +24,11 @@ impl Systemd {
     fn watching(site: Site) -> (Self, Site) {
         let path = site.path("notify");
         let systemd = Systemd::at(SocketAddr::from_pathname(&path).unwrap());
-        (systemd, site.with("NOTIFY_SOCKET", path.display()).with("WATCHDOG_USEC", 600_000))
+        (
+            systemd,
+            site.with("NOTIFY_SOCKET", path.display())
+                .with("WATCHDOG_USEC", 600_000),
+        )
     }
 
     fn at(address: SocketAddr) -> Self {
@@ -39,7 +43,11 @@ impl Systemd {
                 }
             }
         });
-        Systemd { address, messages, heard: Vec::new() }
+        Systemd {
+            address,
+            messages,
+            heard: Vec::new(),
+        }
     }
 
     /// The next message.
@@ -62,7 +70,10 @@ impl Systemd {
 
     /// Everything it was ever told, by someone who has ended.
     fn all(mut self) -> Vec<String> {
-        UnixDatagram::unbound().unwrap().send_to_addr(END.as_bytes(), &self.address).unwrap();
+        UnixDatagram::unbound()
+            .unwrap()
+            .send_to_addr(END.as_bytes(), &self.address)
+            .unwrap();
         self.until_told(END);
         self.heard.pop();
         self.heard
@@ -79,7 +90,10 @@ fn it_is_ready_when_it_waits_and_alive_until_it_ends() {
     let running = site.start(&["run"]);
     // It is read for a week: no "in 3 days".
     let status = systemd.hear();
-    assert!(status.starts_with("STATUS=next backup: Sunday ") && !status.contains(','), "{status}");
+    assert!(
+        status.starts_with("STATUS=next backup: Sunday ") && !status.contains(','),
+        "{status}"
+    );
     assert_eq!(systemd.hear(), "READY=1");
     assert!(site.backups().join(".pantry-keeper").is_dir());
     for _ in 0..3 {
@@ -88,13 +102,18 @@ fn it_is_ready_when_it_waits_and_alive_until_it_ends() {
     stop(running);
     let mut heard = systemd.all();
     assert_eq!(heard.pop().unwrap(), "STOPPING=1\nSTATUS=stopping");
-    assert_eq!(heard.iter().filter(|message| *message == "READY=1").count(), 1, "{heard:?}");
+    assert_eq!(
+        heard.iter().filter(|message| *message == "READY=1").count(),
+        1,
+        "{heard:?}"
+    );
 }
 
 #[test]
 fn it_is_alive_during_a_run_whose_processes_have_no_part_in_this() {
     let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);
-    let (mut systemd, site) = Systemd::watching(Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)));
+    let (mut systemd, site) =
+        Systemd::watching(Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)));
     let running = site.start(&["run"]);
     systemd.until_told("READY=1");
     running.signal(Signal::USR1);
@@ -104,16 +123,23 @@ fn it_is_alive_during_a_run_whose_processes_have_no_part_in_this() {
         assert_eq!(systemd.hear(), "WATCHDOG=1");
     }
     assert!(
-        environment_of(running.id()).contains("NOTIFY_SOCKET=") && environment_of(running.id()).contains("WATCHDOG_")
+        environment_of(running.id()).contains("NOTIFY_SOCKET=")
+            && environment_of(running.id()).contains("WATCHDOG_")
     );
     for pid in [running.child(), running.mongodump()] {
         let environment = environment_of(pid);
         assert!(environment.contains("PATH="), "{environment}");
-        assert!(!environment.contains("NOTIFY_SOCKET=") && !environment.contains("WATCHDOG_"), "{environment}");
+        assert!(
+            !environment.contains("NOTIFY_SOCKET=") && !environment.contains("WATCHDOG_"),
+            "{environment}"
+        );
     }
     running.signal(Signal::TERM);
     running.end(Duration::from_secs(60)).done();
-    let ends = systemd.all().into_iter().filter(|message| message == "STOPPING=1\nSTATUS=stopping");
+    let ends = systemd
+        .all()
+        .into_iter()
+        .filter(|message| message == "STOPPING=1\nSTATUS=stopping");
     assert_eq!(ends.count(), 1);
 }
 
@@ -129,7 +155,10 @@ fn it_finds_a_socket_that_has_a_name_and_no_file() {
     systemd.until_told("READY=1");
     stop(running);
     let heard = systemd.all();
-    assert!(!heard.contains(&"WATCHDOG=1".to_owned()), "nobody asked for it: {heard:?}");
+    assert!(
+        !heard.contains(&"WATCHDOG=1".to_owned()),
+        "nobody asked for it: {heard:?}"
+    );
 }
 
 #[test]
@@ -150,12 +179,18 @@ fn while_it_cannot_start_it_asks_for_more_time() {
         ("EMAIL_FROM", "a@example.org"),
         ("EMAIL_TO", "b@example.org"),
     ];
-    let site = mail.into_iter().fold(site, |site, (name, value)| site.with(name, value));
+    let site = mail
+        .into_iter()
+        .fold(site, |site, (name, value)| site.with(name, value));
     fs::write(site.backups(), "a file").unwrap();
     let running = site.start(&["run"]);
     let told = systemd.hear();
     let (status, time) = told.split_once('\n').unwrap();
-    assert!(status.starts_with("STATUS=cannot start: ") && status.ends_with("; trying again every 1 min"), "{told}");
+    assert!(
+        status.starts_with("STATUS=cannot start: ")
+            && status.ends_with("; trying again every 1 min"),
+        "{told}"
+    );
     assert_eq!(time, "EXTEND_TIMEOUT_USEC=120000000");
     stop(running);
     assert!(!systemd.all().contains(&"READY=1".to_owned()));

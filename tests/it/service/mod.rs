@@ -13,7 +13,9 @@ use std::time::Duration;
 
 /// Backs up one small database of the shared server.
 fn site() -> Site {
-    Site::of(shared()).with("BACKUP_DATABASES", "shop").with("TZ", "Europe/Madrid")
+    Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("TZ", "Europe/Madrid")
 }
 
 /// Asks it to end, which must be as asked and in time.

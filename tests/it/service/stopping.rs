@@ -11,13 +11,18 @@ const GRACE: Duration = Duration::from_secs(10);
 fn ends_in_time(running: Running) {
     let asked = Instant::now();
     running.signal(Signal::TERM);
-    running.end(Duration::from_secs(60)).done().saying(&["stopping"]);
+    running
+        .end(Duration::from_secs(60))
+        .done()
+        .saying(&["stopping"]);
     assert!(asked.elapsed() < GRACE, "it took {:?}", asked.elapsed());
 }
 
 fn at_work(trap: Trap) -> (Proxy, Site, Running) {
     let proxy = Proxy::to(shared().port, trap, Then::Stall);
-    let site = Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port)).with("BACKUP_ON_START", "true");
+    let site = Site::new()
+        .with("MONGODB_URI", shared().backup_uri_by(proxy.port))
+        .with("BACKUP_ON_START", "true");
     let running = site.start(&["run"]);
     proxy.sprung();
     (proxy, site, running)
@@ -26,10 +31,15 @@ fn at_work(trap: Trap) -> (Proxy, Site, Running) {
 /// Stopped is not failed: nothing is mailed, and the next start carries on.
 fn left_nothing(site: &Site) {
     assert_eq!(site.archives(), [""; 0]);
-    let names = fs::read_dir(site.backups()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(site.backups())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.collect::<Vec<_>>(), [".pantry-keeper"]);
     let history = fs::read_to_string(site.backups().join(".pantry-keeper/history.json")).unwrap();
-    assert!(history.contains("interrupted") && !history.contains("failed"), "{history}");
+    assert!(
+        history.contains("interrupted") && !history.contains("failed"),
+        "{history}"
+    );
 }
 
 #[test]
@@ -40,7 +50,11 @@ fn while_idle() {
         let asked = Instant::now();
         running.signal(signal);
         running.end(Duration::from_secs(60)).done();
-        assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "it took {:?}",
+            asked.elapsed()
+        );
     }
 }
 
@@ -88,11 +102,30 @@ fn while_it_dumps() {
 #[test]
 fn while_it_reads_the_archive_back() {
     // A disk that answers slowly: each read of the archive takes two seconds. Its name depends on when it is begun.
-    let strace = crate::support::needed("strace", "run scripts/setup first").display().to_string();
-    let site = site().with("BACKUP_ON_START", "true").with("TZ", "UTC").with_clock("2026-05-27T12:00:00Z");
-    let partial = |second| site.backups().join(format!(".jorbites_backup_20260527_1200{second:02}.tar.gz.partial"));
+    let strace = crate::support::needed("strace", "run scripts/setup first")
+        .display()
+        .to_string();
+    let site = site()
+        .with("BACKUP_ON_START", "true")
+        .with("TZ", "UTC")
+        .with_clock("2026-05-27T12:00:00Z");
+    let partial = |second| {
+        site.backups().join(format!(
+            ".jorbites_backup_20260527_1200{second:02}.tar.gz.partial"
+        ))
+    };
     let mut words = vec![strace];
-    words.extend(["-f", "-qq", "-o", "/dev/null", "-e", "inject=read:delay_enter=2000000"].map(str::to_owned));
+    words.extend(
+        [
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=read:delay_enter=2000000",
+        ]
+        .map(str::to_owned),
+    );
     for second in 0..60 {
         words.extend(["-P".to_owned(), partial(second).display().to_string()]);
     }
@@ -103,15 +136,26 @@ fn while_it_reads_the_archive_back() {
     let asked = Instant::now();
     // strace passes a signal on to nobody: ask the program itself.
     let child = running.child();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(child as i32).unwrap(), Signal::TERM).unwrap();
-    running.end(Duration::from_secs(60)).done().saying(&["stopping"]);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(child as i32).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    running
+        .end(Duration::from_secs(60))
+        .done()
+        .saying(&["stopping"]);
     assert!(asked.elapsed() < GRACE, "it took {:?}", asked.elapsed());
     left_nothing(&site);
 }
 
 #[test]
 fn while_it_mails() {
-    for options in [&["--hang", "accept"][..], &["--hang", "banner"], &["--drip"]] {
+    for options in [
+        &["--hang", "accept"][..],
+        &["--hang", "banner"],
+        &["--drip"],
+    ] {
         let smtp = Smtp::start(options);
         let site = site()
             .with("BACKUP_DATABASES", "shopp")
@@ -128,7 +172,11 @@ fn while_it_mails() {
         let asked = Instant::now();
         running.signal(Signal::TERM);
         running.end(Duration::from_secs(60)).done();
-        assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "it took {:?}",
+            asked.elapsed()
+        );
         // Not sent, and not lost.
         let outbox = site.backups().join(".pantry-keeper/outbox");
         assert_eq!(fs::read_dir(outbox).unwrap().count(), 1);

@@ -18,7 +18,10 @@ pub fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
         let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        assert!(files.insert(path.clone(), content).is_none(), "{path} is there twice");
+        assert!(
+            files.insert(path.clone(), content).is_none(),
+            "{path} is there twice"
+        );
     }
     files
 }
@@ -30,7 +33,10 @@ pub fn member_names(archive: &Path) -> Vec<String> {
 /// The bytes of the archive in which a collection's documents lie, going by its manifest.
 pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
     let files = stored_files(archive);
-    let (_, manifest) = files.iter().find(|(name, _)| name.ends_with("/manifest.json")).unwrap();
+    let (_, manifest) = files
+        .iter()
+        .find(|(name, _)| name.ends_with("/manifest.json"))
+        .unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     let namespaces = manifest["namespaces"].as_array().unwrap();
     let places: Vec<&serde_json::Value> = namespaces
@@ -38,8 +44,17 @@ pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
         .flat_map(|entry| [&entry["data"], &entry["metadata"]])
         .filter(|place| !place.is_null())
         .collect();
-    let start = places.iter().find(|place| place["path"] == path).expect(path)["position"].as_u64().unwrap();
-    let later = places.iter().filter_map(|place| place["position"].as_u64()).filter(|position| *position > start).min();
+    let start = places
+        .iter()
+        .find(|place| place["path"] == path)
+        .expect(path)["position"]
+        .as_u64()
+        .unwrap();
+    let later = places
+        .iter()
+        .filter_map(|place| place["position"].as_u64())
+        .filter(|position| *position > start)
+        .min();
     start..later.unwrap_or(fs::metadata(archive).unwrap().len())
 }
 
@@ -61,5 +76,14 @@ pub fn unpack(archive: &Path, into: &Path) {
 /// Packs a folder with GNU tar, as one would by hand.
 pub fn pack(parent: &Path, folder: &str, archive: &Path) {
     fs::create_dir_all(archive.parent().unwrap()).unwrap();
-    command("tar", ["czf", archive.to_str().unwrap(), "-C", parent.to_str().unwrap(), folder]);
+    command(
+        "tar",
+        [
+            "czf",
+            archive.to_str().unwrap(),
+            "-C",
+            parent.to_str().unwrap(),
+            folder,
+        ],
+    );
 }

@@ -9,8 +9,14 @@ use std::path::PathBuf;
 /// Intercepts the system's clock in one process, not in its children.
 fn library() -> PathBuf {
     needed("faketime", "run scripts/setup first");
-    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    let folders = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let found = folders
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.is_file());
     found.expect("libfaketime beside faketime")
 }
 

@@ -18,15 +18,22 @@ pub struct Craft {
 impl Craft {
     /// A dump of one collection with one document, `shop.orders`, to which something may be added.
     pub fn dump() -> Self {
-        let order = mongodb::bson::doc! { "_id": 1, "of": "soup" }.to_vec().unwrap();
+        let order = mongodb::bson::doc! { "_id": 1, "of": "soup" }
+            .to_vec()
+            .unwrap();
         Craft::default().collection("shop", "orders", &order)
     }
 
     /// Adds a collection as mongodump writes it.
     pub fn collection(self, database: &str, name: &str, documents: &[u8]) -> Self {
-        let metadata = format!(r#"{{"indexes":[],"collectionName":"{name}","type":"collection","options":{{}}}}"#);
+        let metadata = format!(
+            r#"{{"indexes":[],"collectionName":"{name}","type":"collection","options":{{}}}}"#
+        );
         self.file(&format!("dump/{database}/{name}.bson"), documents)
-            .file(&format!("dump/{database}/{name}.metadata.json"), metadata.as_bytes())
+            .file(
+                &format!("dump/{database}/{name}.metadata.json"),
+                metadata.as_bytes(),
+            )
     }
 
     pub fn file(self, path: &str, content: &[u8]) -> Self {
@@ -40,7 +47,14 @@ impl Craft {
     }
 
     /// Adds an entry whose header says this about its size, whatever the content.
-    pub fn claiming(mut self, kind: u8, path: &str, link: &str, size: &[u8], content: &[u8]) -> Self {
+    pub fn claiming(
+        mut self,
+        kind: u8,
+        path: &str,
+        link: &str,
+        size: &[u8],
+        content: &[u8],
+    ) -> Self {
         let mut header = [0; 512];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, path.as_bytes());
@@ -85,7 +99,10 @@ const TRAILER: usize = 16 + 16 + 5 + 1024 + 8;
 /// Changes the manifest of an archive of ours and makes all checksums fit again, as one who knows the format can.
 pub fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
     let files = stored_files(archive);
-    let (path, manifest) = files.iter().find(|(path, _)| path.ends_with("/manifest.json")).unwrap();
+    let (path, manifest) = files
+        .iter()
+        .find(|(path, _)| path.ends_with("/manifest.json"))
+        .unwrap();
     let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
     change(&mut manifest);
     let json = serde_json::to_vec(&manifest).unwrap();

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// What a script begins with to be taken for mongodump.
-pub const ANSWER_VERSION: &str = r#"[ "$1" = --version ] && { echo "mongodump version: 100.12.2"; exit 0; }"#;
+pub const ANSWER_VERSION: &str =
+    r#"[ "$1" = --version ] && { echo "mongodump version: 100.12.2"; exit 0; }"#;
 
 /// The same for mongorestore. `$REAL` is the real one.
 pub fn answer_restore_version() -> String {
@@ -31,14 +32,21 @@ impl Site {
 
     /// A false mongodump beside a false mongorestore.
     pub fn with_false_mongodump_beside(self, script: &str) -> Self {
-        self.put_program("mongodump", format!("#!/bin/sh\n{ANSWER_VERSION}\n{script}\n").as_bytes(), "755");
+        self.put_program(
+            "mongodump",
+            format!("#!/bin/sh\n{ANSWER_VERSION}\n{script}\n").as_bytes(),
+            "755",
+        );
         self
     }
 
     /// A mongorestore that only leaves a trace of having been started.
     pub fn with_mongorestore_traced(self) -> Self {
         let trace = self.path("mongorestore-was-started");
-        self.with_false_mongorestore(&format!("touch {}; cat > /dev/null; exit 1", trace.display()))
+        self.with_false_mongorestore(&format!(
+            "touch {}; cat > /dev/null; exit 1",
+            trace.display()
+        ))
     }
 
     /// Whether the one of [`Site::with_mongorestore_traced`] was started.

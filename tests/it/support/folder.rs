@@ -17,12 +17,20 @@ pub struct Before {
 
 impl Before {
     pub fn of(folder: &Path) -> Self {
-        Before { folder: folder.to_owned(), content: content(folder) }
+        Before {
+            folder: folder.to_owned(),
+            content: content(folder),
+        }
     }
 
     /// Fails unless everything is as it was, and nothing was added.
     pub fn still_holds(&self) {
-        assert_eq!(content(&self.folder), self.content, "{} has changed", self.folder.display());
+        assert_eq!(
+            content(&self.folder),
+            self.content,
+            "{} has changed",
+            self.folder.display()
+        );
         assert_eq!(self.added_in_own(), Vec::<String>::new(), "leftovers");
     }
 
@@ -36,7 +44,10 @@ impl Before {
     }
 
     fn added_in_own(&self) -> Vec<String> {
-        content(&self.folder.join(".pantry-keeper")).into_keys().filter(|name| name.ends_with(".partial")).collect()
+        content(&self.folder.join(".pantry-keeper"))
+            .into_keys()
+            .filter(|name| name.ends_with(".partial"))
+            .collect()
     }
 }
 
@@ -50,7 +61,12 @@ fn content(folder: &Path) -> BTreeMap<String, String> {
             format!("link to {}", fs::read_link(&path).unwrap().display())
         } else if metadata.is_file() {
             let bytes = fs::read(&path).unwrap();
-            format!("{:o} {} bytes {:x?}", metadata.mode(), bytes.len(), Sha256::digest(&bytes))
+            format!(
+                "{:o} {} bytes {:x?}",
+                metadata.mode(),
+                bytes.len(),
+                Sha256::digest(&bytes)
+            )
         } else {
             format!("{:o}", metadata.mode())
         };

@@ -48,15 +48,28 @@ impl Proxy {
     pub fn to(server: u16, trap: Trap, then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = State { passed: 0, sprung: false, released: false, closed: false, sockets: Vec::new() };
-        let shared = Arc::new(Shared { trap, then, state: Mutex::new(state), changed: Condvar::new() });
+        let state = State {
+            passed: 0,
+            sprung: false,
+            released: false,
+            closed: false,
+            sockets: Vec::new(),
+        };
+        let shared = Arc::new(Shared {
+            trap,
+            then,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if accepting.state.lock().unwrap().closed {
                     break;
                 }
-                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue;
+                };
                 accepting.connect(client, upstream);
             }
         });
@@ -65,7 +78,9 @@ impl Proxy {
 
     /// Waits until it has failed.
     pub fn sprung(&self) {
-        until("the network fails", SOON, || self.shared.state.lock().unwrap().sprung);
+        until("the network fails", SOON, || {
+            self.shared.state.lock().unwrap().sprung
+        });
     }
 
     /// Lets everything pass again.
@@ -93,7 +108,11 @@ impl Shared {
             thread::spawn(move || {
                 let mut buffer = vec![0; 16 * 1024];
                 while let Ok(read @ 1..) = from.read(&mut buffer) {
-                    let pass = if answers { shared.answer(read) } else { shared.question(&buffer[..read]) };
+                    let pass = if answers {
+                        shared.answer(read)
+                    } else {
+                        shared.question(&buffer[..read])
+                    };
                     if !pass || to.write_all(&buffer[..read]).is_err() {
                         break;
                     }
@@ -106,7 +125,9 @@ impl Shared {
 
     fn question(&self, bytes: &[u8]) -> bool {
         if let Trap::Sent(text) = self.trap
-            && bytes.windows(text.len()).any(|window| window == text.as_bytes())
+            && bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
         {
             self.spring();
         }

@@ -12,10 +12,15 @@ const TRACES: &[&str] = &["s3ntinel", "Pa@n", "Pa%40n", "pa%40n%2ft"];
 /// Fails the test when the password, in any form, is in `bytes`.
 pub fn nowhere_in(place: &str, bytes: &[u8]) {
     for trace in TRACES {
-        let found = bytes.windows(trace.len()).position(|window| window == trace.as_bytes());
+        let found = bytes
+            .windows(trace.len())
+            .position(|window| window == trace.as_bytes());
         if let Some(at) = found {
             let around = &bytes[at.saturating_sub(80)..bytes.len().min(at + 80)];
-            panic!("the password is in {place}: …{}…", String::from_utf8_lossy(around));
+            panic!(
+                "the password is in {place}: …{}…",
+                String::from_utf8_lossy(around)
+            );
         }
     }
 }
@@ -29,7 +34,10 @@ pub fn nowhere_below(folder: &Path) {
         if kind.is_dir() {
             nowhere_below(&path);
         } else if kind.is_file() && !path.display().to_string().ends_with(".tar.gz") {
-            nowhere_in(&path.display().to_string(), &std::fs::read(&path).unwrap_or_default());
+            nowhere_in(
+                &path.display().to_string(),
+                &std::fs::read(&path).unwrap_or_default(),
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ pub struct Server {
 
 /// A port on which nobody listens.
 pub fn empty_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A server that many tests read from and none changes: three small databases, and a password.
@@ -70,8 +74,11 @@ impl Server {
             .unwrap();
         writeln!(keeper.stdin.as_mut().unwrap(), "{wanted}").unwrap();
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).expect("the server does not start, see above");
+        BufReader::new(keeper.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let started: Value =
+            serde_json::from_str(&line).expect("the server does not start, see above");
         let number = |value: &Value| value.as_u64().unwrap();
         Server {
             port: number(&started["port"]).try_into().unwrap(),
@@ -79,7 +86,10 @@ impl Server {
             pid: Pid::from_raw(number(&started["pid"]).try_into().unwrap()).unwrap(),
             auth: wanted["users"] != json!([]),
             mongod: started["mongod"] == true,
-            version: (number(&started["version"][0]), number(&started["version"][1])),
+            version: (
+                number(&started["version"][0]),
+                number(&started["version"][1]),
+            ),
             _folder: folder,
         }
     }
@@ -104,16 +114,24 @@ impl Server {
     /// The same through another port.
     pub fn backup_uri_by(&self, port: u16) -> String {
         let (user, source) = match self.auth {
-            true => (format!("backup%40er:{PASSWORD_ENCODED}@"), "&authSource=admin"),
+            true => (
+                format!("backup%40er:{PASSWORD_ENCODED}@"),
+                "&authSource=admin",
+            ),
             false => (String::new(), ""),
         };
         // Without directConnection a driver finds out about the real port.
-        format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}")
+        format!(
+            "mongodb://{user}127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=3000{source}"
+        )
     }
 
     /// For somebody who may do everything, with the password that is searched for.
     pub fn owner_uri(&self) -> String {
-        self.address(&format!("owner:{PASSWORD_ENCODED}@"), "?directConnection=true&authSource=admin")
+        self.address(
+            &format!("owner:{PASSWORD_ENCODED}@"),
+            "?directConnection=true&authSource=admin",
+        )
     }
 
     pub fn seed(&self, set: &str) {

@@ -33,10 +33,17 @@ impl Site {
     pub fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let site = Site { root, environment: BTreeMap::new(), by: Vec::new() };
+        let site = Site {
+            root,
+            environment: BTreeMap::new(),
+            by: Vec::new(),
+        };
         let folder = |name: &str| site.root.path().join(name).display().to_string();
         let (backups, logs) = (folder("backups"), folder("logs"));
-        site.with("BACKUP_DIR", backups).with("LOG_DIR", logs).with("PATH", path_with_tools()).with("BACKUP_RETRIES", 0)
+        site.with("BACKUP_DIR", backups)
+            .with("LOG_DIR", logs)
+            .with("PATH", path_with_tools())
+            .with("BACKUP_RETRIES", 0)
     }
 
     /// A place that backs up a server.
@@ -67,10 +74,22 @@ impl Site {
     pub fn with_older_files(&self) -> Before {
         let folder = self.backups();
         fs::create_dir_all(&folder).unwrap();
-        let (archive, name) = (folder.join(format!("{OLDER}.tar.gz")), format!("{OLDER}.tar.gz"));
+        let (archive, name) = (
+            folder.join(format!("{OLDER}.tar.gz")),
+            format!("{OLDER}.tar.gz"),
+        );
         fs::write(&archive, &sound_archive().1).unwrap();
-        fs::write(folder.join(format!("{name}.sha256")), format!("{}  {name}\n", "0".repeat(64))).unwrap();
-        for name in ["notes.txt", "other_backup_20250105_020000.tar.gz", ".notes.txt.partial", "x.partial"] {
+        fs::write(
+            folder.join(format!("{name}.sha256")),
+            format!("{}  {name}\n", "0".repeat(64)),
+        )
+        .unwrap();
+        for name in [
+            "notes.txt",
+            "other_backup_20250105_020000.tar.gz",
+            ".notes.txt.partial",
+            "x.partial",
+        ] {
             fs::write(folder.join(name), "not ours").unwrap();
         }
         Before::of(&folder)
@@ -87,7 +106,10 @@ impl Site {
 
     /// The names of all archives in the folder, oldest first.
     pub fn archives(&self) -> Vec<String> {
-        let names = fs::read_dir(self.backups()).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+        let names = fs::read_dir(self.backups())
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name());
         let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
         names.retain(|name| name.ends_with(".tar.gz") && !name.starts_with('.'));
         names.sort();
@@ -96,7 +118,9 @@ impl Site {
 
     /// The only archive in the folder.
     pub fn archive(&self) -> PathBuf {
-        let names = fs::read_dir(self.backups()).unwrap().map(|entry| entry.unwrap().path());
+        let names = fs::read_dir(self.backups())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let mut archives = names.filter(|path| path.display().to_string().ends_with(".tar.gz"));
         let archive = archives.next().expect("an archive");
         assert_eq!(archives.next(), None);
@@ -110,18 +134,36 @@ impl Site {
 
     pub fn start(&self, arguments: &[&str]) -> Running {
         let program = env!("CARGO_BIN_EXE_pantry-keeper");
-        let mut words = self.by.iter().map(String::as_str).chain([program]).chain(arguments.iter().copied());
+        let mut words = self
+            .by
+            .iter()
+            .map(String::as_str)
+            .chain([program])
+            .chain(arguments.iter().copied());
         let mut command = Command::new(words.next().unwrap());
-        command.args(words).env_clear().envs(&self.environment).current_dir(self.root.path());
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(
-                |error| {
-                    panic!("{command:?}: {error}");
-                },
-            );
+        command
+            .args(words)
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.root.path());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{command:?}: {error}");
+            });
         let stdout = Capture::of(child.stdout.take().unwrap());
         let stderr = Capture::of(child.stderr.take().unwrap());
-        Running { child, stdout, stderr, begun: Instant::now(), root: self.root.path().to_owned(), done: false }
+        Running {
+            child,
+            stdout,
+            stderr,
+            begun: Instant::now(),
+            root: self.root.path().to_owned(),
+            done: false,
+        }
     }
 }
 
@@ -132,7 +174,10 @@ fn sound_archive() -> &'static (String, Vec<u8>) {
         let site = Site::of(shared()).with("BACKUP_DATABASES", "shop,blog,library,bulk");
         site.run(&["backup"]).done();
         let path = site.archive();
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())
+        (
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            fs::read(path).unwrap(),
+        )
     })
 }
 
@@ -183,7 +228,11 @@ impl Running {
     pub fn until_it_says(&self, words: &str) {
         let deadline = Instant::now() + SOON;
         while !self.said().contains(words) {
-            assert!(Instant::now() < deadline, "it does not say {words:?} within {SOON:?}:\n{}", self.said());
+            assert!(
+                Instant::now() < deadline,
+                "it does not say {words:?} within {SOON:?}:\n{}",
+                self.said()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -200,7 +249,9 @@ impl Running {
 
     /// Waits until it has said something so many times.
     pub fn until_it_says_times(&self, words: &str, times: usize) {
-        until(&format!("it says {words:?} {times} times"), SOON, || self.said().matches(words).count() >= times);
+        until(&format!("it says {words:?} {times} times"), SOON, || {
+            self.said().matches(words).count() >= times
+        });
     }
 
     /// Waits for the mongodump that it starts, and gives its process id.
@@ -214,7 +265,9 @@ impl Running {
         until(&format!("{name} is started"), SOON, || {
             found = descendants(self.child.id()).into_iter().find(|pid| {
                 let words = command_line(*pid);
-                words.first().is_some_and(|word| !word.contains("pantry-keeper") && word != "/proc/self/exe")
+                words
+                    .first()
+                    .is_some_and(|word| !word.contains("pantry-keeper") && word != "/proc/self/exe")
                     && words.iter().any(|word| word.ends_with(name))
                     && !words.iter().any(|word| word == "--version")
             });
@@ -231,15 +284,24 @@ impl Running {
                 break status;
             }
             if Instant::now() > deadline {
-                panic!("it has not ended within {limit:?}:\n{}", self.stderr.so_far());
+                panic!(
+                    "it has not ended within {limit:?}:\n{}",
+                    self.stderr.so_far()
+                );
             }
             thread::sleep(Duration::from_millis(5));
         };
         self.done = true;
         // Whoever still holds the pipes has outlived it.
-        until("its output ends", SOON, || self.stdout.thread.is_finished() && self.stderr.thread.is_finished());
-        let outcome =
-            Outcome { status, stdout: self.stdout.so_far(), stderr: self.stderr.so_far(), took: self.begun.elapsed() };
+        until("its output ends", SOON, || {
+            self.stdout.thread.is_finished() && self.stderr.thread.is_finished()
+        });
+        let outcome = Outcome {
+            status,
+            stdout: self.stdout.so_far(),
+            stderr: self.stderr.so_far(),
+            took: self.begun.elapsed(),
+        };
         secret::nowhere_in("stdout", outcome.stdout.as_bytes());
         secret::nowhere_in("stderr", outcome.stderr.as_bytes());
         secret::nowhere_below(&self.root);
@@ -259,19 +321,31 @@ impl Drop for Running {
 /// Children, their children, and so on.
 fn descendants(parent: u32) -> Vec<u32> {
     let own = children(parent);
-    own.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
+    own.iter()
+        .flat_map(|child| [vec![*child], descendants(*child)].concat())
+        .collect()
 }
 
 fn children(parent: u32) -> Vec<u32> {
     let of_thread = |path: PathBuf| fs::read_to_string(path.join("children")).unwrap_or_default();
-    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let threads = fs::read_dir(format!("/proc/{parent}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let lists: Vec<String> = threads.map(|entry| of_thread(entry.path())).collect();
-    lists.iter().flat_map(|list| list.split_whitespace()).map(|pid| pid.parse().unwrap()).collect()
+    lists
+        .iter()
+        .flat_map(|list| list.split_whitespace())
+        .map(|pid| pid.parse().unwrap())
+        .collect()
 }
 
 fn command_line(pid: u32) -> Vec<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    bytes
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect()
 }
 
 /// How a run ended.
@@ -294,7 +368,12 @@ impl Outcome {
     }
 
     pub fn ended_with(self, code: i32) -> Self {
-        let Outcome { status, stdout, stderr, .. } = &self;
+        let Outcome {
+            status,
+            stdout,
+            stderr,
+            ..
+        } = &self;
         assert_eq!(
             status.code(),
             Some(code),
@@ -307,7 +386,11 @@ impl Outcome {
     /// All of these are in what it said on stderr.
     pub fn saying(self, words: &[&str]) -> Self {
         for word in words {
-            assert!(self.stderr.contains(word), "it does not say {word:?}:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "it does not say {word:?}:\n{}",
+                self.stderr
+            );
         }
         self
     }
@@ -315,30 +398,49 @@ impl Outcome {
     /// All of these are in what it printed on stdout.
     pub fn printing(self, words: &[&str]) -> Self {
         for word in words {
-            assert!(self.stdout.contains(word), "it does not print {word:?}:\n{}", self.stdout);
+            assert!(
+                self.stdout.contains(word),
+                "it does not print {word:?}:\n{}",
+                self.stdout
+            );
         }
         self
     }
 
     pub fn within(self, limit: Duration) -> Self {
-        assert!(self.took < limit, "it took {:?}:\n{}", self.took, self.stderr);
+        assert!(
+            self.took < limit,
+            "it took {:?}:\n{}",
+            self.took,
+            self.stderr
+        );
         self
     }
 
     /// The largest memory of [`Site::measured`], in bytes.
     pub fn peak_bytes(&self) -> u64 {
-        let peak = self.stderr.lines().rev().find_map(|line| line.strip_prefix("peak "));
-        peak.unwrap_or_else(|| panic!("no peak in:\n{}", self.stderr)).parse::<u64>().unwrap() * 1024
+        let peak = self
+            .stderr
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("peak "));
+        peak.unwrap_or_else(|| panic!("no peak in:\n{}", self.stderr))
+            .parse::<u64>()
+            .unwrap()
+            * 1024
     }
 
     /// The one JSON document on stdout.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
     }
 }
 
 /// Whether a process is there; one that has ended but was not asked after is not.
 pub fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
+        .unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }

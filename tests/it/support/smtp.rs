@@ -23,8 +23,13 @@ pub struct Mail {
 impl Mail {
     /// The only header of this name.
     pub fn header(&self, name: &str) -> &str {
-        let mut found = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let (_, value) = found.next().unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
+        let mut found = self
+            .headers
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let (_, value) = found
+            .next()
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
         assert_eq!(found.next(), None);
         value
     }
@@ -41,7 +46,12 @@ impl Smtp {
     /// A server with the options of `smtp.py`.
     pub fn start(options: &[&str]) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut smtp = Smtp { port: 0, folder: tempfile::tempdir().unwrap(), options, child: None };
+        let mut smtp = Smtp {
+            port: 0,
+            folder: tempfile::tempdir().unwrap(),
+            options,
+            child: None,
+        };
         smtp.come_back();
         smtp
     }
@@ -72,8 +82,13 @@ impl Smtp {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.port = line.trim().parse().unwrap_or_else(|error| panic!("smtp.py says {line:?}: {error}"));
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        self.port = line
+            .trim()
+            .parse()
+            .unwrap_or_else(|error| panic!("smtp.py says {line:?}: {error}"));
         self.child = Some(child);
     }
 
@@ -81,7 +96,9 @@ impl Smtp {
     pub fn mails(&self) -> Vec<Mail> {
         let paths = (0..).map(|number| self.folder.path().join(format!("{number}.json")));
         let texts = paths.map_while(|path| fs::read(path).ok());
-        texts.map(|text| serde_json::from_slice(&text).unwrap()).collect()
+        texts
+            .map(|text| serde_json::from_slice(&text).unwrap())
+            .collect()
     }
 
     /// The commands it was sent, each as `clear WORD` or `tls WORD`.
@@ -92,7 +109,10 @@ impl Smtp {
 
     /// How many commands with this word it was sent.
     pub fn count(&self, word: &str) -> usize {
-        self.seen().iter().filter(|line| line.ends_with(&format!(" {word}"))).count()
+        self.seen()
+            .iter()
+            .filter(|line| line.ends_with(&format!(" {word}")))
+            .count()
     }
 }
 

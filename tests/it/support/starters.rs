@@ -6,7 +6,10 @@ use super::tools::{in_project, python};
 impl Site {
     /// Runs the program on a terminal, where somebody gives this answer as soon as it asks. All it says is on stdout.
     pub fn on_terminal(self, question: &str, answer: &str) -> Self {
-        let (python, terminal) = (python().display().to_string(), in_project("tests/support/terminal.py"));
+        let (python, terminal) = (
+            python().display().to_string(),
+            in_project("tests/support/terminal.py"),
+        );
         self.started_by(&[&python, &terminal.display().to_string(), question, answer])
     }
 

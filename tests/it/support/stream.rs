@@ -17,9 +17,14 @@ pub struct Sent {
 
 /// Reads a recorded stream, which must be whole.
 pub fn sent(path: &Path) -> Sent {
-    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("mongorestore was sent nothing: {error}"));
+    let bytes = std::fs::read(path)
+        .unwrap_or_else(|error| panic!("mongorestore was sent nothing: {error}"));
     let mut rest = bytes.as_slice();
-    assert_eq!(take(&mut rest, 4), [0x6d, 0xe2, 0x99, 0x81], "it is no archive");
+    assert_eq!(
+        take(&mut rest, 4),
+        [0x6d, 0xe2, 0x99, 0x81],
+        "it is no archive"
+    );
     document(&mut rest).expect("a header");
     let mut sent = Sent::default();
     while let Some(announced) = document(&mut rest) {
@@ -41,7 +46,11 @@ pub fn sent(path: &Path) -> Sent {
 }
 
 fn namespace(header: &Document) -> String {
-    format!("{}.{}", header.get_str("db").unwrap(), header.get_str("collection").unwrap())
+    format!(
+        "{}.{}",
+        header.get_str("db").unwrap(),
+        header.get_str("collection").unwrap()
+    )
 }
 
 fn take<'b>(rest: &mut &'b [u8], length: usize) -> &'b [u8] {

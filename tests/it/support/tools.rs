@@ -12,7 +12,9 @@ pub fn in_project(path: &str) -> PathBuf {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
 }
 
 /// A program that the machine is expected to have.
@@ -23,7 +25,11 @@ pub fn needed(name: &str, how: &str) -> PathBuf {
 /// mongodump, mongorestore or bsondump: what is installed for the project comes before what the machine has.
 pub fn tool(name: &str) -> PathBuf {
     let ours = in_project(".tools/bin").join(name);
-    let found = if ours.is_file() { Some(ours) } else { on_path(name) };
+    let found = if ours.is_file() {
+        Some(ours)
+    } else {
+        on_path(name)
+    };
     found.unwrap_or_else(|| panic!("there is no {name}: {SETUP}"))
 }
 
@@ -38,20 +44,32 @@ pub fn python() -> PathBuf {
 
 /// A PATH on which mongodump is found.
 pub fn path_with_tools() -> String {
-    format!("{}:/usr/local/bin:/usr/bin:/bin", tool("mongodump").parent().unwrap().display())
+    format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        tool("mongodump").parent().unwrap().display()
+    )
 }
 
 /// Runs a program that must succeed.
-pub fn command<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = A>) -> Output {
+pub fn command<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = A>,
+) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     succeed(command)
 }
 
 pub fn succeed(mut command: Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} ended with {}:\n{errors}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{errors}",
+        output.status
+    );
     output
 }
 
@@ -59,15 +77,26 @@ pub fn succeed(mut command: Command) -> Output {
 pub fn mongo(arguments: &[&str], input: &str) -> Output {
     use std::io::Write;
     let mut command = Command::new(python());
-    command.arg(in_project("tests/support/mongo.py")).args(arguments);
+    command
+        .arg(in_project("tests/support/mongo.py"))
+        .args(arguments);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}; {SETUP}"));
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "mongo.py {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "mongo.py {arguments:?}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output
 }

@@ -1,0 +1,18 @@
+//! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
+
+pub mod block_writer;
+mod full_scan;
+
+mod member;
+mod member_cache;
+mod reader;
+mod section_reader;
+mod tar_header;
+mod untrusted;
+mod writer;
+
+pub use untrusted::{files, walk};
+
+pub use block_writer::WriteError;
+pub use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
+pub use writer::{ArchiveSink, Plan};

@@ -1,0 +1,165 @@
+//! Reads an archive from end to end and says whether it is sound; when it is not, which namespace is damaged and how.
+
+mod native;
+
+pub mod report;
+mod scan;
+mod subset;
+#[cfg(test)]
+mod tests;
+mod untrusted;
+
+pub use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
+pub use untrusted::plain;
+
+use crate::archive::container::{self, Damage, Opened};
+use crate::archive::file_name::{EXTENSION, archive as archive_name};
+use crate::archive::manifest::Manifest;
+use crate::archive::namespace::Kind;
+use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+
+/// Options and indexes of all namespaces together, in bytes; five thousand collections take a fiftieth of it.
+const MOST_METADATA: usize = 256 * 1024 * 1024;
+const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than fits into memory";
+
+/// How to read.
+pub struct Options<'o> {
+    pub threads: NonZeroUsize,
+    /// Set from elsewhere, it ends the reading soon.
+    pub stop: &'o AtomicBool,
+    /// Told how many bytes of the file have been read.
+    pub moved: &'o (dyn Fn(u64) + Sync),
+}
+
+/// Reading was given up because `stop` was set.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the archive was interrupted")]
+pub struct Interrupted;
+
+/// What reading brought to light, so far.
+#[derive(Default)]
+struct Found {
+    namespaces: Vec<NamespaceCheck>,
+    damage: Vec<String>,
+    not_checked: Vec<String>,
+    sha256: Option<[u8; 32]>,
+    /// Options and indexes by the manifest's namespace, where they are wanted.
+    metadata: Option<BTreeMap<usize, String>>,
+    metadata_bytes: usize,
+}
+
+impl Found {
+    fn keep_metadata(&mut self, index: usize, text: String) -> Result<(), String> {
+        let Some(metadata) = &mut self.metadata else {
+            return Ok(());
+        };
+        self.metadata_bytes += text.len();
+        if self.metadata_bytes > MOST_METADATA {
+            return Err(TOO_MUCH_METADATA.into());
+        }
+        metadata.insert(index, text);
+        Ok(())
+    }
+
+    fn faults(&self) -> usize {
+        self.damage.len()
+            + self
+                .namespaces
+                .iter()
+                .filter(|checked| checked.damage.is_some())
+                .count()
+    }
+}
+
+/// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
+pub fn verify(
+    name: &str,
+    file: File,
+    sidecar: &Sidecar,
+    options: &Options,
+) -> Result<VerifyReport, Interrupted> {
+    let archive_bytes = file
+        .metadata()
+        .map(|metadata| metadata.len())
+        .unwrap_or_default();
+    let mut found = Found::default();
+    let again = file.try_clone();
+    let outcome = match container::open(file) {
+        Ok(Opened::NativeArchive(ours)) => {
+            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+                found.not_checked.push(format!(
+                    "its name: it was written as {}",
+                    archive_name(&ours.manifest.archive)
+                ));
+            }
+            native::verify(&ours, options, &mut found)
+        }
+        Ok(Opened::Foreign(file)) => untrusted::verify(file, options, &mut found).map(drop),
+        Err(
+            damage @ (Damage::Trailer
+            | Damage::Manifest(_)
+            | Damage::Member { .. }
+            | Damage::Cut { .. }),
+        ) => {
+            found.damage.push(damage.to_string());
+            // It is not sound, but which collections are still whole is worth knowing.
+            again.map_err(Damage::Read).and_then(|mut file| {
+                std::io::Seek::rewind(&mut file)?;
+                untrusted::verify(file, options, &mut found).map(drop)
+            })
+        }
+        Err(damage) => Err(damage),
+    };
+    match outcome {
+        Ok(()) => {}
+        Err(Damage::Interrupted) => return Err(Interrupted),
+        Err(damage) => found.damage.push(damage.to_string()),
+    }
+    match (sidecar, found.sha256) {
+        (Sidecar::Missing, _) => found.not_checked.push("the .sha256: there is none".into()),
+        (Sidecar::Unreadable(problem), _) => found.damage.push(format!("the .sha256 {problem}")),
+        (Sidecar::Sha256(expected), Some(sha256)) if *expected != sha256 => {
+            found
+                .damage
+                .push("its SHA-256 is not the one in the .sha256".into());
+        }
+        (Sidecar::Sha256(_), _) => {}
+    }
+    // The oplog's entries are not documents of the owner's.
+    let owners = || {
+        found
+            .namespaces
+            .iter()
+            .filter(|checked| checked.kind != Kind::Oplog)
+    };
+    Ok(VerifyReport {
+        archive: name.to_owned(),
+        sound: found.faults() == 0 && found.sha256.is_some(),
+        archive_bytes,
+        documents: owners().map(|checked| checked.documents).sum(),
+        bytes: owners().map(|checked| checked.bytes).sum(),
+        sha256: found.sha256.map(|sha256| hex(&sha256)),
+        namespaces: found.namespaces,
+        damage: found.damage,
+        not_checked: found.not_checked,
+        elapsed_seconds: 0.0,
+    })
+}
+
+/// Compares a verified archive with the manifest that was in memory while it was written.
+pub fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
+    let read = report
+        .namespaces
+        .iter()
+        .map(|checked| (&checked.namespace, checked.documents, checked.bytes));
+    let written = manifest
+        .namespaces
+        .iter()
+        .map(|entry| (&entry.namespace, entry.documents, entry.bytes));
+    read.eq(written)
+}

@@ -1,0 +1,267 @@
+//! What an archive holds, verified as far as it is wanted: the first step of every restore. Nothing reaches a server
+//! before all that will be read has been read once and found sound.
+
+use super::{Found, Options, native, untrusted};
+use crate::archive::container::{Damage, NativeArchive};
+use crate::archive::namespace::{self, Kind, Namespace, Totals};
+use crate::archive::sidecar::Sidecar;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+
+/// One namespace in an archive, sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedNamespace {
+    pub namespace: Namespace,
+    pub kind: Kind,
+    pub totals: Totals,
+    /// Options and indexes, the very text of `metadata.json`; empty where there is none.
+    pub metadata: String,
+    /// Where its documents lie: below the archive's folder and without `.gz`. None for a view.
+    pub file: Option<String>,
+}
+
+/// Verified parts of an archive.
+#[derive(Debug, Default)]
+pub struct Parts {
+    pub holdings: Vec<ArchivedNamespace>,
+    /// What should be known, though it keeps nothing from being restored.
+    pub warnings: Vec<String>,
+}
+
+/// Why an archive cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("reading was interrupted")]
+    Interrupted,
+    #[error("{}", .0.join("\n"))]
+    Damaged(Vec<String>),
+}
+
+impl From<Damage> for Unusable {
+    fn from(damage: Damage) -> Self {
+        match damage {
+            Damage::Interrupted => Unusable::Interrupted,
+            other => Unusable::Damaged(vec![other.to_string()]),
+        }
+    }
+}
+
+/// Whether most of an archive is wanted: then all of it is read, in one go and on all cores.
+fn is_most(ours: &NativeArchive, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> {
+    let wanted: u64 = ours
+        .sections()?
+        .iter()
+        .filter(|section| section.holds(chosen))
+        .map(|section| section.end - section.start)
+        .sum();
+    Ok(wanted > ours.archive_bytes / 2)
+}
+
+/// Verifies the namespaces of an archive of ours that `chosen` names by their place in the manifest: the whole file when
+/// that is most of it, and else only what belongs to them.
+pub fn ours_parts(
+    ours: &NativeArchive,
+    chosen: &dyn Fn(usize) -> bool,
+    sidecar: &Sidecar,
+    options: &Options,
+) -> Result<Parts, Unusable> {
+    let entries = &ours.manifest.namespaces;
+    let mut parts = Parts::default();
+    let mut found = Found {
+        metadata: Some(BTreeMap::new()),
+        ..Found::default()
+    };
+    if (0..entries.len()).all(chosen) || is_most(ours, chosen)? {
+        native::verify(ours, options, &mut found)?;
+        match (sidecar, found.sha256) {
+            (Sidecar::Sha256(expected), Some(sha256)) if *expected != sha256 => parts
+                .warnings
+                .push("the .sha256 beside the archive is not its own; its own checksums say that it is sound".into()),
+            (Sidecar::Unreadable(problem), _) => {
+                parts.warnings.push(format!("the .sha256 beside the archive {problem}"))
+            }
+            _ => {}
+        }
+    } else {
+        native::verify_part(ours, chosen, options, &mut found)?;
+    }
+    let mut damage = std::mem::take(&mut found.damage);
+    let of_chosen = found
+        .namespaces
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| chosen(*index));
+    damage.extend(of_chosen.filter_map(|(_, checked)| {
+        checked
+            .damage
+            .as_ref()
+            .map(|problem| format!("{}: {problem}", checked.namespace))
+    }));
+    if !damage.is_empty() {
+        return Err(Unusable::Damaged(damage));
+    }
+    let mut metadata = found.metadata.unwrap_or_default();
+    for (index, entry) in entries
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| chosen(*index))
+    {
+        parts.holdings.push(ArchivedNamespace {
+            namespace: entry.namespace.clone(),
+            kind: entry.kind,
+            totals: Totals {
+                documents: entry.documents,
+                bytes: entry.bytes,
+                crc64: entry.crc64,
+            },
+            metadata: metadata.remove(&index).unwrap_or_default(),
+            file: entry.data.as_ref().map(|place| place.path.clone()),
+        });
+    }
+    Ok(parts)
+}
+
+/// What a tar.gz of a dump folder says of its origin: versions of the server and of mongodump.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub server_version: Option<String>,
+    pub tool_version: Option<String>,
+}
+
+/// Verifies a tar.gz of a dump folder that anyone may have made, all of it.
+pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable> {
+    let mut found = Found::default();
+    let survey = untrusted::verify(file, options, &mut found)?;
+    let mut damage = std::mem::take(&mut found.damage);
+    damage.extend(found.namespaces.iter().filter_map(|one| {
+        one.damage
+            .as_ref()
+            .map(|text| format!("{}: {text}", one.namespace))
+    }));
+    let mut parts = Parts {
+        warnings: std::mem::take(&mut found.not_checked),
+        ..Parts::default()
+    };
+    let untrusted::Survey {
+        data,
+        mut metadata,
+        prelude,
+        ..
+    } = survey;
+    for (file, totals) in data {
+        let (named, kind) = untrusted::namespace_of(&file);
+        let text = metadata.remove(&metadata_path(&file)).unwrap_or_default();
+        match located(named, kind, &file, &text) {
+            Ok(namespace) => parts.holdings.push(ArchivedNamespace {
+                namespace,
+                kind,
+                totals,
+                metadata: text,
+                file: Some(file),
+            }),
+            Err(problem) => damage.push(problem),
+        }
+    }
+    // Views have options only. So has a collection whose documents were left out when it was packed.
+    for (file, text) in metadata {
+        let stem = file.strip_suffix(".metadata.json").unwrap_or(&file);
+        let (named, _) = untrusted::namespace_of(&format!("{stem}.bson"));
+        let kind = if says(&text).is_view() {
+            Kind::View
+        } else {
+            Kind::Collection
+        };
+        match located(named, kind, &file, &text) {
+            Ok(namespace) => {
+                let totals = Totals::default();
+                parts.holdings.push(ArchivedNamespace {
+                    namespace,
+                    kind,
+                    totals,
+                    metadata: text,
+                    file: None,
+                });
+            }
+            Err(problem) => damage.push(problem),
+        }
+    }
+    if !damage.is_empty() {
+        return Err(Unusable::Damaged(damage));
+    }
+    let prelude: BTreeMap<String, String> = prelude
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let field = |name: &str| prelude.get(name).cloned();
+    Ok((
+        parts,
+        Origin {
+            server_version: field("ServerVersion"),
+            tool_version: field("ToolVersion"),
+        },
+    ))
+}
+
+/// `DB/COLL.metadata.json` for `DB/COLL.bson`; a time series' documents lie under another name than its options.
+fn metadata_path(data_path: &str) -> String {
+    let stem = data_path.strip_suffix(".bson").unwrap_or(data_path);
+    let (database, file) = stem.rsplit_once('/').unwrap_or(("", stem));
+    let file = file.strip_prefix(namespace::BUCKETS_PREFIX).unwrap_or(file);
+    format!("{database}/{file}.metadata.json")
+}
+
+/// The namespace of a file, whose name may have been cut and hashed: then its options know the whole name.
+fn located(named: Namespace, kind: Kind, file: &str, metadata: &str) -> Result<Namespace, String> {
+    if named.database.is_empty() {
+        let is_oplog = kind == Kind::Oplog && named.collection == "oplog";
+        return if is_oplog {
+            Ok(named)
+        } else {
+            Err(format!("{file} lies in no database's folder"))
+        };
+    }
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    let stem = name
+        .strip_suffix(".bson")
+        .or_else(|| name.strip_suffix(".metadata.json"))
+        .unwrap_or(name);
+    let stem = stem.strip_prefix(namespace::BUCKETS_PREFIX).unwrap_or(stem);
+    let whole = says(metadata)
+        .collection_name
+        .filter(|whole| namespace::escape_collection(whole) == stem);
+    let namespace = Namespace {
+        collection: whole.unwrap_or(named.collection),
+        ..named
+    };
+    namespace
+        .metadata_path()
+        .map_err(|error| error.to_string())?;
+    Ok(namespace)
+}
+
+/// What options say of their collection.
+#[derive(Default, Deserialize)]
+struct StoredMetadata {
+    #[serde(rename = "collectionName")]
+    collection_name: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    options: StoredOptions,
+}
+
+#[derive(Default, Deserialize)]
+struct StoredOptions {
+    #[serde(rename = "viewOn")]
+    view_on: Option<serde_json::Value>,
+}
+
+impl StoredMetadata {
+    fn is_view(&self) -> bool {
+        self.kind.as_deref() == Some("view") || self.options.view_on.is_some()
+    }
+}
+
+fn says(metadata: &str) -> StoredMetadata {
+    serde_json::from_str(metadata).unwrap_or_default()
+}

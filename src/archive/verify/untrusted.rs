@@ -1,0 +1,260 @@
+//! Verifies a tar.gz that is not in our format: a `mongodump --out` folder packed by hand, an archive of ours that was
+//! unpacked and packed again, or the readable part of one whose end is lost.
+//!
+//! There is no checksum from mongodump to compare with, so every element of every document is looked at.
+
+use super::scan::{self, Depth};
+use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
+use crate::archive::container::{self, Damage, reason};
+use crate::archive::manifest::{self, Entry, Manifest};
+use crate::archive::namespace::{self, Kind, Namespace, Totals};
+use crate::archive::verify::report::NamespaceCheck;
+use flate2::bufread::MultiGzDecoder;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+
+/// Files named in full when they cannot be checked; the rest are counted.
+const UNKNOWN_NAMED: usize = 5;
+/// Deflate makes nothing smaller than by this factor. What is compressed twice over may unpack into more than any disk
+/// holds, and no dump does.
+const MOST_UNPACKED: u64 = 1100;
+/// Beside that, whatever the size of the archive.
+const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
+
+/// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
+pub fn verify(file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
+    let archive_bytes = file.metadata()?.len();
+    let left = archive_bytes
+        .saturating_mul(MOST_UNPACKED)
+        .saturating_add(ALWAYS_UNPACKED);
+    let mut survey = Survey {
+        left,
+        ..Survey::default()
+    };
+    let moved = |bytes| (options.moved)(bytes);
+    let walked = container::walk(file, options.stop, &moved, &mut |path, content| {
+        survey.file(path, content, found)
+    })?;
+    found.damage.extend(walked.problem);
+    survey.report(found);
+    found.sha256 = Some(walked.sha256);
+    Ok(survey)
+}
+
+/// What a walk through the tar has come across, by path below the top folder and without `.gz`.
+#[derive(Default)]
+pub struct Survey {
+    /// Documents found.
+    pub data: BTreeMap<String, Totals>,
+    /// Options and indexes.
+    pub metadata: BTreeMap<String, String>,
+    /// mongodump's words about itself and its server, as JSON.
+    pub prelude: Option<String>,
+    pub manifest: Option<Manifest>,
+    metadata_bytes: usize,
+    namespaces: HashSet<Namespace>,
+    unknown: Vec<String>,
+    /// Bytes that may still come out of files that are compressed inside the archive.
+    left: u64,
+}
+
+/// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
+pub fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
+    match path.strip_suffix(".gz") {
+        Some(plain) => (
+            plain,
+            Box::new(MultiGzDecoder::new(BufReader::new(content))),
+        ),
+        None => (path, Box::new(content)),
+    }
+}
+
+impl Survey {
+    fn file(
+        &mut self,
+        path: &str,
+        content: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let (plain, content) = plain(path, content);
+        let mut content = Bounded {
+            input: content,
+            left: if plain == path { u64::MAX } else { self.left },
+        };
+        let read = self.read(plain, path, &mut content, found);
+        if plain != path {
+            self.left = content.left;
+        }
+        read
+    }
+
+    fn read(
+        &mut self,
+        plain: &str,
+        path: &str,
+        input: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let named = |problem: String| format!("{path}: {problem}");
+        if plain.ends_with(".bson") {
+            self.documents(plain, input, found)
+        } else if plain.ends_with(".metadata.json") {
+            let text = native::json(input).map_err(named)?;
+            self.metadata_bytes += text.len();
+            if self.metadata_bytes > MOST_METADATA {
+                return Err(TOO_MUCH_METADATA.into());
+            }
+            match self.metadata.insert(plain.to_owned(), text) {
+                None => Ok(()),
+                Some(_) => Err(format!("{plain} is there twice")),
+            }
+        } else if plain == "prelude.json" || plain.ends_with("/prelude.json") {
+            self.prelude = Some(native::json(input).map_err(named)?);
+            Ok(())
+        } else if plain == manifest::FILE_NAME {
+            let mut json = Vec::new();
+            input
+                .take(native::LONGEST_METADATA)
+                .read_to_end(&mut json)
+                .map_err(|error| reason(&error))?;
+            match Manifest::from_json(&json) {
+                Ok(manifest) => self.manifest = Some(manifest),
+                Err(_) => self.unknown.push(path.to_owned()),
+            }
+            Ok(())
+        } else {
+            self.unknown.push(path.to_owned());
+            io::copy(input, &mut io::sink())
+                .map(drop)
+                .map_err(|error| reason(&error))
+        }
+    }
+
+    fn documents(
+        &mut self,
+        path: &str,
+        input: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let (totals, result) = scan::documents(input, Depth::Elements);
+        let (namespace, kind) = namespace_of(path);
+        let (damage, carry_on) = match result {
+            Ok(()) => (None, Ok(())),
+            // The file itself cannot be read any further.
+            Err(scan::ScanError::Read(error)) => (Some(reason(&error)), Err(reason(&error))),
+            Err(error) => (Some(error.to_string()), Ok(())),
+        };
+        let Totals {
+            documents, bytes, ..
+        } = totals;
+        // Names may be escaped in more than one way.
+        let again = !self.namespaces.insert(namespace.clone());
+        found.namespaces.push(NamespaceCheck {
+            namespace: namespace.clone(),
+            kind,
+            documents,
+            bytes,
+            damage,
+        });
+        if self.data.insert(path.to_owned(), totals).is_some() || again {
+            found.damage.push(format!("{namespace} is there twice"));
+        }
+        carry_on
+    }
+
+    fn report(&mut self, found: &mut Found) {
+        if self.data.is_empty() && self.metadata.is_empty() {
+            found.damage.push("there is no MongoDB dump in it".into());
+        }
+        match self.manifest.take() {
+            Some(manifest) => self.compare(&manifest, found),
+            None => found
+                .not_checked
+                .push("whether documents or collections are missing: there is no manifest to compare with".into()),
+        }
+        let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
+        if !self.unknown.is_empty() {
+            let named = self
+                .unknown
+                .iter()
+                .take(UNKNOWN_NAMED)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            let rest = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            found.not_checked.push(format!(
+                "files that mongodump does not write: {named}{rest}"
+            ));
+        }
+    }
+
+    /// Holds what was found against the manifest that came with it.
+    fn compare(&self, manifest: &Manifest, found: &mut Found) {
+        for Entry {
+            namespace,
+            documents,
+            bytes,
+            crc64,
+            data,
+            metadata,
+            ..
+        } in &manifest.namespaces
+        {
+            if let Some(place) = data {
+                match self.data.get(&place.path) {
+                    None => found
+                        .damage
+                        .push(format!("{namespace}: its documents are missing")),
+                    Some(totals)
+                        if (totals.documents, totals.bytes, totals.crc64)
+                            != (*documents, *bytes, *crc64) =>
+                    {
+                        found.damage.push(format!(
+                            "{namespace}: its documents are not those of the manifest"
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if let Some(place) = metadata
+                && !self.metadata.contains_key(&place.path)
+            {
+                found
+                    .damage
+                    .push(format!("{namespace}: its options and indexes are missing"));
+            }
+        }
+    }
+}
+
+/// Whose documents lie in a file, as far as its name tells.
+pub fn namespace_of(path: &str) -> (Namespace, Kind) {
+    let (database, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let collection = namespace::unescape_collection(file.strip_suffix(".bson").unwrap_or(file));
+    match collection.strip_prefix(namespace::BUCKETS_PREFIX) {
+        Some(name) => (Namespace::new(database, name), Kind::TimeSeries),
+        None if database.is_empty() => (Namespace::new("", collection), Kind::Oplog),
+        None => (Namespace::new(database, collection), Kind::Collection),
+    }
+}
+
+/// Gives no more than is left.
+struct Bounded<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other("it unpacks into more than any dump of its size holds")
+        })?;
+        Ok(read)
+    }
+}

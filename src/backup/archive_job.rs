@@ -1,0 +1,383 @@
+//! Making one archive, from leftovers to the final name. It reads top to bottom:
+//!
+//! ```text
+//! sweep → mongodump there? → [ ask the server → room? → dump into an archive → sync → read back ] → commit
+//! ```
+//!
+//! What is in brackets is tried again when its failure may pass.
+
+pub use super::error::{Failed, JobError, Stage};
+pub use super::selection::leaves_out;
+
+use super::commit::UncommittedArchive;
+use super::selection::DumpSelection;
+use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::manifest::Manifest;
+use crate::archive::sidecar::Sidecar;
+use crate::archive::verify;
+use crate::archive::verify::report::VerifyReport;
+use crate::context::Context;
+use crate::mongo::client::{self, Facts};
+use crate::mongo::mongodump::{self, DumpError, DumpOptions};
+use crate::mongo::tool::Tool;
+use crate::mongo::uri::MongoUri;
+use crate::report::BackupReport;
+use crate::settings::{OplogMode, Settings};
+use crate::store::repository::Repository;
+use crate::store::summary::VerificationRecord;
+use crate::sys::atomic_file::Partial;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
+use crate::sys::progress::showing;
+use crate::sys::progress::{Meter, Unit};
+use chrono::{DateTime, Utc};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The first wait before another attempt; each further one is three times as long.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// What the archive will probably need of the disk: bytes, and the documents they are reckoned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceEstimate {
+    pub bytes: u64,
+    pub documents: u64,
+}
+
+/// Makes one verified archive in a folder that is locked.
+pub async fn backup(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    (repository, lock): (&Repository, &Lock),
+    need: Option<SpaceEstimate>,
+) -> Result<BackupReport, Failed> {
+    let stage = Cell::new(Stage::Folder);
+    let made = make(settings, uri, ctx, (repository, lock), need, &stage).await;
+    made.map_err(|error| Failed {
+        stage: stage.get(),
+        error,
+    })
+}
+
+async fn make(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    (repository, lock): (&Repository, &Lock),
+    need: Option<SpaceEstimate>,
+    stage: &Cell<Stage>,
+) -> Result<BackupReport, JobError> {
+    let begun = Instant::now();
+    let stop = ctx.stop.by(begun + settings.timeout);
+    let swept = repository.sweep(lock);
+    if swept > 0 {
+        tracing::info!(
+            "removed {} of an interrupted backup",
+            humanize::counted(swept, "leftover file")
+        );
+    }
+    stage.set(Stage::Tool);
+    let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
+    let order = DumpOptions {
+        tool,
+        uri: uri.without_database(),
+        environment: ctx.environment.clone(),
+        redactor: ctx.redactor.clone(),
+        stall_timeout: settings.stall_timeout,
+    };
+    let mut attempts = Attempts {
+        left: settings.retries,
+        wait: FIRST_WAIT,
+        number: 1,
+    };
+    let mut oplog = settings.oplog;
+    let mut warnings = Vec::new();
+    let made = loop {
+        let attempt = Attempt {
+            settings,
+            uri,
+            ctx,
+            stop: &stop,
+            repository,
+            order: &order,
+            oplog,
+            need,
+            stage,
+        };
+        match attempt.run().await {
+            Ok(made) => break made,
+            Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
+                warnings.push(format!("not of one point in time: {reason}"));
+                tracing::warn!("{reason}; dumping again without the oplog");
+                oplog = OplogMode::Off;
+            }
+            Err(error) => attempts.after(error, &stop).await?,
+        }
+    };
+    warnings.extend(made.warnings.iter().cloned());
+    stage.set(Stage::Name);
+    made.commit(repository, begun, attempts.number, warnings, ctx)
+}
+
+/// How often is left to try.
+struct Attempts {
+    left: u32,
+    wait: Duration,
+    number: u32,
+}
+
+impl Attempts {
+    /// Waits for the next attempt, or gives the error back when there is none.
+    async fn after(&mut self, error: JobError, stop: &Cancel) -> Result<(), JobError> {
+        // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
+        let dropped =
+            matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
+        if !error.may_pass() || (self.left == 0 && !dropped) {
+            return Err(error);
+        }
+        tracing::warn!(
+            "attempt {} failed: {error}; trying again in {}",
+            self.number,
+            humanize::duration(self.wait)
+        );
+        stop.or(tokio::time::sleep(self.wait)).await?;
+        self.left = self.left.saturating_sub(1);
+        self.number += 1;
+        self.wait *= 3;
+        Ok(())
+    }
+}
+
+/// One try, with all it needs.
+struct Attempt<'j> {
+    settings: &'j Settings,
+    uri: &'j MongoUri,
+    ctx: &'j Context,
+    stop: &'j Cancel,
+    repository: &'j Repository,
+    order: &'j DumpOptions,
+    oplog: OplogMode,
+    need: Option<SpaceEstimate>,
+    stage: &'j Cell<Stage>,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) -> Result<UncommittedArchive, JobError> {
+        self.stage.set(Stage::Server);
+        let asking = client::ask(
+            self.uri,
+            &self.settings.databases,
+            self.settings.stall_timeout,
+        );
+        let facts = self.stop.or(asking).await??;
+        let choice = DumpSelection::new(self.settings, &facts, self.oplog)?;
+        choice.announce(&facts);
+        self.check_room(&choice, &facts).await?;
+        self.stage.set(Stage::Dump);
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
+        let partial = self.repository.begin(&stem)?;
+        let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
+        let warnings = choice.missing(&facts, &manifest)?;
+        let dump_seconds = dump_begun.elapsed().as_secs_f64();
+        tracing::info!(
+            "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
+            humanize::counted(manifest.documents, "document"),
+            humanize::counted(manifest.namespaces.len() as u64, "namespace"),
+            humanize::bytes(manifest.bytes),
+            humanize::bytes(archive_bytes),
+        );
+        self.stage.set(Stage::Verify);
+        let verify_begun = Instant::now();
+        let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
+        let sha256 = verified.sha256.clone().ok_or(JobError::Lost)?;
+        let verify_seconds = verify_begun.elapsed().as_secs_f64();
+        tracing::info!(
+            "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
+        );
+        Ok(UncommittedArchive {
+            partial,
+            stem,
+            manifest,
+            verified,
+            sha256,
+            archive_bytes,
+            dump_seconds,
+            verify_seconds,
+            warnings,
+        })
+    }
+
+    /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
+    async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
+        let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
+            return Ok(());
+        };
+        if free_bytes >= need.bytes {
+            return Ok(());
+        }
+        // Before giving up, see whether the server still holds as much as the last time.
+        let counting = client::estimate(self.uri, choice.collections(facts));
+        let counted = self
+            .stop
+            .or(tokio::time::timeout(self.settings.stall_timeout, counting))
+            .await?;
+        let part = match counted {
+            Ok(Ok(documents)) if need.documents > 0 => {
+                (documents as f64 / need.documents as f64).min(1.0)
+            }
+            _ => 1.0,
+        };
+        let need_bytes = (need.bytes as f64 * part) as u64;
+        if free_bytes >= need_bytes {
+            return Ok(());
+        }
+        let folder = self.repository.folder().display().to_string();
+        Err(JobError::NoRoom {
+            need_bytes,
+            free_bytes,
+            folder,
+        })
+    }
+
+    async fn dump(
+        &self,
+        choice: &DumpSelection,
+        facts: &Facts,
+        partial: &Partial,
+        stem: &str,
+    ) -> Result<(Manifest, u64), JobError> {
+        let plan = Plan {
+            name: stem.to_owned(),
+            level: self.settings.compression_level,
+            threads: self.settings.threads,
+            started_at: (self.ctx.now)(),
+            server: facts.server.clone(),
+        };
+        let failed = |error| self.write_error(error);
+        let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
+        let meter = Meter::new("dumping", Unit::Documents, None, &self.ctx.screen);
+        let _counting = self.count(choice, facts, &meter);
+        for part in &choice.parts {
+            let wanted = choice.filter();
+            let result = mongodump::run(self.order, part, wanted, sink, &meter, self.stop).await;
+            sink = match result {
+                Ok(sink) => sink,
+                Err(DumpError::Sink(error)) => return Err(failed(error)),
+                Err(DumpError::Interrupted(reason)) => return Err(reason.into()),
+                Err(error) => return Err(JobError::Dump(error)),
+            };
+        }
+        let finished_at = (self.ctx.now)();
+        let finished = self
+            .stop
+            .blocking(move |_| sink.finish(finished_at))
+            .await?;
+        let (written, manifest) = finished.ok_or(JobError::Lost)?.map_err(failed)?;
+        Ok((manifest, written.archive_bytes))
+    }
+
+    /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
+    fn count(&self, choice: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
+        let namespaces = choice.collections(facts);
+        let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            // A short dump whose progress nobody sees is not worth the server's effort.
+            tokio::time::sleep(meter.first_shown_after()).await;
+            match client::estimate(&uri, namespaces).await {
+                Ok(total) => meter.set_total(total),
+                Err(error) => tracing::debug!("no estimate of the documents: {error}"),
+            }
+        });
+        tasks
+    }
+
+    /// Syncs the archive and reads it from the disk, against what was in memory while it was written.
+    async fn read_back(
+        &self,
+        partial: &Partial,
+        manifest: &Manifest,
+        archive_bytes: u64,
+    ) -> Result<VerifyReport, JobError> {
+        let synced = partial.file();
+        let sync = self
+            .stop
+            .blocking(move |_| synced.sync_all())
+            .await?
+            .ok_or(JobError::Lost)?;
+        sync.map_err(|error| self.write_error(error.into()))?;
+        let file = partial.reopen_uncached()?;
+        let meter = Meter::new(
+            "verifying",
+            Unit::Bytes,
+            Some(archive_bytes),
+            &self.ctx.screen,
+        );
+        let (threads, name, shown) = (
+            self.settings.threads,
+            manifest.archive.clone(),
+            Arc::clone(&meter),
+        );
+        let reading = self.stop.blocking(move |stop| {
+            let moved = |bytes| shown.set(bytes);
+            verify::verify(
+                &name,
+                file,
+                &Sidecar::Missing,
+                &verify::Options {
+                    threads,
+                    stop,
+                    moved: &moved,
+                },
+            )
+        });
+        let verified = showing(&meter, reading).await?.ok_or(JobError::Lost)?;
+        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
+        let problem = report.faults().next();
+        if let Some(problem) = problem {
+            return Err(JobError::NotSound(problem));
+        }
+        if !report.sound
+            || !verify::same_namespaces(&report, manifest)
+            || report.archive_bytes != archive_bytes
+        {
+            return Err(JobError::NotSound(
+                "it holds other collections than were dumped".into(),
+            ));
+        }
+        Ok(report)
+    }
+
+    fn write_error(&self, error: WriteError) -> JobError {
+        let folder = self.repository.folder().display().to_string();
+        JobError::Write {
+            error,
+            folder,
+            free_bytes: self.repository.free_bytes(),
+        }
+    }
+}
+
+/// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
+pub fn note(repository: &Repository, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
+    let damage = (!report.sound).then(|| {
+        report
+            .faults()
+            .next()
+            .unwrap_or_else(|| "it is not sound".into())
+    });
+    let verdict = VerificationRecord {
+        at: now,
+        archive_bytes: report.archive_bytes,
+        damage,
+        drilled_at: None,
+    };
+    if let Err(error) = repository.note(stem, verdict) {
+        tracing::debug!("the result is not kept: {error}");
+    }
+}

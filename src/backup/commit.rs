@@ -1,0 +1,76 @@
+//! The last step: an archive gets its name.
+
+use super::error::JobError;
+use crate::archive::manifest::Manifest;
+use crate::archive::verify::report::VerifyReport;
+use crate::context::Context;
+use crate::report::BackupReport;
+use crate::store::repository::Repository;
+use crate::store::summary::VerificationRecord;
+use crate::sys::atomic_file::Partial;
+use tokio::time::Instant;
+
+/// An archive that was read back and found sound, but has no name yet.
+pub struct UncommittedArchive {
+    pub partial: Partial,
+    pub stem: String,
+    pub manifest: Manifest,
+    pub verified: VerifyReport,
+    pub sha256: String,
+    pub archive_bytes: u64,
+    pub dump_seconds: f64,
+    pub verify_seconds: f64,
+    pub warnings: Vec<String>,
+}
+
+impl UncommittedArchive {
+    /// Gives it its name. Whatever goes wrong behind that is a warning.
+    pub fn commit(
+        self,
+        repository: &Repository,
+        begun: Instant,
+        attempts: u32,
+        mut warnings: Vec<String>,
+        ctx: &Context,
+    ) -> Result<BackupReport, JobError> {
+        let verdict = VerificationRecord {
+            at: (ctx.now)(),
+            archive_bytes: self.archive_bytes,
+            damage: None,
+            drilled_at: None,
+        };
+        let troubles = repository.commit(self.partial, &self.stem, &self.sha256, verdict)?;
+        warnings.extend(
+            troubles
+                .iter()
+                .map(|trouble| format!("the archive is safe, but {trouble}")),
+        );
+        let path = repository.archive_path(&self.stem);
+        let report = BackupReport {
+            archive: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            path: path.display().to_string(),
+            started_at: self.manifest.started_at,
+            archive_bytes: self.archive_bytes,
+            documents: self.manifest.documents,
+            bytes: self.manifest.bytes,
+            namespaces: self.verified.namespaces.len() as u64,
+            sha256: self.sha256,
+            point_in_time: self.manifest.point_in_time,
+            server_version: self.manifest.server.version,
+            mongodump_version: self.manifest.mongodump_version,
+            attempts,
+            dump_seconds: self.dump_seconds,
+            verify_seconds: self.verify_seconds,
+            elapsed_seconds: begun.elapsed().as_secs_f64(),
+            warnings,
+        };
+        for warning in &report.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(report)
+    }
+}

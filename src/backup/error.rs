@@ -1,0 +1,162 @@
+//! Why there is no new archive.
+
+use crate::archive::container::WriteError;
+use crate::mongo::client::ServerError;
+use crate::mongo::mongodump::DumpError;
+use crate::mongo::tool::ToolError;
+use crate::store::repository::{RepositoryError, RepositoryLockError};
+use crate::sys::atomic_file::FileError;
+use crate::sys::cancel::Interruption;
+use crate::sys::humanize;
+use crate::sys::lock::LockError;
+use serde::{Deserialize, Serialize};
+
+/// Where a run can fail, in the order of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Folder,
+    Tool,
+    Server,
+    Dump,
+    Verify,
+    Name,
+}
+
+impl Stage {
+    /// What was being done: `while dumping`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Stage::Folder => "preparing the backup folder",
+            Stage::Tool => "starting mongodump",
+            Stage::Server => "asking the server",
+            Stage::Dump => "dumping",
+            Stage::Verify => "reading the archive back",
+            Stage::Name => "giving the archive its name",
+        }
+    }
+
+    /// What the owner may do about it, beside what the error itself says.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Stage::Folder => {
+                "Look at the backup folder: is its disk mounted, writable and healthy?"
+            }
+            Stage::Tool => {
+                "Look at the installation: mongodump must be on PATH and made for this processor."
+            }
+            Stage::Server => {
+                "See whether MongoDB runs (docker compose ps, docker compose logs mongodb) and takes the user."
+            }
+            Stage::Dump => {
+                "See whether MongoDB was restarted or short of memory, and whether the disk is full."
+            }
+            Stage::Verify => {
+                "The disk, its cable or the memory may be failing: look at dmesg, and try another disk."
+            }
+            Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",
+        }
+    }
+}
+
+/// Why there is no new archive, and how far it had come.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    pub stage: Stage,
+    pub error: JobError,
+}
+
+impl Failed {
+    /// Whether it failed because it was told to stop.
+    pub fn was_asked(&self) -> bool {
+        matches!(self.error, JobError::Interrupted(Interruption::Asked))
+    }
+
+    /// Whether somebody else is at work in the folder.
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            self.error,
+            JobError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
+        )
+    }
+}
+
+/// Why there is no new archive.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(transparent)]
+    Lock(#[from] RepositoryLockError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
+    NoDatabase {
+        name: String,
+        hosts: String,
+        hint: String,
+    },
+    #[error("BACKUP_OPLOG is on, but {0}")]
+    NoOplog(&'static str),
+    #[error("BACKUP_DATABASES and BACKUP_EXCLUDE leave nothing to back up")]
+    NothingChosen,
+    #[error("the server holds {0} collections to back up, but mongodump sent none")]
+    Nothing(usize),
+    #[error(transparent)]
+    Dump(DumpError<WriteError>),
+    #[error(
+        "there is not enough room in {folder}: this backup will need about {}, and {} are free; \
+         make room, or move BACKUP_DIR to a larger disk", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
+    )]
+    NoRoom {
+        need_bytes: u64,
+        free_bytes: u64,
+        folder: String,
+    },
+    #[error("{}", describe_write(.error, .folder, *.free_bytes))]
+    Write {
+        error: WriteError,
+        folder: String,
+        free_bytes: Option<u64>,
+    },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(
+        "the archive was read back from the disk and is not what was written: {0}\nthe disk or its memory may be failing"
+    )]
+    NotSound(String),
+    #[error("the backup was not finished: {0}")]
+    Interrupted(#[from] Interruption),
+    #[error("a part of Pantry Keeper stopped early; please report this")]
+    Lost,
+}
+
+fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
+    let full =
+        matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
+    let free = free_bytes
+        .map(|free| format!(" ({} free)", humanize::bytes(free)))
+        .unwrap_or_default();
+    if full {
+        format!(
+            "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"
+        )
+    } else {
+        format!("{error}, in {folder}{free}")
+    }
+}
+
+impl JobError {
+    /// Whether another attempt may succeed where this one failed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            JobError::Server(error) => error.may_pass(),
+            JobError::Dump(error) => error.may_pass(),
+            JobError::NotSound(_) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `pantry-keeper notify-test`, and the mails that a backup made by hand has to send.
+
+use crate::cli::{DONE, FAILED, WRONG, say};
+use crate::context::Context;
+use crate::notify::channels::mail::{LONGEST_TALK, deliver};
+use crate::notify::outbox::Outbox;
+use crate::notify::templates::{self, MailContext, Notification};
+use crate::settings::{MailSecurity, MailSettings, NotifyOn, Settings};
+use crate::store::repository::Repository;
+use crate::sys::humanize;
+use crate::sys::logging::one_event;
+
+/// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
+/// what it is, whatever becomes of its mails.
+pub async fn send(
+    settings: &Settings,
+    ctx: &Context,
+    repository: &Repository,
+    letters: Vec<Notification>,
+) {
+    let Some(mail) = &settings.mail else { return };
+    let outbox = Outbox::new(repository.outbox_folder());
+    for letter in letters {
+        if let Some(error) = outbox.keep(letter) {
+            tracing::debug!("an unsent mail is kept in memory only: {error}");
+        }
+    }
+    let flushed = outbox
+        .flush(mail, &ctx.redactor, LONGEST_TALK, &ctx.stop)
+        .await;
+    if flushed.sent > 0 {
+        tracing::info!("{} sent", humanize::counted(flushed.sent as u64, "mail"));
+    }
+    if let Some(error) = flushed.error {
+        let left = humanize::counted(flushed.left as u64, "mail");
+        tracing::warn!("{left} not sent: {error}\nthe next run tries again");
+    }
+}
+
+/// Sends a test mail, whatever NOTIFY_ON says: whoever asks for it wants it.
+pub async fn test(settings: &Settings, ctx: &Context) -> u8 {
+    let Some(mail) = &settings.mail else {
+        let advice = "set it to the name of your mail server, such as smtp.gmail.com, to get mail";
+        eprint!("{}", one_event(&format!("SMTP_HOST is not set; {advice}")));
+        return WRONG;
+    };
+    let sender = MailContext {
+        prefix: &settings.prefix,
+        hosts: settings
+            .mongodb
+            .as_ref()
+            .map(|uri| uri.hosts())
+            .unwrap_or("(MONGODB_URI is not set)"),
+        folder: settings.backup_dir.display().to_string(),
+        time_zone: settings.time_zone,
+        now: (ctx.now)(),
+        next_run: None,
+    };
+    let letter = templates::test(&sender, shown(settings, mail));
+    tracing::debug!(
+        "asking the mail server {}:{}, for at most {}",
+        mail.host,
+        mail.port,
+        humanize::duration(LONGEST_TALK)
+    );
+    let failure = match ctx
+        .stop
+        .or(deliver(mail, &letter, &ctx.redactor, LONGEST_TALK))
+        .await
+    {
+        Ok(Ok(())) => {
+            say(&format!(
+                "accepted by {}:{} for {}\n",
+                mail.host,
+                mail.port,
+                mail.to.join(", ")
+            ));
+            return DONE;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(interruption) => interruption.to_string(),
+    };
+    tracing::error!("the test mail was not sent: {failure}");
+    FAILED
+}
+
+/// The settings that such a mail can be about; none of them is secret.
+fn shown(settings: &Settings, mail: &MailSettings) -> Vec<(&'static str, String)> {
+    let security = match mail.security {
+        MailSecurity::StartTls => "starttls",
+        MailSecurity::Tls => "tls",
+        MailSecurity::None => "none",
+    };
+    let notify_on = match settings.notify_on {
+        NotifyOn::Failure => "failure",
+        NotifyOn::Always => "always",
+        NotifyOn::Never => "never (no mail will come but tests)",
+    };
+    vec![
+        ("SMTP_HOST", mail.host.clone()),
+        ("SMTP_PORT", mail.port.to_string()),
+        ("SMTP_SECURITY", security.into()),
+        (
+            "SMTP_USERNAME",
+            mail.username.clone().unwrap_or_else(|| "none".into()),
+        ),
+        ("EMAIL_FROM", mail.from.clone()),
+        ("EMAIL_TO", mail.to.join(", ")),
+        ("NOTIFY_ON", notify_on.into()),
+        ("BACKUP_DIR", settings.backup_dir.display().to_string()),
+    ]
+}

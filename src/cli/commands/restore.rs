@@ -1,0 +1,358 @@
+//! `pantry-keeper restore`.
+
+use crate::archive::namespace::{Kind, Namespace};
+use crate::cli::args::RestoreArguments;
+use crate::cli::{BUSY, DONE, FAILED, WRONG, failure, json, output, refuse, say};
+use crate::context::Context;
+use crate::mongo::uri::MongoUri;
+use crate::report::{RestoreReport, Restored};
+use crate::restore::{self, RestoreError, Selection};
+use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
+use crate::store::repository::{RepositoryError, RepositoryLockError};
+use crate::sys::humanize;
+use crate::sys::lock::LockError;
+use crate::sys::logging;
+use crate::sys::redact::Secret;
+use chrono_tz::Tz;
+use std::ffi::OsString;
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+/// Stands for a connection string until its pipe is open.
+pub const HIDDEN: &str = "--to=/dev/fd/";
+/// Longer names of collections are cut in tables.
+const LONGEST_NAME: usize = 48;
+/// A connection string is one line.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// Arguments under which to start again, when a password is among them: everybody on this machine can read them. It goes
+/// into a pipe instead, which the one who starts again reads like a file.
+pub fn without_passwords(arguments: &[OsString]) -> Option<(Vec<OsString>, Vec<Secret>)> {
+    let mut hidden = Vec::new();
+    let mut kept: Vec<OsString> = Vec::new();
+    let mut after_to = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let value = if after_to {
+            Some(text.as_ref())
+        } else {
+            text.strip_prefix("--to=")
+        };
+        after_to = !after_to && text == "--to";
+        match value.filter(|value| value.contains("://") && value.contains('@')) {
+            Some(uri) => {
+                hidden.push(Secret::new(uri));
+                if kept.last().is_some_and(|last| last == "--to") {
+                    kept.pop();
+                }
+                kept.push(HIDDEN.into());
+            }
+            None => kept.push(argument.clone()),
+        }
+    }
+    (!hidden.is_empty()).then_some((kept, hidden))
+}
+
+/// The target of `--to`, and everything in it that must not be shown.
+pub fn target(to: &str) -> Result<MongoUri, String> {
+    let text = match to.contains("://") {
+        true => to.to_owned(),
+        false => {
+            let mut text = String::new();
+            std::fs::OpenOptions::new()
+                .read(true)
+                .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+                .open(to)
+                .and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text))
+                .map_err(|error| {
+                    format!("--to: {to} is neither a connection string nor a file that holds one: {error}")
+                })?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    match MongoUri::parse(&text) {
+        Ok(uri) => Ok(uri.given_as("--to")),
+        Err(error) => Err(format!("--to {error}: {}", error.advice())),
+    }
+}
+
+pub async fn restore(
+    settings: &Settings,
+    ctx: &Context,
+    arguments: &RestoreArguments,
+    to: Option<&MongoUri>,
+) -> u8 {
+    let output = &arguments.output;
+    // Settings::load made sure of one of them.
+    let Some(uri) = to.or(settings.mongodb.as_ref()) else {
+        return WRONG;
+    };
+    let wishes = match wishes(arguments) {
+        Ok(wishes) => wishes,
+        Err(problem) => return wrong(&problem, output.json),
+    };
+    let prepared = match restore::prepare(settings, ctx, uri, &arguments.name, wishes).await {
+        Ok(prepared) => prepared,
+        Err(error) => return refused(error, ctx, arguments),
+    };
+    let preview = shown_before(&prepared.report, settings.time_zone);
+    if !output.json {
+        say(&preview);
+    }
+    let said = prepared.report.warnings.len();
+    for warning in &prepared.report.warnings {
+        tracing::warn!("{warning}");
+    }
+    let refusal = prepared.refusal();
+    if arguments.dry_run {
+        if output.json {
+            json(&prepared.report);
+        }
+        return match refusal {
+            None => DONE,
+            Some(refusal) => {
+                tracing::error!("{refusal}");
+                FAILED
+            }
+        };
+    }
+    if let Some(refusal) = refusal {
+        return refused(refusal, ctx, arguments);
+    }
+    if !arguments.yes {
+        if output.json {
+            eprint!("{preview}");
+        }
+        match ask(ctx).await {
+            Answer::Yes => {}
+            Answer::No => return refused(RestoreError::Stopped, ctx, arguments),
+            Answer::Nobody => {
+                return wrong(
+                    "nobody is here to be asked (this is not a terminal): confirm with --yes",
+                    output.json,
+                );
+            }
+        }
+    }
+    let report = match restore::carry_out(prepared, settings, ctx).await {
+        Ok(report) => report,
+        Err(error) => return refused(error, ctx, arguments),
+    };
+    let lines = shown_after(&report, said);
+    if report.restored {
+        tracing::info!("{lines}");
+    } else {
+        tracing::error!("{lines}");
+    }
+    if output.json {
+        json(&report);
+    }
+    if report.restored { DONE } else { FAILED }
+}
+
+fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
+    fn all<T>(
+        texts: &[String],
+        option: &str,
+        parse: fn(&str) -> Result<T, Refusal>,
+    ) -> Result<Vec<T>, String> {
+        let read = |text: &String| {
+            parse(text).map_err(|refusal| {
+                format!(
+                    "{option} {text:?} {}: {}",
+                    refusal.problem, refusal.accepted
+                )
+            })
+        };
+        texts.iter().map(read).collect()
+    }
+    Ok(Selection {
+        include: all(&arguments.include, "--include", NamespacePattern::parse)?,
+        exclude: all(&arguments.exclude, "--exclude", NamespacePattern::parse)?,
+        renames: all(&arguments.rename, "--rename", Rename::parse)?,
+        drop: arguments.drop,
+        oplog: !arguments.no_oplog,
+    })
+}
+
+enum Answer {
+    Yes,
+    No,
+    /// Nobody is there to answer.
+    Nobody,
+}
+
+async fn ask(ctx: &Context) -> Answer {
+    if !std::io::stdin().is_terminal() {
+        return Answer::Nobody;
+    }
+    eprint!("Restore this? Type yes: ");
+    let _ = std::io::stderr().flush();
+    let answered = ctx.stop.blocking(|_| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    match answered.await {
+        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => {
+            Answer::Yes
+        }
+        _ => Answer::No,
+    }
+}
+
+fn wrong(problem: &str, as_json: bool) -> u8 {
+    eprint!("{}", logging::one_event(problem));
+    if as_json {
+        failure(problem);
+    }
+    WRONG
+}
+
+fn refused(error: RestoreError, ctx: &Context, arguments: &RestoreArguments) -> u8 {
+    let output = &arguments.output;
+    match error {
+        RestoreError::Repository(error) => refuse(&error, output),
+        error => {
+            let busy = matches!(
+                &error,
+                RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
+            );
+            let wrong = matches!(
+                error,
+                RestoreError::NothingChosen { .. }
+                    | RestoreError::Name(_)
+                    | RestoreError::Lock(RepositoryLockError::Repository(
+                        RepositoryError::NotAName(_)
+                    ))
+            );
+            let text = ctx.redactor.redact(&error.to_string()).into_owned();
+            tracing::error!("nothing was restored: {text}");
+            if output.json {
+                failure(&text);
+            }
+            if busy {
+                BUSY
+            } else if wrong {
+                WRONG
+            } else {
+                FAILED
+            }
+        }
+    }
+}
+
+/// What a restore would do, namespace by namespace.
+fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
+    let head = [
+        "IN THE ARCHIVE",
+        "DOCUMENTS",
+        "ON THE SERVER",
+        "NOW",
+        "WHAT HAPPENS",
+    ]
+    .map(str::to_owned);
+    let rows = report.namespaces.iter().map(|one| {
+        let now = match (one.exists, one.live_documents) {
+            (false, _) => "-".to_owned(),
+            (true, Some(documents)) => humanize::count(documents),
+            (true, None) => "there".into(),
+        };
+        let happens = match (one.exists, report.drop) {
+            (true, true) => "backed up, dropped, restored",
+            (true, false) => "REFUSED: it exists",
+            (false, _) => "restored",
+        };
+        let documents = if one.kind == Kind::View {
+            "view".into()
+        } else {
+            humanize::count(one.documents)
+        };
+        [
+            shortened(&one.namespace),
+            documents,
+            shortened(&one.to),
+            now,
+            happens.into(),
+        ]
+    });
+    let mut text = format!(
+        "{} of {}, into {}\n\n{}\n",
+        report.archive,
+        output::time(report.made_at, time_zone),
+        report.hosts,
+        output::table(std::iter::once(head).chain(rows).collect(), &[1, 3]),
+    );
+    text.push_str(&format!(
+        "{} of {} in {}\n",
+        humanize::counted(report.documents, "document"),
+        humanize::bytes(report.bytes),
+        humanize::counted(report.namespaces.len() as u64, "namespace"),
+    ));
+    if report.oplog_entries > 0 {
+        let operations = humanize::counted(report.oplog_entries, "operation");
+        text.push_str(&format!(
+            "then {operations} of the oplog, so that all is of one point in time\n"
+        ));
+    }
+    text
+}
+
+/// Names may be longer than any terminal is wide.
+fn shortened(namespace: &Namespace) -> String {
+    let text = namespace.to_string();
+    match text.char_indices().nth(LONGEST_NAME) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// How a restore ended, one line or more. The first warnings were `said` before it began.
+fn shown_after(report: &RestoreReport, said: usize) -> String {
+    let took = humanize::duration(Duration::from_secs_f64(report.elapsed_seconds));
+    let mut lines = Vec::new();
+    if report.restored {
+        lines.push(format!(
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            humanize::counted(report.documents, "document"),
+            humanize::counted(report.namespaces.len() as u64, "namespace"),
+            report.archive,
+            report.hosts,
+        ));
+    } else {
+        lines.push(format!(
+            "{} was NOT restored completely into {}:",
+            report.archive, report.hosts
+        ));
+        lines.extend(report.namespaces.iter().filter_map(complaint));
+        lines.extend(report.problems.iter().cloned());
+    }
+    if let Some(safety) = &report.safety_archive {
+        lines.push(format!(
+            "what was there before is in {safety}; remove it when you no longer need it"
+        ));
+    }
+    lines.extend(
+        report
+            .warnings
+            .iter()
+            .skip(said)
+            .map(|warning| format!("note: {warning}")),
+    );
+    lines.join("\n")
+}
+
+/// One line about a namespace that is not as it should be.
+fn complaint(one: &Restored) -> Option<String> {
+    let problem = one.problem.as_ref()?;
+    let named = one
+        .differences
+        .as_ref()
+        .map(ToString::to_string)
+        .filter(|text| !text.is_empty());
+    Some(format!(
+        "{}: {problem}{}",
+        one.to,
+        named.map(|text| format!(": {text}")).unwrap_or_default()
+    ))
+}

@@ -1,0 +1,255 @@
+//! A closer look at the server, for `doctor`: may we read all that a backup reads, and does its clock agree with ours?
+
+use super::client::{Facts, ServerError, ask, connect, silent};
+use crate::archive::manifest::Topology;
+use crate::mongo::uri::MongoUri;
+use chrono::{DateTime, Utc};
+use mongodb::bson::{Document, doc};
+use std::time::Duration;
+
+/// What a server says about itself and about us, beside what it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examination {
+    pub facts: Facts,
+    /// Our roles as `(role, database)`; none when the server did not ask who we are.
+    pub roles: Option<Vec<(String, String)>>,
+    /// The server's clock.
+    pub clock: Option<DateTime<Utc>>,
+    /// Whether the oplog may be read; none where there is none.
+    pub oplog: Option<bool>,
+}
+
+/// Roles with which everything can be read.
+const READS_ALL: [&str; 4] = ["backup", "root", "__system", "atlasAdmin"];
+/// Roles with which one database can be read.
+const READS_ONE: [&str; 4] = ["read", "readWrite", "dbOwner", "backup"];
+
+impl Examination {
+    /// Whether our roles let us restore into any database and read all of it, as far as they are known.
+    pub fn restores(&self) -> bool {
+        let Some(roles) = &self.roles else {
+            return true;
+        };
+        let holds = |names: &[&str]| {
+            roles
+                .iter()
+                .any(|(role, database)| database == "admin" && names.contains(&role.as_str()))
+        };
+        let known = |role: &String| {
+            [&READS_ALL[..], &READS_ONE, BUILT_IN]
+                .concat()
+                .contains(&role.as_str())
+        };
+        let own = roles.iter().any(|(role, _)| !known(role));
+        let all = ["root", "__system", "atlasAdmin"];
+        own || holds(&all)
+            || (holds(&["restore", "readWriteAnyDatabase", "dbAdminAnyDatabase"])
+                && holds(&["backup", "readAnyDatabase", "readWriteAnyDatabase"]))
+    }
+
+    /// Databases that our roles do not show to be readable: none, all (`None` inside), or some of those that were chosen.
+    /// Roles that someone made up are taken to be what is needed.
+    pub fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
+        let roles = self.roles.as_ref()?;
+        let known = |role: &String| {
+            [&READS_ALL[..], &READS_ONE, BUILT_IN]
+                .concat()
+                .contains(&role.as_str())
+        };
+        let reads_all = |(role, database): &(String, String)| {
+            !known(role) || (database == "admin" && READS_ALL.contains(&role.as_str()))
+        };
+        if roles.iter().any(reads_all) {
+            return None;
+        }
+        if chosen.is_empty() {
+            return Some(None);
+        }
+        let any = roles
+            .iter()
+            .any(|(role, _)| role.starts_with("read") && role.ends_with("AnyDatabase"));
+        let reads = |wanted: &String| {
+            any || roles
+                .iter()
+                .any(|(role, database)| database == wanted && READS_ONE.contains(&role.as_str()))
+        };
+        let unreadable: Vec<String> = chosen
+            .iter()
+            .filter(|database| !reads(database))
+            .cloned()
+            .collect();
+        (!unreadable.is_empty()).then_some(Some(unreadable))
+    }
+}
+
+/// Built-in roles that do not let their holder read what a backup needs.
+const BUILT_IN: &[&str] = &[
+    "clusterAdmin",
+    "clusterManager",
+    "clusterMonitor",
+    "dbAdmin",
+    "dbAdminAnyDatabase",
+    "enableSharding",
+    "hostManager",
+    "readAnyDatabase",
+    "readWriteAnyDatabase",
+    "restore",
+    "userAdmin",
+    "userAdminAnyDatabase",
+];
+
+/// Asks all that [`ask`] asks, and what may keep a backup from succeeding one day.
+pub async fn examine(
+    uri: &MongoUri,
+    chosen: &[String],
+    limit: Duration,
+) -> Result<Examination, ServerError> {
+    let facts = ask(uri, chosen, limit).await?;
+    let asked = async {
+        let client = connect(uri).await?;
+        let admin = client.database("admin");
+        let status = admin.run_command(doc! { "connectionStatus": 1 }).await.ok();
+        let hello = admin.run_command(doc! { "hello": 1 }).await.ok();
+        let oplog = match facts.server.topology {
+            Topology::ReplicaSet => {
+                let oplog = client.database("local").collection::<Document>("oplog.rs");
+                Some(
+                    oplog
+                        .find_one(doc! {})
+                        .projection(doc! { "ts": 1 })
+                        .await
+                        .is_ok(),
+                )
+            }
+            _ => None,
+        };
+        client.shutdown().immediate(true).await;
+        let clock = hello.and_then(|hello| {
+            hello
+                .get_datetime("localTime")
+                .ok()
+                .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
+        });
+        Ok(Examination {
+            roles: status.as_ref().and_then(roles),
+            clock,
+            oplog,
+            facts,
+        })
+    };
+    tokio::time::timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| Err(silent(uri, limit)))
+}
+
+/// The roles in an answer to `connectionStatus`; none when nobody is signed in.
+fn roles(status: &Document) -> Option<Vec<(String, String)>> {
+    let info = status.get_document("authInfo").ok()?;
+    if info.get_array("authenticatedUsers").ok()?.is_empty() {
+        return None;
+    }
+    let roles = info
+        .get_array("authenticatedUserRoles")
+        .ok()?
+        .iter()
+        .filter_map(|role| {
+            let role = role.as_document()?;
+            Some((
+                role.get_str("role").ok()?.to_owned(),
+                role.get_str("db").ok()?.to_owned(),
+            ))
+        });
+    Some(roles.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::Server;
+
+    fn with_roles(roles: &[(&str, &str)]) -> Examination {
+        let server = Server {
+            version: "8.0.4".into(),
+            hosts: "db".into(),
+            topology: Topology::Standalone,
+        };
+        let roles = roles
+            .iter()
+            .map(|(role, database)| ((*role).to_owned(), (*database).to_owned()))
+            .collect();
+        let facts = Facts {
+            server,
+            databases: Vec::new(),
+            found: Vec::new(),
+        };
+        Examination {
+            facts,
+            roles: Some(roles),
+            clock: None,
+            oplog: None,
+        }
+    }
+
+    #[test]
+    fn a_drill_has_to_write_and_to_read() {
+        for (roles, may) in [
+            (&[("root", "admin")][..], true),
+            (&[("restore", "admin"), ("backup", "admin")], true),
+            (&[("readWriteAnyDatabase", "admin")], true),
+            (&[("ourOwn", "admin")], true),
+            (&[("restore", "admin")], false),
+            (&[("backup", "admin")], false),
+            (&[("root", "shop")], false),
+            (&[], false),
+        ] {
+            assert_eq!(with_roles(roles).restores(), may, "{roles:?}");
+        }
+        assert!(
+            Examination {
+                roles: None,
+                ..with_roles(&[])
+            }
+            .restores()
+        );
+    }
+
+    #[test]
+    fn what_may_be_read_is_told_from_the_roles() {
+        let shop = ["shop".to_owned(), "blog".to_owned()];
+        for (roles, all, some) in [
+            (&[("backup", "admin")][..], None, None),
+            (&[("root", "admin"), ("read", "shop")], None, None),
+            // The role of that name in another database is another role.
+            (
+                &[("root", "shop")],
+                Some(None),
+                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
+            ),
+            (&[("readAnyDatabase", "admin")], Some(None), None),
+            (&[("read", "shop"), ("readWrite", "blog")], Some(None), None),
+            (
+                &[("read", "shop"), ("dbAdmin", "blog")],
+                Some(None),
+                Some(Some(vec!["blog".to_owned()])),
+            ),
+            (&[("ourOwn", "admin")], None, None),
+            (
+                &[],
+                Some(None),
+                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
+            ),
+        ] {
+            let examination = with_roles(roles);
+            assert_eq!(examination.unreadable(&[]), all, "{roles:?}");
+            assert_eq!(examination.unreadable(&shop), some, "{roles:?}");
+        }
+        assert_eq!(
+            Examination {
+                roles: None,
+                ..with_roles(&[])
+            }
+            .unreadable(&[]),
+            None
+        );
+    }
+}

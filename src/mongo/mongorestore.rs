@@ -1,0 +1,211 @@
+//! Runs mongorestore, feeds it an archive stream, and hears what it says.
+
+pub use super::mongorestore_output::Words;
+use crate::archive::dump_stream::writer::StreamWriter;
+
+use crate::mongo::tool::Tool;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::humanize;
+use crate::sys::process::{Command, Ended};
+use crate::sys::progress::{Meter, Stall};
+use crate::sys::redact::{Redactor, Secret};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often the stream is looked at for a stall.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the end of feeding may take once mongorestore is gone.
+const LAST_READ: Duration = Duration::from_secs(3);
+
+/// Everything mongorestore has to be told.
+pub struct RestoreOptions {
+    pub tool: Tool,
+    pub uri: Secret,
+    pub environment: Vec<(OsString, OsString)>,
+    pub redactor: Redactor,
+    pub stall_timeout: Duration,
+    /// Drop each collection before it is restored.
+    pub drop: bool,
+    /// Apply the oplog at the end of the stream.
+    pub replay: bool,
+}
+
+/// Why not everything could be fed or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot start {program}: {source}")]
+    Start { program: String, source: io::Error },
+    #[error("mongorestore took nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", humanize::duration(*.0))]
+    Stalled(Duration),
+    #[error("{0}")]
+    Interrupted(Interruption),
+    #[error("the archive could not be read to its end: {0}")]
+    Archive(String),
+    #[error("mongorestore failed with {how}: {reason}")]
+    Failed { how: String, reason: String },
+    #[error("a part of Pantry Keeper stopped early; please report this")]
+    Lost,
+}
+
+/// Why feeding ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// mongorestore takes no more: it has a reason, and says it.
+    #[error("mongorestore takes no more: {0}")]
+    Pipe(#[from] io::Error),
+    #[error("{0}")]
+    Archive(String),
+}
+
+/// What mongorestore will be fed into.
+pub type Feed = StreamWriter<File>;
+
+/// Restores what `feed` writes. What mongorestore said comes back also when it failed.
+pub async fn run(
+    order: &RestoreOptions,
+    feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
+    meter: &Arc<Meter>,
+    stop: &Cancel,
+) -> (Words, Result<(), LoadError>) {
+    let words = Arc::new(Mutex::new(Words::default()));
+    let result = load(order, feed, meter, stop, &words).await;
+    let words = words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    (words, result)
+}
+
+async fn load(
+    order: &RestoreOptions,
+    feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
+    meter: &Arc<Meter>,
+    stop: &Cancel,
+    words: &Arc<Mutex<Words>>,
+) -> Result<(), LoadError> {
+    let command = Command {
+        program: order.tool.program.clone(),
+        arguments: arguments(order),
+        config: Some(order.tool.config(&order.uri)),
+        environment: order.environment.clone(),
+    };
+    let heard = Arc::clone(words);
+    let log = move |line: &str| {
+        tracing::debug!("mongorestore: {line}");
+        heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .hear(line);
+    };
+    let started = command.spawn_fed(order.redactor.clone(), log);
+    let (mut child, stdin) = started.map_err(|source| LoadError::Start {
+        program: order.tool.program.display().to_string(),
+        source,
+    })?;
+    let watch = meter.watch();
+    let mut feeding =
+        tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
+    let fed = watch_over(&mut feeding, order.stall_timeout, meter, stop).await;
+    match fed {
+        Ok(Ok(())) => {
+            // Indexes are built now, which takes as long as it takes: nobody can see how far that is.
+            let ended = tokio::select! {
+                biased;
+                reason = stop.requested() => Err(reason),
+                ended = child.end() => Ok(ended),
+            };
+            match ended {
+                Ok(ended) => judge(ended, words),
+                Err(reason) => {
+                    let _ = child.stop().await;
+                    Err(LoadError::Interrupted(reason))
+                }
+            }
+        }
+        Ok(Err(FeedError::Pipe(error))) => {
+            // It ended before the stream did, and has a reason.
+            judge(child.wait_for(LAST_READ).await, words)?;
+            Err(LoadError::Failed {
+                how: "an early end".into(),
+                reason: error.to_string(),
+            })
+        }
+        Ok(Err(FeedError::Archive(problem))) => {
+            let _ = child.stop().await;
+            Err(LoadError::Archive(problem))
+        }
+        Err(error) => {
+            let _ = child.stop().await;
+            // Its pipe is broken now.
+            let _ = tokio::time::timeout(LAST_READ, feeding).await;
+            Err(error)
+        }
+    }
+}
+
+/// Waits for the end of feeding, unless nothing moves any more or it is time to stop.
+async fn watch_over(
+    feeding: &mut JoinHandle<Result<(), FeedError>>,
+    limit: Duration,
+    meter: &Meter,
+    stop: &Cancel,
+) -> Result<Result<(), FeedError>, LoadError> {
+    let mut stall = Stall::after(limit, meter);
+    let mut look = tokio::time::interval(LOOK);
+    let stopped = stop.requested();
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            biased;
+            reason = &mut stopped => return Err(LoadError::Interrupted(reason)),
+            result = &mut *feeding => return result.map_err(|_| LoadError::Lost),
+            _ = look.tick() => {
+                if stall.is_due(meter) {
+                    return Err(LoadError::Stalled(limit));
+                }
+                meter.show();
+            }
+        }
+    }
+}
+
+fn judge(ended: io::Result<Ended>, words: &Mutex<Words>) -> Result<(), LoadError> {
+    let Ok(ended) = ended else {
+        return Err(LoadError::Lost);
+    };
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = words
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .failed
+        .clone();
+    let last = || {
+        ended
+            .last_lines
+            .iter()
+            .rev()
+            .find(|line| line.contains("error") || line.contains("panic"))
+    };
+    let reason = said.or_else(|| last().or(ended.last_lines.last()).cloned());
+    Err(LoadError::Failed {
+        how: ended.how(),
+        reason: reason.unwrap_or_else(|| "it gave no reason".into()),
+    })
+}
+
+fn arguments(order: &RestoreOptions) -> Vec<OsString> {
+    // A backup brings back what was there, also what a validator would refuse today. One worker for each collection keeps
+    // documents in the order they had.
+    let mut arguments: Vec<OsString> =
+        vec!["--archive".into(), "--bypassDocumentValidation".into()];
+    if order.drop {
+        arguments.push("--drop".into());
+    }
+    if order.replay {
+        arguments.push("--oplogReplay".into());
+    }
+    arguments
+}

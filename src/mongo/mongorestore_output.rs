@@ -1,0 +1,131 @@
+//! What mongorestore says, taken down as it says it: its exit code proves nothing.
+
+use std::collections::HashMap;
+
+/// Complaints that are kept word by word; the rest are counted.
+const COMPLAINTS_KEPT: usize = 20;
+
+/// What was said of one collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    pub inserted: u64,
+    pub failures: u64,
+}
+
+/// What mongorestore said.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// By `database.collection`, as it writes it.
+    pub finished: HashMap<String, Finished>,
+    /// Why single documents failed.
+    pub complaints: Vec<String>,
+    pub more_complaints: u64,
+    /// Why it gave up.
+    pub failed: Option<String>,
+    /// Operations of the oplog that it applied.
+    pub applied: Option<u64>,
+    /// Documents in all.
+    pub total: Option<Finished>,
+}
+
+impl Words {
+    /// Takes a line down.
+    pub fn hear(&mut self, line: &str) {
+        let said = line.split_once('\t').map_or(line, |(_, said)| said);
+        if let Some(rest) = said.strip_prefix("finished restoring ") {
+            if let Some((namespace, finished)) = finished(rest) {
+                self.finished.insert(namespace.to_owned(), finished);
+            }
+        } else if let Some(complaint) = said.strip_prefix("continuing through error: ") {
+            if self.complaints.len() < COMPLAINTS_KEPT {
+                self.complaints.push(complaint.to_owned());
+            } else {
+                self.more_complaints += 1;
+            }
+        } else if let Some(reason) = said.strip_prefix("Failed: ") {
+            self.failed = Some(reason.to_owned());
+        } else if let Some(rest) = said.strip_prefix("applied ") {
+            self.applied = rest
+                .strip_suffix(" oplog entries")
+                .and_then(|number| number.parse().ok())
+                .or(self.applied);
+        } else if said.contains("document(s) restored successfully") {
+            let mut numbers = said.split_whitespace().filter_map(|word| word.parse().ok());
+            if let (Some(inserted), Some(failures)) = (numbers.next(), numbers.next()) {
+                self.total = Some(Finished { inserted, failures });
+            }
+        }
+    }
+}
+
+/// `shop.products (300 documents, 0 failures)`.
+fn finished(text: &str) -> Option<(&str, Finished)> {
+    let (namespace, figures) = text.rsplit_once(" (")?;
+    let (inserted, failures) = figures.strip_suffix(')')?.split_once(", ")?;
+    let number = |text: &str| text.split(' ').next()?.parse().ok();
+    Some((
+        namespace,
+        Finished {
+            inserted: number(inserted)?,
+            failures: number(failures)?,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_complaints_and_the_end_are_heard() {
+        let mut words = Words::default();
+        for line in [
+            "2026-11-25T15:59:34.810+0000\tfinished restoring blog.posts (100 documents, 0 failures)",
+            "2026-11-25T15:59:34.810+0000\tfinished restoring names.() (1) (1 document, 1 failure)",
+            "2026-11-25T15:59:34.810+0000\tfinished restoring half of a na",
+            "2026-11-25T15:59:33.861+0000\tcontinuing through error: E11000 duplicate key error",
+            "2026-11-25T15:59:35.683+0000\tapplied 12 oplog entries",
+            "2026-11-25T15:59:35.683+0000\tFailed: restore error: something",
+            "2026-11-25T15:59:35.683+0000\t784 document(s) restored successfully. 3 document(s) failed to restore.",
+        ] {
+            words.hear(line);
+        }
+        assert_eq!(words.finished.len(), 2);
+        assert_eq!(
+            words.finished["blog.posts"],
+            Finished {
+                inserted: 100,
+                failures: 0
+            }
+        );
+        assert_eq!(
+            words.finished["names.() (1)"],
+            Finished {
+                inserted: 1,
+                failures: 1
+            }
+        );
+        assert_eq!(words.complaints, ["E11000 duplicate key error"]);
+        assert_eq!(words.applied, Some(12));
+        assert_eq!(words.failed.as_deref(), Some("restore error: something"));
+        assert_eq!(
+            words.total,
+            Some(Finished {
+                inserted: 784,
+                failures: 3
+            })
+        );
+    }
+
+    #[test]
+    fn a_flood_of_complaints_is_counted() {
+        let mut words = Words::default();
+        for number in 0..1000 {
+            words.hear(&format!("x\tcontinuing through error: {number}"));
+        }
+        assert_eq!(
+            (words.complaints.len(), words.more_complaints),
+            (COMPLAINTS_KEPT, 1000 - COMPLAINTS_KEPT as u64)
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
+
+use super::client::{
+    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command, silent,
+};
+use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
+use crate::mongo::uri::MongoUri;
+use futures_util::TryStreamExt;
+use mongodb::Client;
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use std::time::Duration;
+
+/// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
+const BATCH: u32 = 1000;
+const LONGEST_CLOSE: Duration = Duration::from_secs(1);
+
+/// A connection that is kept for as long as something is restored.
+pub struct Target {
+    client: Client,
+    uri: MongoUri,
+    pub facts: Facts,
+}
+
+/// What a server says of a collection beside its documents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    pub options: Document,
+    /// None for a view.
+    pub indexes: Vec<Document>,
+}
+
+impl Target {
+    /// Connects and asks what is there. A server that takes longer than `limit` to answer is as good as away.
+    pub async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
+        let connecting = async {
+            let client = connect(uri).await?;
+            let facts = facts(&client, uri, &[]).await?;
+            Ok(Target {
+                client,
+                uri: uri.clone(),
+                facts,
+            })
+        };
+        tokio::time::timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|_| Err(silent(uri, limit)))
+    }
+
+    pub fn hosts(&self) -> &str {
+        self.uri.hosts()
+    }
+
+    /// How many documents a namespace has, from the collection's own statistics; none when we may not know.
+    pub async fn estimate(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<Document>(&namespace.collection);
+        self.allowed(collection.estimated_document_count().await)
+    }
+
+    /// The same, counted one by one.
+    pub async fn count(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<Document>(&namespace.collection);
+        self.allowed(collection.count_documents(doc! {}).await)
+    }
+
+    fn allowed(
+        &self,
+        counted: Result<u64, mongodb::error::Error>,
+    ) -> Result<Option<u64>, ServerError> {
+        match counted {
+            Err(error) if is_command(&error, NOT_AUTHORIZED) => Ok(None),
+            result => result
+                .map(Some)
+                .map_err(|error| explain(&self.uri, "count documents", error)),
+        }
+    }
+
+    /// Shows every document of a namespace, as the server stores it.
+    pub async fn documents(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        mut visit: impl FnMut(&RawDocument),
+    ) -> Result<(), ServerError> {
+        let failed = |error| explain(&self.uri, "read documents", error);
+        let name = match kind {
+            Kind::TimeSeries => format!("{BUCKETS_PREFIX}{}", namespace.collection),
+            _ => namespace.collection.clone(),
+        };
+        let collection = self
+            .client
+            .database(&namespace.database)
+            .collection::<RawDocumentBuf>(&name);
+        let mut cursor = collection
+            .find(doc! {})
+            .batch_size(BATCH)
+            .no_cursor_timeout(false)
+            .await
+            .map_err(failed)?;
+        while cursor.advance().await.map_err(failed)? {
+            visit(cursor.current());
+        }
+        Ok(())
+    }
+
+    /// Options and indexes of a namespace; none when it is not there.
+    pub async fn definition(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<Definition>, ServerError> {
+        let failed = |error| explain(&self.uri, "list collections", error);
+        let database = self.client.database(&namespace.database);
+        let command = doc! { "listCollections": 1, "filter": { "name": &namespace.collection } };
+        let mut cursor = database.run_cursor_command(command).await.map_err(failed)?;
+        let Some(info) = cursor.try_next().await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let options = info.get_document("options").cloned().unwrap_or_default();
+        let mut indexes = Vec::new();
+        if !info.get_str("type").is_ok_and(|kind| kind == "view") {
+            let command = doc! { "listIndexes": &namespace.collection };
+            let mut cursor = database.run_cursor_command(command).await.map_err(failed)?;
+            while let Some(index) = cursor.try_next().await.map_err(failed)? {
+                indexes.push(index);
+            }
+        }
+        Ok(Some(Definition { options, indexes }))
+    }
+
+    /// Drops a whole database, collection by collection where we may not drop it at once.
+    pub async fn drop_database(&self, name: &str) -> Result<(), ServerError> {
+        let database = self.client.database(name);
+        let failed = |error| explain(&self.uri, "drop a scratch database", error);
+        match database.drop().await {
+            Err(error) if is_command(&error, NOT_AUTHORIZED) => {
+                for found in collections(&database).await.map_err(failed)? {
+                    database
+                        .collection::<Document>(&found.namespace.collection)
+                        .drop()
+                        .await
+                        .map_err(failed)?;
+                }
+                Ok(())
+            }
+            result => result.map_err(failed),
+        }
+    }
+
+    /// A server that hangs is not waited for: there is nothing left that it should know.
+    pub async fn close(self) {
+        let _ = tokio::time::timeout(LONGEST_CLOSE, self.client.shutdown().immediate(true)).await;
+    }
+}

@@ -1,0 +1,350 @@
+//! Why a mail was not sent: where, at which stage, and what to do about it.
+
+use crate::sys::humanize;
+use crate::sys::redact::Redactor;
+use std::fmt;
+use std::time::Duration;
+
+/// What a server says is cut after so many characters: enough for a reason and a link.
+const LONGEST_REPLY_CHARS: usize = 300;
+
+const GMAIL_HINT: &str = "; Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
+
+/// How far the conversation with a mail server had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Resolve,
+    Connect,
+    Tls,
+    Greeting,
+    StartTls,
+    SignIn,
+    Sender,
+    Recipients,
+    /// From `DATA` to the server's word that it has the mail.
+    Message,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Resolve => "looking up its name",
+            Stage::Connect => "connecting",
+            Stage::Tls => "agreeing on TLS",
+            Stage::Greeting => "waiting for its greeting",
+            Stage::StartTls => "asking for STARTTLS",
+            Stage::SignIn => "signing in",
+            Stage::Sender => "naming the sender",
+            Stage::Recipients => "naming the recipients",
+            Stage::Message => "handing over the mail",
+        })
+    }
+}
+
+/// What a server answered: its code and its words, on one line, without secrets and control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub code: u16,
+    pub text: String,
+}
+
+impl Reply {
+    pub(super) fn new(code: u16, text: &str, redactors: &[&Redactor]) -> Self {
+        Reply {
+            code,
+            text: harmless(text, redactors),
+        }
+    }
+
+    /// The server may well accept the same later.
+    pub fn may_pass(&self) -> bool {
+        self.code / 100 == 4
+    }
+
+    fn is_of_gmail(&self) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        ["gmail", "google", "application-specific password"]
+            .iter()
+            .any(|word| text.contains(word))
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+/// Text of a server as it may be shown. Secrets go first: escaping or cutting one would make it unknown.
+pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
+    let mut text = text.to_owned();
+    for redactor in redactors {
+        text = redactor.redact(&text).into_owned();
+    }
+    let mut shown = String::new();
+    for (at, c) in text.trim().chars().enumerate() {
+        if at == LONGEST_REPLY_CHARS {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+    }
+    shown
+}
+
+/// A recipient whom the server does not take, and its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub address: String,
+    pub reply: Reply,
+}
+
+/// Why a mail was not sent. `place` is always `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    #[error("{address:?} cannot be used as a mail address: {problem}; correct {setting}")]
+    Address {
+        setting: &'static str,
+        address: String,
+        problem: String,
+    },
+
+    #[error(
+        "cannot look up the mail server {place}: {problem}; check SMTP_HOST, and whether this machine can resolve names"
+    )]
+    Resolve { place: String, problem: String },
+
+    #[error(
+        "cannot reach the mail server {place}: {problem}; check SMTP_HOST and SMTP_PORT, and firewalls in between"
+    )]
+    Connect { place: String, problem: String },
+
+    #[error("the mail server {place} took longer than {}, {stage}{}", humanize::duration(*limit), timeout_hint(place, *stage))]
+    TimedOut {
+        place: String,
+        stage: Stage,
+        limit: Duration,
+    },
+
+    #[error("the mail server {place} broke off, {stage}: {problem}")]
+    Broken {
+        place: String,
+        stage: Stage,
+        problem: String,
+    },
+
+    #[error(
+        "the certificate of the mail server {place} is not valid: {problem}; nothing was sent; {advice}"
+    )]
+    Certificate {
+        place: String,
+        problem: String,
+        advice: String,
+    },
+
+    #[error("no TLS with the mail server {place}: {problem}; nothing was sent; {advice}")]
+    Tls {
+        place: String,
+        problem: String,
+        advice: &'static str,
+    },
+
+    #[error(
+        "the mail server {place} does not offer STARTTLS, so nothing was sent, least of all the password; set \
+         SMTP_SECURITY=tls if that port wants TLS from the start (mostly 465); if the server should offer it, someone \
+         in between takes it away"
+    )]
+    NoStartTls { place: String },
+
+    #[error(
+        "the mail server {place} offers none of the ways to sign in that Pantry Keeper knows (PLAIN, LOGIN); use its \
+         port for submission (587 or 465), or leave SMTP_USERNAME and SMTP_PASSWORD empty if it wants no password"
+    )]
+    NoSignIn { place: String },
+
+    #[error(
+        "the mail server {place} refused to sign us in: {reply}{}; check SMTP_USERNAME and SMTP_PASSWORD",
+        gmail_hint(place, reply)
+    )]
+    SignIn { place: String, reply: Reply },
+
+    #[error("the mail server {place} cannot take mail now, {stage}: {reply}")]
+    Temporary {
+        place: String,
+        stage: Stage,
+        reply: Reply,
+    },
+
+    #[error("the mail server {place} refused us, {stage}: {reply}{}", refusal_hint(place, *stage, reply))]
+    Rejected {
+        place: String,
+        stage: Stage,
+        reply: Reply,
+    },
+
+    /// None of the recipients was accepted.
+    #[error(
+        "the mail server {place} refused every recipient: {}; check EMAIL_TO",
+        listed(refused)
+    )]
+    NoRecipient {
+        place: String,
+        refused: Vec<Refused>,
+    },
+
+    /// Others were accepted, and have got the mail if one was sent.
+    #[error(
+        "the mail server {place} takes mail from us, but not for {}; check EMAIL_TO",
+        listed(refused)
+    )]
+    SomeRecipients {
+        place: String,
+        refused: Vec<Refused>,
+    },
+}
+
+impl MailError {
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            MailError::Resolve { .. }
+            | MailError::Connect { .. }
+            | MailError::TimedOut { .. }
+            | MailError::Broken { .. }
+            | MailError::Temporary { .. } => true,
+            MailError::NoRecipient { refused, .. } => {
+                refused.iter().all(|one| one.reply.may_pass())
+            }
+            MailError::Address { .. }
+            | MailError::Certificate { .. }
+            | MailError::Tls { .. }
+            | MailError::NoStartTls { .. }
+            | MailError::NoSignIn { .. }
+            | MailError::SignIn { .. }
+            | MailError::Rejected { .. }
+            | MailError::SomeRecipients { .. } => false,
+        }
+    }
+
+    /// Whether somebody has got the mail all the same, so that it must not be sent again.
+    pub fn was_delivered(&self) -> bool {
+        matches!(self, MailError::SomeRecipients { .. })
+    }
+
+    /// Whether it is this one mail that the server does not want: another one may well go through.
+    pub fn is_about_the_letter(&self) -> bool {
+        matches!(
+            self,
+            MailError::Rejected {
+                stage: Stage::Message,
+                ..
+            }
+        )
+    }
+}
+
+fn listed(refused: &[Refused]) -> String {
+    let each = refused
+        .iter()
+        .map(|one| format!("{} ({})", one.address, one.reply));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn gmail_hint(place: &str, reply: &Reply) -> &'static str {
+    if is_gmail(place) || reply.is_of_gmail() {
+        GMAIL_HINT
+    } else {
+        ""
+    }
+}
+
+fn refusal_hint(place: &str, stage: Stage, reply: &Reply) -> &'static str {
+    match (stage, reply.code) {
+        (_, 530) if is_gmail(place) || reply.is_of_gmail() => GMAIL_HINT,
+        (_, 530) => "; it wants SMTP_USERNAME and SMTP_PASSWORD",
+        (Stage::Sender, _) => {
+            "; check EMAIL_FROM: many servers take only the address that signs in"
+        }
+        _ => "",
+    }
+}
+
+fn timeout_hint(place: &str, stage: Stage) -> &'static str {
+    match stage {
+        // A server that waits for us to begin TLS says nothing.
+        Stage::Greeting if place.ends_with(":465") => "; port 465 mostly wants SMTP_SECURITY=tls",
+        Stage::Resolve | Stage::Connect => {
+            "; check SMTP_HOST and SMTP_PORT, and firewalls in between"
+        }
+        _ => "",
+    }
+}
+
+/// Whether a host, with or without a port, is one of Gmail's.
+pub(super) fn is_gmail(place: &str) -> bool {
+    let host = place
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
+    matches!(
+        host.as_str(),
+        "smtp.gmail.com" | "smtp-relay.gmail.com" | "smtp.googlemail.com"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gmail_is_known_by_its_host_and_by_its_words() {
+        for (place, text, hint) in [
+            ("smtp.gmail.com:587", "no", true),
+            ("SMTP.Gmail.com.:587", "no", true),
+            (
+                "relay.example.org:25",
+                "see https://support.google.com/mail",
+                true,
+            ),
+            ("smtp.gmail.com.example.org:587", "no", false),
+            ("[2001:db8::1]:587", "no", false),
+        ] {
+            let error = MailError::SignIn {
+                place: place.into(),
+                reply: Reply::new(535, text, &[]),
+            };
+            assert_eq!(
+                error
+                    .to_string()
+                    .contains("https://myaccount.google.com/apppasswords"),
+                hint,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_for_tls_that_waits_is_explained() {
+        let late = |place: &str, stage| {
+            MailError::TimedOut {
+                place: place.into(),
+                stage,
+                limit: Duration::from_secs(30),
+            }
+            .to_string()
+        };
+        assert_eq!(
+            late("mx:465", Stage::Greeting),
+            "the mail server mx:465 took longer than 30 s, waiting for its greeting; port 465 mostly wants \
+             SMTP_SECURITY=tls"
+        );
+        assert!(late("mx:587", Stage::Greeting).ends_with("waiting for its greeting"));
+        assert!(late("mx:587", Stage::Connect).ends_with("firewalls in between"));
+    }
+}

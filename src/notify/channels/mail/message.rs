@@ -1,0 +1,279 @@
+//! From a letter to the bytes that go over the wire, and to the addresses that a mail server is told.
+
+use super::error::MailError;
+use crate::notify::templates::Notification;
+use crate::settings::MailSettings;
+use crate::sys::redact::percent_encode;
+use chrono::{DateTime, Utc};
+use lettre::message::header::{Date, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::{Address, Message};
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+/// Who writes, and to whom.
+#[derive(Debug)]
+pub struct Envelope {
+    pub from: Mailbox,
+    pub to: Vec<Mailbox>,
+}
+
+impl Envelope {
+    pub fn of(mail: &MailSettings) -> Result<Self, MailError> {
+        let from = mailbox("EMAIL_FROM", &mail.from)?;
+        let to: Result<Vec<_>, _> = mail.to.iter().map(|to| mailbox("EMAIL_TO", to)).collect();
+        Ok(Envelope { from, to: to? })
+    }
+
+    /// The first address, if any, that needs a server which takes more than ASCII.
+    pub fn beyond_ascii(&self) -> Option<&str> {
+        let mailboxes = std::iter::once(&self.from).chain(&self.to);
+        mailboxes
+            .map(|mailbox| mailbox.email.as_ref())
+            .find(|address: &&str| !address.is_ascii())
+    }
+}
+
+/// `address` or `Name <address>`. lettre's own parser refuses names that people do have, such as `J. R.`.
+fn mailbox(setting: &'static str, text: &str) -> Result<Mailbox, MailError> {
+    let (name, bare) = match text
+        .trim()
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    {
+        Some((name, bare)) => (name.trim(), bare.trim()),
+        None => ("", text.trim()),
+    };
+    let email: Address = bare
+        .parse()
+        .map_err(|error: lettre::address::AddressError| MailError::Address {
+            setting,
+            address: text.to_owned(),
+            problem: error.to_string().to_lowercase(),
+        })?;
+    let unquoted = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .unwrap_or(name);
+    let name = one_line(&unquoted.replace("\\\"", "\"").replace("\\\\", "\\"));
+    Ok(Mailbox::new((!name.is_empty()).then_some(name), email))
+}
+
+/// A header holds one line: what could begin another one becomes a space.
+fn one_line(text: &str) -> String {
+    text.replace(
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
+        " ",
+    )
+    .trim()
+    .to_owned()
+}
+
+/// Tells other programs not to answer (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(AutoSubmitted)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".into())
+    }
+}
+
+/// The whole mail, in ASCII whatever it says, so that every server takes it.
+pub fn compose(letter: &Notification, parties: &Envelope) -> Result<Vec<u8>, MailError> {
+    let mut builder = Message::builder()
+        .from(parties.from.clone())
+        .subject(one_line(&letter.subject))
+        .header(Date::new(date(letter.written_at)))
+        .message_id(Some(message_id(&letter.id, parties.from.email.domain())))
+        .header(AutoSubmitted);
+    for to in &parties.to {
+        builder = builder.to(to.clone());
+    }
+    let body = MultiPart::alternative()
+        .singlepart(SinglePart::plain(letter.text.clone()))
+        .singlepart(SinglePart::html(letter.html.clone()));
+    let message = builder
+        .multipart(body)
+        .map_err(|error| MailError::Address {
+            setting: "EMAIL_FROM and EMAIL_TO",
+            address: parties.from.to_string(),
+            problem: error.to_string(),
+        })?;
+    Ok(message.formatted())
+}
+
+/// The same for every attempt to send a letter: should one arrive twice, mail programs see that it is one.
+fn message_id(id: &str, domain: &str) -> String {
+    let domain = if domain.is_ascii() {
+        domain
+    } else {
+        "pantry-keeper.invalid"
+    };
+    format!("<{}@{domain}>", percent_encode(id).replace('%', "_"))
+}
+
+/// lettre panics on years that a mail's date cannot have, and a letter's may come from a damaged file.
+fn date(written_at: DateTime<Utc>) -> SystemTime {
+    const LAST_SECOND_OF_9999: i64 = 253_402_300_799;
+    let seconds = written_at.timestamp().clamp(0, LAST_SECOND_OF_9999);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::templates::Kind;
+
+    fn letter(subject: &str) -> Notification {
+        Notification {
+            id: "20250531T120000Z failed/1".into(),
+            kind: Kind::Failed,
+            written_at: "2025-05-31T12:00:00Z".parse().unwrap(),
+            subject: subject.into(),
+            text: ".\nMira: ¿qué pasó?\n".into(),
+            html: "<p>¿qué pasó?</p>".into(),
+        }
+    }
+
+    fn parties(from: &str, to: &[&str]) -> Envelope {
+        let to = to
+            .iter()
+            .map(|to| mailbox("EMAIL_TO", to).unwrap())
+            .collect();
+        Envelope {
+            from: mailbox("EMAIL_FROM", from).unwrap(),
+            to,
+        }
+    }
+
+    fn composed(letter: &Notification, parties: &Envelope) -> String {
+        let bytes = compose(letter, parties).unwrap();
+        assert!(bytes.is_ascii());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn headers(mail: &str) -> Vec<&str> {
+        mail.split("\r\n\r\n")
+            .next()
+            .unwrap()
+            .split("\r\n")
+            .collect()
+    }
+
+    #[test]
+    fn a_mail_has_the_headers_that_a_program_s_mail_should_have() {
+        let mail = composed(
+            &letter("failed"),
+            &parties(
+                "Pantry <p@example.org>",
+                &["a@example.org", "b@example.org"],
+            ),
+        );
+        let headers = headers(&mail);
+        for header in [
+            "From: Pantry <p@example.org>",
+            "To: a@example.org, b@example.org",
+            "Subject: failed",
+            "Date: Sat, 31 May 2025 12:00:00 +0000",
+            "Message-ID: <20250531T120000Z_20failed_2F1@example.org>",
+            "Auto-Submitted: auto-generated",
+            "MIME-Version: 1.0",
+        ] {
+            assert!(headers.contains(&header), "{header}: {mail}");
+        }
+        assert!(mail.contains("Content-Type: multipart/alternative;"));
+        assert!(mail.find("text/plain; charset=utf-8") < mail.find("text/html; charset=utf-8"));
+    }
+
+    #[test]
+    fn a_subject_cannot_add_headers_or_a_body() {
+        let plain = composed(&letter("x"), &parties("p@example.org", &["a@example.org"]));
+        for subject in [
+            "a\r\nBcc: x@evil.org",
+            "a\nX: y",
+            "a\rX: y",
+            "a\r\n\r\nbody",
+            "a\0b",
+            "ñ\r\nBcc: x@evil.org",
+        ] {
+            let mail = composed(
+                &letter(subject),
+                &parties("p@example.org", &["a@example.org"]),
+            );
+            assert_eq!(headers(&mail).len(), headers(&plain).len(), "{mail}");
+            assert!(
+                !headers(&mail)
+                    .iter()
+                    .any(|line| line.starts_with("Bcc") || line.starts_with("X:")),
+                "{mail}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_people_have_are_accepted() {
+        for (text, name) in [
+            ("a@example.org", None),
+            ("<a@example.org>", None),
+            ("J. R. (Jo) <a@example.org>", Some("J. R. (Jo)")),
+            ("\"Doe \\\"Jo\\\"\" <a@example.org>", Some("Doe \"Jo\"")),
+            ("José Ñandú <a@example.org>", Some("José Ñandú")),
+            ("a@b <a@example.org>", Some("a@b")),
+        ] {
+            let mailbox = mailbox("EMAIL_TO", text).unwrap();
+            assert_eq!(
+                (mailbox.name.as_deref(), mailbox.email.to_string().as_str()),
+                (name, "a@example.org"),
+                "{text}"
+            );
+            composed(
+                &letter("x"),
+                &Envelope {
+                    from: mailbox.clone(),
+                    to: vec![mailbox],
+                },
+            );
+        }
+        let error = mailbox("EMAIL_TO", "a@exa mple").unwrap_err().to_string();
+        assert!(
+            error.contains("EMAIL_TO") && error.contains("a@exa mple"),
+            "{error}"
+        );
+        assert!(
+            !mailbox("EMAIL_TO", "root@localhost")
+                .unwrap()
+                .email
+                .to_string()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn any_date_is_one_that_a_mail_can_have() {
+        for (written_at, year) in [
+            ("0001-01-01T00:00:00Z", "1970"),
+            ("+12025-01-01T00:00:00Z", "9999"),
+        ] {
+            let letter = Notification {
+                written_at: written_at.parse().unwrap(),
+                ..letter("x")
+            };
+            let mail = composed(&letter, &parties("p@example.org", &["a@example.org"]));
+            assert!(
+                headers(&mail)
+                    .iter()
+                    .any(|line| line.starts_with("Date: ") && line.contains(year)),
+                "{mail}"
+            );
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! One conversation with a mail server, under one deadline.
+//!
+//! Each step waits until the same moment, so a server that sends a byte now and then gains nothing. When it passes after
+//! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID.
+
+use super::error::{MailError, Refused, Reply, Stage, harmless, is_gmail};
+use super::hardened_stream::HardenedStream;
+use super::message::{self, Envelope};
+use super::tls::{RootStore, server_name};
+use crate::notify::templates::Notification;
+use crate::settings::{MailSecurity, MailSettings};
+use crate::sys::redact::{Redactor, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Auth, Data, Ehlo, Mail, Rcpt, Rset, Starttls};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter, ServerInfo};
+use lettre::transport::smtp::response::Response;
+use std::error::Error;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+/// The longest wait for a goodbye, once all is done.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// LOGIN asks twice.
+const MOST_QUESTIONS: usize = 3;
+
+/// Sends a letter. Whoever can be reached gets it, also when other recipients are refused.
+///
+/// `limit` is for all of it, looking up the name included.
+///
+/// # Errors
+/// [`MailError`], free of what `redactor` and the settings know to be secret.
+pub async fn deliver(
+    mail: &MailSettings,
+    letter: &Notification,
+    redactor: &Redactor,
+    limit: Duration,
+) -> Result<(), MailError> {
+    let parties = Envelope::of(mail)?;
+    let bytes = message::compose(letter, &parties)?;
+    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
+    let refused = talk.address(&parties).await?;
+    talk.command(Stage::Message, Data).await?;
+    let sending = talk.connection.message(&bytes);
+    let accepted = talk.desk.within(Stage::Message, sending).await?;
+    accepted.map_err(|error| talk.desk.failure(Stage::Message, &error))?;
+    talk.end().await;
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(MailError::SomeRecipients {
+            place: talk.desk.place,
+            refused,
+        })
+    }
+}
+
+/// Does everything that [`deliver`] does but send: connects, signs in, names the sender and all recipients.
+///
+/// # Errors
+/// As with [`deliver`]; a refused recipient is an error also when others are accepted.
+pub async fn probe(
+    mail: &MailSettings,
+    redactor: &Redactor,
+    limit: Duration,
+) -> Result<(), MailError> {
+    let parties = Envelope::of(mail)?;
+    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
+    let refused = talk.address(&parties).await?;
+    // All has been learnt: what happens from here on is of no interest.
+    let _ = talk.command(Stage::Recipients, Rset).await;
+    talk.end().await;
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(MailError::SomeRecipients {
+            place: talk.desk.place,
+            refused,
+        })
+    }
+}
+
+/// What every step needs: where, until when, and what must not be told.
+struct SessionContext<'a> {
+    place: String,
+    limit: Duration,
+    deadline: Instant,
+    redactor: &'a Redactor,
+    own: Redactor,
+}
+
+impl SessionContext<'_> {
+    async fn within<T>(&self, stage: Stage, step: impl Future<Output = T>) -> Result<T, MailError> {
+        timeout_at(self.deadline, step)
+            .await
+            .map_err(|_| self.late(stage))
+    }
+
+    fn late(&self, stage: Stage) -> MailError {
+        MailError::TimedOut {
+            place: self.place.clone(),
+            stage,
+            limit: self.limit,
+        }
+    }
+
+    fn failure(&self, stage: Stage, error: &smtp::Error) -> MailError {
+        let place = self.place.clone();
+        let said = error.source().map(ToString::to_string);
+        match error.status() {
+            Some(code) => {
+                let reply = Reply::new(
+                    code.into(),
+                    &said.unwrap_or_default(),
+                    &[self.redactor, &self.own],
+                );
+                match stage {
+                    _ if reply.may_pass() => MailError::Temporary {
+                        place,
+                        stage,
+                        reply,
+                    },
+                    Stage::SignIn => MailError::SignIn { place, reply },
+                    _ => MailError::Rejected {
+                        place,
+                        stage,
+                        reply,
+                    },
+                }
+            }
+            None => {
+                let problem = said.unwrap_or_else(|| error.to_string());
+                let problem = match error.is_response() {
+                    true => format!("what it sent is no reply of a mail server ({problem})"),
+                    false => problem,
+                };
+                MailError::Broken {
+                    place,
+                    stage,
+                    problem: harmless(&problem, &[self.redactor, &self.own]),
+                }
+            }
+        }
+    }
+
+    /// Tries one address after the other, each with its share of the time: one that never answers, such as over an
+    /// IPv6 that leads nowhere, must not use up what another needs.
+    async fn connect(&self, mail: &MailSettings) -> Result<TcpStream, MailError> {
+        let resolved = self
+            .within(Stage::Resolve, lookup_host((mail.host.as_str(), mail.port)))
+            .await?;
+        let unresolved = |problem: String| MailError::Resolve {
+            place: self.place.clone(),
+            problem,
+        };
+        let addresses: Vec<_> = resolved
+            .map_err(|error| unresolved(error.to_string()))?
+            .collect();
+        let mut failure = unresolved("the name has no address".into());
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            failure = match timeout(left / untried, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => MailError::Connect {
+                    place: self.place.clone(),
+                    problem: error.to_string(),
+                },
+                Err(_) => self.late(Stage::Connect),
+            };
+        }
+        Err(failure)
+    }
+
+    async fn handshake(
+        &self,
+        mail: &MailSettings,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, MailError> {
+        let name = server_name(&mail.host, &self.place)?;
+        let broken = |problem: String| MailError::Broken {
+            place: self.place.clone(),
+            stage: Stage::Tls,
+            problem,
+        };
+        let reading = tokio::task::spawn_blocking(RootStore::of_system);
+        let trust = self
+            .within(Stage::Tls, reading)
+            .await?
+            .map_err(|error| broken(error.to_string()))?;
+        let connector = trust
+            .connector()
+            .map_err(|error| broken(error.to_string()))?;
+        let shaken = self
+            .within(Stage::Tls, connector.connect(name, stream))
+            .await?;
+        shaken.map_err(|error| trust.failure(&self.place, &error))
+    }
+}
+
+/// A conversation in which we have said who we are.
+struct SmtpSession<'a> {
+    desk: SessionContext<'a>,
+    connection: AsyncSmtpConnection,
+    offers: ServerInfo,
+}
+
+impl<'a> SmtpSession<'a> {
+    async fn begin(
+        mail: &MailSettings,
+        redactor: &'a Redactor,
+        limit: Duration,
+    ) -> Result<Self, MailError> {
+        let credentials = credentials(mail);
+        let desk = SessionContext {
+            place: place(mail),
+            limit,
+            deadline: Instant::now() + limit,
+            redactor,
+            own: Redactor::new(
+                credentials
+                    .iter()
+                    .flat_map(|(user, password)| forms(user, password)),
+            ),
+        };
+        let stream = desk.connect(mail).await?;
+        let us = introduction(&stream);
+        let wire = match mail.security {
+            MailSecurity::Tls => HardenedStream::tls(desk.handshake(mail, stream).await?),
+            MailSecurity::StartTls | MailSecurity::None => HardenedStream::clear(stream),
+        };
+        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &us);
+        let connection = desk.within(Stage::Greeting, greeting).await?;
+        let connection = connection.map_err(|error| desk.failure(Stage::Greeting, &error))?;
+        let offers = connection.server_info().clone();
+        let mut talk = SmtpSession {
+            desk,
+            connection,
+            offers,
+        };
+        if mail.security == MailSecurity::StartTls {
+            talk.start_tls(mail, &wire, us).await?;
+        }
+        if let Some((user, password)) = credentials {
+            talk.sign_in(user, password).await?;
+        }
+        Ok(talk)
+    }
+
+    async fn command(
+        &mut self,
+        stage: Stage,
+        command: impl Display,
+    ) -> Result<Response, MailError> {
+        let answer = self
+            .desk
+            .within(stage, self.connection.command(command))
+            .await?;
+        answer.map_err(|error| self.desk.failure(stage, &error))
+    }
+
+    /// What was offered in clear may have been anybody's word, so the server is asked anew.
+    async fn start_tls(
+        &mut self,
+        mail: &MailSettings,
+        wire: &HardenedStream,
+        us: ClientId,
+    ) -> Result<(), MailError> {
+        let not_offered = || MailError::NoStartTls { place: place(mail) };
+        if !self.offers.supports_feature(Extension::StartTls) {
+            return Err(not_offered());
+        }
+        self.command(Stage::StartTls, Starttls).await?;
+        let stream = wire.take_clear().ok_or_else(not_offered)?;
+        wire.begin_tls(self.desk.handshake(mail, stream).await?);
+        let answer = self.command(Stage::Greeting, Ehlo::new(us)).await?;
+        let offers = ServerInfo::from_response(&answer);
+        self.offers = offers.map_err(|error| self.desk.failure(Stage::Greeting, &error))?;
+        Ok(())
+    }
+
+    async fn sign_in(&mut self, user: String, password: String) -> Result<(), MailError> {
+        let Some(mechanism) = self.offers.get_auth_mechanism(DEFAULT_MECHANISMS) else {
+            return Err(MailError::NoSignIn {
+                place: self.desk.place.clone(),
+            });
+        };
+        let credentials = Credentials::new(user, password);
+        let mut words = Auth::new(mechanism, credentials.clone(), None);
+        for _ in 0..=MOST_QUESTIONS {
+            let said = words.map_err(|error| self.desk.failure(Stage::SignIn, &error))?;
+            let answer = self.command(Stage::SignIn, said).await?;
+            if !answer.has_code(334) {
+                return Ok(());
+            }
+            words = Auth::new_from_response(mechanism, credentials.clone(), &answer);
+        }
+        let problem = "it does not stop asking".into();
+        Err(MailError::Broken {
+            place: self.desk.place.clone(),
+            stage: Stage::SignIn,
+            problem,
+        })
+    }
+
+    /// Names the sender and the recipients; those that were refused, unless it is all of them.
+    async fn address(&mut self, parties: &Envelope) -> Result<Vec<Refused>, MailError> {
+        let mut parameters = Vec::new();
+        if let Some(address) = parties.beyond_ascii() {
+            if !self.offers.supports_feature(Extension::SmtpUtfEight) {
+                return Err(MailError::Address {
+                    setting: "EMAIL_FROM and EMAIL_TO",
+                    address: address.to_owned(),
+                    problem: format!("{} takes only addresses in ASCII", self.desk.place),
+                });
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        self.command(
+            Stage::Sender,
+            Mail::new(Some(parties.from.email.clone()), parameters),
+        )
+        .await?;
+        let mut refused = Vec::new();
+        for to in &parties.to {
+            match self
+                .command(Stage::Recipients, Rcpt::new(to.email.clone(), Vec::new()))
+                .await
+            {
+                Ok(_) => {}
+                // 421 says that the server is going away, whoever the recipient.
+                Err(MailError::Temporary { reply, .. } | MailError::Rejected { reply, .. })
+                    if reply.code != 421 =>
+                {
+                    refused.push(Refused {
+                        address: to.email.to_string(),
+                        reply,
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.len() == parties.to.len() {
+            return Err(MailError::NoRecipient {
+                place: self.desk.place.clone(),
+                refused,
+            });
+        }
+        Ok(refused)
+    }
+
+    /// Says goodbye. It is polite, but nothing depends on it.
+    async fn end(&mut self) {
+        let until = self.desk.deadline.min(Instant::now() + GOODBYE);
+        let _ = timeout_at(until, self.connection.quit()).await;
+    }
+}
+
+/// `host:port`, for messages.
+fn place(mail: &MailSettings) -> String {
+    if mail.host.contains(':') {
+        format!("[{}]:{}", mail.host, mail.port)
+    } else {
+        format!("{}:{}", mail.host, mail.port)
+    }
+}
+
+/// The address we come from: unlike a container's made-up host name, nobody can take offence at it.
+fn introduction(stream: &TcpStream) -> ClientId {
+    match stream
+        .local_addr()
+        .map(|address| address.ip().to_canonical())
+    {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        Err(_) => ClientId::default(),
+    }
+}
+
+/// Who signs in. Gmail shows app passwords in groups of four, and wants them without the spaces in between.
+pub(super) fn credentials(mail: &MailSettings) -> Option<(String, String)> {
+    let (user, password) = (mail.username.clone()?, mail.password.as_ref()?.expose());
+    let password = match is_gmail(&mail.host) {
+        true => password.split_whitespace().collect(),
+        false => password.to_owned(),
+    };
+    Some((user, password))
+}
+
+/// How the password looks on the wire, should a server quote what it was sent.
+fn forms(user: &str, password: &str) -> [Secret; 3] {
+    let plain = format!("\0{user}\0{password}");
+    [
+        password.to_owned(),
+        STANDARD.encode(password),
+        STANDARD.encode(plain),
+    ]
+    .map(Secret::new)
+}

@@ -1,0 +1,124 @@
+//! TLS with a mail server: whom to trust, and what a failure means.
+
+use super::error::{MailError, Stage};
+use std::io;
+use std::sync::Arc;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+
+/// The certificates to trust.
+pub struct RootStore {
+    roots: RootCertStore,
+    /// Why those of the system are not among them.
+    problem: Option<String>,
+}
+
+impl RootStore {
+    /// Those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or where it has none, such as in a bare
+    /// container, those that are built in. Reads files.
+    pub fn of_system() -> Self {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added > 0 {
+            return RootStore {
+                roots,
+                problem: None,
+            };
+        }
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let problem = found.errors.first().map(ToString::to_string);
+        RootStore { roots, problem }
+    }
+
+    pub fn connector(&self) -> Result<TlsConnector, rustls::Error> {
+        // Named, since a process-wide default is there only if someone has installed it.
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// What a failed handshake means.
+    pub fn failure(&self, place: &str, error: &io::Error) -> MailError {
+        let place = place.to_owned();
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(rustls::Error::InvalidCertificate(invalid)) => {
+                let (problem, advice) = meaning(invalid);
+                let advice = match &self.problem {
+                    Some(problem) => format!(
+                        "{advice} (the system's own certificates could not be read: {problem})"
+                    ),
+                    None => advice.to_owned(),
+                };
+                MailError::Certificate {
+                    place,
+                    problem,
+                    advice,
+                }
+            }
+            Some(rustls::Error::InvalidMessage(_)) => MailError::Tls {
+                place,
+                problem: "it does not speak TLS there".into(),
+                advice: "port 587 mostly wants SMTP_SECURITY=starttls, port 465 wants tls",
+            },
+            Some(other) => MailError::Tls {
+                place,
+                problem: other.to_string(),
+                advice: "the server must offer TLS 1.2 or 1.3, or someone in between disturbs it",
+            },
+            None => MailError::Broken {
+                place,
+                stage: Stage::Tls,
+                problem: error.to_string(),
+            },
+        }
+    }
+}
+
+/// The name that a certificate must be for.
+pub fn server_name(host: &str, place: &str) -> Result<ServerName<'static>, MailError> {
+    ServerName::try_from(host.to_owned()).map_err(|_| MailError::Tls {
+        place: place.to_owned(),
+        problem: "no certificate can be for such a name".into(),
+        advice: "check SMTP_HOST",
+    })
+}
+
+fn meaning(invalid: &CertificateError) -> (String, &'static str) {
+    const CLOCK: &str = "check this machine's clock, then the server's certificate";
+    const UNKNOWN: &str = "if the server is your own, set SSL_CERT_FILE to a file with the certificate of its authority (CA)";
+    match invalid {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ("it has expired".into(), CLOCK)
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ("it is not valid yet".into(), CLOCK)
+        }
+        CertificateError::UnknownIssuer => ("nobody who is trusted has issued it".into(), UNKNOWN),
+        CertificateError::NotValidForName => ("it is for another name".into(), "check SMTP_HOST"),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // They come as Debug of the parser's types, such as DnsName("example.org").
+            let names: Vec<&str> = presented
+                .iter()
+                .map(|name| name.split('"').nth(1).unwrap_or(name))
+                .collect();
+            (
+                format!("it is for another name ({})", names.join(", ")),
+                "check SMTP_HOST",
+            )
+        }
+        // The usual self-made certificate is its own authority, and rustls accepts such a one in no case.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
+            "it is an authority's (CA), not a server's".into(),
+            "give the server a certificate that such an authority has issued for its name",
+        ),
+        other => (other.to_string(), UNKNOWN),
+    }
+}

@@ -1,0 +1,3 @@
+//! The ways a message takes to its reader.
+
+pub mod mail;

@@ -1,0 +1,208 @@
+//! Which mails are due: the owner learns of everything that matters, and is never flooded.
+
+use crate::state::alerts::{AlertHistory, Concern, Failing, Today};
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+/// Mails about a first failure on one day. Runs that fail and succeed in turns must not send a mail each.
+const FIRST_FAILURES_A_DAY: u32 = 3;
+/// A concern that has gone is news again after this long.
+const FORGOTTEN: TimeDelta = TimeDelta::days(1);
+/// A concern that stays is mailed again after this long.
+const REMINDER: TimeDelta = TimeDelta::days(7);
+
+impl Failing {
+    /// Whether a mail has told of it.
+    pub fn was_told(&self) -> bool {
+        self.mailed_on.is_some()
+    }
+}
+
+impl AlertHistory {
+    /// Since when runs fail, if the last one did.
+    pub fn failing(&self) -> Option<&Failing> {
+        self.failing.as_ref()
+    }
+
+    /// Notes a run that failed.
+    pub fn failed(&mut self, now: DateTime<Utc>) {
+        let first = Failing {
+            since: now,
+            runs: 0,
+            mailed_on: None,
+        };
+        self.failing.get_or_insert(first).runs += 1;
+    }
+
+    /// Whether a mail about failing runs is due now: as which day of it, 1 for the first. Counts it as sent.
+    pub fn failure_due(&mut self, now: DateTime<Utc>, time_zone: Tz) -> Option<u32> {
+        let today = now.with_timezone(&time_zone).date_naive();
+        let failing = self.failing.as_mut()?;
+        if failing.mailed_on == Some(today) {
+            return None;
+        }
+        if failing.mailed_on.is_none() {
+            let first = self
+                .first_failures
+                .take()
+                .filter(|first| first.date == today);
+            let first = first.unwrap_or(Today {
+                date: today,
+                count: 0,
+            });
+            let due = first.count < FIRST_FAILURES_A_DAY;
+            self.first_failures = Some(Today {
+                count: first.count + u32::from(due),
+                ..first
+            });
+            if !due {
+                return None;
+            }
+        }
+        failing.mailed_on = Some(today);
+        let days = (today - failing.since.with_timezone(&time_zone).date_naive()).num_days();
+        Some(u32::try_from(days).unwrap_or_default() + 1)
+    }
+
+    /// Notes a run that succeeded: what it put an end to, if the owner was told of that.
+    pub fn succeeded(&mut self) -> Option<Failing> {
+        self.failing.take().filter(|failing| failing.was_told())
+    }
+
+    /// Notes what there is to say beside a success; whether it is time to mail it. Counts it as sent.
+    pub fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
+        // One that comes and goes is told once a day at most.
+        self.concerns.retain(|concern, mailed| {
+            present.contains(concern) || (now - *mailed).abs() < FORGOTTEN
+        });
+        let due = |mailed: Option<&DateTime<Utc>>| {
+            // A clock that was set back must not keep a reminder for years.
+            mailed.is_none_or(|mailed| (now - *mailed).abs() >= REMINDER)
+        };
+        if !present
+            .iter()
+            .any(|concern| due(self.concerns.get(concern)))
+        {
+            return false;
+        }
+        self.concerns
+            .extend(present.iter().map(|concern| (*concern, now)));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::NaiveDate;
+    use chrono::TimeZone;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn at(hours: i64) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 5, 31, 2, 0, 0).unwrap() + TimeDelta::hours(hours)
+    }
+
+    fn fail(alarm: &mut AlertHistory, hours: i64) -> Option<u32> {
+        alarm.failed(at(hours));
+        alarm.failure_due(at(hours), Tz::UTC)
+    }
+
+    #[test]
+    fn a_hundred_hourly_failures_are_five_mails_one_a_day() {
+        let mut alarm = AlertHistory::default();
+        let mails: Vec<u32> = (0..100).filter_map(|hour| fail(&mut alarm, hour)).collect();
+        assert_eq!(mails, [1, 2, 3, 4, 5]);
+        assert_eq!(
+            alarm.failing().map(|failing| (failing.since, failing.runs)),
+            Some((at(0), 100))
+        );
+    }
+
+    #[test]
+    fn weekly_failures_are_told_each_time_with_the_day() {
+        let mut alarm = AlertHistory::default();
+        assert_eq!(
+            [0, 7, 14].map(|day| fail(&mut alarm, day * 24)),
+            [Some(1), Some(8), Some(15)]
+        );
+    }
+
+    #[test]
+    fn the_day_is_the_owners() {
+        let mut alarm = AlertHistory::default();
+        let at = |hour| Utc.with_ymd_and_hms(2026, 5, 31, hour, 30, 0).unwrap();
+        alarm.failed(at(21));
+        assert_eq!(alarm.failure_due(at(21), Tz::Europe__Madrid), Some(1));
+        // In Madrid it is past midnight.
+        assert_eq!(alarm.failure_due(at(22), Tz::Europe__Madrid), Some(2));
+    }
+
+    #[test]
+    fn runs_that_fail_and_succeed_in_turns_do_not_flood_but_the_last_failure_is_told() {
+        let mut alarm = AlertHistory::default();
+        let mut mails = 0;
+        for hour in 0..10 {
+            mails += u32::from(fail(&mut alarm, hour * 2).is_some());
+            mails += u32::from(alarm.succeeded().is_some());
+        }
+        assert_eq!(mails, 6);
+        assert_eq!(fail(&mut alarm, 21), None);
+        // Not told today, it is due tomorrow, also without another run.
+        assert_eq!(alarm.failure_due(at(22), Tz::UTC), Some(2));
+    }
+
+    #[test]
+    fn a_concern_is_told_when_it_comes_and_then_once_a_week() {
+        let mut alarm = AlertHistory::default();
+        let told = |alarm: &mut AlertHistory, day: i64, concerns: &[Concern]| {
+            alarm.concerns_due(concerns, at(day * 24))
+        };
+        assert!(told(&mut alarm, 0, &[Concern::Shrunk]));
+        assert!(!told(&mut alarm, 1, &[Concern::Shrunk]));
+        assert!(told(&mut alarm, 2, &[Concern::Shrunk, Concern::Filling]));
+        assert!(!told(&mut alarm, 8, &[Concern::Shrunk, Concern::Filling]));
+        assert!(told(&mut alarm, 9, &[Concern::Shrunk]));
+        assert!(!told(&mut alarm, 10, &[]));
+        assert!(told(&mut alarm, 11, &[Concern::Shrunk]));
+    }
+
+    #[test]
+    fn a_concern_that_comes_and_goes_is_told_once_a_day() {
+        let mut alarm = AlertHistory::default();
+        let concerns = |hour: i64| {
+            if hour % 2 == 0 {
+                &[Concern::Warned][..]
+            } else {
+                &[]
+            }
+        };
+        let told = (0..72)
+            .filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour)))
+            .count();
+        assert_eq!(told, 3);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_day_has_few_mails_and_no_failure_stays_untold(
+            runs in proptest::collection::vec((0i64..20, any::<bool>()), 1..200)
+        ) {
+            let (mut alarm, mut hour) = (AlertHistory::default(), 0);
+            let mut mails: BTreeMap<NaiveDate, u32> = BTreeMap::new();
+            for (wait, success) in runs {
+                hour += wait;
+                let sent = match success {
+                    true => alarm.succeeded().is_some(),
+                    false => fail(&mut alarm, hour).is_some(),
+                };
+                *mails.entry(at(hour).date_naive()).or_default() += u32::from(sent);
+            }
+            prop_assert!(mails.values().all(|count| *count <= 2 * FIRST_FAILURES_A_DAY + 2));
+            if alarm.failing().is_some() {
+                alarm.failure_due(at(hour + 24), Tz::UTC);
+                prop_assert!(alarm.failing().is_some_and(|failing| failing.was_told()));
+            }
+        }
+    }
+}

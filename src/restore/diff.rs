@@ -1,0 +1,231 @@
+//! Holds collections on a server against an archive, document by document.
+//!
+//! Neither side is held in memory: both become fingerprints. Only where those differ are documents looked at again, one
+//! bucket of `_id`s at a time, to name the ones that are missing, changed or too many.
+
+use super::contents::{Broken, Contents};
+use super::documents::{self, shown_id};
+use crate::archive::fingerprint::{Checksum, Fingerprint, bucket_of, checksum};
+use crate::archive::namespace::Namespace;
+use crate::mongo::client::{ServerError, Target};
+use crate::report::Differences;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::progress::Meter;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::mpsc;
+
+/// Documents named of each kind of difference; the rest are counted.
+const NAMED: usize = 10;
+/// Documents that are looked at again for the sake of naming them. Beyond, they are counted only.
+const LOOKED_AT: usize = 200_000;
+
+/// Why two sides could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    #[error("the archive could not be read again: {0}")]
+    Archive(String),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("{0}")]
+    Interrupted(#[from] Interruption),
+}
+
+/// A collection on the server whose documents are not those of the archive.
+struct Suspect {
+    namespace: Namespace,
+    buckets: HashSet<usize>,
+    /// What the server has in those buckets.
+    there: HashMap<Vec<u8>, (Checksum, String)>,
+    complete: bool,
+    found: Differences,
+}
+
+/// What is compared: a holding of the archive, and where it was restored to.
+pub type Pair = (usize, Namespace);
+
+/// Compares every pair; how those differ that do.
+pub async fn run(
+    contents: &Arc<Contents>,
+    pairs: &[Pair],
+    target: &Target,
+    meter: &Arc<Meter>,
+    stop: &Cancel,
+) -> Result<HashMap<usize, Differences>, CompareError> {
+    let mut suspects = first_look(contents, pairs, target, meter, stop).await?;
+    if suspects.is_empty() {
+        return Ok(HashMap::new());
+    }
+    for (index, suspect) in &mut suspects {
+        let kind = contents.holdings[*index].kind;
+        let namespace = suspect.namespace.clone();
+        let look = target.documents(&namespace, kind, |document| {
+            let id = documents::id(document);
+            if suspect.buckets.contains(&bucket_of(id)) {
+                if suspect.there.len() < LOOKED_AT {
+                    let known = (checksum(document.as_bytes()), shown_id(document));
+                    suspect.there.insert(id.to_vec(), known);
+                } else {
+                    suspect.complete = false;
+                }
+            }
+        });
+        stop.or(look).await??;
+    }
+    second_look(contents, suspects, stop).await
+}
+
+/// Fingerprints of the archive's side, made on a thread of its own while the server's side is read.
+async fn first_look(
+    contents: &Arc<Contents>,
+    pairs: &[Pair],
+    target: &Target,
+    meter: &Arc<Meter>,
+    stop: &Cancel,
+) -> Result<HashMap<usize, Suspect>, CompareError> {
+    let wanted: HashMap<usize, Namespace> = pairs.iter().cloned().collect();
+    let (sender, mut receiver) = mpsc::channel(1);
+    let reading = Arc::clone(contents);
+    let chosen: HashSet<usize> = wanted.keys().copied().collect();
+    let mut watch = meter.watch();
+    let reader = stop.blocking(move |stop| {
+        let mut bytes = 0;
+        let outcome = reading.each(
+            &|index| chosen.contains(&index),
+            stop,
+            &mut |index, content| {
+                let mut fingerprint = Fingerprint::default();
+                documents::each(content, |document| {
+                    fingerprint.add(documents::id(document), document.as_bytes());
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        return Err(std::io::ErrorKind::Interrupted.into());
+                    }
+                    Ok(())
+                })
+                .map_err(|error| crate::archive::container::reason(&error))?;
+                bytes += fingerprint.bytes();
+                watch.at(&reading.holdings[index].namespace, bytes);
+                // Nobody listens any more only when the other side has failed.
+                sender
+                    .blocking_send((index, fingerprint))
+                    .map_err(|_| String::new())
+            },
+        );
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),
+        }
+    });
+    let server = async {
+        let mut suspects = HashMap::new();
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(250));
+        while let Some((index, of_archive)) = receiver.recv().await {
+            let (Some(to), Some(holding)) = (wanted.get(&index), contents.holdings.get(index))
+            else {
+                continue;
+            };
+            let mut of_server = Fingerprint::default();
+            {
+                let reading = target.documents(to, holding.kind, |document| {
+                    of_server.add(documents::id(document), document.as_bytes());
+                });
+                tokio::pin!(reading);
+                loop {
+                    tokio::select! {
+                        biased;
+                        result = &mut reading => break result?,
+                        _ = look.tick() => meter.show(),
+                    }
+                }
+            }
+            let buckets: HashSet<usize> = of_archive.differences(&of_server).into_iter().collect();
+            if !buckets.is_empty() {
+                let found = Differences {
+                    documents: of_archive.documents(),
+                    on_server: of_server.documents(),
+                    ..Differences::default()
+                };
+                let namespace = to.clone();
+                suspects.insert(
+                    index,
+                    Suspect {
+                        namespace,
+                        buckets,
+                        there: HashMap::new(),
+                        complete: true,
+                        found,
+                    },
+                );
+            }
+        }
+        Ok::<_, CompareError>(suspects)
+    };
+    let (read, suspects) = tokio::join!(reader, stop.or(server));
+    let suspects = suspects??;
+    match read? {
+        Some(Ok(())) => Ok(suspects),
+        Some(Err(problem)) => Err(CompareError::Archive(problem)),
+        None => Err(CompareError::Archive("a thread stopped".into())),
+    }
+}
+
+/// Reads the archive's side of the suspects again and names what differs.
+async fn second_look(
+    contents: &Arc<Contents>,
+    mut suspects: HashMap<usize, Suspect>,
+    stop: &Cancel,
+) -> Result<HashMap<usize, Differences>, CompareError> {
+    let reading = Arc::clone(contents);
+    let looked = stop.blocking(move |stop: &AtomicBool| {
+        let wanted: HashSet<usize> = suspects.keys().copied().collect();
+        let outcome = reading.each(
+            &|index| wanted.contains(&index),
+            stop,
+            &mut |index, content| {
+                let Some(suspect) = suspects.get_mut(&index) else {
+                    return Ok(());
+                };
+                documents::each(content, |document| {
+                    let id = documents::id(document);
+                    if suspect.buckets.contains(&bucket_of(id)) {
+                        match suspect.there.remove(id) {
+                            None if suspect.complete => name(&mut suspect.found.missing, document),
+                            Some((there, _)) if there != checksum(document.as_bytes()) => {
+                                name(&mut suspect.found.changed, document);
+                            }
+                            _ => {}
+                        }
+                    }
+                    Ok(())
+                })
+                .map_err(|error| crate::archive::container::reason(&error))
+            },
+        );
+        match outcome {
+            Ok(()) => Ok(suspects),
+            Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),
+        }
+    });
+    let suspects = match looked.await? {
+        Some(Ok(suspects)) => suspects,
+        Some(Err(problem)) => return Err(CompareError::Archive(problem)),
+        None => return Err(CompareError::Archive("a thread stopped".into())),
+    };
+    Ok(suspects
+        .into_iter()
+        .map(|(index, mut suspect)| {
+            let mut extra: Vec<String> = suspect.there.into_values().map(|(_, id)| id).collect();
+            extra.sort();
+            extra.truncate(NAMED);
+            suspect.found.extra = extra;
+            (index, suspect.found)
+        })
+        .collect())
+}
+
+fn name(list: &mut Vec<String>, document: &mongodb::bson::RawDocument) {
+    if list.len() < NAMED {
+        list.push(shown_id(document));
+    }
+}

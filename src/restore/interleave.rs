@@ -1,0 +1,129 @@
+//! Several collections at once, in turns: while the server takes one's batch, the next one is on its way.
+//!
+//! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
+
+use super::contents::CollectionReader;
+use super::documents;
+use super::execute::{Load, broken_in};
+use crate::archive::namespace::{DumpSink, Namespace, Totals};
+use crate::mongo::mongorestore::{Feed, FeedError};
+use crc_fast::{CrcAlgorithm, Digest};
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes of one collection before it is another's turn: about a batch of mongorestore's, which are a thousand documents.
+const TURN_BYTES: usize = 512 * 1024;
+/// Smaller collections are not worth a turn.
+const SMALLEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A collection that is under way.
+struct Open<'c> {
+    lane: CollectionReader<'c>,
+    crc: Digest,
+    bytes: u64,
+}
+
+/// Feeds what is large enough and can be read apart; which holdings that were.
+pub fn feed(
+    load: &Load,
+    targets: &HashMap<usize, Namespace>,
+    lanes: usize,
+    writer: &mut Feed,
+    stop: &AtomicBool,
+) -> Result<HashSet<usize>, FeedError> {
+    let contents = &load.contents;
+    let large = |index: usize| {
+        targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES
+    };
+    let mut waiting = contents.apart(&large);
+    if waiting.len() < 2 || lanes < 2 {
+        return Ok(HashSet::new());
+    }
+    let fed = waiting.iter().map(|(index, _)| *index).collect();
+    waiting.reverse();
+    let mut open: Vec<Open> = Vec::new();
+    let mut turn = Vec::with_capacity(TURN_BYTES);
+    loop {
+        while open.len() < lanes
+            && let Some((index, section)) = waiting.pop()
+        {
+            let lane = contents.lane(index, section).map_err(FeedError::Archive)?;
+            open.push(Open {
+                lane,
+                crc: Digest::new(CrcAlgorithm::Crc64Xz),
+                bytes: 0,
+            });
+        }
+        if open.is_empty() {
+            return Ok(fed);
+        }
+        let mut ended = Vec::new();
+        for (place, one) in open.iter_mut().enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(FeedError::Archive("reading was interrupted".into()));
+            }
+            let holding = &contents.holdings[one.lane.holding];
+            let more = next_turn(&mut one.lane.content, &mut turn)
+                .map_err(|error| broken_in(holding, &error))?;
+            writer.begin(&targets[&one.lane.holding])?;
+            one.crc.update(&turn);
+            one.bytes += turn.len() as u64;
+            writer.data(&turn)?;
+            if !more {
+                let expected: Totals = holding.totals;
+                if (one.bytes, one.crc.finalize()) != (expected.bytes, expected.crc64) {
+                    return Err(super::execute::changed(holding));
+                }
+                writer.end(expected)?;
+                ended.push(place);
+            }
+        }
+        for place in ended.into_iter().rev() {
+            open.remove(place);
+        }
+    }
+}
+
+/// Reads whole documents until there are enough of them; false at the end.
+fn next_turn(content: &mut impl Read, turn: &mut Vec<u8>) -> std::io::Result<bool> {
+    turn.clear();
+    while turn.len() < TURN_BYTES {
+        if !documents::next(content, turn)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::encode;
+    use mongodb::bson::doc;
+
+    #[test]
+    fn a_turn_is_whole_documents_and_the_turns_together_are_all() {
+        let documents: Vec<u8> = (0..5000)
+            .flat_map(|n| encode(&doc! { "_id": n, "x": "y".repeat(400) }))
+            .collect();
+        let (mut content, mut turn, mut all, mut turns) =
+            (documents.as_slice(), Vec::new(), Vec::new(), 0);
+        loop {
+            let more = next_turn(&mut content, &mut turn).unwrap();
+            let mut framer = crate::archive::bson_framer::BsonFramer::default();
+            framer.feed(&turn).unwrap();
+            framer.finish(0).unwrap();
+            all.extend_from_slice(&turn);
+            turns += 1;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(all, documents);
+        assert_eq!(turns, documents.len().div_ceil(TURN_BYTES));
+        assert!(next_turn(&mut &documents[..documents.len() - 1], &mut turn).is_ok());
+        let mut cut = &documents[documents.len() - 417..documents.len() - 1];
+        assert!(next_turn(&mut cut, &mut turn).is_err());
+    }
+}

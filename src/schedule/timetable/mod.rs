@@ -1,0 +1,148 @@
+//! Which slot of a schedule is due, so that a restart, a night without power or a wrong clock neither loses nor repeats
+//! a run. Decides on a ledger that the caller keeps on disk after every change, and does nothing itself.
+
+use crate::schedule::Schedule;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+mod ledger;
+mod resume;
+#[cfg(test)]
+mod simulation_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod wrong_clock_tests;
+
+pub use ledger::{Ledger, StartedRun};
+
+/// How late a run may start and still count as being on time: a busy machine, a slow boot.
+pub const ON_TIME: TimeDelta = TimeDelta::minutes(5);
+/// How far the clock may stand behind what was done without that meaning more than a correction to wait for.
+pub const CORRECTION: TimeDelta = TimeDelta::hours(1);
+/// After this many beginnings without an end a slot is given up: its run may be what brings the machine down.
+pub const MOST_BEGINNINGS: u32 = 3;
+/// Slots are counted up to here: what is said of more would be no clearer, and a decade has millions of minutes.
+pub const MOST_COUNTED: u32 = 1000;
+
+/// A schedule, and what to do about the slots it names.
+#[derive(Debug, Clone, Copy)]
+pub struct Timetable<'s> {
+    pub schedule: &'s Schedule,
+    pub time_zone: Tz,
+    /// Whether one run makes up for slots that were missed.
+    pub catch_up: bool,
+}
+
+/// What is to be done at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing, until `next`; `None` if no slot is to come. The clock may be set before then: keep asking.
+    Wait { next: Option<DateTime<Utc>> },
+    /// A run for `slot`: call [`Timetable::begin`], run, call [`Timetable::finish`].
+    Due {
+        slot: DateTime<Utc>,
+        late: TimeDelta,
+        /// How many slots before it this run makes up for as well; at most [`MOST_COUNTED`].
+        collapsed: u32,
+    },
+    /// `slot` and others, `count` in all (at most [`MOST_COUNTED`]), went by without a run. Said once.
+    Missed { slot: DateTime<Utc>, count: u32 },
+}
+
+/// The first and the last of some slots.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
+impl Timetable<'_> {
+    /// What is to be done at `now`. The ledger is to be kept when it has changed.
+    pub fn step(&self, ledger: &mut Ledger, now: DateTime<Utc>) -> Step {
+        let mut due = self.due(ledger.base(now), now);
+        if ledger.ahead.is_some_and(|ahead| now >= ahead) {
+            // By itself time brings one slot after another. Several at once are no outage: the clock was set right, and
+            // holds again what was done before it fell behind.
+            let leap = due.is_ok_and(|(first, last)| first != last);
+            ledger.clock_caught_up(leap);
+            due = self.due(ledger.base(now), now);
+        }
+        let (slot, count) = match (due, ledger.make_up) {
+            (Ok((first, last)), make_up) => {
+                let count = 1 + self.count(first, last) + u32::from(make_up.is_some());
+                (last, count.min(MOST_COUNTED))
+            }
+            (Err(_), Some(make_up)) => (make_up, 1),
+            (Err(next), None) => return Step::Wait { next },
+        };
+        let late = now - slot;
+        if late > ON_TIME && !self.catch_up {
+            ledger.settle(slot);
+            return Step::Missed { slot, count };
+        }
+        Step::Due {
+            slot,
+            late,
+            collapsed: count - 1,
+        }
+    }
+
+    /// A run for `slot` is about to start. The ledger must be on disk before it does.
+    pub fn begin(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) {
+        let before = ledger
+            .begun
+            .as_ref()
+            .filter(|begun| begun.slot == slot)
+            .map_or(0, |begun| begun.times);
+        ledger.begun = Some(StartedRun {
+            slot,
+            at: now,
+            times: before.saturating_add(1),
+        });
+    }
+
+    /// The run for `slot` has ended, well or not. Returns how many slots came due while it was at work, at most
+    /// [`MOST_COUNTED`]: they are skipped, as two runs one after the other would help no one.
+    pub fn finish(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+        // Asked first, as it notices when the clock has been set right during the run.
+        let from = slot.max(ledger.base(now));
+        let Ok((first, last)) = self.due(from, now) else {
+            ledger.settle(slot);
+            return 0;
+        };
+        ledger.settle(last);
+        (1 + self.count(first, last)).min(MOST_COUNTED)
+    }
+
+    /// The clock was seen to jump while the program was running.
+    pub fn jumped(&self, ledger: &mut Ledger, now: DateTime<Utc>) {
+        ledger.clock_set(now);
+    }
+
+    /// The first and the last slot after `base` and up to `now`; if there is none, the next.
+    fn due(&self, base: DateTime<Utc>, now: DateTime<Utc>) -> Result<Span, Option<DateTime<Utc>>> {
+        match self.next_after(base) {
+            Some(first) if first <= now => Ok((first, self.last_in(first, now).unwrap_or(first))),
+            next => Err(next),
+        }
+    }
+
+    fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.next_after(instant, self.time_zone)
+    }
+
+    fn last_in(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.last_in(after, until, self.time_zone)
+    }
+
+    /// How many slots there are after `after` and up to `until`, at most [`MOST_COUNTED`].
+    fn count(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> u32 {
+        let mut at = after;
+        let mut count = 0;
+        while at < until
+            && count < MOST_COUNTED
+            && let Some(next) = self.next_after(at).filter(|next| *next <= until)
+        {
+            at = next;
+            count += 1;
+        }
+        count
+    }
+}

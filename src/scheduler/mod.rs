@@ -1,0 +1,353 @@
+//! The scheduler: waits, backs up, prunes, mails, until it is told to stop.
+//!
+//! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
+//! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
+
+mod clock_jump;
+mod drills;
+
+mod startup;
+mod supervise;
+mod systemd;
+mod trigger;
+pub mod worker;
+
+use crate::backup::Notifier;
+use crate::context::Context;
+use crate::mongo::uri::MongoUri;
+use crate::notify::outbox::Outbox;
+use crate::schedule::timetable::{Ledger, Step, Timetable};
+use crate::schedule::{in_words, moment};
+use crate::settings::Settings;
+use crate::state::{Ended, Run, StateStore};
+use crate::store::repository::Repository;
+use crate::sys::lock::Lock;
+use crate::sys::logging::SCHEDULER;
+
+use crate::notify::sender::MailSender;
+use chrono::{DateTime, Utc};
+use clock_jump::Clock;
+use drills::Drills;
+use startup::Starting;
+use std::time::Duration;
+use systemd::Systemd;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use trigger::Trigger;
+
+/// The longest sleep: how soon a clock that jumped is noticed.
+const SLICE: Duration = Duration::from_secs(5);
+/// How often a sign of life is given.
+const BEAT: Duration = Duration::from_secs(5 * 60);
+/// How long until something is tried again that somebody else or a missing disk kept from happening.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// How the service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As asked.
+    Stopped,
+    /// It could not start.
+    Failed,
+    /// Another scheduler is at work in the folder.
+    Busy,
+}
+
+/// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
+pub async fn run(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    asked: mpsc::Receiver<()>,
+) -> End {
+    let repository = Repository::of(settings);
+    let status = StateStore::new(repository.own_folder());
+    let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
+    let manager = Systemd::of(&ctx.environment);
+    let mut starting = Starting {
+        settings,
+        uri,
+        ctx,
+        repository: &repository,
+        status,
+        sender,
+        manager,
+    };
+    let lock = match starting.until_possible().await {
+        Ok(lock) => lock,
+        Err(end) => {
+            starting.sender.finish().await;
+            return end;
+        }
+    };
+    let Starting {
+        status,
+        sender,
+        manager,
+        ..
+    } = starting;
+    let timetable = Timetable {
+        schedule: &settings.schedule,
+        time_zone: settings.time_zone,
+        catch_up: settings.catch_up,
+    };
+    let now = (ctx.now)();
+    let clock = Clock::new(now);
+    let ledger = timetable.open(None, None, now).ledger;
+    let drills = Drills::of(settings);
+    let mut service = Service {
+        settings,
+        uri,
+        ctx,
+        repository: &repository,
+        lock,
+        status,
+        sender,
+        timetable,
+        ledger,
+        drills,
+        asked,
+        clock,
+        manager,
+    };
+    service.open(now);
+    service.work().await;
+    service.sender.finish().await;
+    End::Stopped
+}
+
+struct Service<'s> {
+    settings: &'s Settings,
+    uri: &'s MongoUri,
+    ctx: &'s Context,
+    repository: &'s Repository,
+    lock: Lock,
+    status: StateStore,
+    sender: MailSender,
+    timetable: Timetable<'s>,
+    ledger: Ledger,
+    drills: Option<Drills<'s>>,
+    asked: mpsc::Receiver<()>,
+    clock: Clock,
+    manager: Systemd,
+}
+
+impl Service<'_> {
+    /// Takes up where the last scheduler left off.
+    fn open(&mut self, now: DateTime<Utc>) {
+        let newest = self
+            .repository
+            .newest_good()
+            .and_then(|newest| newest.made_by_manifest());
+        let stored = self.status.state().ledger;
+        let opened = self.timetable.open(stored, newest, now);
+        self.ledger = opened.ledger;
+        if let Some(begun) = opened.interrupted {
+            let at = begun
+                .at
+                .with_timezone(&self.settings.time_zone)
+                .format("%-d %B at %H:%M");
+            tracing::warn!(target: SCHEDULER, "the run of {at} was interrupted: the power went, or it was killed");
+            self.record(begun.at, now, "scheduled", Ended::Interrupted);
+            if opened.gave_up {
+                let error = format!(
+                    "the run was begun {} times and interrupted each time; it is left out until the next one is due",
+                    begun.times
+                );
+                self.fail(
+                    "starting again",
+                    &error,
+                    "See whether the machine runs out of power or memory: look at dmesg.",
+                );
+            }
+        }
+        let (could_not_start, _) = self.status.change(|state| state.starting.succeeded());
+        if could_not_start.is_some() {
+            tracing::info!(target: SCHEDULER, "started, after that had failed before");
+        }
+        self.keep_ledger();
+        self.open_drills(now);
+        self.beat();
+    }
+
+    async fn work(&mut self) {
+        self.announce();
+        self.manager.ready();
+        let stop = self.ctx.stop.clone();
+        let mut last_beat = Instant::now();
+        let mut last_save: Option<Instant> = None;
+        // What was asked for, and when to see whether someone else is still at work in the folder.
+        let mut pending = self.settings.on_start.then_some(Trigger::Start);
+        let mut not_before = Instant::now();
+        while !stop.is_asked() {
+            self.manager.alive();
+            let now = self.look_at_the_clock();
+            let before = self.ledger.clone();
+            let step = self.timetable.step(&mut self.ledger, now);
+            if self.ledger != before {
+                self.keep_ledger();
+            }
+            let (due, next) = match step {
+                Step::Wait { next } => (pending, next),
+                Step::Missed { slot, count } if pending != Some(Trigger::Start) => {
+                    self.missed(slot, count);
+                    continue;
+                }
+                // One run at start does for what was missed as well.
+                Step::Missed { .. } => (pending, None),
+                Step::Due { .. } if pending == Some(Trigger::Start) => (pending, None),
+                Step::Due {
+                    slot,
+                    late,
+                    collapsed,
+                } => (
+                    Some(Trigger::Slot {
+                        slot,
+                        late,
+                        collapsed,
+                    }),
+                    None,
+                ),
+            };
+            if let Some(trigger) = due.filter(|_| Instant::now() >= not_before) {
+                if self.run(trigger).await {
+                    pending = pending.filter(|pending| *pending != trigger);
+                } else {
+                    not_before = Instant::now() + AGAIN;
+                }
+                continue;
+            }
+            // Backups come first.
+            if let Some(slot) = self.drill_due(now) {
+                self.drill(slot).await;
+                continue;
+            }
+            if last_beat.elapsed() >= BEAT {
+                last_beat = Instant::now();
+                self.beat();
+            }
+            if last_save.is_none_or(|last| last.elapsed() >= AGAIN) {
+                last_save = Some(Instant::now());
+                // What was not written before has been said already.
+                let _ = self.status.save();
+                let next_run = self.next();
+                let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
+                let posted = notifier.reminder(&mut self.status);
+                self.sender.post(posted);
+            }
+            tokio::select! {
+                biased;
+                _ = stop.requested() => {}
+                Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
+                () = tokio::time::sleep(self.manager.pulse_or(slice(now, next))) => {}
+            }
+        }
+        self.manager.stopping();
+        tracing::info!(target: SCHEDULER, "stopped");
+    }
+
+    fn look_at_the_clock(&mut self) -> DateTime<Utc> {
+        let now = (self.ctx.now)();
+        if let Some(words) = self.clock.jump(now) {
+            tracing::info!(target: SCHEDULER, "{words}");
+            self.timetable.jumped(&mut self.ledger, now);
+            self.keep_ledger();
+            if let Some(drills) = &mut self.drills {
+                drills.jumped(now);
+            }
+            self.beat();
+            self.announce();
+        }
+        now
+    }
+
+    fn fail(&mut self, stage: &str, error: &str, advice: &str) {
+        tracing::error!(target: SCHEDULER, "{error}");
+        let next_run = self
+            .settings
+            .schedule
+            .next_after((self.ctx.now)(), self.settings.time_zone);
+        let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
+        let posted = notifier.failure(&mut self.status, stage, error, advice);
+        self.sender.post(posted);
+    }
+
+    fn record(
+        &mut self,
+        began_at: DateTime<Utc>,
+        ended_at: DateTime<Utc>,
+        trigger: &str,
+        ended: Ended,
+    ) {
+        let run = Run {
+            began_at,
+            ended_at,
+            trigger: trigger.into(),
+            ended,
+        };
+        if let Err(error) = self.status.record(run) {
+            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+        }
+    }
+
+    fn next(&self) -> Option<DateTime<Utc>> {
+        let now = (self.ctx.now)();
+        match self.timetable.step(&mut self.ledger.clone(), now) {
+            Step::Wait { next } => next,
+            Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),
+        }
+    }
+
+    fn announce(&self) {
+        if let Some(next) = self.next() {
+            let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
+            tracing::info!(target: SCHEDULER, "next backup: {words}");
+            self.manager.status(&format!(
+                "next backup: {}",
+                moment(next, self.settings.time_zone)
+            ));
+        }
+        if let Some(next) = self
+            .drills
+            .as_ref()
+            .and_then(|drills| drills.next((self.ctx.now)()))
+        {
+            let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
+            tracing::info!(target: SCHEDULER, "next drill: {words}");
+        }
+    }
+
+    fn keep_ledger(&mut self) {
+        let ledger = self.ledger.clone();
+        if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
+            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+        }
+    }
+
+    fn beat(&mut self) {
+        let path = self.repository.scheduler_path();
+        if !self.lock.is_at(&path) && path.exists() {
+            // The disk was unplugged and is back: the lock that we hold is on a file that nobody can reach any more.
+            match Lock::take(&path, self.repository.folder()) {
+                Ok(lock) => self.lock = lock,
+                Err(error) => tracing::error!(target: SCHEDULER, "{error}"),
+            }
+        }
+        give_sign(&self.lock, (self.ctx.now)());
+    }
+}
+
+fn give_sign(lock: &Lock, now: DateTime<Utc>) {
+    if let Err(error) = lock.beat(now.into()) {
+        tracing::debug!(target: SCHEDULER, "no sign of life could be given: {error}");
+    }
+}
+
+/// How long to sleep: never past the next slot, and never long.
+fn slice(now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> Duration {
+    let until = next
+        .and_then(|next| (next - now).to_std().ok())
+        .unwrap_or(SLICE);
+    // A slot that is due this very moment is not yet past for a clock of coarse ticks.
+    until.clamp(Duration::from_millis(20), SLICE)
+}

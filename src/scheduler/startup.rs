@@ -1,0 +1,98 @@
+//! Starting the scheduler: the folder must be usable and free, and mongodump must be there.
+
+use super::systemd::Systemd;
+use super::{AGAIN, End};
+use crate::backup::Notifier;
+use crate::context::Context;
+use crate::mongo::tool::Tool;
+use crate::mongo::uri::MongoUri;
+use crate::notify::sender::MailSender;
+use crate::settings::Settings;
+use crate::state::StateStore;
+use crate::store::repository::{Repository, RepositoryLockError};
+use crate::sys::humanize;
+use crate::sys::lock::{Lock, LockError};
+use crate::sys::logging::SCHEDULER;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a start that keeps failing is tried again before it is left to whoever started us.
+const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What there is before there is a scheduler.
+pub struct Starting<'s> {
+    pub settings: &'s Settings,
+    pub uri: &'s MongoUri,
+    pub ctx: &'s Context,
+    pub repository: &'s Repository,
+    pub status: StateStore,
+    pub sender: MailSender,
+    pub manager: Systemd,
+}
+
+impl Starting<'_> {
+    /// Waits for what is missing if its owner has been mailed, since then nobody is watching; fails at once otherwise.
+    pub async fn until_possible(&mut self) -> Result<Lock, End> {
+        let give_up = Instant::now() + GIVE_UP;
+        let mut said = String::new();
+        loop {
+            let problem = match self.possible().await {
+                Ok(lock) => return Ok(lock),
+                Err(Obstacle::Busy(error)) => {
+                    tracing::error!(target: SCHEDULER, "{error}");
+                    return Err(End::Busy);
+                }
+                Err(Obstacle::Stopped) => return Err(End::Stopped),
+                Err(Obstacle::Problem(problem)) => problem,
+            };
+            if problem != said {
+                tracing::error!(target: SCHEDULER, "cannot start: {problem}");
+                let notifier = Notifier::new(self.settings, self.uri, self.ctx, None);
+                self.sender
+                    .post(notifier.start_failure(&mut self.status, &problem));
+                said = problem;
+            }
+            if self.settings.mail.is_none() || Instant::now() > give_up {
+                return Err(End::Failed);
+            }
+            tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));
+            self.manager.not_yet(&said, AGAIN);
+            if self.ctx.stop.or(tokio::time::sleep(AGAIN)).await.is_err() {
+                return Err(End::Stopped);
+            }
+        }
+    }
+
+    async fn possible(&self) -> Result<Lock, Obstacle> {
+        let stop = &self.ctx.stop;
+        let mut lock = self.repository.lock_schedule(self.settings.require_mount);
+        for _ in 0..5 {
+            // `health` holds the lock for a moment to see whether it is free.
+            if !matches!(lock, Err(RepositoryLockError::Lock(LockError::Held(_)))) {
+                break;
+            }
+            stop.or(tokio::time::sleep(Duration::from_millis(100)))
+                .await
+                .map_err(|_| Obstacle::Stopped)?;
+            lock = self.repository.lock_schedule(self.settings.require_mount);
+        }
+        let redacted = |error: &dyn std::fmt::Display| {
+            self.ctx.redactor.redact(&error.to_string()).into_owned()
+        };
+        let lock = lock.map_err(|error| match error {
+            RepositoryLockError::Lock(LockError::Held(_)) => Obstacle::Busy(redacted(&error)),
+            _ => Obstacle::Problem(redacted(&error)),
+        })?;
+        match stop.or(Tool::find("mongodump", self.ctx.path())).await {
+            Ok(Ok(_)) => Ok(lock),
+            Ok(Err(error)) => Err(Obstacle::Problem(redacted(&error))),
+            Err(_) => Err(Obstacle::Stopped),
+        }
+    }
+}
+
+enum Obstacle {
+    Busy(String),
+    Stopped,
+    Problem(String),
+}

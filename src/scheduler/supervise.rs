@@ -1,0 +1,140 @@
+//! One run after the other: begun, watched over, and noted.
+
+use super::trigger::Trigger;
+use super::worker::{self, WorkerRequest};
+use super::{BEAT, Service, give_sign};
+use crate::schedule::in_words;
+use crate::schedule::timetable::Step;
+use crate::state::Ended;
+use crate::sys::humanize;
+use crate::sys::logging::SCHEDULER;
+use chrono::{DateTime, Utc};
+
+impl Service<'_> {
+    /// Makes one backup. False when someone else is at work in the folder, so that it has to be tried again.
+    pub(super) async fn run(&mut self, trigger: Trigger) -> bool {
+        let now = (self.ctx.now)();
+        let slot = match trigger {
+            Trigger::Slot { slot, .. } => Some(slot),
+            // One run does for what was missed as well.
+            Trigger::Start => match self.timetable.step(&mut self.ledger, now) {
+                Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),
+                Step::Wait { .. } => None,
+            },
+            Trigger::Asked => None,
+        };
+        trigger.say(self.settings.time_zone, now);
+        self.manager
+            .status(&format!("making a backup: {}", trigger.words()));
+        if let Some(slot) = slot {
+            self.timetable.begin(&mut self.ledger, slot, now);
+            self.keep_ledger();
+        }
+        let orders = WorkerRequest {
+            trigger: trigger.words().into(),
+            unsaved: self.status.unsaved(),
+            drill: false,
+        };
+        let began_at = (self.ctx.now)();
+        let ended = match self.supervise(&orders).await {
+            Ok(ended) => ended,
+            Err(died) => {
+                let ended = Ended::Failed {
+                    stage: "running".into(),
+                    error: died.error.clone(),
+                };
+                self.record(began_at, (self.ctx.now)(), trigger.words(), ended);
+                self.fail("running", &died.error, died.advice);
+                worker::Ended::Finished
+            }
+        };
+        match ended {
+            worker::Ended::Busy => {
+                self.ledger.begun = None;
+                self.keep_ledger();
+                self.manager
+                    .status("waiting for another Pantry Keeper that is at work in the folder");
+                return false;
+            }
+            worker::Ended::Stopped => {
+                // It is made up for at the next start.
+                self.ledger.begun = None;
+                self.keep_ledger();
+                return true;
+            }
+            worker::Ended::Finished => {}
+        }
+        let now = self.look_at_the_clock();
+        if let Some(slot) = slot {
+            let skipped = self.timetable.finish(&mut self.ledger, slot, now);
+            if skipped > 0 {
+                tracing::warn!(
+                    target: SCHEDULER,
+                    "{} came due while this one was at work, and {} skipped",
+                    humanize::counted(u64::from(skipped), "run"),
+                    if skipped == 1 { "is" } else { "are" }
+                );
+            }
+        }
+        self.keep_ledger();
+        self.announce();
+        true
+    }
+
+    /// Runs, while signs of life are given and questions are answered.
+    pub(super) async fn supervise(
+        &mut self,
+        orders: &WorkerRequest,
+    ) -> Result<worker::Ended, worker::WorkerFailure> {
+        let running = worker::run(orders, self.settings.timeout, self.ctx);
+        tokio::pin!(running);
+        let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
+        let stop = self.ctx.stop.clone();
+        let told = loop {
+            tokio::select! {
+                biased;
+                told = &mut running => break told,
+                _ = beat.tick() => {
+                    self.manager.alive();
+                    give_sign(&self.lock, (self.ctx.now)());
+                }
+                _ = stop.requested(), if !self.manager.is_told_of_the_end() => self.manager.stopping(),
+                Some(()) = self.asked.recv() => {
+                    let what = if orders.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
+                    tracing::info!(target: SCHEDULER, "{what}");
+                }
+            }
+        };
+        told.map(|told| {
+            self.status.adopt(told.unsaved);
+            self.sender.post(told.posted);
+            told.ended
+        })
+    }
+
+    /// Nothing makes up for it, so that its owner has to know.
+    pub(super) fn missed(&mut self, slot: DateTime<Utc>, count: u32) {
+        let now = (self.ctx.now)();
+        let when = in_words(slot, self.settings.time_zone, now);
+        let runs = humanize::counted(u64::from(count), "run");
+        let error = format!(
+            "{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it"
+        );
+        let (stage, advice) = (
+            "the machine was off",
+            "Set BACKUP_CATCH_UP to true, or back up now: pantry-keeper backup",
+        );
+        self.keep_ledger();
+        self.record(
+            slot,
+            now,
+            "scheduled",
+            Ended::Failed {
+                stage: stage.into(),
+                error: error.clone(),
+            },
+        );
+        self.fail(stage, &error, advice);
+        self.announce();
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a run is made, and how that is said.
+
+use crate::schedule::in_words;
+use crate::schedule::timetable::ON_TIME;
+use crate::sys::humanize;
+use crate::sys::logging::SCHEDULER;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+/// Why a run is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    Slot {
+        slot: DateTime<Utc>,
+        late: TimeDelta,
+        collapsed: u32,
+    },
+    Start,
+    Asked,
+}
+
+impl Trigger {
+    pub fn words(self) -> &'static str {
+        match self {
+            Trigger::Slot { late, .. } if late > ON_TIME => "catch-up",
+            Trigger::Slot { .. } => "scheduled",
+            Trigger::Start => "at start",
+            Trigger::Asked => "asked for by SIGUSR1",
+        }
+    }
+
+    pub fn say(self, time_zone: Tz, now: DateTime<Utc>) {
+        match self {
+            Trigger::Slot {
+                slot,
+                late,
+                collapsed,
+            } if late > ON_TIME => {
+                let others = match collapsed {
+                    0 => String::new(),
+                    others => format!(
+                        ", and {} before it",
+                        humanize::counted(u64::from(others), "other")
+                    ),
+                };
+                let missed = in_words(slot, time_zone, now);
+                tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");
+            }
+            _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", self.words()),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A run in a process of its own: the memory it took goes back with it, and when it is killed for want of memory the
+//! scheduler lives on to tell.
+
+use super::systemd;
+use crate::backup::QueuedMail;
+use crate::context::Context;
+use crate::state::Unsaved;
+use crate::sys::cancel::Interruption;
+use crate::sys::process::{self, CHILD_ARGUMENT};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+/// The hidden command by which a run is started.
+pub const ARGUMENT: &str = "__run";
+/// How long a run has to end when it is told to. Docker kills everything after ten seconds.
+const GRACE: Duration = Duration::from_secs(7);
+/// How much longer than BACKUP_TIMEOUT a run may be at work before and after its backup.
+const SLACK: Duration = Duration::from_secs(30 * 60);
+
+/// What a run is told on its standard input.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct WorkerRequest {
+    pub trigger: String,
+    /// Not a backup, but a drill of the latest one.
+    #[serde(default)]
+    pub drill: bool,
+    pub unsaved: Unsaved,
+}
+
+/// What a run tells on its standard output when it ends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WorkerReport {
+    pub ended: Ended,
+    /// Mails that were due; they hold no secrets.
+    pub posted: QueuedMail,
+    /// What the disk did not take.
+    pub unsaved: Unsaved,
+}
+
+/// How a run ended, as far as the schedule is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// With an archive or without.
+    Finished,
+    /// Somebody else is at work in the folder.
+    Busy,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Why a run told nothing.
+pub struct WorkerFailure {
+    pub error: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// Runs one backup, or one drill.
+pub async fn run(
+    orders: &WorkerRequest,
+    timeout: Duration,
+    ctx: &Context,
+) -> Result<WorkerReport, WorkerFailure> {
+    let what = if orders.drill { "drill" } else { "backup" };
+    let mut child = start().map_err(|error| WorkerFailure {
+        error: format!("the {what} could not be started: {error}"),
+        advice: "See whether memory has run out.",
+    })?;
+    let mut told = Vec::new();
+    let talking = talk(&mut child, orders, &mut told);
+    let ended = ctx
+        .stop
+        .or(tokio::time::timeout(timeout + SLACK, talking))
+        .await;
+    let status = match ended {
+        Ok(Ok(status)) => status,
+        Ok(Err(_)) => {
+            // Nobody waits for one that hangs on a dying disk.
+            let _ = child.start_kill();
+            let advice = "See whether the disk or the network share of the backup folder hangs.";
+            return Err(WorkerFailure {
+                error: Interruption::Deadline.to_string(),
+                advice,
+            });
+        }
+        Err(_) => {
+            tell_to_stop(&child);
+            let _ = tokio::time::timeout(GRACE, talk(&mut child, orders, &mut told)).await;
+            let _ = child.start_kill();
+            // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
+            let stopped = || WorkerReport {
+                ended: Ended::Stopped,
+                posted: QueuedMail::default(),
+                unsaved: orders.unsaved.clone(),
+            };
+            return Ok(serde_json::from_slice(&told).unwrap_or_else(|_| stopped()));
+        }
+    };
+    serde_json::from_slice(&told).map_err(|_| died(what, status))
+}
+
+fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
+    let advice = match status
+        .as_ref()
+        .map(|status| (status.code(), status.signal()))
+    {
+        Ok((_, Some(9))) => {
+            "If memory ran out, give it more, or see what else takes it: dmesg tells."
+        }
+        Ok((Some(2), _)) => {
+            "Look at the log: the settings, or a file that one of them names, are no longer right."
+        }
+        _ => "Look at the log for what it said last.",
+    };
+    let error = match status {
+        Ok(status) => {
+            format!(
+                "the {what}'s process ended with {}",
+                process::Ended {
+                    status,
+                    last_lines: Vec::new()
+                }
+                .how()
+            )
+        }
+        Err(error) => format!("the {what}'s process is lost: {error}"),
+    };
+    WorkerFailure { error, advice }
+}
+
+fn start() -> std::io::Result<Child> {
+    let own = process::own_program()?;
+    let mut command = Command::new(&own);
+    // It is us whom systemd asks.
+    for variable in systemd::VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+        // On the way it asks the kernel to be ended when we are.
+        .arg(CHILD_ARGUMENT)
+        .arg(std::process::id().to_string())
+        .arg(&own)
+        .arg(ARGUMENT)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // Ctrl-C is for us, who pass it on.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
+async fn talk(
+    child: &mut Child,
+    orders: &WorkerRequest,
+    told: &mut Vec<u8>,
+) -> std::io::Result<ExitStatus> {
+    if let Some(mut stdin) = child.stdin.take() {
+        let json = serde_json::to_vec(orders).unwrap_or_default();
+        let _ = stdin.write_all(&json).await;
+    }
+    if let Some(stdout) = &mut child.stdout {
+        while let Ok(1..) = stdout.read_buf(told).await {}
+    }
+    child.wait().await
+}
+
+fn tell_to_stop(child: &Child) {
+    let id = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(id) = id {
+        // It may have ended in this moment.
+        let _ = kill_process(id, Signal::TERM);
+    }
+}

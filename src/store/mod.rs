@@ -1,0 +1,4 @@
+//! Where archives are kept.
+
+pub mod repository;
+pub mod summary;

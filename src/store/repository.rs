@@ -1,0 +1,420 @@
+//! The backup folder: the one place that names, lists, completes and sweeps what is in it.
+//!
+//! Why this is safe: only names of our own pattern are ever looked at, only regular files are opened, and symlinks are
+//! never followed. A final name appears by [`Repository::commit`] alone, which takes a file that was synced and verified.
+//! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
+
+#[cfg(test)]
+mod tests;
+
+use super::summary::VerificationRecord;
+
+use crate::archive::file_name;
+use crate::archive::sidecar::{self, Sidecar};
+use crate::settings::Settings;
+use crate::sys::atomic_file::{self, FileError, Partial};
+use crate::sys::lock::{Lock, LockError};
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use rustix::fs::{OFlags, statvfs};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Our own folder inside the backup folder.
+const OWN_FOLDER: &str = ".pantry-keeper";
+
+/// The most by which clocks are set back in autumn, and some.
+const OVERLAP: TimeDelta = TimeDelta::hours(2);
+
+/// A sidecar is one short line; anything longer is not one.
+const LONGEST_SIDECAR: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(
+        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
+         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
+    )]
+    NotWritable {
+        folder: PathBuf,
+        owner: String,
+        user: String,
+    },
+    #[error(
+        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
+         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
+    )]
+    NotTheDisk(PathBuf, PathBuf),
+    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
+    NoFolder(PathBuf),
+    #[error(
+        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
+    )]
+    NotAName(String),
+    #[error("there is no {name} in {}", folder.display())]
+    NoSuchArchive { name: String, folder: PathBuf },
+    #[error("there are no archives in {} yet", .0.display())]
+    Empty(PathBuf),
+}
+
+/// The folder and what our files in it are called.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    folder: PathBuf,
+    pub(super) prefix: String,
+    pub(super) time_zone: Tz,
+}
+
+impl Repository {
+    /// The backup folder that the settings name.
+    pub fn of(settings: &Settings) -> Self {
+        Repository::new(
+            settings.backup_dir.clone(),
+            settings.prefix.clone(),
+            settings.time_zone,
+        )
+    }
+
+    pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
+        Repository {
+            folder,
+            prefix,
+            time_zone,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Our own folder inside it, which [`Repository::lock`] alone creates: on a disk that is not there, nothing may look as
+    /// if it were.
+    pub fn own_folder(&self) -> PathBuf {
+        self.folder.join(OWN_FOLDER)
+    }
+
+    /// Makes the folder ready to be written to, and keeps other writers out for as long as the lock is held.
+    ///
+    /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
+    /// that belongs there is not mounted, and it would fill the disk below.
+    pub fn lock(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
+        let own = self.own_folder();
+        if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
+            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
+        }
+        atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
+        match Lock::take(&own.join("lock"), &self.folder) {
+            Err(LockError::File(error)) => Err(self.explain(error).into()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Whether [`Repository::lock`] could make the folder ready, as far as that can be told without doing it.
+    pub fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
+        let own = self.own_folder();
+        if known_only && self.stems().unwrap_or_default().is_empty() {
+            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
+        }
+        let ancestors = self.folder.ancestors().map(|path| {
+            if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            }
+        });
+        let nearest = ancestors
+            .into_iter()
+            .find(|path| fs::symlink_metadata(path).is_ok())
+            .unwrap_or(Path::new("/"));
+        let checked = match fs::metadata(nearest).map(|metadata| metadata.is_dir()) {
+            Ok(true) => {
+                rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).map_err(io::Error::from)
+            }
+            Ok(false) => Err(io::ErrorKind::NotADirectory.into()),
+            Err(error) => Err(error),
+        };
+        checked.map_err(|error| self.explain(FileError::new("create", own, error)))
+    }
+
+    /// Keeps a second scheduler out, for as long as the lock is held. Backups made by hand take turns with the scheduler's
+    /// by [`Repository::lock`]; only two schedulers would do everything twice.
+    pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
+        // Makes the folder ready, and says what is wrong with it now and not at the first run.
+        match self.lock(known_only) {
+            Err(RepositoryLockError::Lock(LockError::Held(_))) => {}
+            result => drop(result?),
+        }
+        Ok(Lock::take(&self.scheduler_path(), &self.folder)?)
+    }
+
+    /// Keeps a second drill out for as long as the lock is held. Backups do not mind one.
+    pub fn lock_drill(&self) -> Result<Lock, RepositoryLockError> {
+        let own = self.own_folder();
+        atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
+        match Lock::take(&own.join("drill.lock"), &self.folder) {
+            Err(LockError::File(error)) => Err(self.explain(error).into()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Where mails wait that could not be sent.
+    pub fn outbox_folder(&self) -> PathBuf {
+        self.own_folder().join("outbox")
+    }
+
+    /// Writes a little and takes it away again: a folder may be there and still take nothing.
+    pub fn try_writing(&self) -> Result<(), RepositoryError> {
+        let probe = self.own_folder().join("probe");
+        atomic_file::replace(&probe, b"written to see whether that is possible")
+            .map_err(|error| self.explain(error))?;
+        Ok(fs::remove_file(&probe).map_err(|error| FileError::new("remove", &probe, error))?)
+    }
+
+    /// The scheduler's lock, which its file's time also shows to be alive.
+    pub fn scheduler_path(&self) -> PathBuf {
+        self.own_folder().join("scheduler.lock")
+    }
+
+    /// Says who may write where, when that is why a file could not be made.
+    fn explain(&self, error: FileError) -> RepositoryError {
+        let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
+        let own = self.own_folder();
+        let barrier = [own.as_path(), &self.folder]
+            .into_iter()
+            .chain(self.folder.ancestors())
+            .find(|path| path.exists());
+        match barrier.and_then(|path| Some((path, fs::metadata(path).ok()?))) {
+            Some((path, metadata)) if denied => RepositoryError::NotWritable {
+                folder: path.to_owned(),
+                owner: format!("{}:{}", metadata.uid(), metadata.gid()),
+                user: format!(
+                    "{}:{}",
+                    rustix::process::getuid().as_raw(),
+                    rustix::process::getgid().as_raw()
+                ),
+            },
+            _ => error.into(),
+        }
+    }
+
+    /// Removes what an interrupted run left behind; how many files went. Only under the lock.
+    pub fn sweep(&self, _lock: &Lock) -> u64 {
+        let mut swept = 0;
+        for name in self.names().unwrap_or_default() {
+            let Some(target) = name
+                .strip_prefix('.')
+                .and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
+            else {
+                continue;
+            };
+            let stem = target
+                .strip_suffix(file_name::SIDECAR_EXTENSION)
+                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let safety = file_name::safety_prefix(&self.prefix);
+            let ours = stem.is_some_and(|stem| {
+                [&self.prefix, &safety]
+                    .iter()
+                    .any(|prefix| file_name::time_of(prefix, stem).is_some())
+            });
+            let path = self.folder.join(&name);
+            let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            if ours && regular && fs::remove_file(&path).is_ok() {
+                swept += 1;
+            }
+        }
+        swept
+    }
+
+    /// A name for an archive that begins now, without `.tar.gz`.
+    pub fn free_stem(&self, now: DateTime<Utc>) -> String {
+        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        file_name::free_stem(&self.prefix, now, self.time_zone, taken)
+    }
+
+    pub fn archive_path(&self, stem: &str) -> PathBuf {
+        self.folder.join(file_name::archive(stem))
+    }
+
+    /// Opens the file that will become the archive.
+    pub fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
+        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
+    }
+
+    /// Gives a verified archive its name, and its checksum beside it.
+    ///
+    /// The archive is in place even when an error about the checksum or our own notes comes back.
+    pub fn commit(
+        &self,
+        partial: Partial,
+        stem: &str,
+        sha256: &str,
+        verdict: VerificationRecord,
+    ) -> Result<Vec<FileError>, FileError> {
+        partial.commit()?;
+        let line = sidecar::line(sha256, &file_name::archive(stem));
+        let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
+        let noted = self.note(stem, verdict);
+        Ok([sidecar, noted]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect())
+    }
+
+    fn sidecar_path(&self, stem: &str) -> PathBuf {
+        self.folder
+            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+    }
+
+    /// The stems of all archives of ours, oldest name first.
+    pub fn stems(&self) -> Result<Vec<String>, RepositoryError> {
+        self.stems_with(&self.prefix)
+    }
+
+    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    pub fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
+        self.stems_with(&file_name::safety_prefix(&self.prefix))
+    }
+
+    fn stems_with(&self, prefix: &str) -> Result<Vec<String>, RepositoryError> {
+        let names = self.names().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => RepositoryError::NoFolder(self.folder.clone()),
+            _ => FileError::new("read", &self.folder, error).into(),
+        })?;
+        let mut stems: Vec<String> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
+            .filter(|stem| file_name::time_of(prefix, stem).is_some())
+            .filter(|stem| {
+                fs::symlink_metadata(self.archive_path(stem))
+                    .is_ok_and(|metadata| metadata.is_file())
+            })
+            .map(str::to_owned)
+            .collect();
+        stems.sort();
+        Ok(stems)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        // Names that are not UTF-8 are not ours.
+        fs::read_dir(&self.folder)?
+            .filter_map(|entry| {
+                entry
+                    .map(|entry| entry.file_name().into_string().ok())
+                    .transpose()
+            })
+            .collect()
+    }
+
+    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    pub fn find(&self, name: &str) -> Result<String, RepositoryError> {
+        if name == "latest" {
+            return self.latest();
+        }
+        let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
+        if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
+            return Err(RepositoryError::NotAName(name.to_owned()));
+        }
+        let metadata = fs::symlink_metadata(self.archive_path(stem));
+        if metadata.is_ok_and(|metadata| metadata.is_file()) {
+            Ok(stem.to_owned())
+        } else {
+            let name = file_name::archive(stem);
+            Err(RepositoryError::NoSuchArchive {
+                name,
+                folder: self.folder.clone(),
+            })
+        }
+    }
+
+    /// The newest archive. Names are in local time, in which the last hour of summer comes twice: of those that lie this
+    /// close together, the manifests know the order.
+    fn latest(&self) -> Result<String, RepositoryError> {
+        let mut stems = self.stems()?;
+        let newest = stems
+            .last()
+            .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))?;
+        let time = |stem: &str| file_name::time_of(&self.prefix, stem);
+        let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
+        stems.retain(|stem| time(stem) >= from);
+        if stems.len() > 1 {
+            stems.sort_by_key(|stem| self.glance(stem).made_at);
+        }
+        stems
+            .pop()
+            .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
+    }
+
+    /// Opens an archive to be read.
+    pub fn open(&self, stem: &str) -> Result<File, FileError> {
+        let path = self.archive_path(stem);
+        open_regular(&path).map_err(|error| FileError::new("open", path, error))
+    }
+
+    pub fn sidecar(&self, stem: &str) -> Sidecar {
+        let mut text = String::new();
+        let read = open_regular(&self.sidecar_path(stem))
+            .and_then(|file| file.take(LONGEST_SIDECAR).read_to_string(&mut text));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
+            Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
+            Ok(_) => sidecar::parse(&text, &file_name::archive(stem)),
+        }
+    }
+
+    /// Removes an archive and its checksum. Only under the lock, and only what retention's plan names.
+    ///
+    /// The archive goes first: a checksum without an archive misleads nobody.
+    pub fn remove(&self, _lock: &Lock, stem: &str) -> Result<(), FileError> {
+        let path = self.archive_path(stem);
+        let metadata =
+            fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        if !metadata.is_file() {
+            return Err(FileError::new(
+                "remove",
+                &path,
+                io::Error::other("it is not a regular file"),
+            ));
+        }
+        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        let sidecar = self.sidecar_path(stem);
+        match fs::remove_file(&sidecar) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::new("remove", &sidecar, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that can still be written to the folder's disk.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = statvfs(&self.folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+/// Either the folder is not ours to use, or someone else is using it.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryLockError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// Opens a regular file, and nothing that a link or a pipe of its name leads to.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}

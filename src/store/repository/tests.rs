@@ -1,0 +1,142 @@
+use super::{Repository, VerificationRecord};
+use crate::sys::lock::Lock;
+use crate::testing::{Sample, archive_named, encode};
+use chrono::{DateTime, Utc};
+use mongodb::bson::doc;
+use std::fs::{self, File};
+use tempfile::TempDir;
+
+fn kitchen() -> (TempDir, Repository) {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Repository::new(
+        folder.path().to_owned(),
+        "jorbites".into(),
+        chrono_tz::Europe::Madrid,
+    );
+    (folder, repository)
+}
+
+fn put(repository: &Repository, stem: &str, made_at: &str) {
+    let file = File::create_new(repository.archive_path(stem)).unwrap();
+    let samples = [Sample::new("d", "c", vec![encode(&doc! { "_id": 1 })])];
+    archive_named(&file, &samples, stem, made_at.parse().unwrap()).unwrap();
+}
+
+#[test]
+fn in_the_hour_that_comes_twice_the_latest_is_the_one_made_last() {
+    let (_folder, repository) = kitchen();
+    put(
+        &repository,
+        "jorbites_backup_20251019_020000",
+        "2025-10-19T00:00:00Z",
+    );
+    // Summer time ended at 03:00, which was 02:00 again.
+    put(
+        &repository,
+        "jorbites_backup_20251026_025000",
+        "2025-10-26T00:50:00Z",
+    );
+    put(
+        &repository,
+        "jorbites_backup_20251026_021000",
+        "2025-10-26T01:10:00Z",
+    );
+    assert_eq!(
+        repository.find("latest").unwrap(),
+        "jorbites_backup_20251026_021000"
+    );
+}
+
+#[test]
+fn a_name_that_was_used_before_the_clock_was_set_back_is_not_used_again() {
+    let (_folder, repository) = kitchen();
+    let now: DateTime<Utc> = "2025-05-31T11:41:08Z".parse().unwrap();
+    put(
+        &repository,
+        "jorbites_backup_20250531_134108",
+        "2025-05-31T11:41:08Z",
+    );
+    assert_eq!(repository.free_stem(now), "jorbites_backup_20250531_134109");
+}
+
+#[test]
+fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
+    let (_folder, repository) = kitchen();
+    let stem = "jorbites_backup_20250531_134108";
+    put(&repository, stem, "2025-05-31T11:41:08Z");
+    let at = "2025-06-01T00:00:00Z".parse().unwrap();
+    let bytes = fs::metadata(repository.archive_path(stem)).unwrap().len();
+    let damaged = VerificationRecord {
+        at,
+        archive_bytes: bytes,
+        damage: Some("torn".into()),
+        drilled_at: None,
+    };
+    repository.note(stem, damaged.clone()).unwrap();
+    assert_eq!(repository.glance(stem).damage.as_deref(), Some("torn"));
+    assert_eq!(repository.glance(stem).verified_at, None);
+    repository
+        .note(
+            stem,
+            VerificationRecord {
+                archive_bytes: bytes + 1,
+                ..damaged
+            },
+        )
+        .unwrap();
+    assert_eq!(repository.glance(stem).damage, None);
+}
+
+#[test]
+fn only_leftovers_of_ours_are_swept() {
+    let (folder, repository) = kitchen();
+    let lock = repository.lock(false).unwrap();
+    let ours = [
+        ".jorbites_backup_20250531_134108.tar.gz.partial",
+        ".jorbites_backup_20250531_134108.tar.gz.sha256.partial",
+    ];
+    let foreign = [
+        "jorbites_backup_20250531_134108.tar.gz.partial",
+        ".jorbites_backup_20250531_134108.partial",
+        ".jorbites_backup_2025.tar.gz.partial",
+        ".other_backup_20250531_134108.tar.gz.partial",
+        "jorbites_backup_20250531_134108.tar.gz",
+    ];
+    for name in ours.iter().chain(&foreign) {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let link = folder
+        .path()
+        .join(".jorbites_backup_20250601_000000.tar.gz.partial");
+    std::os::unix::fs::symlink(folder.path().join(foreign[0]), &link).unwrap();
+    assert_eq!(repository.sweep(&lock), ours.len() as u64);
+    assert!(foreign.iter().all(|name| folder.path().join(name).exists()));
+    assert!(
+        fs::symlink_metadata(&link).is_ok(),
+        "a link is not a leftover of ours"
+    );
+    drop::<Lock>(lock);
+}
+
+#[test]
+fn a_folder_that_bears_no_trace_of_us_is_refused_when_the_disk_has_to_be_the_one_it_was() {
+    let (folder, repository) = kitchen();
+    let refusal = repository.lock(true).unwrap_err().to_string();
+    assert!(
+        refusal.contains("is not the disk it was") && refusal.contains("mkdir -p"),
+        "{refusal}"
+    );
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "nothing was made there"
+    );
+    put(
+        &repository,
+        "jorbites_backup_20250531_134108",
+        "2025-05-31T11:41:08Z",
+    );
+    assert!(repository.lock(true).is_ok(), "an archive is a trace");
+    fs::remove_file(repository.archive_path("jorbites_backup_20250531_134108")).unwrap();
+    assert!(repository.lock(true).is_ok(), "so is our own folder");
+}

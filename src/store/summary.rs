@@ -1,0 +1,185 @@
+//! What can be said of archives without reading them through: from their ends, and from earlier readings.
+
+use super::repository::Repository;
+use super::repository::RepositoryError;
+use crate::archive::container::{self, Opened};
+use crate::archive::file_name;
+use crate::archive::manifest::Manifest;
+use crate::report::ArchiveSummary;
+use crate::sys::atomic_file::{self, FileError};
+use crate::sys::lock::Lock;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+
+const VERIFIED_FILE: &str = "verified.json";
+
+/// What the last reading of an archive from end to end showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationRecord {
+    pub at: DateTime<Utc>,
+    /// The archive it was about: another file of the same name is another matter.
+    pub archive_bytes: u64,
+    /// None when it was sound.
+    pub damage: Option<String>,
+    /// When a restore of it was last compared with it, document by document, and found equal.
+    #[serde(default)]
+    pub drilled_at: Option<DateTime<Utc>>,
+}
+
+impl Repository {
+    /// What a glance at an archive shows; reads its ends, not its middle.
+    pub fn glance(&self, stem: &str) -> ArchiveSummary {
+        let verdict = self.verdicts().remove(stem);
+        self.glance_with(stem, verdict)
+    }
+
+    /// A glance at every archive.
+    pub fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
+        let mut verdicts = self.verdicts();
+        Ok(self
+            .stems()?
+            .iter()
+            .map(|stem| self.glance_with(stem, verdicts.remove(stem)))
+            .collect())
+    }
+
+    /// The newest archive by its name that was verified; older ones are not even opened.
+    pub fn newest_good(&self) -> Option<ArchiveSummary> {
+        let mut verdicts = self.verdicts();
+        let glances = self.stems().ok()?.into_iter().rev();
+        let mut listed = glances.map(|stem| {
+            let verdict = verdicts.remove(&stem);
+            self.glance_with(&stem, verdict)
+        });
+        listed.find(ArchiveSummary::is_good)
+    }
+
+    fn glance_with(&self, stem: &str, verdict: Option<VerificationRecord>) -> ArchiveSummary {
+        let opened = self.open(stem).map_err(|error| error.to_string());
+        let archive_bytes = opened
+            .as_ref()
+            .ok()
+            .and_then(|file| file.metadata().ok())
+            .map_or(0, |metadata| metadata.len());
+        let verdict = verdict.filter(|verdict| verdict.archive_bytes == archive_bytes);
+        let (manifest, damage) = match opened
+            .and_then(|file| container::open(file).map_err(|error| error.to_string()))
+        {
+            Ok(Opened::NativeArchive(ours)) => (Some(ours.manifest), None),
+            Ok(Opened::Foreign(_)) => (None, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        self.listed(stem, archive_bytes, manifest, damage, verdict)
+    }
+
+    fn listed(
+        &self,
+        stem: &str,
+        archive_bytes: u64,
+        manifest: Option<Manifest>,
+        damage: Option<String>,
+        verdict: Option<VerificationRecord>,
+    ) -> ArchiveSummary {
+        let named = || {
+            file_name::time_of(&self.prefix, stem)?
+                .and_local_timezone(self.time_zone)
+                .earliest()
+                .map(|at| at.to_utc())
+        };
+        let damage = damage.or_else(|| verdict.as_ref().and_then(|verdict| verdict.damage.clone()));
+        // A final name of ours is only given to what was verified, right after its dump ended.
+        let verified_at = match (&damage, &verdict) {
+            (Some(_), _) => None,
+            (None, Some(verdict)) => Some(verdict.at),
+            (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
+        };
+        let drilled_at = verdict.as_ref().and_then(|verdict| verdict.drilled_at);
+        ArchiveSummary {
+            archive: file_name::archive(stem),
+            made_at: manifest
+                .as_ref()
+                .map(|manifest| manifest.started_at)
+                .or_else(named),
+            archive_bytes,
+            documents: manifest.as_ref().map(|manifest| manifest.documents),
+            namespaces: manifest
+                .as_ref()
+                .map(|manifest| manifest.namespaces.len() as u64),
+            point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
+            verified_at,
+            drilled_at,
+            damage,
+            kept: Vec::new(),
+            goes_at: None,
+        }
+    }
+
+    /// What an archive says it holds; none when it is not one of ours, or cannot be read.
+    pub fn manifest(&self, stem: &str) -> Option<Manifest> {
+        match container::open(self.open(stem).ok()?).ok()? {
+            Opened::NativeArchive(ours) => Some(ours.manifest),
+            Opened::Foreign(_) => None,
+        }
+    }
+
+    /// Keeps what a reading from end to end showed.
+    pub fn note(&self, stem: &str, verdict: VerificationRecord) -> Result<(), FileError> {
+        self.keep(stem, |before| {
+            // A drill proved the very same file.
+            let before = before.filter(|before| before.archive_bytes == verdict.archive_bytes);
+            let drilled_at = before
+                .and_then(|before| before.drilled_at)
+                .filter(|_| verdict.damage.is_none());
+            VerificationRecord {
+                drilled_at: verdict.drilled_at.or(drilled_at),
+                ..verdict
+            }
+        })
+    }
+
+    /// Keeps that a drill proved an archive, which was read from end to end for it.
+    pub fn note_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
+        let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
+        let archive_bytes = archive_bytes
+            .map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
+        self.keep(stem, |_| VerificationRecord {
+            at,
+            archive_bytes,
+            damage: None,
+            drilled_at: Some(at),
+        })
+    }
+
+    fn keep(
+        &self,
+        stem: &str,
+        verdict: impl FnOnce(Option<VerificationRecord>) -> VerificationRecord,
+    ) -> Result<(), FileError> {
+        // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
+        let own = self.own_folder();
+        // Not made up where the archive is gone: then the disk may have gone while it was read.
+        if self.archive_path(stem).exists() {
+            atomic_file::create_folder(&own)?;
+        }
+        let _lock = Lock::wait(&own.join("verified.lock"))?;
+        let mut verdicts = self.verdicts();
+        let verdict = verdict(verdicts.remove(stem));
+        verdicts.insert(stem.to_owned(), verdict);
+        verdicts.retain(|stem, _| self.archive_path(stem).exists());
+        let path = self.own_folder().join(VERIFIED_FILE);
+        let json = serde_json::to_vec_pretty(&verdicts)
+            .map_err(|error| FileError::new("write", &path, error.into()))?;
+        atomic_file::replace(&path, &json)
+    }
+
+    /// What is known from earlier readings. Unreadable notes are no notes.
+    fn verdicts(&self) -> BTreeMap<String, VerificationRecord> {
+        let path = self.own_folder().join(VERIFIED_FILE);
+        fs::read(path)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default()
+    }
+}

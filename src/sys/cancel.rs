@@ -1,0 +1,135 @@
+//! Being asked to stop: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Why work ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Interruption {
+    #[error("stopped as asked")]
+    Asked,
+    #[error("it took longer than BACKUP_TIMEOUT allows")]
+    Deadline,
+}
+
+/// Held by whoever works.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    asked: watch::Receiver<bool>,
+    deadline: Option<Instant>,
+}
+
+/// Held by whoever may ask.
+#[derive(Debug)]
+pub struct Canceller(watch::Sender<bool>);
+
+impl Canceller {
+    pub fn new() -> (Self, Cancel) {
+        let (sender, asked) = watch::channel(false);
+        (
+            Canceller(sender),
+            Cancel {
+                asked,
+                deadline: None,
+            },
+        )
+    }
+
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it has been asked already.
+    pub fn asked(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+impl Cancel {
+    /// The same, but at the latest at `deadline`.
+    pub fn by(&self, deadline: Instant) -> Self {
+        Cancel {
+            asked: self.asked.clone(),
+            deadline: Some(deadline),
+        }
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_asked(&self) -> bool {
+        *self.asked.borrow()
+    }
+
+    /// Waits until it is time to stop.
+    pub async fn requested(&self) -> Interruption {
+        let mut asked = self.asked.clone();
+        let deadline = self.deadline;
+        let late = async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let asking = async move {
+            if asked.wait_for(|asked| *asked).await.is_err() {
+                // Nobody is left who could ask.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = asking => Interruption::Asked,
+            () = late => Interruption::Deadline,
+        }
+    }
+
+    /// Runs something that may be dropped at any moment.
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        tokio::select! {
+            biased;
+            reason = self.requested() => Err(reason),
+            result = work => Ok(result),
+        }
+    }
+
+    /// Runs something on a thread of its own that looks at a flag now and then.
+    ///
+    /// None when the thread panicked.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<Option<T>, Interruption> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let thread = tokio::task::spawn_blocking(move || work(&seen));
+        tokio::select! {
+            biased;
+            reason = self.requested() => {
+                flag.store(true, Ordering::Relaxed);
+                Err(reason)
+            }
+            result = thread => Ok(result.ok()),
+        }
+    }
+
+    /// The same for what ends soon after the flag is set, and whose result counts even then; none after `limit`.
+    pub async fn blocking_to_its_end<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Option<T> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let mut thread = tokio::task::spawn_blocking(move || work(&seen));
+        tokio::select! {
+            biased;
+            result = &mut thread => result.ok(),
+            _ = self.requested() => {
+                flag.store(true, Ordering::Relaxed);
+                tokio::time::timeout(limit, thread).await.ok()?.ok()
+            }
+        }
+    }
+}
