@@ -1,28 +1,27 @@
 //! A MongoDB server of a test's own.
 
 use super::secret::{PASSWORD, PASSWORD_ENCODED};
-use super::tools::{mongo, server_command};
-use super::{SOON, until};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use super::tools::{in_project, mongo, python};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// Starts the server, tells its process id, and ends it when the test lets go of the pipe or is itself killed.
-const KEEPER: &str = r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
-
 const ADMIN: &str = "root:r00t-of-the-test";
 
 pub struct Server {
     pub port: u16,
+    /// Starts the server, and ends it when the test lets go of the pipe or is itself killed: `tests/support/server.py`.
     keeper: Child,
     pid: Pid,
-    folder: TempDir,
     auth: bool,
-    standalone: bool,
+    mongod: bool,
+    version: (u64, u64),
+    _folder: TempDir,
 }
 
 /// A port on which nobody listens.
@@ -43,107 +42,56 @@ pub fn shared() -> &'static Server {
 impl Server {
     /// An empty server with an oplog.
     pub fn start() -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), false, false)
+        Self::launch(&json!({ "standalone": false, "seed": [], "users": [] }))
     }
 
     pub fn standalone() -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), false, true)
+        Self::launch(&json!({ "standalone": true, "seed": [], "users": [] }))
     }
 
     /// A server that asks for a password, which is [`PASSWORD`] for the user who makes backups.
     pub fn with_password(sets: &[&str]) -> Self {
-        let server = Self::start();
-        for set in sets {
-            server.seed(set);
-        }
         let (name, password) = ADMIN.split_once(':').unwrap();
-        let users = serde_json::json!([
+        let users = json!([
             { "user": name, "password": password, "role": "root" },
             { "user": "backup@er", "password": PASSWORD, "role": "backup" },
             { "user": "owner", "password": PASSWORD, "role": "root" },
             { "user": "reader", "password": PASSWORD, "role": { "role": "read", "db": "shop" } },
             { "user": "nobody", "password": PASSWORD, "role": "read" },
         ]);
-        mongo(&["users", &server.uri()], &users.to_string());
-        let (standalone, folder) = (server.standalone, server.stop());
-        Self::launch(folder, true, standalone)
+        Self::launch(&json!({ "standalone": false, "seed": sets, "users": users }))
     }
 
-    fn launch(folder: TempDir, auth: bool, standalone: bool) -> Self {
-        let port = empty_port();
-        let data = folder.path().join("data").display().to_string();
-        let mut arguments = server_command();
-        let real = arguments[0].ends_with("mongod");
-        let fresh = !folder.path().join("data").exists();
-        std::fs::create_dir_all(&data).unwrap();
-        arguments.extend(["--port".into(), port.to_string()]);
-        if real {
-            arguments.extend([
-                "--dbpath".into(),
-                data,
-                "--bind_ip".into(),
-                "127.0.0.1".into(),
-            ]);
-            if !standalone {
-                arguments.extend(["--replSet".into(), "pantry".into()]);
-            }
-            if auth && !standalone {
-                let key = folder.path().join("key");
-                std::fs::write(&key, "cGFudHJ5a2VlcGVy").unwrap();
-                std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-                    .unwrap();
-                arguments.extend(["--keyFile".into(), key.display().to_string()]);
-            }
-        } else {
-            arguments.extend([
-                "--storage-path".into(),
-                data,
-                "--log-level".into(),
-                "WARNING".into(),
-            ]);
-            arguments.extend(standalone.then(|| "--standalone".into()));
-        }
-        arguments.extend(auth.then(|| "--auth".into()));
-        let log = folder.path().join("server.log");
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh"])
-            .args(arguments)
-            .env("LOG", &log)
-            .env("FOLDER", folder.path())
+    fn launch(wanted: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Command::new(python())
+            .arg(in_project("tests/support/server.py"))
+            .arg("keep")
+            .arg(folder.path().join("server"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        writeln!(keeper.stdin.as_mut().unwrap(), "{wanted}").unwrap();
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let pid = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-        let server = Server {
-            port,
+        let started: Value =
+            serde_json::from_str(&line).expect("the server does not start, see above");
+        let number = |value: &Value| value.as_u64().unwrap();
+        Server {
+            port: number(&started["port"]).try_into().unwrap(),
             keeper,
-            pid,
-            folder,
-            auth,
-            standalone,
-        };
-        mongo(&["wait", &server.address("", "")], "");
-        if real && !standalone && fresh {
-            mongo(&["initiate", &server.address("", "")], "");
+            pid: Pid::from_raw(number(&started["pid"]).try_into().unwrap()).unwrap(),
+            auth: wanted["users"] != json!([]),
+            mongod: started["mongod"] == true,
+            version: (
+                number(&started["version"][0]),
+                number(&started["version"][1]),
+            ),
+            _folder: folder,
         }
-        server
-    }
-
-    /// Ends the server and keeps its data.
-    fn stop(self) -> TempDir {
-        kill_process(self.pid, Signal::TERM).unwrap();
-        until("the server ends", SOON, || {
-            test_kill_process(self.pid).is_err()
-        });
-        let folder = tempfile::tempdir().unwrap();
-        // The folder it had goes with it.
-        std::fs::rename(self.folder.path().join("data"), folder.path().join("data")).unwrap();
-        folder
     }
 
     fn address(&self, user: &str, options: &str) -> String {
@@ -207,7 +155,12 @@ impl Server {
 
     /// Whether it is MongoDB itself, which can do what its stand-in cannot.
     pub fn is_mongod(&self) -> bool {
-        server_command()[0].ends_with("mongod")
+        self.mongod
+    }
+
+    /// Such as (7, 0); what stands in for MongoDB says which one it is like.
+    pub fn version(&self) -> (u64, u64) {
+        self.version
     }
 
     /// Drops all that is on it but what is its own.
@@ -227,7 +180,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = kill_process(self.pid, Signal::KILL);
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
