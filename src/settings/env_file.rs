@@ -59,7 +59,7 @@ fn unquoted(text: &str) -> String {
                 read.push('$');
                 &after[1..]
             }
-            None if after.starts_with(|c: char| c.is_ascii_digit() || !named(c)) => {
+            None if !after.starts_with(|c: char| named(c) && !c.is_ascii_digit()) => {
                 read.push('$');
                 after
             }

@@ -284,7 +284,7 @@ fn files_that_cannot_be_used_are_refused() -> std::io::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("huge"), vec![b'x'; 64 * 1024 + 1])?;
-    std::fs::write(path("binary"), [0xff, 0xfe])?;
+    std::fs::write(path("binary"), [b'x', 0xff])?;
     std::fs::write(path("empty"), "\n")?;
     std::fs::write(path("wrong"), "hunter22\n")?;
     let advice = "give the path of a readable file that holds the value alone";
