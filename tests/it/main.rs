@@ -4,6 +4,7 @@
 
 mod checkup;
 mod choice;
+mod docs;
 mod faults;
 mod layering;
 mod list;

@@ -209,5 +209,5 @@ def main(command, path, *rest):
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except (Damage, ValueError, KeyError) as problem:
+    except (Damage, zlib.error, ValueError, KeyError, TypeError) as problem:
         sys.exit(f"damaged: {problem}")

@@ -1,0 +1,1 @@
+//! `docs/json.md` and `docs/schemas`.
