@@ -132,7 +132,16 @@ fn a_reader_written_from_the_page_sees_damage_anywhere() {
     let site = Site::new();
     let archive = site.path("damaged.tar.gz");
     // A header that gzip ignores, a size, content, the manifest, the trailer's two fields, its end, and the file's.
-    for at in [4, 0x529, 0x540, 0x1850, 0x1b0a, 0x1b12, 0x1b30, whole.len() - 1] {
+    for at in [
+        4,
+        0x529,
+        0x540,
+        0x1850,
+        0x1b0a,
+        0x1b12,
+        0x1b30,
+        whole.len() - 1,
+    ] {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(&archive, &bytes).unwrap();
