@@ -2,6 +2,7 @@
 //!
 //! Each test has folders, ports and processes of its own; what several of them only read from is shared.
 
+mod cases;
 mod checkup;
 mod choice;
 mod docs;
@@ -11,10 +12,12 @@ mod list;
 mod mail;
 mod papers;
 mod readers;
+mod real;
 mod restore;
 mod retention;
 mod roundtrip;
 mod service;
 mod settings;
+mod strict;
 mod support;
 mod verify;
