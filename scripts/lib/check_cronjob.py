@@ -27,7 +27,7 @@ def environment(pod, container, config, root):
     for variable in container["env"]:
         found[variable["name"]] = variable["value"]
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    for name in ("BACKUP_DIR", "LOG_DIR", "MONGODB_URI_FILE"):
+    for name in ("BACKUP_DIR", "LOG_DIR", "MONGODB_PASSWORD_FILE"):
         assert any(found[name].startswith(mount) for mount in mounts), f"{name} is on no volume"
         found[name] = str(root) + found[name]
     volumes = {volume["name"] for volume in pod["volumes"]}
@@ -60,11 +60,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         settings = environment(pod, container, config, root)
-        secret = pathlib.Path(settings["MONGODB_URI_FILE"])
+        secret = pathlib.Path(settings["MONGODB_PASSWORD_FILE"])
         secret.parent.mkdir(parents=True)
-        # Nobody listens there, which the program can only find out with settings that are right.
-        secret.write_text("mongodb://backup:secret@127.0.0.1:1/?authSource=admin&serverSelectionTimeoutMS=100\n")
-        settings |= {"PATH": "/nowhere", "BACKUP_RETRIES": "0"}
+        secret.write_text("sec/ret\n")
+        # Nothing listens there, which the program can only find out with settings that are right.
+        settings |= {"PATH": "/nowhere", "BACKUP_RETRIES": "0", "MONGODB_HOST": "127.0.0.1:1"}
         outcome = subprocess.run([program, "backup"], env=settings, capture_output=True, text=True, timeout=60)
         assert outcome.returncode == 1, f"exit code {outcome.returncode}:\n{outcome.stderr}"
         settings["BACKUP_RETRIES"] = "many"
