@@ -5,6 +5,7 @@
 mod checkup;
 mod choice;
 mod faults;
+mod harness;
 mod layering;
 mod list;
 mod mail;
