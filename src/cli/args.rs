@@ -18,7 +18,7 @@ pub enum Command {
     Run,
     /// One run of the scheduler
     #[command(name = scheduler::worker::ARGUMENT, hide = true)]
-    Once,
+    Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
@@ -50,13 +50,23 @@ impl Command {
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Once | Command::NotifyTest => false,
+            Command::Run | Command::Worker | Command::NotifyTest => false,
+        }
+    }
+
+    /// The target of a restore that is not the server of the settings.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Command::Restore(arguments) => arguments.to.as_deref(),
+            _ => None,
         }
     }
 
     pub fn needs(&self) -> Needs {
         match self {
-            Command::Run | Command::Once | Command::Backup(_) | Command::Doctor(_) => Needs::Server,
+            Command::Run | Command::Worker | Command::Backup(_) | Command::Doctor(_) => {
+                Needs::Server
+            }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
             _ => Needs::Folder,

@@ -118,7 +118,7 @@ pub async fn run(
         let proven = outcome.result.as_ref().ok().filter(|report| report.proven);
         if proven.is_some()
             && let Some(stem) = archive.strip_suffix(crate::archive::file_name::EXTENSION)
-            && let Err(error) = repository.note_drill(stem, at)
+            && let Err(error) = repository.record_drill(stem, at)
         {
             tracing::debug!("the drill's result is not kept: {error}");
         }

@@ -125,7 +125,11 @@ impl Repository {
     }
 
     /// Keeps what a reading from end to end showed.
-    pub fn note(&self, stem: &str, verdict: VerificationRecord) -> Result<(), FileError> {
+    pub fn record_verification(
+        &self,
+        stem: &str,
+        verdict: VerificationRecord,
+    ) -> Result<(), FileError> {
         self.keep(stem, |before| {
             // A drill proved the very same file.
             let before = before.filter(|before| before.archive_bytes == verdict.archive_bytes);
@@ -140,7 +144,7 @@ impl Repository {
     }
 
     /// Keeps that a drill proved an archive, which was read from end to end for it.
-    pub fn note_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
+    pub fn record_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
         let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
         let archive_bytes = archive_bytes
             .map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
