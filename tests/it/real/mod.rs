@@ -9,7 +9,9 @@ mod replayed;
 use crate::support::{Manner, Sent, Server, Site, Strict, Version, sent_in};
 use flate2::read::GzDecoder;
 use mongodb::bson::Document;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
@@ -84,9 +86,8 @@ fn hashes(documents: &[Document]) -> Vec<String> {
 }
 
 /// The hashes of what a server has under a name.
-fn on(server: &Server, namespace: &str) -> Vec<String> {
-    let everything = server.fingerprint();
-    let found = everything
+fn on(there: &BTreeMap<String, Value>, namespace: &str) -> Vec<String> {
+    let found = there
         .get(namespace)
         .unwrap_or_else(|| panic!("{namespace} is not there"));
     serde_json::from_value(found["documents"].clone()).unwrap()
