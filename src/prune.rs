@@ -56,7 +56,7 @@ fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
     }
     let failing = || {
         let since = state
-            .alarm
+            .alerts
             .failing()?
             .since
             .with_timezone(&settings.time_zone);

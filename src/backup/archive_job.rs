@@ -374,13 +374,13 @@ pub fn record_verification(
             .next()
             .unwrap_or_else(|| "it is not sound".into())
     });
-    let verdict = VerificationRecord {
+    let verification = VerificationRecord {
         at: now,
         archive_bytes: report.archive_bytes,
         damage,
         drilled_at: None,
     };
-    if let Err(error) = repository.record_verification(stem, verdict) {
+    if let Err(error) = repository.record_verification(stem, verification) {
         tracing::debug!("the result is not kept: {error}");
     }
 }

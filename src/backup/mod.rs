@@ -24,7 +24,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, noted};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -43,7 +43,7 @@ pub struct Outcome {
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
     /// Mails that were due.
-    pub posted: QueuedMail,
+    pub queued: QueuedMail,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -65,12 +65,12 @@ pub async fn run(
             error: error.into(),
         }),
     };
-    let (result, pruned, posted, ended) = match made {
+    let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let posted = notifier.success(status, &report, &pruned, concerns);
+            let queued = notifier.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
             let ended = done(&report, &pruned);
-            (Ok(report), Some(pruned), posted, Some(ended))
+            (Ok(report), Some(pruned), queued, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
         Err(failed) if failed.was_asked() => (
@@ -82,18 +82,18 @@ pub async fn run(
         Err(failed) => {
             let text = ctx.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let posted =
+            let queued =
                 notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
             let ended = Ended::Failed {
                 stage: failed.stage.words().into(),
                 error: text,
             };
-            (Err(failed), None, posted, Some(ended))
+            (Err(failed), None, queued, Some(ended))
         }
     };
     if let Some(ended) = ended {
         let ended_at = (ctx.now)();
-        noted(status.record(Run {
+        warn_unsaved(status.record(Run {
             began_at,
             ended_at,
             trigger: trigger.into(),
@@ -103,7 +103,7 @@ pub async fn run(
     Outcome {
         result,
         pruned,
-        posted,
+        queued,
     }
 }
 
@@ -211,7 +211,7 @@ async fn retain(
     let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
     // Failing is what ends with this run.
     let state = State {
-        alarm: AlertHistory::default(),
+        alerts: AlertHistory::default(),
         ..state
     };
     let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
@@ -320,7 +320,7 @@ fn compare(
         tracing::info!("what had been missing is back: old archives may go again");
     }
     let compared = saved.is_ok();
-    noted(saved);
+    warn_unsaved(saved);
     compared
 }
 

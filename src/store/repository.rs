@@ -292,7 +292,7 @@ impl Repository {
         let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
         stems.retain(|stem| time(stem) >= from);
         if stems.len() > 1 {
-            stems.sort_by_key(|stem| self.glance(stem).made_at);
+            stems.sort_by_key(|stem| self.summary(stem).made_at);
         }
         stems
             .pop()

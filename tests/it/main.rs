@@ -9,6 +9,7 @@ mod faults;
 mod layering;
 mod list;
 mod mail;
+mod papers;
 mod readers;
 mod real;
 mod restore;

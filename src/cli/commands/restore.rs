@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::report::{RestoreReport, Restored};
 use crate::restore::{self, Prepared, RestoreError, Selection};
-use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
+use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
@@ -79,7 +79,7 @@ pub fn target(to: &str) -> Result<MongoUri, String> {
                 .map_err(|error| {
                     format!("--to: {to} is neither a connection string nor a file that holds one: {error}")
                 })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            without_bom(text.trim_end_matches(['\r', '\n'])).to_owned()
         }
     };
     match MongoUri::parse(&text) {

@@ -74,8 +74,8 @@ fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
     repository
         .record_verification(stem, damaged.clone())
         .unwrap();
-    assert_eq!(repository.glance(stem).damage.as_deref(), Some("torn"));
-    assert_eq!(repository.glance(stem).verified_at, None);
+    assert_eq!(repository.summary(stem).damage.as_deref(), Some("torn"));
+    assert_eq!(repository.summary(stem).verified_at, None);
     repository
         .record_verification(
             stem,
@@ -85,7 +85,7 @@ fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
             },
         )
         .unwrap();
-    assert_eq!(repository.glance(stem).damage, None);
+    assert_eq!(repository.summary(stem).damage, None);
 }
 
 #[test]
