@@ -1,5 +1,7 @@
 //! The relay before test servers refuses what MongoDB refuses, and takes what MongoDB takes.
 
+mod drill;
+
 use crate::support::{Manner, Server, Strict, Version};
 use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
