@@ -2,6 +2,7 @@
 
     server.py run N COMMAND...     runs COMMAND in a temporary folder, with the connection strings of N servers appended
     server.py keep FOLDER          one server until standard input closes; see keep()
+    server.py shared COMMAND...    runs COMMAND with PANTRY_SHARED_SERVER, one server for many processes of tests
 
 The server is what PANTRY_TEST_SERVER or MONGOD names, mongod on PATH, or the MongoDB-compatible one that scripts/setup has
 installed. It is a replica set of one, so that it has an oplog, unless it is to stand alone.
@@ -151,30 +152,43 @@ class Server:
         self.stop()
 
 
-def keep(folder):
-    """Reads one line of JSON with `standalone`, `seed` (sets of mongo.py) and `users` (the first may do everything), and
-    prints one with `port`, `pid`, `mongod` and `version` when the server is ready."""
+@contextlib.contextmanager
+def ready(folder, standalone=False, seed=(), users=False):
+    """A server with these sets of mongo.py, and with the users of users.json; gives a line of JSON with all about it."""
     import mongo
 
-    wanted = json.loads(sys.stdin.readline())
-    server = Server(folder, standalone=wanted["standalone"])
-    fill = lambda client: [mongo.seed(client, name) for name in wanted["seed"]]
-    if wanted["users"]:
-        server.with_users(wanted["users"], fill)
-    else:
-        server.start()
+    server = Server(folder, standalone=standalone)
+    fill = lambda client: [mongo.seed(client, name) for name in seed]
     try:
+        if users:
+            server.with_users(json.loads((pathlib.Path(__file__).parent / "users.json").read_text()), fill)
+        else:
+            server.start()
         with server.client() as client:
-            if not wanted["users"]:
+            if not users:
                 fill(client)
             version = client.server_info()["versionArray"][:2]
-        print(json.dumps({"port": server.port, "pid": server.process.pid, "mongod": server.is_mongod, "version": version}), flush=True)
-        # One that a test has killed is not to remain as a zombie, which looks alive.
-        threading.Thread(target=server.process.wait, daemon=True).start()
-        sys.stdin.read()
+            # One that a test has killed is not to remain as a zombie, which looks alive.
+            threading.Thread(target=server.process.wait, daemon=True).start()
+            yield json.dumps({"port": server.port, "pid": server.process.pid, "users": users, "mongod": server.is_mongod,
+                              "version": version})
     finally:
         server.stop(now=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep(folder):
+    """Reads what ready() takes as a line of JSON, and prints what it gives."""
+    with ready(folder, **json.loads(sys.stdin.readline())) as line:
+        print(line, flush=True)
+        sys.stdin.read()
+
+
+def shared(*command):
+    with tempfile.TemporaryDirectory(prefix="pantry-keeper.") as folder:
+        with ready(pathlib.Path(folder, "server"), seed=["small", "bulk"], users=True) as line:
+            code = subprocess.call(command, env=os.environ | {"PANTRY_SHARED_SERVER": line})
+    sys.exit(code)
 
 
 def run(count, *command):
@@ -192,7 +206,7 @@ if __name__ == "__main__":
     # Whoever ends this, ends the servers, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        {"run": run, "keep": keep}[sys.argv[1]](*sys.argv[2:])
+        {"run": run, "keep": keep, "shared": shared}[sys.argv[1]](*sys.argv[2:])
     except ServerError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 //! A MongoDB server of a test's own.
 
-use super::secret::{PASSWORD, PASSWORD_ENCODED};
+use super::secret::PASSWORD_ENCODED;
 use super::tools::{in_project, mongo, python};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -11,17 +11,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
+/// The first of `tests/support/users.json`, where all are whom [`Server::with_password`] knows.
 const ADMIN: &str = "root:r00t-of-the-test";
 
 pub struct Server {
     pub port: u16,
     /// Starts the server, and ends it when the test lets go of the pipe or is itself killed: `tests/support/server.py`.
-    keeper: Child,
+    keeper: Option<Child>,
     pid: Pid,
     auth: bool,
     mongod: bool,
     version: (u64, u64),
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// A port on which nobody listens.
@@ -33,33 +34,29 @@ pub fn empty_port() -> u16 {
         .port()
 }
 
-/// A server that many tests read from and none changes: three small databases, and a password.
+/// A server that many tests read from and none changes: three small databases, and a password. Where each test is a
+/// process, one server waits for all of them: `server.py shared`.
 pub fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
-    SHARED.get_or_init(|| Server::with_password(&["small", "bulk"]))
+    SHARED.get_or_init(|| match std::env::var("PANTRY_SHARED_SERVER") {
+        Ok(line) => Server::described_by(&line, None),
+        Err(_) => Server::with_password(&["small", "bulk"]),
+    })
 }
 
 impl Server {
     /// An empty server with an oplog.
     pub fn start() -> Self {
-        Self::launch(&json!({ "standalone": false, "seed": [], "users": [] }))
+        Self::launch(&json!({}))
     }
 
     pub fn standalone() -> Self {
-        Self::launch(&json!({ "standalone": true, "seed": [], "users": [] }))
+        Self::launch(&json!({ "standalone": true }))
     }
 
-    /// A server that asks for a password, which is [`PASSWORD`] for the user who makes backups.
+    /// A server that asks for a password, which is [`PASSWORD`](super::PASSWORD) for all but its administrator.
     pub fn with_password(sets: &[&str]) -> Self {
-        let (name, password) = ADMIN.split_once(':').unwrap();
-        let users = json!([
-            { "user": name, "password": password, "role": "root" },
-            { "user": "backup@er", "password": PASSWORD, "role": "backup" },
-            { "user": "owner", "password": PASSWORD, "role": "root" },
-            { "user": "reader", "password": PASSWORD, "role": { "role": "read", "db": "shop" } },
-            { "user": "nobody", "password": PASSWORD, "role": "read" },
-        ]);
-        Self::launch(&json!({ "standalone": false, "seed": sets, "users": users }))
+        Self::launch(&json!({ "seed": sets, "users": true }))
     }
 
     fn launch(wanted: &Value) -> Self {
@@ -77,20 +74,22 @@ impl Server {
         BufReader::new(keeper.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let started: Value =
-            serde_json::from_str(&line).expect("the server does not start, see above");
+        Self::described_by(&line, Some((keeper, folder)))
+    }
+
+    fn described_by(line: &str, ours: Option<(Child, TempDir)>) -> Self {
+        let known: Value =
+            serde_json::from_str(line).expect("the server does not start, see above");
         let number = |value: &Value| value.as_u64().unwrap();
+        let (keeper, _folder) = ours.unzip();
         Server {
-            port: number(&started["port"]).try_into().unwrap(),
+            port: number(&known["port"]).try_into().unwrap(),
             keeper,
-            pid: Pid::from_raw(number(&started["pid"]).try_into().unwrap()).unwrap(),
-            auth: wanted["users"] != json!([]),
-            mongod: started["mongod"] == true,
-            version: (
-                number(&started["version"][0]),
-                number(&started["version"][1]),
-            ),
-            _folder: folder,
+            pid: Pid::from_raw(number(&known["pid"]).try_into().unwrap()).unwrap(),
+            auth: known["users"] == true,
+            mongod: known["mongod"] == true,
+            version: (number(&known["version"][0]), number(&known["version"][1])),
+            _folder,
         }
     }
 
@@ -180,7 +179,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
     }
 }
