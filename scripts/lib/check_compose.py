@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds docker-compose.yml and .env.example to what they promise about passwords; scripts/docker-test runs it.
+"""Holds docker-compose.yml and .env.example to what they promise about passwords; scripts/check-deploy and
+scripts/docker-test run it.
 
     check_compose.py COMPOSE...      the command, such as `docker compose`
 
