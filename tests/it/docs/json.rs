@@ -213,10 +213,10 @@ fn backups_over_time() -> Printed {
     printed
 }
 
-/// After a restore that went well, somebody deletes two documents, changes one and adds one.
-const MEDDLE: &str = "import pymongo, sys\norders = pymongo.MongoClient(sys.argv[1], directConnection=True).shop.orders\n\
-    orders.delete_many({'_id': {'$in': [3, 4]}})\norders.update_one({'_id': 5}, {'$set': {'of': -1}})\n\
-    orders.insert_one({'_id': 'extra'})";
+/// After a restore that went well, somebody deletes two documents, changes one, and adds one that a unique index forbids.
+const MEDDLE: &str = "import pymongo, sys\nproducts = pymongo.MongoClient(sys.argv[1], directConnection=True).shop.products\n\
+    products.drop_indexes()\nproducts.delete_many({'_id': {'$in': [3, 4]}})\nproducts.update_one({'_id': 5}, {'$set': {'price': -1}})\n\
+    products.insert_one({'_id': 'extra', 'name': 'product 1'})";
 
 fn restores_and_drills() -> Printed {
     let mut printed = Printed::default();
@@ -232,11 +232,12 @@ fn restores_and_drills() -> Printed {
 
     server.clear();
     let with = |options: &[&'static str]| [&["restore", "latest", "--yes"], options].concat();
-    printed.report(&site, &with(&["--dry-run"]), 0);
+    printed.report(&site, &with(&["--dry-run", "--indexes", "none"]), 0);
     printed.report(&site, &with(&[]), 0);
     printed.error(&site, &with(&[]), 1);
     printed.error(&site, &with(&["--include", "nothing.*"]), 2);
-    printed.report(&site, &with(&["--drop", "--include", "library.*"]), 0);
+    let library = ["--drop", "--include", "library.*", "--indexes", "possible"];
+    printed.report(&site, &with(&library), 0);
     printed.report(&site, &["list"], 0);
 
     // An archive that says nowhere of when it is: no manifest, and a time in its name that did not exist.
@@ -254,9 +255,10 @@ fn restores_and_drills() -> Printed {
         server.uri()
     );
     let site = site.with_false_mongorestore(&meddle);
-    printed.report(&site, &with(&["--drop", "--include", "shop.orders"]), 1);
-    let site = site.with_false_mongorestore("cat > /dev/null");
+    printed.report(&site, &with(&["--drop", "--include", "shop.products"]), 1);
+    let site = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
     printed.report(&site, &with(&["--drop", "--include", "shop.sessions"]), 1);
+    let site = site.with_false_mongorestore("cat > /dev/null");
     printed.report(&site, &["drill", "--same-server"], 1);
     printed.report(&site, &["health"], 1);
     printed
