@@ -105,7 +105,7 @@ fn problems(documents: &[Value], unseen: Option<Value>) -> String {
 
 #[test]
 fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
-    let parts = [errors, backups_over_time, restores, drills, checkups];
+    let parts = [errors, backups_over_time, restores_and_drills, checkups];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
         threads
@@ -147,9 +147,11 @@ fn errors() -> Printed {
         empty_port()
     );
     let away = site.with("MONGODB_URI", &uri);
-    away.with_sound_archive();
+    fs::create_dir(away.backups()).unwrap();
+    let archive = away.backups().join(format!("{OLDER}.tar.gz"));
+    fs::write(archive, Craft::dump().packed()).unwrap();
     printed.error(&away, &["backup"], 1);
-    printed.error(&away, &["restore", "latest", "--yes"], 1);
+    printed.error(&away, &["restore", OLDER, "--yes"], 1);
     printed.error(
         &away,
         &["restore", "latest", "--to", "nonsense", "--yes"],
@@ -211,76 +213,54 @@ fn backups_over_time() -> Printed {
     printed
 }
 
-/// After a restore that went well, somebody deletes two documents, changes one and adds one.
-const MEDDLE: &str = "import pymongo, sys\norders = pymongo.MongoClient(sys.argv[1], directConnection=True).shop.orders\n\
-    orders.delete_many({'_id': {'$in': [3, 4]}})\norders.update_one({'_id': 5}, {'$set': {'of': -1}})\n\
-    orders.insert_one({'_id': 'extra'})";
+/// After a restore that went well, somebody deletes two documents, changes one, and adds one that a unique index forbids.
+const MEDDLE: &str = "import pymongo, sys\nproducts = pymongo.MongoClient(sys.argv[1], directConnection=True).shop.products\n\
+    products.drop_indexes()\nproducts.delete_many({'_id': {'$in': [3, 4]}})\nproducts.update_one({'_id': 5}, {'$set': {'price': -1}})\n\
+    products.insert_one({'_id': 'extra', 'name': 'product 1'})";
 
-fn restores() -> Printed {
+fn restores_and_drills() -> Printed {
     let mut printed = Printed::default();
-    let (source, target) = (Server::standalone(), Server::standalone());
+    let server = Server::standalone();
     for set in ["small", "options"] {
-        source.seed(set);
+        server.seed(set);
     }
-    let site = Site::of(&source);
+    let site = Site::of(&server);
     site.run(&["backup"]).done();
     printed.report(&site, &["verify"], 0);
-    let uri = target.uri();
-    let with = |options: &[&'static str]| -> Vec<&str> {
-        [&["restore", "latest", "--to", &uri, "--yes"], options].concat()
-    };
-    printed.report(&site, &with(&["--dry-run"]), 0);
+    printed.report(&site, &["drill", "--same-server"], 0);
+    printed.report(&site, &["list"], 0);
+
+    server.clear();
+    let with = |options: &[&'static str]| [&["restore", "latest", "--yes"], options].concat();
+    printed.report(&site, &with(&["--dry-run", "--indexes", "none"]), 0);
     printed.report(&site, &with(&[]), 0);
     printed.error(&site, &with(&[]), 1);
     printed.error(&site, &with(&["--include", "nothing.*"]), 2);
-    printed.report(&site, &with(&["--drop", "--include", "library.*"]), 0);
+    let library = ["--drop", "--include", "library.*", "--indexes", "possible"];
+    printed.report(&site, &with(&library), 0);
     printed.report(&site, &["list"], 0);
 
     // An archive that says nowhere of when it is: no manifest, and a time in its name that did not exist.
     let site = site.with("TZ", "Europe/Madrid");
     fs::write(site.backups().join(UNDATED), Craft::dump().packed()).unwrap();
-    printed.report(
-        &site,
-        &[
-            "restore",
-            UNDATED,
-            "--to",
-            &uri,
-            "--dry-run",
-            "--rename",
-            "shop=then",
-        ],
-        0,
-    );
+    let renamed = ["restore", UNDATED, "--dry-run", "--rename", "shop=then"];
+    printed.report(&site, &renamed, 0);
+    fs::remove_file(site.backups().join(UNDATED)).unwrap();
 
     fs::write(site.path("meddle.py"), MEDDLE).unwrap();
     let meddle = format!(
-        "\"$REAL\" \"$@\" || exit 1; {} {} '{uri}'",
+        "\"$REAL\" \"$@\" || exit 1; {} {} '{}'",
         python().display(),
-        site.path("meddle.py").display()
+        site.path("meddle.py").display(),
+        server.uri()
     );
     let site = site.with_false_mongorestore(&meddle);
-    printed.report(&site, &with(&["--drop", "--include", "shop.orders"]), 1);
-    let silent = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
-    printed.report(&silent, &with(&["--drop", "--include", "shop.sessions"]), 1);
-
-    printed
-}
-
-fn drills() -> Printed {
-    let mut printed = Printed::default();
-    let scratch = Server::standalone();
-    let site = Site::new().with("DRILL_URI", scratch.uri());
-    site.with_sound_archive();
-    printed.report(&site, &["drill"], 0);
-    printed.report(&site, &["list"], 0);
+    printed.report(&site, &with(&["--drop", "--include", "shop.products"]), 1);
+    let site = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
+    printed.report(&site, &with(&["--drop", "--include", "shop.sessions"]), 1);
     let site = site.with_false_mongorestore("cat > /dev/null");
-    printed.report(&site, &["drill"], 1);
-    printed.report(
-        &site.with("MONGODB_URI", shared().backup_uri()),
-        &["health"],
-        1,
-    );
+    printed.report(&site, &["drill", "--same-server"], 1);
+    printed.report(&site, &["health"], 1);
     printed
 }
 
