@@ -3,7 +3,7 @@
 use crate::archive::manifest::Topology;
 use crate::backup;
 use crate::context::Context;
-use crate::mongo::client::{self, Examination};
+use crate::mongo::client::{self, Examination, ServerError};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::notify::channels::mail;
@@ -11,7 +11,7 @@ use crate::prune;
 use crate::report::{DoctorReport, Finding, FindingVerdict, NextRun};
 use crate::retention::forecast;
 use crate::schedule::in_words;
-use crate::settings::{NotifyOn, OplogMode, Settings};
+use crate::settings::{self, NotifyOn, OplogMode, Settings};
 use crate::state::StateStore;
 use crate::store::repository::Repository;
 use crate::store::repository::{RepositoryError, RepositoryLockError};
@@ -44,6 +44,11 @@ pub async fn look(
     match &examined {
         Ok(examination) => server_notes(&mut notes, settings, uri, examination),
         Err(error) => notes.wrong("server", error.to_string(), ""),
+    }
+    if let Err(ServerError::Credentials { .. }) = &examined
+        && let Some(hint) = settings::env_file_hint(uri, &ctx.environment)
+    {
+        notes.advice("password", hint, "");
     }
     let version = examined
         .as_ref()
