@@ -119,7 +119,7 @@ async fn load(
         tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
     let fed = watch_over(&mut feeding, options.stall_timeout, meter, cancel).await;
     match fed {
-        Ok(Ok(())) => wait_for_exit(&mut child, cancel, output).await,
+        Ok(Ok(())) => wait_for_exit(child, cancel, output).await,
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
             classify_exit(child.wait_for(LAST_READ).await, output)?;
@@ -143,7 +143,7 @@ async fn load(
 
 /// What is on its way is inserted now, and the oplog replayed, which takes as long as it takes.
 async fn wait_for_exit(
-    child: &mut Child,
+    mut child: Child,
     cancel: &Cancel,
     output: &Mutex<MongorestoreOutput>,
 ) -> Result<(), LoadError> {
