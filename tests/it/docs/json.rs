@@ -247,6 +247,26 @@ fn restores_and_drills() -> Printed {
     printed.report(&site, &renamed, 0);
     fs::remove_file(site.backups().join(UNDATED)).unwrap();
 
+    // Two documents that a unique index does not allow.
+    let document = |id: i32| mongodb::bson::doc! { "_id": id, "n": 1 }.to_vec().unwrap();
+    let metadata = r#"{"indexes":[{"v":2,"key":{"n":1},"name":"n_1","unique":true}],"options":{}}"#;
+    let twice = Craft::default()
+        .file(
+            "dump/twice/orders.bson",
+            &[document(1), document(2)].concat(),
+        )
+        .file("dump/twice/orders.metadata.json", metadata.as_bytes());
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        twice.packed(),
+    )
+    .unwrap();
+    let twice = ["restore", OLDER, "--to", &uri, "--yes", "--drop"];
+    printed.report(&site, &twice, 1);
+    for policy in ["possible", "none"] {
+        printed.report(&site, &[&twice[..], &["--indexes", policy]].concat(), 0);
+    }
+
     fs::write(site.path("meddle.py"), MEDDLE).unwrap();
     let meddle = format!(
         "\"$REAL\" \"$@\" || exit 1; {} {} '{}'",
