@@ -2,7 +2,9 @@
 
 mod restore;
 
-pub use restore::{Differences, DrillReport, RestoreReport, Restored};
+pub use restore::{
+    Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -5,6 +5,7 @@
 mod cases;
 mod checkup;
 mod choice;
+mod docs;
 mod faults;
 mod layering;
 mod list;

@@ -26,7 +26,7 @@ pub use site::{Outcome, Running, Site, is_alive};
 pub use smtp::{Mail, Smtp};
 pub use stream::{Sent, sent, sent_in};
 pub use strict::{Manner, Strict, Version};
-pub use tools::{command, needed, path_with_tools, python, tool};
+pub use tools::{command, in_project, needed, path_with_tools, python, tool};
 
 use std::time::{Duration, Instant};
 
