@@ -197,7 +197,7 @@ fn server_notes(notes: &mut Notes, settings: &Settings, uri: &MongoUri, examinat
             "check BACKUP_DATABASES",
         );
     }
-    let grant = format!("in mongosh, as an administrator: {}", client::grant(uri));
+    let grant = crate::mongo::privileges::grant(uri).map(|grant| format!("in mongosh, as an administrator: {grant}")).unwrap_or_default();
     match examination.unreadable(&settings.databases) {
         None if examination.roles.is_none() => {
             notes.fine("roles", "the server asks for no password")
