@@ -372,7 +372,7 @@ fn folder_notes(notes: &mut Notes, settings: &Settings, now: DateTime<Utc>) {
         (None, _) => notes.advice("disk", "its free space cannot be told", ""),
     }
     let state = StateStore::new(repository.own_folder()).state();
-    if let Some(failing) = state.alarm.failing() {
+    if let Some(failing) = state.alerts.failing() {
         let since = failing
             .since
             .with_timezone(&settings.time_zone)

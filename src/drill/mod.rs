@@ -36,7 +36,7 @@ const PROBLEMS: usize = 20;
 /// How a drill ended.
 pub struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
-    pub posted: QueuedMail,
+    pub queued: QueuedMail,
 }
 
 impl Outcome {
@@ -82,7 +82,7 @@ pub async fn run(
     let repository = Repository::of(settings);
     let mut outcome = Outcome {
         result: drill(settings, uri, ctx, &repository, status, name).await,
-        posted: QueuedMail::default(),
+        queued: QueuedMail::default(),
     };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
@@ -118,7 +118,7 @@ pub async fn run(
         let proven = outcome.result.as_ref().ok().filter(|report| report.proven);
         if proven.is_some()
             && let Some(stem) = archive.strip_suffix(crate::archive::file_name::EXTENSION)
-            && let Err(error) = repository.note_drill(stem, at)
+            && let Err(error) = repository.record_drill(stem, at)
         {
             tracing::debug!("the drill's result is not kept: {error}");
         }
@@ -128,7 +128,7 @@ pub async fn run(
             problem: problem.clone(),
         };
         let notifier = Notifier::new(settings, uri, ctx, None);
-        outcome.posted = notifier.drilled(status, &last, outcome.result.as_ref().ok());
+        outcome.queued = notifier.drilled(status, &last, outcome.result.as_ref().ok());
         match (proven, problem) {
             (Some(report), _) => Ended::Drilled {
                 archive,
@@ -148,7 +148,7 @@ pub async fn run(
         ended,
     };
     if let Err(error) = status.record(run) {
-        tracing::warn!("not noted yet: {error}");
+        tracing::warn!("could not save state, will retry: {error}");
     }
     outcome
 }

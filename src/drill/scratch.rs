@@ -169,7 +169,7 @@ fn forget(status: &mut StateStore, hosts: &str, name: &str) {
         state.left_over.retain(|left| !left.databases.is_empty());
     });
     if let Err(error) = saved {
-        tracing::debug!("not noted yet: {error}");
+        tracing::debug!("could not save state, will retry: {error}");
     }
 }
 

@@ -115,7 +115,7 @@ where
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
         Outcome::Read(sink, Ok(_)) => {
-            match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
+            match classify_exit(child.wait_for(LAST_WORDS).await, Stream::Whole) {
                 None => Ok(sink),
                 Some(error) => Err(error),
             }
@@ -130,9 +130,9 @@ where
             // One that closed its stdout has nothing left to do but to say why and end.
             let judged = match error {
                 StreamError::Cut(_) | StreamError::Missing(_) => {
-                    judge(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
+                    classify_exit(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
                 }
-                _ => judge(child.stop().await, Stream::Refused(problem)),
+                _ => classify_exit(child.stop().await, Stream::Refused(problem)),
             };
             Err(judged.unwrap_or(DumpError::Lost))
         }
@@ -201,7 +201,7 @@ enum Stream {
 }
 
 /// What a child's end and its stream's amount to; none when all is well.
-fn judge<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
+fn classify_exit<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
     let Ok(ended) = ended else {
         return Some(DumpError::Lost);
     };

@@ -164,9 +164,8 @@ async fn first_look(
     let (read, suspects) = tokio::join!(reader, stop.or(server));
     let suspects = suspects??;
     match read? {
-        Some(Ok(())) => Ok(suspects),
-        Some(Err(problem)) => Err(CompareError::Archive(problem)),
-        None => Err(CompareError::Archive("a thread stopped".into())),
+        Ok(()) => Ok(suspects),
+        Err(problem) => Err(CompareError::Archive(problem)),
     }
 }
 
@@ -208,9 +207,8 @@ async fn second_look(
         }
     });
     let suspects = match looked.await? {
-        Some(Ok(suspects)) => suspects,
-        Some(Err(problem)) => return Err(CompareError::Archive(problem)),
-        None => return Err(CompareError::Archive("a thread stopped".into())),
+        Ok(suspects) => suspects,
+        Err(problem) => return Err(CompareError::Archive(problem)),
     };
     Ok(suspects
         .into_iter()

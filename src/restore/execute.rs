@@ -342,10 +342,9 @@ async fn back_up_first(
         prefix: file_name::safety_prefix(&settings.prefix),
         ..settings.clone()
     };
-    let repository = Repository::of(&settings);
-    let lock = repository.lock(settings.require_mount)?;
+    let repository = Repository::of(&settings).lock(settings.require_mount)?;
     tracing::info!("backing up first what will be dropped");
-    let report = archive_job::backup(&settings, uri, ctx, (&repository, &lock), None).await;
+    let report = archive_job::backup(&settings, uri, ctx, &repository, None).await;
     let report = report.map_err(|error| failed(error.to_string()))?;
     let stem = repository.find(&report.archive)?;
     let manifest = repository

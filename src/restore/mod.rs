@@ -202,9 +202,7 @@ pub async fn open(
             &options,
         )
     });
-    let contents = showing(&meter, opening)
-        .await?
-        .ok_or(RestoreError::Lost)??;
+    let contents = showing(&meter, opening).await??;
     Ok(Arc::new(contents))
 }
 
@@ -378,7 +376,7 @@ impl Prepared {
                 }),
             }
         });
-        let (entries, touched) = looking.await?.ok_or(RestoreError::Lost)??;
+        let (entries, touched) = looking.await??;
         self.report.oplog_entries = entries;
         self.replayed = touched;
         Ok(())

@@ -63,7 +63,7 @@ pub async fn run(
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
     let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
-    let manager = Systemd::of(&ctx.environment);
+    let systemd = Systemd::of(&ctx.environment);
     let mut starting = Starting {
         settings,
         uri,
@@ -71,7 +71,7 @@ pub async fn run(
         repository: &repository,
         status,
         sender,
-        manager,
+        systemd,
     };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
@@ -83,7 +83,7 @@ pub async fn run(
     let Starting {
         status,
         sender,
-        manager,
+        systemd,
         ..
     } = starting;
     let timetable = Timetable {
@@ -108,7 +108,7 @@ pub async fn run(
         drills,
         asked,
         clock,
-        manager,
+        systemd,
     };
     service.open(now);
     service.work().await;
@@ -129,7 +129,7 @@ struct Service<'s> {
     drills: Option<Drills<'s>>,
     asked: mpsc::Receiver<()>,
     clock: Clock,
-    manager: Systemd,
+    systemd: Systemd,
 }
 
 impl Service<'_> {
@@ -172,7 +172,7 @@ impl Service<'_> {
 
     async fn work(&mut self) {
         self.announce();
-        self.manager.ready();
+        self.systemd.ready();
         let stop = self.ctx.stop.clone();
         let mut last_beat = Instant::now();
         let mut last_save: Option<Instant> = None;
@@ -180,7 +180,7 @@ impl Service<'_> {
         let mut pending = self.settings.on_start.then_some(Trigger::Start);
         let mut not_before = Instant::now();
         while !stop.is_asked() {
-            self.manager.alive();
+            self.systemd.alive();
             let now = self.look_at_the_clock();
             let before = self.ledger.clone();
             let step = self.timetable.step(&mut self.ledger, now);
@@ -232,17 +232,17 @@ impl Service<'_> {
                 let _ = self.status.save();
                 let next_run = self.next();
                 let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-                let posted = notifier.reminder(&mut self.status);
-                self.sender.post(posted);
+                let queued = notifier.reminder(&mut self.status);
+                self.sender.post(queued);
             }
             tokio::select! {
                 biased;
                 _ = stop.requested() => {}
                 Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
-                () = tokio::time::sleep(self.manager.pulse_or(slice(now, next))) => {}
+                () = tokio::time::sleep(self.systemd.pulse_or(slice(now, next))) => {}
             }
         }
-        self.manager.stopping();
+        self.systemd.stopping();
         tracing::info!(target: SCHEDULER, "stopped");
     }
 
@@ -268,8 +268,8 @@ impl Service<'_> {
             .schedule
             .next_after((self.ctx.now)(), self.settings.time_zone);
         let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-        let posted = notifier.failure(&mut self.status, stage, error, advice);
-        self.sender.post(posted);
+        let queued = notifier.failure(&mut self.status, stage, error, advice);
+        self.sender.post(queued);
     }
 
     fn record(
@@ -286,7 +286,7 @@ impl Service<'_> {
             ended,
         };
         if let Err(error) = self.status.record(run) {
-            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }
 
@@ -302,7 +302,7 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
-            self.manager.status(&format!(
+            self.systemd.status(&format!(
                 "next backup: {}",
                 moment(next, self.settings.time_zone)
             ));
@@ -320,7 +320,7 @@ impl Service<'_> {
     fn keep_ledger(&mut self) {
         let ledger = self.ledger.clone();
         if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
-            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }
 

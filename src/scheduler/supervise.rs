@@ -24,19 +24,19 @@ impl Service<'_> {
             Trigger::Asked => None,
         };
         trigger.say(self.settings.time_zone, now);
-        self.manager
+        self.systemd
             .status(&format!("making a backup: {}", trigger.words()));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
             self.keep_ledger();
         }
-        let orders = WorkerRequest {
+        let request = WorkerRequest {
             trigger: trigger.words().into(),
             unsaved: self.status.unsaved(),
             drill: false,
         };
         let began_at = (self.ctx.now)();
-        let ended = match self.supervise(&orders).await {
+        let ended = match self.supervise(&request).await {
             Ok(ended) => ended,
             Err(died) => {
                 let ended = Ended::Failed {
@@ -52,7 +52,7 @@ impl Service<'_> {
             worker::Ended::Busy => {
                 self.ledger.begun = None;
                 self.keep_ledger();
-                self.manager
+                self.systemd
                     .status("waiting for another Pantry Keeper that is at work in the folder");
                 return false;
             }
@@ -84,31 +84,31 @@ impl Service<'_> {
     /// Runs, while signs of life are given and questions are answered.
     pub(super) async fn supervise(
         &mut self,
-        orders: &WorkerRequest,
+        request: &WorkerRequest,
     ) -> Result<worker::Ended, worker::WorkerFailure> {
-        let running = worker::run(orders, self.settings.timeout, self.ctx);
+        let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
-        let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
+        let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));
         let stop = self.ctx.stop.clone();
-        let told = loop {
+        let report = loop {
             tokio::select! {
                 biased;
-                told = &mut running => break told,
+                report = &mut running => break report,
                 _ = beat.tick() => {
-                    self.manager.alive();
+                    self.systemd.alive();
                     give_sign(&self.lock, (self.ctx.now)());
                 }
-                _ = stop.requested(), if !self.manager.is_told_of_the_end() => self.manager.stopping(),
+                _ = stop.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),
                 Some(()) = self.asked.recv() => {
-                    let what = if orders.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
+                    let what = if request.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
                     tracing::info!(target: SCHEDULER, "{what}");
                 }
             }
         };
-        told.map(|told| {
-            self.status.adopt(told.unsaved);
-            self.sender.post(told.posted);
-            told.ended
+        report.map(|report| {
+            self.status.adopt(report.unsaved);
+            self.sender.post(report.queued);
+            report.ended
         })
     }
 

@@ -35,7 +35,7 @@ pub async fn backup(
         .next_after((ctx.now)(), settings.time_zone);
     let next_run = next_run.filter(|_| scheduled);
     let outcome = backup::run(settings, uri, ctx, &mut state, "by hand", next_run).await;
-    notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
+    notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|failed| {
         let message = ctx.redactor.redact(&failed.to_string()).into_owned();
         if failed.is_busy() {

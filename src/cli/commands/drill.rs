@@ -31,7 +31,7 @@ pub async fn drill(
     let name = &arguments.name;
     let outcome = drill::run(settings, uri, ctx, &mut state, name, "drill by hand").await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
-    super::notify_test::send(settings, ctx, &repository, outcome.posted.unkept).await;
+    super::notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
         error => {

@@ -16,12 +16,12 @@ pub async fn send(
     settings: &Settings,
     ctx: &Context,
     repository: &Repository,
-    letters: Vec<Notification>,
+    notifications: Vec<Notification>,
 ) {
     let Some(mail) = &settings.mail else { return };
     let outbox = Outbox::new(repository.outbox_folder());
-    for letter in letters {
-        if let Some(error) = outbox.keep(letter) {
+    for notification in notifications {
+        if let Some(error) = outbox.keep(notification) {
             tracing::debug!("an unsent mail is kept in memory only: {error}");
         }
     }

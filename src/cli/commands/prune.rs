@@ -5,11 +5,15 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::prune;
+use crate::retention::policy::Plan;
 use crate::settings::Settings;
 use crate::state::StateStore;
-use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
-use crate::sys::lock::{Lock, LockError};
+use crate::store::repository::{
+    LockedRepository, Repository, RepositoryError, RepositoryLockError,
+};
+use crate::sys::lock::LockError;
 use crate::sys::logging;
+use chrono::{DateTime, Utc};
 use std::sync::atomic::AtomicBool;
 
 pub fn prune(
@@ -23,18 +27,17 @@ pub fn prune(
     if !repository.own_folder().is_dir() && !arguments.dry_run {
         return Err(RepositoryError::Empty(repository.folder().to_owned()).into());
     }
-    let lock = if arguments.dry_run {
-        None
+    let report = if arguments.dry_run {
+        let plan = plan(settings, &repository, now)?;
+        prune::preview(&repository, plan)
     } else {
-        Some(lock(settings, &repository)?)
+        let repository = lock(settings, &repository)?;
+        if arguments.accept_shrink {
+            accept_shrink(&mut StateStore::new(repository.own_folder()))?;
+        }
+        let plan = plan(settings, &repository, now)?;
+        prune::apply(&repository, plan, &AtomicBool::new(false))
     };
-    let mut state = StateStore::new(repository.own_folder());
-    if arguments.accept_shrink {
-        accept_shrink(&mut state)?;
-    }
-    let archives = repository.list()?;
-    let plan = prune::plan(settings, &archives, &state.state(), now);
-    let report = prune::apply(&repository, plan, lock.as_ref(), &AtomicBool::new(false));
     for removed in report.removed.iter().filter(|_| !report.dry_run) {
         tracing::info!(target: logging::RECORD, "removed {}", removed.archive);
     }
@@ -49,7 +52,17 @@ pub fn prune(
     Ok(ExitStatus::of(report.not_removed.is_empty()))
 }
 
-fn lock(settings: &Settings, repository: &Repository) -> Result<Lock, CommandError> {
+fn plan(
+    settings: &Settings,
+    repository: &Repository,
+    now: DateTime<Utc>,
+) -> Result<Plan, CommandError> {
+    let archives = repository.list()?;
+    let state = StateStore::new(repository.own_folder()).state();
+    Ok(prune::plan(settings, &archives, &state, now))
+}
+
+fn lock(settings: &Settings, repository: &Repository) -> Result<LockedRepository, CommandError> {
     repository
         .lock(settings.require_mount)
         .map_err(|error| match error {
@@ -71,7 +84,7 @@ fn accept_shrink(state: &mut StateStore) -> Result<(), CommandError> {
         Some(shrunk) => {
             tracing::info!(
                 "accepted as gone: {}",
-                prune::named(&shrunk.losses).join(", ")
+                prune::list_losses(&shrunk.losses).join(", ")
             );
         }
         None => tracing::info!("nothing had shrunk"),

@@ -201,9 +201,7 @@ async fn confirm(ctx: &Context) -> Answer {
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     match answered.await {
-        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => {
-            Answer::Yes
-        }
+        Ok(Ok(line)) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => Answer::Yes,
         _ => Answer::No,
     }
 }

@@ -34,7 +34,7 @@ pub async fn verify(
     for stem in chosen(&repository, arguments)? {
         let report = verify_one(settings, ctx, &repository, &stem).await;
         let report = report.ok_or_else(|| CommandError::stopped("verifying was not finished"))?;
-        archive_job::note(&repository, &stem, &report, (ctx.now)());
+        archive_job::record_verification(&repository, &stem, &report, (ctx.now)());
         let (line, lines) = output::verify(&report);
         if report.sound {
             tracing::info!(target: logging::RECORD, "{line}");
@@ -100,14 +100,7 @@ async fn verify_one(
             Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
         }
     });
-    let outcome = showing(&meter, reading).await.ok()?;
-    let mut report = match outcome {
-        Some(result) => result.ok()?,
-        None => VerifyReport::unreadable(
-            stem,
-            "a part of Pantry Keeper stopped early; please report this".into(),
-        ),
-    };
+    let mut report = showing(&meter, reading).await.ok()?.ok()?;
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)
 }

@@ -16,7 +16,7 @@ use std::io::Read;
 /// How a run ended, and the mails that could not be kept.
 struct Run {
     ended: Ended,
-    posted: QueuedMail,
+    queued: QueuedMail,
 }
 
 pub async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
@@ -38,7 +38,7 @@ pub async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, Co
     };
     output::json(&WorkerReport {
         ended: run.ended,
-        posted: run.posted,
+        queued: run.queued,
         unsaved: state.unsaved(),
     });
     Ok(ExitStatus::Done)
@@ -66,7 +66,7 @@ async fn run_drill(
     };
     Ok(Run {
         ended,
-        posted: outcome.posted,
+        queued: outcome.queued,
     })
 }
 
@@ -90,6 +90,6 @@ async fn run_backup(
     };
     Ok(Run {
         ended,
-        posted: outcome.posted,
+        queued: outcome.queued,
     })
 }

@@ -114,7 +114,7 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     }
     let promise = "Nothing was removed, and older archives are as they were.".to_owned();
     let paragraphs = vec![trouble.error.clone(), promise];
-    letter(
+    notification(
         sender,
         kind,
         &subject,
@@ -213,7 +213,7 @@ pub fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Noti
         parts: Vec::new(),
         foot: foot(sender),
     };
-    letter(sender, Kind::Test, &subject, page)
+    notification(sender, Kind::Test, &subject, page)
 }
 
 fn made(
@@ -260,7 +260,7 @@ fn made(
     if !ending.concerns.is_empty() {
         parts.push(("What to look at", numbered(&ending.concerns)));
     }
-    letter(
+    notification(
         sender,
         kind,
         subject,
@@ -292,7 +292,12 @@ pub(super) fn foot(sender: &MailContext) -> String {
     )
 }
 
-pub(super) fn letter(sender: &MailContext, kind: Kind, subject: &str, page: Page) -> Notification {
+pub(super) fn notification(
+    sender: &MailContext,
+    kind: Kind,
+    subject: &str,
+    page: Page,
+) -> Notification {
     let mut one_line: String = subject
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

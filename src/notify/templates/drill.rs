@@ -1,6 +1,6 @@
 //! What mails about drills say.
 
-use super::backup::{MailContext, foot, letter, local, numbered, surroundings};
+use super::backup::{MailContext, foot, local, notification, numbered, surroundings};
 use super::page::{Page, Severity};
 use super::{Kind, Notification};
 use crate::report::DrillReport;
@@ -60,7 +60,7 @@ pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
         "No archive was changed or removed by it, and no database but its own scratch ones."
             .to_owned(),
     ];
-    letter(
+    notification(
         sender,
         kind,
         &subject,
@@ -152,7 +152,7 @@ fn proof(
     } else {
         Severity::Attention
     };
-    letter(
+    notification(
         sender,
         kind,
         subject,
