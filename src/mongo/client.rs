@@ -49,13 +49,31 @@ pub struct Facts {
 pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<Facts, ServerError> {
     let asked = async {
         let client = connect(uri).await?;
-        let facts = facts(&client, uri, chosen).await;
+        let facts = match chosen {
+            [] => all_facts(&client, uri).await,
+            _ => facts(&client, uri, chosen).await,
+        };
         client.shutdown().immediate(true).await;
         facts
     };
     tokio::time::timeout(limit, asked)
         .await
         .unwrap_or_else(|_| Err(silent(uri, limit)))
+}
+
+/// The same where everything is wanted: a list of some databases must not pass for a list of all.
+async fn all_facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
+    let facts = facts(client, uri, &[]).await?;
+    let access = privileges::access(client).await;
+    match privileges::grant(uri).filter(|_| access.lists_all == Some(false)) {
+        Some(grant) => Err(ServerError::Role {
+            setting: uri.setting(),
+            action: "list all databases",
+            grant,
+            readable: access.readable,
+        }),
+        None => Ok(facts),
+    }
 }
 
 pub(super) fn silent(uri: &MongoUri, limit: Duration) -> ServerError {
@@ -254,7 +272,7 @@ async fn explain_role(
             setting,
             action,
             grant,
-            readable: privileges::readable_databases(client).await,
+            readable: privileges::access(client).await.readable,
         },
         other => other,
     }

@@ -2,7 +2,7 @@
 
 pub mod client;
 mod driver_options;
-mod error;
+pub mod error;
 mod inventory;
 pub mod mongodump;
 pub mod mongorestore;

@@ -19,7 +19,9 @@ use tokio_rustls::rustls;
 const OLDEST_SERVER: &str = "4.4";
 const OLDEST_WIRE_VERSION: i32 = 9;
 /// Releases by their wire protocol, from 0.
-const RELEASES: [&str; 9] = ["2.4", "2.4", "2.6", "3.0", "3.2", "3.4", "3.6", "4.0", "4.2"];
+const RELEASES: [&str; 9] = [
+    "2.4", "2.4", "2.6", "3.0", "3.2", "3.4", "3.6", "4.0", "4.2",
+];
 
 /// The newest heartbeat of each server, by `host:port`.
 #[derive(Clone, Default)]
@@ -232,7 +234,9 @@ impl SelectionFailure {
     pub fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
         match self {
             Self::TooOld { .. } => format!("update MongoDB to {OLDEST_SERVER} or later"),
-            Self::OtherSet { found: Some(found), .. } => {
+            Self::OtherSet {
+                found: Some(found), ..
+            } => {
                 format!("write replicaSet={found} in {setting}")
             }
             Self::OtherSet { found: None, .. } => format!("leave replicaSet out of {setting}"),

@@ -186,11 +186,18 @@ impl MongoUri {
             .map(|(name, value)| (name.as_str(), value.expose()))
     }
 
+    /// Options that neither the driver nor anything else here follows.
+    pub fn dropped_options(&self) -> Vec<String> {
+        crate::mongo::driver_options::DriverUri::of(self).dropped
+    }
+
     /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
     /// members of a set know each other often do not resolve outside their network.
     pub fn is_direct(&self) -> bool {
         let set = self.option("replicaSet").is_some_and(|set| !set.is_empty());
-        let balanced = self.option("loadBalanced").is_some_and(|value| value == "true");
+        let balanced = self
+            .option("loadBalanced")
+            .is_some_and(|value| value == "true");
         !self.srv && !set && !balanced && !self.hosts_as_written.contains(',')
     }
 
