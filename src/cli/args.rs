@@ -1,8 +1,9 @@
 //! What can be asked for.
 
+use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -128,6 +129,10 @@ pub struct RestoreArguments {
     /// Leave out the operations that happened during the dump
     #[arg(long)]
     pub no_oplog: bool,
+    /// Which indexes are built, after the documents: all of the archive (one that the server refuses makes it exit 1), those
+    /// that are possible (a refused one is only reported), or none. Each that is not there is named, with the command for it
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub indexes: Indexes,
     /// Only show what would happen
     #[arg(long)]
     pub dry_run: bool,
@@ -136,6 +141,23 @@ pub struct RestoreArguments {
     pub yes: bool,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Indexes {
+    All,
+    Possible,
+    None,
+}
+
+impl From<Indexes> for IndexPolicy {
+    fn from(indexes: Indexes) -> Self {
+        match indexes {
+            Indexes::All => IndexPolicy::All,
+            Indexes::Possible => IndexPolicy::Possible,
+            Indexes::None => IndexPolicy::None,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 pub mod client;
 mod driver_options;
 pub mod error;
+pub mod indexes;
 mod inventory;
 pub mod mongodump;
 pub mod mongorestore;

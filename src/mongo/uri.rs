@@ -97,6 +97,8 @@ pub struct MongoUri {
     options: Vec<(String, Secret)>,
     /// Where it was given, for people to look.
     setting: &'static str,
+    /// Where its password was given.
+    password_setting: &'static str,
 }
 
 impl MongoUri {
@@ -137,12 +139,30 @@ impl MongoUri {
             query: Secret::new(query),
             options,
             setting: "MONGODB_URI",
+            password_setting: "MONGODB_URI",
         })
     }
 
     /// The same, given in another place than MONGODB_URI.
     pub fn given_as(self, setting: &'static str) -> Self {
-        Self { setting, ..self }
+        Self {
+            setting,
+            password_setting: setting,
+            ..self
+        }
+    }
+
+    /// The same with its password given in a setting of its own.
+    pub fn with_password_of(self, password_setting: &'static str) -> Self {
+        Self {
+            password_setting,
+            ..self
+        }
+    }
+
+    /// Where its password was given.
+    pub fn password_setting(&self) -> &'static str {
+        self.password_setting
     }
 
     /// Where it was given.
@@ -161,7 +181,6 @@ impl MongoUri {
     }
 
     /// The password, decoded.
-    #[cfg(test)]
     pub fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }

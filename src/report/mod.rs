@@ -4,7 +4,9 @@ mod problem;
 mod restore;
 
 pub use problem::Problem;
-pub use restore::{Differences, DrillReport, RestoreReport, Restored};
+pub use restore::{
+    Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -2,6 +2,16 @@
 //!
 //! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
+//!
+//! | the schedule says | and | then ([`Activity`]) |
+//! |---|---|---|
+//! | a run was missed, and is not made up for | no run at start is pending | report it |
+//! | a run is due | no run at start is pending | back up for that slot |
+//! | anything | a run was asked for, or is pending at start | back up |
+//! | nothing | a drill is due | drill |
+//! | nothing | nothing | wait: a signal, a request or the next slice of sleep |
+//!
+//! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
 
 mod clock_jump;
 mod drills;
@@ -116,6 +126,46 @@ pub async fn run(
     End::Stopped
 }
 
+/// What the scheduler is at; each is followed by a new look at the clock and the schedule.
+enum Activity {
+    /// The run of a slot was missed and is not made up for.
+    ReportMissed {
+        slot: DateTime<Utc>,
+        count: u32,
+    },
+    BackUp(Trigger),
+    /// The slot of a drill is due.
+    Drill(DateTime<Utc>),
+    /// Nothing is due; `next` is the next slot, when there is one.
+    Wait {
+        next: Option<DateTime<Utc>>,
+    },
+}
+
+/// A backup that was asked for beside the schedule.
+struct Asked {
+    trigger: Option<Trigger>,
+    /// When to see again whether someone else is still at work in the folder.
+    not_before: Instant,
+}
+
+impl Asked {
+    /// `done` is false when somebody else was at work.
+    fn after(&mut self, trigger: Trigger, done: bool) {
+        if done {
+            self.trigger = self.trigger.filter(|asked| *asked != trigger);
+        } else {
+            self.not_before = Instant::now() + AGAIN;
+        }
+    }
+}
+
+/// When what is done now and then was done last.
+struct Upkeep {
+    beat_at: Option<Instant>,
+    saved_at: Option<Instant>,
+}
+
 struct Service<'s> {
     settings: &'s Settings,
     uri: &'s MongoUri,
@@ -173,77 +223,91 @@ impl Service<'_> {
     async fn work(&mut self) {
         self.announce();
         self.systemd.ready();
-        let stop = self.ctx.stop.clone();
-        let mut last_beat = Instant::now();
-        let mut last_save: Option<Instant> = None;
-        // What was asked for, and when to see whether someone else is still at work in the folder.
-        let mut pending = self.settings.on_start.then_some(Trigger::Start);
-        let mut not_before = Instant::now();
-        while !stop.is_asked() {
+        let cancel = self.ctx.stop.clone();
+        // The start has given a sign of life.
+        let mut upkeep = Upkeep {
+            beat_at: Some(Instant::now()),
+            saved_at: None,
+        };
+        let mut asked = Asked {
+            trigger: self.settings.on_start.then_some(Trigger::Start),
+            not_before: Instant::now(),
+        };
+        while !cancel.is_asked() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
-            let before = self.ledger.clone();
-            let step = self.timetable.step(&mut self.ledger, now);
-            if self.ledger != before {
-                self.keep_ledger();
-            }
-            let (due, next) = match step {
-                Step::Wait { next } => (pending, next),
-                Step::Missed { slot, count } if pending != Some(Trigger::Start) => {
-                    self.missed(slot, count);
-                    continue;
+            match self.next_activity(now, &asked) {
+                Activity::ReportMissed { slot, count } => self.missed(slot, count),
+                Activity::BackUp(trigger) => {
+                    let done = self.run(trigger).await;
+                    asked.after(trigger, done);
                 }
-                // One run at start does for what was missed as well.
-                Step::Missed { .. } => (pending, None),
-                Step::Due { .. } if pending == Some(Trigger::Start) => (pending, None),
-                Step::Due {
-                    slot,
-                    late,
-                    collapsed,
-                } => (
-                    Some(Trigger::Slot {
-                        slot,
-                        late,
-                        collapsed,
-                    }),
-                    None,
-                ),
-            };
-            if let Some(trigger) = due.filter(|_| Instant::now() >= not_before) {
-                if self.run(trigger).await {
-                    pending = pending.filter(|pending| *pending != trigger);
-                } else {
-                    not_before = Instant::now() + AGAIN;
+                Activity::Drill(slot) => self.drill(slot).await,
+                Activity::Wait { next } => {
+                    self.keep_up(&mut upkeep);
+                    tokio::select! {
+                        biased;
+                        _ = cancel.requested() => {}
+                        Some(()) = self.asked.recv() => asked.trigger = Some(Trigger::Asked),
+                        () = tokio::time::sleep(self.systemd.pulse_or(slice(now, next))) => {}
+                    }
                 }
-                continue;
-            }
-            // Backups come first.
-            if let Some(slot) = self.drill_due(now) {
-                self.drill(slot).await;
-                continue;
-            }
-            if last_beat.elapsed() >= BEAT {
-                last_beat = Instant::now();
-                self.beat();
-            }
-            if last_save.is_none_or(|last| last.elapsed() >= AGAIN) {
-                last_save = Some(Instant::now());
-                // What was not written before has been said already.
-                let _ = self.status.save();
-                let next_run = self.next();
-                let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-                let queued = notifier.reminder(&mut self.status);
-                self.sender.post(queued);
-            }
-            tokio::select! {
-                biased;
-                _ = stop.requested() => {}
-                Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
-                () = tokio::time::sleep(self.systemd.pulse_or(slice(now, next))) => {}
             }
         }
         self.systemd.stopping();
         tracing::info!(target: SCHEDULER, "stopped");
+    }
+
+    /// What is to be done now. Backups come before drills.
+    fn next_activity(&mut self, now: DateTime<Utc>, asked: &Asked) -> Activity {
+        let before = self.ledger.clone();
+        let step = self.timetable.step(&mut self.ledger, now);
+        if self.ledger != before {
+            self.keep_ledger();
+        }
+        // One run at start does for what was due or missed as well.
+        let at_start = asked.trigger == Some(Trigger::Start);
+        let (due, next) = match step {
+            Step::Missed { slot, count } if !at_start => {
+                return Activity::ReportMissed { slot, count };
+            }
+            Step::Due {
+                slot,
+                late,
+                collapsed,
+            } if !at_start => (
+                Some(Trigger::Slot {
+                    slot,
+                    late,
+                    collapsed,
+                }),
+                None,
+            ),
+            Step::Missed { .. } | Step::Due { .. } => (asked.trigger, None),
+            Step::Wait { next } => (asked.trigger, next),
+        };
+        match due.filter(|_| Instant::now() >= asked.not_before) {
+            Some(trigger) => Activity::BackUp(trigger),
+            None => self
+                .drill_due(now)
+                .map_or(Activity::Wait { next }, Activity::Drill),
+        }
+    }
+
+    /// What is done now and then while nothing else is.
+    fn keep_up(&mut self, upkeep: &mut Upkeep) {
+        if upkeep.beat_at.is_none_or(|last| last.elapsed() >= BEAT) {
+            upkeep.beat_at = Some(Instant::now());
+            self.beat();
+        }
+        if upkeep.saved_at.is_none_or(|last| last.elapsed() >= AGAIN) {
+            upkeep.saved_at = Some(Instant::now());
+            // What was not written before has been said already.
+            let _ = self.status.save();
+            let notifier = Notifier::new(self.settings, self.uri, self.ctx, self.next());
+            let queued = notifier.reminder(&mut self.status);
+            self.sender.post(queued);
+        }
     }
 
     fn look_at_the_clock(&mut self) -> DateTime<Utc> {

@@ -101,6 +101,34 @@ fn table_fields_and_example_agree() {
 }
 
 #[test]
+fn the_table_in_the_docs_has_every_setting_with_its_default() {
+    let table = include_str!("../../docs/configuration.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"));
+    let shown: Vec<(&str, &str)> = table
+        .filter_map(|row| row.split_once("` | "))
+        .filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0.trim_matches('`'))))
+        .collect();
+    let expected: Vec<(&str, &str)> = known()
+        .iter()
+        .map(|setting| {
+            (
+                setting.name,
+                if setting.default.is_empty() {
+                    "none"
+                } else {
+                    setting.default
+                },
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown, expected,
+        "docs/configuration.md has one row for each setting, in their order"
+    );
+}
+
+#[test]
 fn the_example_loads_as_it_is_and_with_every_default_spelled_out() {
     let (example, _) = example_parts();
     let pairs: Vec<(&str, &str)> = assignments(example).collect();

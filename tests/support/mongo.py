@@ -6,6 +6,7 @@
     mongo.py seed URI SET [N]     see the functions below
     mongo.py clear URI            drops everything
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
+    mongo.py expire URI           gives the sessions that a drill restored another time to live
     mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
 """
@@ -213,10 +214,16 @@ def tamper(uri):
         if "products" in database.list_collection_names():
             database.products.delete_one({"_id": 7})
             database.products.update_one({"_id": 8}, {"$set": {"price": -1}})
-            database.products.insert_one({"_id": "too many", "name": "too many"})
-            database.products.drop_index("name_1")
+            database.products.insert_one({"_id": "too many", "name": "product 1"})
         if "books" in database.list_collection_names():
             database.books.drop()
+
+
+def expire(uri):
+    server = client(uri)
+    for name in server.list_database_names():
+        if name.startswith("pantry_keeper_drill_"):
+            server[name].sessions.create_index("at", name="at_1", expireAfterSeconds=7200)
 
 
 def canonical(value):
@@ -248,4 +255,4 @@ if __name__ == "__main__":
         change(client(uri), *rest)
     else:
         {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint,
-         "tamper": tamper, "clear": clear}[command](uri)
+         "tamper": tamper, "expire": expire, "clear": clear}[command](uri)

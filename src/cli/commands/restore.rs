@@ -1,15 +1,15 @@
 //! `pantry-keeper restore`.
 
 use super::server;
-use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::cli::args::RestoreArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::report::{RestoreReport, Restored};
+use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
 use crate::restore::{self, Prepared, RestoreError, Selection};
-use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
+use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
@@ -79,7 +79,7 @@ pub fn target(to: &str) -> Result<MongoUri, String> {
                 .map_err(|error| {
                     format!("--to: {to} is neither a connection string nor a file that holds one: {error}")
                 })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            without_bom(text.trim_end_matches(['\r', '\n'])).to_owned()
         }
     };
     match MongoUri::parse(&text) {
@@ -131,7 +131,7 @@ pub async fn restore(
             }
         }
     }
-    let report = restore::carry_out(prepared, settings, ctx)
+    let report = restore::execute(prepared, settings, ctx)
         .await
         .map_err(refused)?;
     let lines = shown_after(&report, said);
@@ -180,6 +180,7 @@ fn selection(arguments: &RestoreArguments) -> Result<Selection, String> {
         renames: all(&arguments.rename, "--rename", Rename::parse)?,
         drop: arguments.drop,
         oplog: !arguments.no_oplog,
+        indexes: arguments.indexes.into(),
     })
 }
 
@@ -275,6 +276,16 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
             "then {operations} of the oplog, so that all is of one point in time\n"
         ));
     }
+    if report.indexes.archived > 0 {
+        let indexes = humanize::indexes(report.indexes.archived);
+        text.push_str(&match report.indexes.policy {
+            IndexPolicy::All => format!("then {indexes} built\n"),
+            IndexPolicy::Possible => {
+                format!("then {indexes} built, those that the server refuses left out\n")
+            }
+            IndexPolicy::None => format!("{indexes} not built, as asked\n"),
+        });
+    }
     text
 }
 
@@ -293,11 +304,12 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
     let mut lines = Vec::new();
     if report.restored {
         lines.push(format!(
-            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there{}",
             humanize::counted(report.documents, "document"),
             humanize::counted(report.namespaces.len() as u64, "namespace"),
             report.archive,
             report.hosts,
+            missing_indexes(report),
         ));
     } else {
         lines.push(format!(
@@ -307,6 +319,7 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
         lines.extend(report.namespaces.iter().filter_map(complaint));
         lines.extend(report.problems.iter().cloned());
     }
+    lines.extend(report.indexes.problems.iter().map(index_problem));
     if let Some(safety) = &report.safety_archive {
         lines.push(format!(
             "what was there before is in {safety}; remove it when you no longer need it"
@@ -320,6 +333,34 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
             .map(|warning| format!("note: {warning}")),
     );
     lines.join("\n")
+}
+
+/// What a restore that was told to go on without some indexes did without.
+fn missing_indexes(report: &RestoreReport) -> String {
+    let refused = report.indexes.problems.len() as u64;
+    match (report.indexes.policy, report.indexes.archived) {
+        (IndexPolicy::Possible, _) if refused > 0 => {
+            format!(
+                ", but for {} that the server refused",
+                humanize::indexes(refused)
+            )
+        }
+        (IndexPolicy::None, archived @ 1..) => {
+            format!(", but for {}", humanize::indexes(archived))
+        }
+        _ => String::new(),
+    }
+}
+
+/// An index that is not there, and the command that makes it.
+fn index_problem(problem: &IndexProblem) -> String {
+    format!(
+        "{}: its index {} {}; in mongosh:\n    {}",
+        problem.namespace,
+        printable(&problem.name),
+        problem.problem,
+        problem.command
+    )
 }
 
 /// One line about a namespace that is not as it should be.

@@ -95,17 +95,7 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
             humanize::counted(u64::from(runs), "failed run")
         ),
     };
-    let last_good = match &trouble.last_good {
-        Some(good) => format!(
-            "{}\nof {}, {}, {}",
-            good.archive,
-            local(good.made_at, sender.time_zone),
-            humanize::counted(good.documents, "document"),
-            humanize::bytes(good.archive_bytes)
-        ),
-        None if trouble.folder_read => "none: there is no backup that could be restored".into(),
-        None => "unknown: the backup folder cannot be read".into(),
-    };
+    let last_good = last_good(sender, trouble);
     let mut facts = vec![("Failing since", runs), ("Last good archive", last_good)];
     facts.extend(surroundings(sender));
     let mut parts = vec![("What to do", numbered(&trouble.advice))];
@@ -127,6 +117,20 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
             foot: foot(sender),
         },
     )
+}
+
+fn last_good(sender: &MailContext, trouble: &FailureMail) -> String {
+    match &trouble.last_good {
+        Some(good) => format!(
+            "{}\nof {}, {}, {}",
+            good.archive,
+            local(good.made_at, sender.time_zone),
+            humanize::counted(good.documents, "document"),
+            humanize::bytes(good.archive_bytes)
+        ),
+        None if trouble.folder_read => "none: there is no backup that could be restored".into(),
+        None => "unknown: the backup folder cannot be read".into(),
+    }
 }
 
 /// A run succeeded after some that failed.

@@ -122,11 +122,7 @@ fn proof(
                 humanize::counted(report.documents, "document"),
                 humanize::counted(report.namespaces, "namespace"),
                 humanize::bytes(report.bytes),
-                if report.indexes == 1 {
-                    "1 index".into()
-                } else {
-                    format!("{} indexes", humanize::count(report.indexes))
-                },
+                humanize::indexes(report.indexes),
             ),
         ),
         (

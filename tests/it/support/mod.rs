@@ -12,6 +12,7 @@ mod site;
 mod smtp;
 mod starters;
 mod stream;
+mod strict;
 mod tools;
 
 pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
@@ -24,7 +25,8 @@ pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
 pub use smtp::{Mail, Smtp};
 pub use stream::{Sent, sent};
-pub use tools::{command, needed, path_with_tools, python, tool};
+pub use strict::{Manner, Message, Strict, Version};
+pub use tools::{command, in_project, needed, path_with_tools, python, tool};
 
 use std::time::{Duration, Instant};
 
