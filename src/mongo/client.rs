@@ -306,6 +306,7 @@ pub(super) fn explain(uri: &MongoUri, action: &'static str, error: Error) -> Ser
     let credentials =
         matches!(*error.kind, ErrorKind::Authentication { .. }) || is_command(&error, 18);
     if credentials {
+        let setting = uri.password_setting();
         return ServerError::Credentials { setting, hosts };
     }
     if is_command(&error, NOT_AUTHORIZED) {

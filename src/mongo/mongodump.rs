@@ -55,10 +55,10 @@ pub enum DumpError<E> {
     #[error("mongodump failed with {how}: {reason}")]
     Failed { how: String, reason: String },
     #[error(
-        "the user in MONGODB_URI may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
+        "the user who backs up may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
     )]
     Role { reason: String },
-    #[error("MongoDB refused the user name or the password in MONGODB_URI")]
+    #[error("MongoDB refused the user name or the password")]
     Credentials,
     /// Operations during the dump were lost or cannot be replayed.
     #[error("a point-in-time dump was not possible: {reason}")]

@@ -245,7 +245,7 @@ impl SelectionFailure {
                 "see rs.status() in mongosh; a primary needs the majority of the members".into()
             }
             Self::Advertised { .. } => format!(
-                "name one host in {setting} and leave replicaSet out: it is then reached directly; or make that name known here"
+                "add directConnection=true to {setting}, to go straight to the host it names, or make that name known here"
             ),
             Self::Host { host, failure } => failure.help(host, setting, runtime),
             Self::Unknown(_) => absent_help(setting, runtime),

@@ -7,6 +7,7 @@ mod checkup;
 mod choice;
 mod docs;
 mod faults;
+mod harness;
 mod layering;
 mod list;
 mod mail;
