@@ -8,25 +8,10 @@ mod server;
 mod tools;
 
 use crate::context::Context;
-<<<<<<< HEAD
-use crate::mongo::client;
+use crate::mongo::client::{self, ServerError};
 use crate::mongo::uri::MongoUri;
 use crate::report::{DoctorReport, FindingVerdict};
-use crate::settings::Settings;
-=======
-use crate::mongo::client::{self, Examination, ServerError};
-use crate::mongo::tool::Tool;
-use crate::mongo::uri::MongoUri;
-use crate::notify::channels::mail;
-use crate::prune;
-use crate::report::{DoctorReport, Finding, FindingVerdict, NextRun};
-use crate::retention::forecast;
-use crate::schedule::in_words;
-use crate::settings::{self, NotifyOn, OplogMode, Settings};
-use crate::state::StateStore;
-use crate::store::repository::Repository;
-use crate::store::repository::{RepositoryError, RepositoryLockError};
->>>>>>> main
+use crate::settings::{self, Settings};
 use crate::sys::cancel::Interruption;
 use findings::Findings;
 use std::time::Duration;
@@ -46,29 +31,13 @@ pub async fn inspect(
     let examining = client::examine(uri, &settings.databases, limit);
     let examined = stop.or(examining).await?;
     match &examined {
-<<<<<<< HEAD
         Ok(examination) => server::server(&mut findings, settings, uri, examination),
         Err(error) => findings.problem("server", error.problem(Some(ctx.runtime()))),
-=======
-        Ok(examination) => server_notes(&mut notes, settings, uri, examination),
-        Err(error) => notes.wrong("server", error.to_string(), ""),
     }
     if let Err(ServerError::Credentials { .. }) = &examined
         && let Some(hint) = settings::env_file_hint(uri, &ctx.environment)
     {
-        notes.advice("password", hint, "");
-    }
-    let version = examined
-        .as_ref()
-        .ok()
-        .map(|examination| examination.facts.server.version.as_str());
-    for name in ["mongodump", "mongorestore"] {
-        let found = stop.or(Tool::find(name, ctx.path())).await?;
-        match found {
-            Ok(tool) => tool_notes(&mut notes, name, &tool, version),
-            Err(error) => notes.wrong(name, error.to_string(), ""),
-        }
->>>>>>> main
+        findings.advice("password", hint, "");
     }
     server::unknown_options(&mut findings, uri);
     tools::tools(&mut findings, settings, uri, ctx, &examined).await?;

@@ -215,7 +215,10 @@ mod tests {
             doc! { "collMod": "a", "index": { "name": "y_1", "expireAfterSeconds": 7_i64 } };
         assert_eq!(catalog.replay(entry(change)), None);
         let changed = &catalog.indexes(&Namespace::new("shop", "a"))[0];
-        assert_eq!(changed.document().get_i64("expireAfterSeconds").ok(), Some(7));
+        assert_eq!(
+            changed.document().get_i64("expireAfterSeconds").ok(),
+            Some(7)
+        );
         assert_eq!(
             catalog.replay(entry(doc! { "dropIndexes": "a", "index": "x_1" })),
             None
