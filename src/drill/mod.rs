@@ -185,7 +185,7 @@ async fn drill(
     tracing::info!(
         "drilling {}: restoring into {} on {}",
         contents.name,
-        scratch.words(),
+        scratch.label(),
         target.hosts()
     );
     let attempt = Attempt {

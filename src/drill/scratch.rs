@@ -64,7 +64,7 @@ impl Scratch {
     }
 
     /// `3 scratch databases`.
-    pub fn words(&self) -> String {
+    pub fn label(&self) -> String {
         humanize::counted(self.databases.len() as u64, "scratch database")
     }
 

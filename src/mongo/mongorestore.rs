@@ -6,7 +6,7 @@ use crate::archive::dump_stream::writer::StreamWriter;
 use crate::mongo::tool::Tool;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
-use crate::sys::process::{Command, Ended};
+use crate::sys::process::{Child, Command, Ended};
 use crate::sys::progress::{Meter, Stall};
 use crate::sys::redact::{Redactor, Secret};
 use std::ffi::OsString;
@@ -110,7 +110,7 @@ async fn load(
             .parse_line(line);
     };
     let started = command.spawn_fed(options.redactor.clone(), log);
-    let (mut child, stdin) = started.map_err(|source| LoadError::Start {
+    let (child, stdin) = started.map_err(|source| LoadError::Start {
         program: options.tool.program.display().to_string(),
         source,
     })?;
@@ -119,21 +119,7 @@ async fn load(
         tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
     let fed = watch_over(&mut feeding, options.stall_timeout, meter, cancel).await;
     match fed {
-        Ok(Ok(())) => {
-            // What is on its way is inserted now, and the oplog replayed, which takes as long as it takes.
-            let ended = tokio::select! {
-                biased;
-                reason = cancel.requested() => Err(reason),
-                ended = child.end() => Ok(ended),
-            };
-            match ended {
-                Ok(ended) => classify_exit(ended, output),
-                Err(reason) => {
-                    let _ = child.stop().await;
-                    Err(LoadError::Interrupted(reason))
-                }
-            }
-        }
+        Ok(Ok(())) => wait_for_exit(child, cancel, output).await,
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
             classify_exit(child.wait_for(LAST_READ).await, output)?;
@@ -151,6 +137,26 @@ async fn load(
             // Its pipe is broken now.
             let _ = tokio::time::timeout(LAST_READ, feeding).await;
             Err(error)
+        }
+    }
+}
+
+/// What is on its way is inserted now, and the oplog replayed, which takes as long as it takes.
+async fn wait_for_exit(
+    mut child: Child,
+    cancel: &Cancel,
+    output: &Mutex<MongorestoreOutput>,
+) -> Result<(), LoadError> {
+    let ended = tokio::select! {
+        biased;
+        reason = cancel.requested() => Err(reason),
+        ended = child.end() => Ok(ended),
+    };
+    match ended {
+        Ok(ended) => classify_exit(ended, output),
+        Err(reason) => {
+            let _ = child.stop().await;
+            Err(LoadError::Interrupted(reason))
         }
     }
 }

@@ -1,185 +1,157 @@
-//! What the user of a connection string may do, by the server's answer to `connectionStatus`.
+//! What a user may do, as `connectionStatus` tells it, and the lines for mongosh that give what is missing.
 
-use super::client::{ServerError, Target, explain};
-use super::uri::MongoUri;
+use crate::mongo::uri::MongoUri;
+use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use mongodb::error::ErrorKind;
 
-/// Roles of `admin` that allow `applyOps` and every operation in it.
-const REPLAYING_ROLES: [&str; 3] = ["root", "__system", "atlasAdmin"];
-/// Built-in roles that do not, not even together.
-const OTHER_ROLES: [&str; 16] = [
-    "backup",
-    "clusterAdmin",
-    "clusterManager",
-    "clusterMonitor",
-    "dbAdmin",
-    "dbOwner",
-    "enableSharding",
-    "hostManager",
-    "read",
-    "readAnyDatabase",
-    "readWrite",
-    "readWriteAnyDatabase",
-    "restore",
-    "searchCoordinator",
-    "userAdmin",
-    "userAdminAnyDatabase",
-];
-/// What the operations of an oplog do to documents, beside inserting them.
-const OPERATIONS: [&str; 2] = ["update", "remove"];
+/// Databases of the server's own; nobody means them when they ask what may be read.
+const INTERNAL: [&str; 3] = ["admin", "config", "local"];
+/// Built-in roles that let their holder read the database they are of.
+const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];
 
-/// Whether an answer to `connectionStatus` shows a user who may replay an oplog. One who is not known to be short of
-/// anything may.
-pub fn may_replay(status: &Document) -> bool {
-    let Ok(info) = status.get_document("authInfo") else {
-        return true;
-    };
-    let documents = |name: &str| -> Option<Vec<&Document>> {
-        let list = info.get_array(name).ok()?;
-        Some(list.iter().filter_map(|one| one.as_document()).collect())
-    };
-    // Without users, everybody may do everything.
-    if documents("authenticatedUsers").is_none_or(|users| users.is_empty()) {
-        return true;
-    }
-    let roles = documents("authenticatedUserRoles").unwrap_or_default();
-    let is_replaying = |role: &&Document| {
-        role.get_str("db").is_ok_and(|database| database == "admin")
-            && role
-                .get_str("role")
-                .is_ok_and(|name| REPLAYING_ROLES.contains(&name))
-    };
-    if roles.iter().any(is_replaying) {
-        return true;
-    }
-    match documents("authenticatedUserPrivileges") {
-        Some(privileges) => allow_replay(&privileges),
-        None => roles.iter().any(|role| {
-            role.get_str("role")
-                .is_ok_and(|name| !OTHER_ROLES.contains(&name))
-        }),
-    }
-}
-
-fn allow_replay(privileges: &[&Document]) -> bool {
-    let is_any = |privilege: &Document| {
-        privilege
-            .get_document("resource")
-            .is_ok_and(|resource| resource.get_bool("anyResource").unwrap_or(false))
-    };
-    let allows = |privilege: &Document, action: &str| {
-        let actions = privilege.get_array("actions").into_iter().flatten();
-        actions
-            .filter_map(|one| one.as_str())
-            .any(|one| one == action || one == "anyAction")
-    };
-    let everything = |privilege: &&&Document| is_any(privilege) && allows(privilege, "anyAction");
-    if privileges.iter().any(|privilege| everything(&privilege)) {
-        return true;
-    }
-    let on_cluster = |privilege: &&&Document| {
-        let resource = privilege.get_document("resource");
-        let cluster = resource.is_ok_and(|resource| resource.get_bool("cluster").unwrap_or(false));
-        (cluster || is_any(privilege)) && allows(privilege, "applyOps")
-    };
-    privileges.iter().any(|privilege| on_cluster(&privilege))
-        && OPERATIONS
-            .iter()
-            .all(|action| privileges.iter().any(|privilege| allows(privilege, action)))
-}
-
-/// The line that lets the user of a connection string replay an oplog, for an administrator's `mongosh`.
-pub fn replay_grant(uri: &MongoUri) -> String {
+/// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`; none
+/// when the connection string names no user.
+pub fn grant(uri: &MongoUri) -> Option<String> {
     let auth = uri
         .option("authSource")
         .or_else(|| uri.database())
         .unwrap_or("admin");
-    let user = uri.user().unwrap_or("USER");
-    format!(
-        "db.getSiblingDB(\"admin\").createRole({{ role: \"replayOplog\", privileges: [{{ resource: {{ anyResource: true }}, \
-         actions: [\"anyAction\"] }}], roles: [] }}); db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", \
-         [{{ role: \"replayOplog\", db: \"admin\" }}])"
-    )
+    let user = user(uri)?;
+    Some(format!(
+        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])"
+    ))
 }
 
-impl Target {
-    /// Whether our user may replay an oplog, as far as the server says.
-    pub async fn may_replay(&self) -> Result<bool, ServerError> {
-        let command = doc! { "connectionStatus": 1, "showPrivileges": true };
-        match self.client.database("admin").run_command(command).await {
-            Ok(status) => Ok(may_replay(&status)),
-            // A server that does not know the command will say at the replay what it thinks of it.
-            Err(error) if matches!(*error.kind, ErrorKind::Command(_)) => Ok(true),
-            Err(error) => Err(explain(&self.uri, "ask what it may do", error)),
-        }
+/// The user's name; a certificate or a cloud's account signs in without one in the connection string.
+fn user(uri: &MongoUri) -> Option<&str> {
+    let elsewhere = uri.option("authMechanism").map(|_| "USER");
+    uri.user().or(elsewhere)
+}
+
+/// The same for a server that is restored into and read back.
+pub fn grant_restore(uri: &MongoUri) -> Option<String> {
+    let user = user(uri)?;
+    let auth = uri
+        .option("authSource")
+        .or_else(|| uri.database())
+        .unwrap_or("admin");
+    Some(format!(
+        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"restore\", db: \"admin\" }}, {{ role: \
+         \"backup\", db: \"admin\" }}])"
+    ))
+}
+
+/// What a user may do, as far as the server tells it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// Databases that may be read whole, without the server's own.
+    pub readable: Vec<String>,
+    /// Whether the server lists all its databases; it lists only some to a user of one database, without an error.
+    pub lists_all: Option<bool>,
+}
+
+/// Asks for it. A server that does not answer is one of which nothing is known.
+pub async fn access(client: &Client) -> Access {
+    let command = doc! { "connectionStatus": 1, "showPrivileges": true };
+    let status = client.database("admin").run_command(command).await;
+    status.map(|status| access_in(&status)).unwrap_or_default()
+}
+
+fn access_in(status: &Document) -> Access {
+    let info = status.get_document("authInfo");
+    let list = |name: &str| -> Vec<&Document> {
+        let listed = info
+            .as_ref()
+            .ok()
+            .and_then(|info| info.get_array(name).ok());
+        listed
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one.as_document())
+            .collect()
+    };
+    let (privileges, roles) = (
+        list("authenticatedUserPrivileges"),
+        list("authenticatedUserRoles"),
+    );
+    let by_privilege = privileges.iter().filter_map(|one| readable_by(one));
+    let by_role = roles.iter().filter_map(|role| {
+        let reads = READING_ROLES.contains(&role.get_str("role").ok()?);
+        role.get_str("db").ok().filter(|_| reads)
+    });
+    let mut readable: Vec<String> = by_privilege.chain(by_role).map(str::to_owned).collect();
+    readable.retain(|name| !name.is_empty() && !INTERNAL.contains(&name.as_str()));
+    readable.sort();
+    readable.dedup();
+    let lists = |one: &&Document| allows(one, "listDatabases") || allows(one, "anyAction");
+    let lists_all = (!privileges.is_empty()).then(|| privileges.iter().any(lists));
+    Access {
+        readable,
+        lists_all,
     }
+}
+
+fn allows(privilege: &Document, wanted: &str) -> bool {
+    let actions = privilege.get_array("actions");
+    actions.is_ok_and(|actions| actions.iter().any(|action| action.as_str() == Some(wanted)))
+}
+
+/// The database that a privilege lets its holder read whole.
+fn readable_by(privilege: &Document) -> Option<&str> {
+    let resource = privilege.get_document("resource").ok()?;
+    let whole = resource.get_str("collection").is_ok_and(str::is_empty);
+    resource
+        .get_str("db")
+        .ok()
+        .filter(|_| whole && allows(privilege, "find"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::Bson;
-
-    fn status(roles: &[&str], privileges: Option<Vec<Document>>) -> Document {
-        let roles: Vec<Document> = roles
-            .iter()
-            .map(|role| doc! { "role": *role, "db": "admin" })
-            .collect();
-        let mut info = doc! { "authenticatedUsers": [{ "user": "keeper", "db": "admin" }], "authenticatedUserRoles": roles };
-        if let Some(privileges) = privileges {
-            info.insert("authenticatedUserPrivileges", privileges);
-        }
-        doc! { "authInfo": info, "ok": 1.0 }
-    }
-
-    /// MongoDB 4.4.6 refused `applyOps` to each of these, with code 13.
-    #[test]
-    fn users_who_were_refused_may_not() {
-        for recorded in [
-            r#"{"authInfo": {"authenticatedUsers": [{"user": "backup", "db": "admin"}], "authenticatedUserRoles": [{"role": "backup", "db": "admin"}]}, "ok": 1.0}"#,
-            r#"{"authInfo": {"authenticatedUsers": [{"user": "reader", "db": "admin"}], "authenticatedUserRoles": [{"role": "readAnyDatabase", "db": "admin"}]}, "ok": 1.0}"#,
-            r#"{"authInfo": {"authenticatedUsers": [{"user": "keeper", "db": "admin"}], "authenticatedUserRoles": [{"role": "restore", "db": "admin"}, {"role": "backup", "db": "admin"}]}, "ok": 1.0}"#,
-        ] {
-            let json: serde_json::Value = serde_json::from_str(recorded).unwrap();
-            let Bson::Document(status) = Bson::try_from(json).unwrap() else {
-                panic!("no document")
-            };
-            assert!(!may_replay(&status), "{recorded}");
-        }
-    }
 
     #[test]
-    fn privileges_decide_where_the_server_names_them() {
-        let privilege = |resource: Document, actions: &[&str]| doc! { "resource": resource, "actions": actions.to_vec() };
-        let any = || doc! { "anyResource": true };
-        let everything = privilege(any(), &["anyAction"]);
-        let apply = privilege(doc! { "cluster": true }, &["applyOps"]);
-        let insert = privilege(doc! { "db": "", "collection": "" }, &["insert"]);
-        let write = privilege(
-            doc! { "db": "", "collection": "" },
-            &["insert", "update", "remove"],
+    fn whole_databases_with_find_are_readable() {
+        let privilege = |database: &str, collection: &str, action: &str| {
+            doc! { "resource": { "db": database, "collection": collection }, "actions": [action, "listIndexes"] }
+        };
+        let status = doc! { "authInfo": { "authenticatedUserPrivileges": [
+            privilege("shop", "", "find"),
+            privilege("shop", "system.js", "find"),
+            privilege("blog", "posts", "find"),
+            privilege("logs", "", "insert"),
+            privilege("", "", "find"),
+            { "resource": { "cluster": true }, "actions": ["find"] },
+        ] } };
+        let access = access_in(&status);
+        assert_eq!(access.readable, ["shop"]);
+        assert_eq!(access.lists_all, Some(false));
+        // Where the server tells no privileges, the roles have to do.
+        let roles = doc! { "authInfo": { "authenticatedUserPrivileges": [], "authenticatedUserRoles": [
+            { "role": "read", "db": "shop" }, { "role": "read", "db": "admin" }, { "role": "dbAdmin", "db": "blog" },
+        ] } };
+        let access = access_in(&roles);
+        assert_eq!(
+            (access.readable, access.lists_all),
+            (vec!["shop".to_owned()], None)
         );
-        for (privileges, may) in [
-            (vec![everything], true),
-            (vec![apply.clone(), write.clone()], true),
-            (vec![apply, insert], false),
-            (vec![write], false),
-            (vec![privilege(any(), &["listCollections"])], false),
-            (vec![], false),
-        ] {
-            let answer = status(&["own"], Some(privileges));
-            assert_eq!(may_replay(&answer), may, "{answer}");
-        }
-        assert!(may_replay(&status(&["own"], None)));
-        assert!(may_replay(&status(&["root"], Some(vec![]))));
+        let all = doc! { "authInfo": { "authenticatedUserPrivileges": [
+            { "resource": { "cluster": true }, "actions": ["listDatabases"] },
+        ] } };
+        assert_eq!(access_in(&all).lists_all, Some(true));
     }
 
     #[test]
-    fn who_is_not_asked_who_he_is_may() {
-        assert!(may_replay(&doc! { "ok": 1.0 }));
-        assert!(may_replay(
-            &doc! { "authInfo": { "authenticatedUsers": [], "authenticatedUserRoles": [] } }
-        ));
+    fn without_a_user_there_is_no_one_to_grant_to() {
+        assert_eq!(
+            MongoUri::parse("mongodb://h/").map(|uri| grant(&uri)),
+            Ok(None)
+        );
+        let uri = MongoUri::parse("mongodb://u:p@h/shop").unwrap();
+        assert!(
+            grant(&uri)
+                .unwrap()
+                .starts_with("db.getSiblingDB(\"shop\")")
+        );
     }
 }

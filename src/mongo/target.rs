@@ -1,7 +1,8 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
 use super::client::{
-    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command, silent,
+    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command,
+    require_primary, silent,
 };
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
@@ -35,6 +36,7 @@ impl Target {
     pub async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
         let connecting = async {
             let client = connect(uri).await?;
+            require_primary(&client, uri).await?;
             let facts = facts(&client, uri, &[]).await?;
             Ok(Target {
                 client,

@@ -198,7 +198,29 @@ impl MongoUri {
             .map(|(_, value)| value.expose())
     }
 
-    /// The whole text, password included, for the driver.
+    /// All options in their order, decoded.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose()))
+    }
+
+    /// Options that neither the driver nor anything else here follows.
+    pub fn dropped_options(&self) -> Vec<String> {
+        crate::mongo::driver_options::DriverUri::of(self).dropped
+    }
+
+    /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
+    /// members of a set know each other often do not resolve outside their network.
+    pub fn is_direct(&self) -> bool {
+        let set = self.option("replicaSet").is_some_and(|set| !set.is_empty());
+        let balanced = self
+            .option("loadBalanced")
+            .is_some_and(|value| value == "true");
+        !self.srv && !set && !balanced && !self.hosts_as_written.contains(',')
+    }
+
+    /// The whole text, password included.
     pub fn expose(&self) -> &str {
         self.text.expose()
     }
@@ -227,6 +249,15 @@ impl MongoUri {
             text.push(separator);
             text.push_str("authSource=");
             text.push_str(&percent_encode(source));
+            separator = '&';
+        }
+        // The tools know it by this name alone.
+        let lax = self
+            .option("tlsAllowInvalidCertificates")
+            .is_some_and(|value| value == "true");
+        if lax && self.option("tlsInsecure").is_none() {
+            text.push(separator);
+            text.push_str("tlsInsecure=true");
         }
         Secret::new(text)
     }

@@ -1,7 +1,9 @@
 //! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
 
+mod problem;
 mod restore;
 
+pub use problem::Problem;
 pub use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
 };

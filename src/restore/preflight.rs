@@ -3,7 +3,7 @@
 use super::{Prepared, RestoreError, Step};
 use crate::archive::namespace::Namespace;
 use crate::mongo::client::Target;
-use crate::mongo::privileges;
+use crate::mongo::replay_access;
 use crate::report::Restored;
 use crate::sys::cancel::Cancel;
 use std::collections::{BTreeSet, HashSet};
@@ -109,7 +109,7 @@ impl Prepared {
         }
         Err(RestoreError::ReplayNotAllowed {
             setting: self.uri.setting(),
-            grant: privileges::replay_grant(&self.uri),
+            grant: replay_access::replay_grant(&self.uri),
         })
     }
 

@@ -1,19 +1,16 @@
 //! What an env file may have done to a password on its way here.
 
 use super::table::TABLE;
-use crate::sys::redact::Secret;
+use crate::mongo::uri::MongoUri;
 use std::ffi::OsString;
 
 /// The password that docker-compose.yml sets MongoDB up with. `.env` comes here as a whole, so it does too.
 const OF_COMPOSE: &str = "MONGO_PASSWORD";
 
-/// Why the password of a setting may not be the one that its owner wrote, for when a server refuses it; nothing when it came
-/// from a file of its own, which nothing changes.
-pub fn env_file_hint(
-    setting: &str,
-    password: &Secret,
-    environment: &[(OsString, OsString)],
-) -> Option<&'static str> {
+/// Why the password may not be the one that its owner wrote, for when the server refuses it; nothing when it came from a
+/// file of its own, which nothing changes.
+pub fn env_file_hint(uri: &MongoUri, environment: &[(OsString, OsString)]) -> Option<&'static str> {
+    let (setting, password) = (uri.password_setting(), uri.password()?);
     let is_setting = TABLE.iter().any(|known| known.name == setting);
     let from_file = format!("{setting}_FILE");
     if !is_setting || environment.iter().any(|(name, _)| *name == *from_file) {
@@ -62,7 +59,7 @@ fn unquoted(text: &str) -> String {
                 read.push('$');
                 &after[1..]
             }
-            None if after.starts_with(|c: char| c.is_ascii_digit() || !named(c)) => {
+            None if !after.starts_with(|c: char| named(c) && !c.is_ascii_digit()) => {
                 read.push('$');
                 after
             }
@@ -76,6 +73,7 @@ fn unquoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::redact::percent_encode;
 
     #[test]
     fn what_compose_leaves_of_a_password_is_known() {
@@ -95,38 +93,34 @@ mod tests {
 
     #[test]
     fn a_password_that_was_cut_is_told_from_one_that_was_not() {
-        let hint = |setting: &str, password: &str, environment: &[(&str, &str)]| {
+        let hint = |password: &str, environment: &[(&str, &str)]| {
             let environment: Vec<_> = environment
                 .iter()
                 .map(|(name, value)| (OsString::from(name), OsString::from(value)))
                 .collect();
-            env_file_hint(setting, &Secret::new(password), &environment)
+            let text = format!("mongodb://root:{}@db/", percent_encode(password));
+            env_file_hint(&MongoUri::parse(&text).unwrap(), &environment)
         };
-        let starts = |setting: &str, password: &str, environment: &[(&str, &str)], start: &str| {
-            let found = hint(setting, password, environment).unwrap_or_default();
+        let starts = |password: &str, environment: &[(&str, &str)], start: &str| {
+            let found = hint(password, environment).unwrap_or_default();
             assert!(found.starts_with(start), "{password}: {found}");
         };
+        // What Compose makes of the two lines MONGO_PASSWORD=pa$word1 and MONGODB_URI=mongodb://root:pa%24word1@….
         let cut = [("MONGO_PASSWORD", "pa")];
         let whole = [("MONGO_PASSWORD", "pa$word1")];
         starts(
-            "MONGODB_URI",
             "pa$word1",
             &cut,
             "MONGO_PASSWORD is what Docker Compose leaves",
         );
-        starts("MONGODB_URI", "pa$word1", &whole, "it holds a $ or a #");
-        starts("MONGODB_URI", "pa$word1", &[], "it holds a $ or a #");
-        starts("SMTP_PASSWORD", "ab", &[], "no $, # or quote arrived in it");
-        starts(
-            "SMTP_PASSWORD",
-            "'ab'",
-            &[],
-            "it begins and ends with a quote",
-        );
-        assert_eq!(
-            hint("SMTP_PASSWORD", "ab", &[("SMTP_PASSWORD_FILE", "/run/x")]),
-            None
-        );
-        assert_eq!(hint("--to", "ab", &[]), None);
+        starts("pa$word1", &whole, "it holds a $ or a #");
+        starts("pa$word1", &[], "it holds a $ or a #");
+        starts("ab", &[], "no $, # or quote arrived in it");
+        starts("'ab'", &[], "it begins and ends with a quote");
+        assert_eq!(hint("ab", &[("MONGODB_URI_FILE", "/run/x")]), None);
+        let target = MongoUri::parse("mongodb://root:ab@db/")
+            .unwrap()
+            .given_as("--to");
+        assert_eq!(env_file_hint(&target, &[]), None);
     }
 }

@@ -5,7 +5,9 @@
 mod cases;
 mod checkup;
 mod choice;
+mod docs;
 mod faults;
+mod harness;
 mod layering;
 mod list;
 mod mail;

@@ -1,14 +1,12 @@
 """Fills test servers and tells what they hold, independently of Pantry Keeper's own code.
 
-    mongo.py wait URI             until the server answers
-    mongo.py initiate URI         makes a real mongod a replica set of one
-    mongo.py users URI            creates USER_ADMIN (root) and USER_BACKUP (role backup), as JSON on stdin
-    mongo.py seed URI SET [N]     see the functions below
+    mongo.py seed URI SET [N]     see the functions below and in recipes.py
     mongo.py clear URI            drops everything
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
     mongo.py expire URI           gives the sessions that a drill restored another time to live
     mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
+    mongo.py compare URI URI      whether two servers hold the same: collections, options, indexes, and every byte of every document
 """
 
 import datetime
@@ -17,7 +15,6 @@ import json
 import random
 import struct
 import sys
-import time
 import uuid
 
 import pymongo
@@ -34,33 +31,10 @@ def client(uri, wait_ms=10_000):
     return pymongo.MongoClient(uri, serverSelectionTimeoutMS=wait_ms, directConnection=True)
 
 
-def wait(uri):
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            client(uri, 1000).admin.command("hello")
-            return
-        except pymongo.errors.PyMongoError as error:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"the server does not answer: {error}")
-            time.sleep(0.05)
-
-
-def initiate(uri):
-    server = client(uri)
-    host = "%s:%d" % server.address if server.address else uri.split("/")[2]
-    server.admin.command("replSetInitiate", {"_id": "pantry", "members": [{"_id": 0, "host": host}]})
-    while not server.admin.command("hello").get("isWritablePrimary"):
-        time.sleep(0.05)
-
-
-def users(uri):
-    for user in json.load(sys.stdin):
-        client(uri).admin.command("createUser", user["user"], pwd=user["password"], roles=[user["role"]])
-
-
-def is_mongod(server):
-    return "secantus" not in json.dumps(server.server_info(), default=str).lower()
+def mongod_version(server):
+    """Of MongoDB itself; 0 is a server that stands in for it, and cannot do all that MongoDB can."""
+    info = server.server_info()
+    return 0 if "secantus" in json.dumps(info, default=str).lower() else info["versionArray"][0]
 
 
 def document_of_every_type():
@@ -155,9 +129,10 @@ def seed_options(server):
     database.indexed.create_index("missing", sparse=True)
     database.indexed.create_index([("place", "2dsphere")])
     database.create_collection("view", viewOn="indexed", pipeline=[{"$match": {"n": {"$gt": 3}}}])
-    if is_mongod(server):
+    if mongod_version(server):
         database.indexed.create_index([("mail", "hashed")])
         database.indexed.create_index([("mail", "text")])
+    if mongod_version(server) >= 5:
         database.create_collection("weather", timeseries={"timeField": "at", "metaField": "place"})
         database.weather.insert_many([{"_id": n, "at": datetime.datetime(2025, 1, 1, n), "place": "x"} for n in range(20)])
 
@@ -244,15 +219,37 @@ def fingerprint(uri):
                 entry["indexes"] = sorted(canonical([pair for pair in index if pair[0] != "ns"]) for index in indexes)
                 entry["documents"] = sorted(hashlib.sha256(document.raw).hexdigest() for document in collection.find())
             found[name + "." + info["name"]] = entry
-    json.dump(found, sys.stdout)
+    return found
+
+
+def compare(uri, other):
+    """Names what differs, and exits with 1 then."""
+    here, there = fingerprint(uri), fingerprint(other)
+    different = 0
+    for name in sorted(here.keys() | there.keys()):
+        one, two = here.get(name, {}), there.get(name, {})
+        parts = [part for part in one.keys() | two.keys() if one.get(part) != two.get(part)]
+        different += bool(parts)
+        size = "a view" if "indexes" not in one else f"{len(one['documents']):,} documents, {len(one['indexes'])} indexes"
+        print(f"  equal      {name}: {size}" if not parts else f"  DIFFERENT  {name}: its {', '.join(sorted(parts))}")
+    if different or not here:
+        raise SystemExit(f"Not equal: {different} of {len(here.keys() | there.keys())} differ.")
+    print(f"Equal: {sum(len(one.get('documents', ())) for one in here.values()):,} documents compared byte for byte.")
+
+
+def seed(server, name, *arguments):
+    import recipes
+
+    (globals().get("seed_" + name) or getattr(recipes, name))(server, *arguments)
 
 
 if __name__ == "__main__":
     command, uri, *rest = sys.argv[1:]
     if command == "seed":
-        globals()["seed_" + rest[0]](client(uri), *rest[1:])
+        seed(client(uri), *rest)
     elif command == "change":
         change(client(uri), *rest)
+    elif command == "fingerprint":
+        json.dump(fingerprint(uri), sys.stdout)
     else:
-        {"wait": wait, "initiate": initiate, "users": users, "fingerprint": fingerprint,
-         "tamper": tamper, "expire": expire, "clear": clear}[command](uri)
+        {"tamper": tamper, "expire": expire, "clear": clear, "compare": compare}[command](uri, *rest)

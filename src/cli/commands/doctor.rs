@@ -13,8 +13,8 @@ pub async fn doctor(
     ctx: &Context,
     output: &Output,
 ) -> Result<ExitStatus, CommandError> {
-    let looked = doctor::look(settings, server(settings)?, ctx).await;
-    let report = looked.map_err(|_| CommandError::stopped(""))?;
+    let inspected = doctor::inspect(settings, server(settings)?, ctx).await;
+    let report = inspected.map_err(|_| CommandError::stopped(""))?;
     if output.json {
         output::json(&report);
     } else {

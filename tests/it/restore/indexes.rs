@@ -80,8 +80,9 @@ fn an_index_that_the_documents_do_not_allow_costs_no_other_one() {
         "was NOT restored completely",
         "shop.first: its index n_1 could not be built: ",
         "E11000",
-        "in mongosh:\n    db.getSiblingDB(\"shop\").runCommand({createIndexes: \"first\", indexes: [{\"key\": {\"n\": 1}, \
-         \"name\": \"n_1\", \"unique\": true}]})",
+        "in mongosh:\n",
+        "db.getSiblingDB(\"shop\").runCommand({createIndexes: \"first\", indexes: [{\"key\": {\"n\": 1}, \"name\": \"n_1\", \
+         \"unique\": true}]})",
     ]);
     assert_eq!(names(&target, "shop.first"), ["_id_", "a_1", "b_-1"]);
     assert_eq!(

@@ -24,9 +24,9 @@ pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
 pub use smtp::{Mail, Smtp};
-pub use stream::{Sent, sent};
-pub use strict::{Manner, Message, Strict, Version};
-pub use tools::{command, needed, path_with_tools, python, tool};
+pub use stream::{Sent, sent, sent_in};
+pub use strict::{Manner, Strict, Version};
+pub use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
 
 use std::time::{Duration, Instant};
 

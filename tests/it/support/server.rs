@@ -1,28 +1,28 @@
 //! A MongoDB server of a test's own.
 
-use super::secret::{PASSWORD, PASSWORD_ENCODED};
-use super::tools::{mongo, server_command};
-use super::{SOON, until};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use super::secret::PASSWORD_ENCODED;
+use super::tools::{in_project, mongo, python};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// Starts the server, tells its process id, and ends it when the test lets go of the pipe or is itself killed.
-const KEEPER: &str = r#""$@" >"$LOG" 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -rf "$FOLDER""#;
-
+/// The first of `tests/support/users.json`, where all are whom [`Server::with_password`] knows.
 const ADMIN: &str = "root:r00t-of-the-test";
 
 pub struct Server {
     pub port: u16,
-    keeper: Child,
+    /// Starts the server, and ends it when the test lets go of the pipe or is itself killed: `tests/support/server.py`.
+    keeper: Option<Child>,
     pid: Pid,
-    folder: TempDir,
     auth: bool,
-    standalone: bool,
+    mongod: bool,
+    version: (u64, u64),
+    _folder: Option<TempDir>,
 }
 
 /// A port on which nobody listens.
@@ -34,116 +34,63 @@ pub fn empty_port() -> u16 {
         .port()
 }
 
-/// A server that many tests read from and none changes: three small databases, and a password.
+/// A server that many tests read from and none changes: three small databases, and a password. Where each test is a
+/// process, one server waits for all of them: `server.py shared`.
 pub fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
-    SHARED.get_or_init(|| Server::with_password(&["small", "bulk"]))
+    SHARED.get_or_init(|| match std::env::var("PANTRY_SHARED_SERVER") {
+        Ok(line) => Server::described_by(&line, None),
+        Err(_) => Server::with_password(&["small", "bulk"]),
+    })
 }
 
 impl Server {
     /// An empty server with an oplog.
     pub fn start() -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), false, false)
+        Self::launch(&json!({}))
     }
 
     pub fn standalone() -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), false, true)
+        Self::launch(&json!({ "standalone": true }))
     }
 
-    /// A server that asks for a password, which is [`PASSWORD`] for the user who makes backups.
+    /// A server that asks for a password, which is [`PASSWORD`](super::PASSWORD) for all but its administrator.
     pub fn with_password(sets: &[&str]) -> Self {
-        let server = Self::start();
-        for set in sets {
-            server.seed(set);
-        }
-        let (name, password) = ADMIN.split_once(':').unwrap();
-        let users = serde_json::json!([
-            { "user": name, "password": password, "role": "root" },
-            { "user": "backup@er", "password": PASSWORD, "role": "backup" },
-            { "user": "owner", "password": PASSWORD, "role": "root" },
-            { "user": "reader", "password": PASSWORD, "role": { "role": "read", "db": "shop" } },
-            { "user": "nobody", "password": PASSWORD, "role": "read" },
-        ]);
-        mongo(&["users", &server.uri()], &users.to_string());
-        let (standalone, folder) = (server.standalone, server.stop());
-        Self::launch(folder, true, standalone)
+        Self::launch(&json!({ "seed": sets, "users": true }))
     }
 
-    fn launch(folder: TempDir, auth: bool, standalone: bool) -> Self {
-        let port = empty_port();
-        let data = folder.path().join("data").display().to_string();
-        let mut arguments = server_command();
-        let real = arguments[0].ends_with("mongod");
-        let fresh = !folder.path().join("data").exists();
-        std::fs::create_dir_all(&data).unwrap();
-        arguments.extend(["--port".into(), port.to_string()]);
-        if real {
-            arguments.extend([
-                "--dbpath".into(),
-                data,
-                "--bind_ip".into(),
-                "127.0.0.1".into(),
-            ]);
-            if !standalone {
-                arguments.extend(["--replSet".into(), "pantry".into()]);
-            }
-            if auth && !standalone {
-                let key = folder.path().join("key");
-                std::fs::write(&key, "cGFudHJ5a2VlcGVy").unwrap();
-                std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-                    .unwrap();
-                arguments.extend(["--keyFile".into(), key.display().to_string()]);
-            }
-        } else {
-            arguments.extend([
-                "--storage-path".into(),
-                data,
-                "--log-level".into(),
-                "WARNING".into(),
-            ]);
-            arguments.extend(standalone.then(|| "--standalone".into()));
-        }
-        arguments.extend(auth.then(|| "--auth".into()));
-        let log = folder.path().join("server.log");
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh"])
-            .args(arguments)
-            .env("LOG", &log)
-            .env("FOLDER", folder.path())
+    fn launch(wanted: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Command::new(python())
+            .arg(in_project("tests/support/server.py"))
+            .arg("keep")
+            .arg(folder.path().join("server"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        writeln!(keeper.stdin.as_mut().unwrap(), "{wanted}").unwrap();
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let pid = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-        let server = Server {
-            port,
-            keeper,
-            pid,
-            folder,
-            auth,
-            standalone,
-        };
-        mongo(&["wait", &server.address("", "")], "");
-        if real && !standalone && fresh {
-            mongo(&["initiate", &server.address("", "")], "");
-        }
-        server
+        Self::described_by(&line, Some((keeper, folder)))
     }
 
-    /// Ends the server and keeps its data.
-    fn stop(self) -> TempDir {
-        kill_process(self.pid, Signal::TERM).unwrap();
-        until("the server ends", SOON, || {
-            test_kill_process(self.pid).is_err()
-        });
-        let folder = tempfile::tempdir().unwrap();
-        // The folder it had goes with it.
-        std::fs::rename(self.folder.path().join("data"), folder.path().join("data")).unwrap();
-        folder
+    fn described_by(line: &str, ours: Option<(Child, TempDir)>) -> Self {
+        let known: Value =
+            serde_json::from_str(line).expect("the server does not start, see above");
+        let number = |value: &Value| value.as_u64().unwrap();
+        let (keeper, _folder) = ours.unzip();
+        Server {
+            port: number(&known["port"]).try_into().unwrap(),
+            keeper,
+            pid: Pid::from_raw(number(&known["pid"]).try_into().unwrap()).unwrap(),
+            auth: known["users"] == true,
+            mongod: known["mongod"] == true,
+            version: (number(&known["version"][0]), number(&known["version"][1])),
+            _folder,
+        }
     }
 
     fn address(&self, user: &str, options: &str) -> String {
@@ -207,7 +154,12 @@ impl Server {
 
     /// Whether it is MongoDB itself, which can do what its stand-in cannot.
     pub fn is_mongod(&self) -> bool {
-        server_command()[0].ends_with("mongod")
+        self.mongod
+    }
+
+    /// Such as (7, 0); what stands in for MongoDB says which one it is like.
+    pub fn version(&self) -> (u64, u64) {
+        self.version
     }
 
     /// Drops all that is on it but what is its own.
@@ -227,8 +179,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = kill_process(self.pid, Signal::KILL);
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
     }
 }

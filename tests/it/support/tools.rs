@@ -42,25 +42,6 @@ pub fn python() -> PathBuf {
         .unwrap_or_else(|| panic!("there is no Python with pymongo: {SETUP}"))
 }
 
-/// The command that starts a server, to which port and folder are added.
-pub fn server_command() -> Vec<String> {
-    if let Ok(given) = std::env::var("PANTRY_TEST_SERVER") {
-        // A path may hold spaces; what is no path is a command with arguments.
-        return match Path::new(&given).is_file() {
-            true => vec![given],
-            false => given.split_whitespace().map(str::to_owned).collect(),
-        };
-    }
-    let ours = in_project(".tools/venv/bin/secantusd-py");
-    let found = on_path("mongod").or_else(|| ours.is_file().then_some(ours));
-    vec![
-        found
-            .unwrap_or_else(|| panic!("there is no MongoDB server: {SETUP}"))
-            .display()
-            .to_string(),
-    ]
-}
-
 /// A PATH on which mongodump is found.
 pub fn path_with_tools() -> String {
     format!(

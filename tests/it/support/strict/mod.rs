@@ -3,13 +3,17 @@
 //! The stand-in for MongoDB takes much that MongoDB does not take. What is refused here, and how that is known, stands in
 //! `tests/it/strict/refusals.json`; a test sends each row through this relay.
 
+mod indexes;
 mod manner;
 mod replay;
 mod rules;
+mod shell;
 mod wire;
 
 pub use manner::{Manner, Version};
-pub use wire::{Message, Refusal};
+pub use wire::Refusal;
+
+use wire::Message;
 
 use mongodb::bson::{Document, doc};
 use std::io;
@@ -72,6 +76,15 @@ impl Strict {
             "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000",
             self.port
         )
+    }
+
+    /// Sends one command through it.
+    pub fn ask(&self, database: &str, command: Document) -> Document {
+        Upstream {
+            port: self.port,
+            stream: None,
+        }
+        .ask(database, command)
     }
 
     /// What was refused so far: the command, and why.

@@ -1,61 +1,16 @@
 //! What MongoDB refuses and its stand-in takes, or refuses in other words. Each rule has its rows in `refusals.json`.
 
+use super::indexes::{conflict, expiry, first_batch, index_specification, indexes};
+use super::shell::{shown, value};
 use super::{Manner, Refusal, Upstream, Version};
 use mongodb::bson::{Bson, Document, doc};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// In bytes, of a database and a collection together.
 const LONGEST_NAMESPACE: usize = 255;
 
-/// What an index may have beside its name and key. `dropDups`, `ns` and `background` are taken and do nothing.
-const INDEX_OPTIONS: [&str; 27] = [
-    "2dsphereIndexVersion",
-    "background",
-    "bits",
-    "bucketSize",
-    "coarsestIndexedLevel",
-    "collation",
-    "default_language",
-    "dropDups",
-    "expireAfterSeconds",
-    "finestIndexedLevel",
-    "force",
-    "hidden",
-    "key",
-    "language_override",
-    "max",
-    "min",
-    "name",
-    "ns",
-    "partialFilterExpression",
-    "sparse",
-    "storageEngine",
-    "textIndexVersion",
-    "unique",
-    "v",
-    "weights",
-    "wildcardProjection",
-    "prepareUnique",
-];
-
 /// What `create` takes on every version, beside what belongs to every command.
-const CREATE_OPTIONS: [&str; 15] = [
-    "create",
-    "capped",
-    "autoIndexId",
-    "idIndex",
-    "size",
-    "max",
-    "storageEngine",
-    "validator",
-    "validationLevel",
-    "validationAction",
-    "indexOptionDefaults",
-    "viewOn",
-    "pipeline",
-    "collation",
-    "temp",
-];
+const CREATE_OPTIONS: &str = "create capped autoIndexId idIndex size max storageEngine validator validationLevel \
+    validationAction indexOptionDefaults viewOn pipeline collation temp";
 
 /// And what later versions brought.
 const LATER_CREATE_OPTIONS: [(&str, Version); 5] = [
@@ -67,40 +22,12 @@ const LATER_CREATE_OPTIONS: [(&str, Version); 5] = [
 ];
 
 /// What every command may have.
-const GENERIC: [&str; 14] = [
-    "$db",
-    "lsid",
-    "$clusterTime",
-    "$readPreference",
-    "writeConcern",
-    "readConcern",
-    "comment",
-    "maxTimeMS",
-    "txnNumber",
-    "autocommit",
-    "startTransaction",
-    "apiVersion",
-    "apiStrict",
-    "apiDeprecationErrors",
-];
+const GENERIC: &str = "$db lsid $clusterTime $readPreference writeConcern readConcern comment maxTimeMS \
+    txnNumber autocommit startTransaction apiVersion apiStrict apiDeprecationErrors";
 
 /// Commands that a member answers in any state.
-const ALWAYS: [&str; 14] = [
-    "hello",
-    "ismaster",
-    "isMaster",
-    "buildInfo",
-    "buildinfo",
-    "ping",
-    "saslStart",
-    "saslContinue",
-    "connectionStatus",
-    "endSessions",
-    "getParameter",
-    "hostInfo",
-    "replSetGetStatus",
-    "getLog",
-];
+const ALWAYS: &str = "hello ismaster isMaster buildInfo buildinfo ping saslStart saslContinue \
+    connectionStatus endSessions getParameter hostInfo replSetGetStatus getLog";
 
 /// Why this command is refused, if it is.
 pub fn refuse(
@@ -111,7 +38,7 @@ pub fn refuse(
 ) -> Option<Refusal> {
     let (name, value) = command.iter().next()?;
     let collection = value.as_str().unwrap_or_default();
-    if !manner.has_primary && !ALWAYS.contains(&name.as_str()) {
+    if !manner.has_primary && !is_in(ALWAYS, name) {
         return Some(Refusal::new(
             13436,
             "NotPrimaryOrSecondary",
@@ -119,17 +46,26 @@ pub fn refuse(
         ));
     }
     if let Some(roles) = &manner.roles
+        && !is_in(ALWAYS, name)
         && !allowed(roles, name, database, collection)
     {
-        let words = format!(
-            "not authorized on {database} to execute command {}",
-            shown(command)
-        );
+        let words = match roles.is_empty() {
+            true => format!("command {name} requires authentication"),
+            false => format!(
+                "not authorized on {database} to execute command {}",
+                shown(command)
+            ),
+        };
         return Some(Refusal::new(13, "Unauthorized", words));
     }
     match name.as_str() {
         "create" => create(manner.version, database, collection, command),
         "createIndexes" => {
+            if is_view(database, collection, server) {
+                let words =
+                    format!("Namespace {database}.{collection} is a view, not a collection");
+                return Some(Refusal::new(166, "CommandNotSupportedOnView", words));
+            }
             let indexes = command.get_array("indexes").ok()?;
             indexes
                 .iter()
@@ -140,13 +76,16 @@ pub fn refuse(
                 })
         }
         "collMod" => collection_change(manner.version, database, collection, command, server),
-        "drop" => drop_collection(database, collection),
+        "drop" => drop_collection(manner.version, database, collection, server),
         _ => None,
     }
 }
 
 /// Whether one of the roles allows a command. Only what was recorded is held back; the rest is the server's own affair.
 fn allowed(roles: &[String], command: &str, database: &str, collection: &str) -> bool {
+    if roles.is_empty() {
+        return false;
+    }
     let any = |wanted: &[&str]| roles.iter().any(|role| wanted.contains(&role.as_str()));
     if any(&["root", "anything"]) {
         return true;
@@ -168,7 +107,7 @@ fn create(
     let known = |field: &str| {
         let later = LATER_CREATE_OPTIONS.iter().find(|(name, _)| *name == field);
         later.map_or(
-            CREATE_OPTIONS.contains(&field) || GENERIC.contains(&field),
+            is_in(CREATE_OPTIONS, field) || is_in(GENERIC, field),
             |(_, since)| version >= *since,
         )
     };
@@ -196,153 +135,6 @@ fn create(
             "InvalidOptions",
             "the 'size' field is required when 'capped' is true",
         ));
-    }
-    None
-}
-
-fn index_specification(version: Version, index: &Document) -> Option<Refusal> {
-    let refusal = |words: &str| Some(Refusal::new(67, "CannotCreateIndex", words));
-    let within = |words: &str| {
-        format!(
-            "Error in specification {} :: caused by :: {words}",
-            shown(index)
-        )
-    };
-    if let Some(field) = index
-        .keys()
-        .find(|field| !INDEX_OPTIONS.contains(&field.as_str()))
-    {
-        let words = format!(
-            "The field '{field}' is not valid for an index specification. Specification: {}",
-            shown(index)
-        );
-        return Some(Refusal::new(
-            197,
-            "InvalidIndexSpecificationOption",
-            within(&words),
-        ));
-    }
-    let format = index.get("v").and_then(number).unwrap_or(2.0);
-    if format != 1.0 && format != 2.0 {
-        let words = format!(
-            "Invalid index specification {}; cannot create an index with v={format}",
-            shown(index)
-        );
-        return refusal(&within(&words));
-    }
-    let key = index.get_document("key").ok()?;
-    if key.is_empty() {
-        return refusal(&within("Index keys cannot be empty."));
-    }
-    if let Some(words) = key.values().find_map(|value| key_value(value, format)) {
-        return refusal(&within(&words));
-    }
-    if version >= Version::V7_0
-        && key
-            .values()
-            .any(|value| value.as_str() == Some("geoHaystack"))
-    {
-        return refusal(&within(
-            "GeoHaystack indexes cannot be created in version 4.9 and above",
-        ));
-    }
-    let seconds = index.get("expireAfterSeconds")?;
-    let words = match expiry(version, seconds) {
-        Some(words) => words,
-        None if key.len() > 1 => {
-            "TTL indexes are single-field indexes, compound indexes do not support TTL".to_owned()
-        }
-        None => return None,
-    };
-    refusal(&format!("{words}. Index spec: {}", shown(index)))
-}
-
-fn key_value(value: &Bson, format: f64) -> Option<String> {
-    match (number(value), value) {
-        // The old format took nearly everything.
-        _ if format < 2.0 => None,
-        (Some(0.0), _) => Some("Values in the index key pattern cannot be 0.".into()),
-        (Some(_), _) | (_, Bson::String(_)) => None,
-        (_, other) => Some(format!(
-            "Values in v:2 index key pattern cannot be of type {}. Only numbers > 0, numbers < 0, and strings are allowed.",
-            type_name(other)
-        )),
-    }
-}
-
-/// What is wrong with a time to live.
-fn expiry(version: Version, seconds: &Bson) -> Option<String> {
-    let option = "TTL index 'expireAfterSeconds' option";
-    let Some(seconds) = number(seconds) else {
-        return Some(format!(
-            "{option} must be numeric, but received a type of '{}'",
-            type_name(seconds)
-        ));
-    };
-    let most = match version {
-        Version::V4_4 => SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs_f64(),
-        _ => f64::from(i32::MAX),
-    };
-    if seconds < 0.0 {
-        return Some(format!("{option} cannot be less than 0"));
-    }
-    (seconds > most)
-        .then(|| format!("{option} must be within an acceptable range, try a lower number"))
-}
-
-/// Whether there is another index of that name, or of that key.
-fn conflict(
-    database: &str,
-    collection: &str,
-    index: &Document,
-    server: &mut Upstream,
-) -> Option<Refusal> {
-    let (name, key) = (index.get_str("name").ok()?, index.get_document("key").ok()?);
-    let same = |one: &Document, option: &str| {
-        let plain = |value: Option<&Bson>| {
-            value
-                .cloned()
-                .filter(|value| *value != Bson::Boolean(false))
-        };
-        plain(one.get(option)) == plain(index.get(option))
-    };
-    for there in indexes(database, collection, server) {
-        let (its_name, its_key) = (
-            there.get_str("name").unwrap_or_default(),
-            there.get_document("key").ok()?,
-        );
-        let same_key = shown(its_key) == shown(key);
-        let same_options = ["unique", "sparse", "partialFilterExpression", "collation"]
-            .iter()
-            .all(|one| same(&there, one));
-        if its_name == name && !(same_key && same_options) {
-            let words = format!(
-                "An existing index has the same name as the requested index. When index names are not specified, they are \
-                 auto generated and can cause conflicts. Please refer to our documentation. Requested index: {}, existing \
-                 index: {}",
-                shown(index),
-                shown(&there)
-            );
-            return Some(Refusal::new(86, "IndexKeySpecsConflict", words));
-        }
-        if its_name != name && same_key && same_options {
-            let words = format!("Index already exists with a different name: {its_name}");
-            return Some(Refusal::new(85, "IndexOptionsConflict", words));
-        }
-        if its_name == name
-            && number_of(&there, "expireAfterSeconds") != number_of(index, "expireAfterSeconds")
-        {
-            let words = format!(
-                "An equivalent index already exists with the same name but different options. Requested index: {}, \
-                 existing index: {}",
-                shown(index),
-                shown(&there)
-            );
-            return Some(Refusal::new(85, "IndexOptionsConflict", words));
-        }
     }
     None
 }
@@ -391,7 +183,12 @@ fn collection_change(
     })
 }
 
-fn drop_collection(database: &str, collection: &str) -> Option<Refusal> {
+fn drop_collection(
+    version: Version,
+    database: &str,
+    collection: &str,
+    server: &mut Upstream,
+) -> Option<Refusal> {
     const MAY_GO: [&str; 4] = [
         "system.views",
         "system.profile",
@@ -399,78 +196,32 @@ fn drop_collection(database: &str, collection: &str) -> Option<Refusal> {
         "system.keys",
     ];
     let own = collection.starts_with("system.") && !collection.starts_with("system.buckets.");
-    (own && !MAY_GO.contains(&collection)).then(|| {
-        Refusal::new(
-            20,
-            "IllegalOperation",
-            format!("can't drop system collection {database}.{collection}"),
-        )
-    })
-}
-
-fn indexes(database: &str, collection: &str, server: &mut Upstream) -> Vec<Document> {
-    let answer = server.ask(database, doc! { "listIndexes": collection });
-    let cursor = answer.get_document("cursor").ok();
-    let batch = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok());
-    batch
-        .into_iter()
-        .flatten()
-        .filter_map(|index| index.as_document().cloned())
-        .collect()
-}
-
-fn number_of(document: &Document, field: &str) -> Option<f64> {
-    document.get(field).and_then(number)
-}
-
-fn number(value: &Bson) -> Option<f64> {
-    match value {
-        Bson::Int32(number) => Some(f64::from(*number)),
-        Bson::Int64(number) => Some(*number as f64),
-        Bson::Double(number) => Some(*number),
-        _ => None,
+    if own && !MAY_GO.contains(&collection) {
+        let words = format!("can't drop system collection {database}.{collection}");
+        return Some(Refusal::new(20, "IllegalOperation", words));
     }
-}
-
-fn type_name(value: &Bson) -> &'static str {
-    match value {
-        Bson::Boolean(_) => "bool",
-        Bson::String(_) => "string",
-        Bson::Document(_) => "object",
-        Bson::Array(_) => "array",
-        Bson::Null => "null",
-        Bson::DateTime(_) => "date",
-        _ => "other",
+    // Later versions are content when there is nothing to drop.
+    if version == Version::V4_4 {
+        let nothing = catalog(database, collection, server).is_empty();
+        return nothing.then(|| Refusal::new(26, "NamespaceNotFound", "ns not found"));
     }
+    None
 }
 
-/// A document in the words in which MongoDB shows it.
-fn shown(document: &Document) -> String {
-    let fields: Vec<String> = document
+fn is_view(database: &str, collection: &str, server: &mut Upstream) -> bool {
+    let found = catalog(database, collection, server);
+    found
         .iter()
-        .map(|(name, its)| format!("{name}: {}", value(its)))
-        .collect();
-    if fields.is_empty() {
-        "{}".into()
-    } else {
-        format!("{{ {} }}", fields.join(", "))
-    }
+        .any(|entry| entry.get_str("type").is_ok_and(|kind| kind == "view"))
 }
 
-fn value(value: &Bson) -> String {
-    let list = |values: &[Bson]| {
-        values
-            .iter()
-            .map(self::value)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match value {
-        Bson::String(text) => format!("\"{text}\""),
-        Bson::Document(document) => shown(document),
-        Bson::Array(values) if values.is_empty() => "[]".into(),
-        Bson::Array(values) => format!("[ {} ]", list(values)),
-        Bson::Null => "null".into(),
-        other => other.to_string(),
-    }
+/// What `listCollections` says of a name.
+fn catalog(database: &str, collection: &str, server: &mut Upstream) -> Vec<Document> {
+    let named = doc! { "listCollections": 1, "filter": { "name": collection } };
+    first_batch(&server.ask(database, named))
+}
+
+/// Whether a word is in a list.
+pub fn is_in(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|one| one == word)
 }
