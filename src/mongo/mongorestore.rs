@@ -110,7 +110,7 @@ async fn load(
             .parse_line(line);
     };
     let started = command.spawn_fed(options.redactor.clone(), log);
-    let (mut child, stdin) = started.map_err(|source| LoadError::Start {
+    let (child, stdin) = started.map_err(|source| LoadError::Start {
         program: options.tool.program.display().to_string(),
         source,
     })?;
