@@ -114,9 +114,11 @@ fn a_server_is_given_by_host_user_and_password_as_they_are() {
     let site = Site::new()
         .with("MONGODB_HOST", format!("127.0.0.1:{}", server.port))
         .with("MONGODB_USERNAME", "backup@er");
-    fs::write(site.path("password"), format!("\u{feff}{PASSWORD}\r\n")).unwrap();
-    let file = site.path("password").display().to_string();
-    let site = site.with("MONGODB_PASSWORD_FILE", file);
+    // Beside the site, which must hold no password when the test ends.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, format!("\u{feff}{PASSWORD}\r\n")).unwrap();
+    let site = site.with("MONGODB_PASSWORD_FILE", file.display());
     site.run(&["backup"]).done();
     site.run(&["verify"]).done();
 }

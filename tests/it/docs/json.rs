@@ -261,6 +261,7 @@ fn restores_and_drills() -> Printed {
         twice.packed(),
     )
     .unwrap();
+    let uri = server.uri();
     let twice = ["restore", OLDER, "--to", &uri, "--yes", "--drop"];
     printed.report(&site, &twice, 1);
     for policy in ["possible", "none"] {
