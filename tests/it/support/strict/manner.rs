@@ -80,7 +80,7 @@ impl Manner {
     /// MongoDB's list of the collections of `admin`.
     pub fn admin_collections(&self) -> Option<Document> {
         let names = ["system.users", "system.version", "system.roles"];
-        let named = names.map(|name| doc! { "name": name, "type": "collection", "options": {} });
+        let named = names.map(|name| doc! { "name": name, "type": "collection", "options": {}, "info": { "readOnly": false } });
         self.shows_users.then(|| {
             let cursor = doc! { "id": 0_i64, "ns": "admin.$cmd.listCollections", "firstBatch": named.to_vec() };
             doc! { "cursor": cursor, "ok": 1.0 }
