@@ -60,6 +60,7 @@ FROM $BASE_IMAGE
 COPY --from=program /out/ca-certificates.crt /etc/ssl/certs/
 COPY --from=tools /out/ /usr/local/bin/
 COPY --from=program /out/pantry-keeper /usr/local/bin/
+COPY LICENSE THIRD-PARTY.md /usr/share/doc/pantry-keeper/
 # On a Pi, and most Linux machines, 1000 is whoever sits at it: mounted folders and the archives are theirs. It needs no
 # entry in /etc/passwd, so any other user (docker run --user) does as well.
 COPY --from=program --chown=1000:1000 /out/folders/ /
@@ -70,6 +71,7 @@ ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="Pantry Keeper" \
     org.opencontainers.image.description="MongoDB backups that prove themselves" \
+    org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.version="$VERSION" \
     org.opencontainers.image.revision="$REVISION"
 

@@ -4,6 +4,7 @@ use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
+use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
 
@@ -20,6 +21,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// What the program runs under.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::of(&self.environment)
+    }
+
     /// Where programs are looked for.
     pub fn path(&self) -> &OsStr {
         let given = self

@@ -39,7 +39,7 @@ pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
         newest_made_at: newest.and_then(|newest| newest.made_at),
         drilled_at: state.drill.as_ref().map(|drill| drill.at),
         drilled_archive: state.drill.as_ref().map(|drill| drill.archive.clone()),
-        failing_since: state.alarm.failing().map(|failing| failing.since),
+        failing_since: state.alerts.failing().map(|failing| failing.since),
         next_run_at: settings.schedule.next_after(base, settings.time_zone),
     }
 }
@@ -103,7 +103,7 @@ fn backup_problem(
     newest: Option<&ArchiveSummary>,
     now: DateTime<Utc>,
 ) -> Option<String> {
-    if let Some(failing) = state.alarm.failing() {
+    if let Some(failing) = state.alerts.failing() {
         return Some(format!(
             "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
             failing

@@ -7,9 +7,9 @@ use crate::retention::policy::{self, Archive, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::store::repository::Repository;
+use crate::store::repository::{LockedRepository, Repository};
+use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
-use crate::sys::lock::Lock;
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,23 +40,23 @@ pub fn plan(
         settings.time_zone,
         now,
     );
-    match why_not(settings, state) {
+    match hold_reason(settings, state) {
         Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
         _ => plan,
     }
 }
 
 /// Why nothing may go, whatever its age.
-fn why_not(settings: &Settings, state: &State) -> Option<String> {
+fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
     if state.unreadable {
         return Some(
-            "what was noted of earlier backups cannot be read: see .pantry-keeper/state.json"
+            "what is remembered of earlier backups cannot be read: see .pantry-keeper/state.json"
                 .into(),
         );
     }
     let failing = || {
         let since = state
-            .alarm
+            .alerts
             .failing()?
             .since
             .with_timezone(&settings.time_zone);
@@ -71,7 +71,7 @@ fn why_not(settings: &Settings, state: &State) -> Option<String> {
 /// What a backup lost, and what to do about it; none while all is there.
 pub fn shrunk(state: &State) -> Option<String> {
     let shrunk = state.shrunk.as_ref()?;
-    let mut lines = named(&shrunk.losses);
+    let mut lines = list_losses(&shrunk.losses);
     lines.push(format!(
         "{} still has it all. Until it is back, nothing is removed; if this is as it should be, accept it with: \
          pantry-keeper prune --accept-shrink",
@@ -81,7 +81,7 @@ pub fn shrunk(state: &State) -> Option<String> {
 }
 
 /// What was lost, one text each; only the first ones of many.
-pub fn named(losses: &[Loss]) -> Vec<String> {
+pub fn list_losses(losses: &[Loss]) -> Vec<String> {
     let mut named: Vec<String> = losses
         .iter()
         .take(LOSSES_NAMED)
@@ -106,28 +106,27 @@ pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
     }
 }
 
-/// Nothing was looked at, and nothing removed.
-pub fn nothing(repository: &Repository) -> PruneReport {
-    PruneReport {
-        folder: repository.folder().display().to_string(),
-        dry_run: false,
-        halted: None,
-        kept: Vec::new(),
-        removed: Vec::new(),
-        not_removed: Vec::new(),
-        freed_bytes: 0,
-    }
+/// What a plan would do, with nothing removed.
+pub fn preview(repository: &Repository, plan: Plan) -> PruneReport {
+    let dry_run = PruneReport {
+        dry_run: true,
+        ..PruneReport::empty(repository.folder())
+    };
+    execute(dry_run, plan, |_| Ok(()), &AtomicBool::new(false))
 }
 
-/// Carries a plan out, or only shows it when there is no lock. Goes no further once `stop` is set.
-pub fn apply(
-    repository: &Repository,
+/// Carries a plan out. Goes no further once `cancelled` is set.
+pub fn apply(repository: &LockedRepository, plan: Plan, cancelled: &AtomicBool) -> PruneReport {
+    let report = PruneReport::empty(repository.folder());
+    execute(report, plan, |stem| repository.remove(stem), cancelled)
+}
+
+fn execute(
+    mut report: PruneReport,
     plan: Plan,
-    lock: Option<&Lock>,
-    stop: &AtomicBool,
+    remove: impl Fn(&str) -> Result<(), FileError>,
+    cancelled: &AtomicBool,
 ) -> PruneReport {
-    let mut report = nothing(repository);
-    report.dry_run = lock.is_none();
     report.halted = plan.halt.map(|halt| halt.to_string());
     for kept in plan.keep {
         report.kept.push(KeptArchive {
@@ -138,14 +137,14 @@ pub fn apply(
         });
     }
     for archive in plan.go {
-        if stop.load(Ordering::Relaxed) {
+        if cancelled.load(Ordering::Relaxed) {
             break;
         }
         let stem = archive
             .name
             .strip_suffix(file_name::EXTENSION)
             .unwrap_or(&archive.name);
-        match lock.map_or(Ok(()), |lock| repository.remove(lock, stem)) {
+        match remove(stem) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);

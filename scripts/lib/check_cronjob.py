@@ -37,13 +37,14 @@ assert [source["configMapRef"]["name"] for source in container["envFrom"]] == [c
 
 with tempfile.TemporaryDirectory() as root:
     settings = config["data"] | {variable["name"]: variable["value"] for variable in container["env"]}
-    for name in ("BACKUP_DIR", "LOG_DIR", "MONGODB_URI_FILE"):
+    for name in ("BACKUP_DIR", "LOG_DIR", "MONGODB_PASSWORD_FILE"):
         assert any(settings[name].startswith(mount["mountPath"]) for mount in container["volumeMounts"]), f"{name} is on no volume"
         settings[name] = root + settings[name]
-    secret = pathlib.Path(settings["MONGODB_URI_FILE"])
+    secret = pathlib.Path(settings["MONGODB_PASSWORD_FILE"])
     secret.parent.mkdir(parents=True)
-    # Nobody listens there, which the program can only find out with settings that are right.
-    secret.write_text("mongodb://backup:secret@127.0.0.1:1/?authSource=admin&serverSelectionTimeoutMS=100\n")
+    secret.write_text("sec/ret\n")
+    # Nothing listens there, which the program can only find out with settings that are right.
+    settings["MONGODB_HOST"] = "127.0.0.1:1"
     for retries, expected in (("0", 1), ("many", 2)):
         env = settings | {"PATH": "/nowhere", "BACKUP_RETRIES": retries}
         outcome = subprocess.run([program, "backup"], env=env, capture_output=True, text=True, timeout=60)

@@ -27,8 +27,9 @@ import recipes  # noqa: E402  found by the line before
 # What README and docker-compose.yml promise.
 IDLE_LIMIT_MB = 15
 STOP_LIMIT_SECONDS = 10
-# What .env.example has; it must turn up nowhere else.
-PASSWORD = "change-me"
+# Takes the place of the one in .env.example; it must turn up nowhere else. Without the single quotes around it, Compose would
+# make another one of it.
+PASSWORD = "pa$word1 #x@/:%"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 STAND_IN = os.environ.get("PANTRY_STAND_IN_SERVER")
 
@@ -61,7 +62,7 @@ class Stack:
         # The folder of someone who has just cloned this.
         shutil.copy(ROOT / "docker-compose.yml", home)
         self.env = home / ".env"
-        self.env.write_text((ROOT / ".env.example").read_text())
+        self.env.write_text((ROOT / ".env.example").read_text().replace("change-me", PASSWORD))
         if self.owner != (1000, 1000):
             self.set(PUID=self.owner[0], PGID=self.owner[1])
         (home / "docker-compose.override.yml").write_text(json.dumps({"services": self.override()}))
@@ -271,22 +272,24 @@ class Stack:
         """As docker-compose.yml shows it in its comments."""
         folder = self.home / "secrets"
         folder.mkdir(mode=0o700)
-        secret = folder / "mongodb_uri"
-        secret.write_text(re.search(r"(?m)^MONGODB_URI=(.*)$", self.env.read_text())[1])
+        secret = folder / "mongodb_password"
+        # As an editor on Windows writes it.
+        secret.write_text(f"\ufeff{PASSWORD}\r\n", encoding="utf-8", newline="")
         secret.chmod(0o600)
         for path in (folder, secret):
             os.chown(path, *self.owner)
-        self.unset("MONGODB_URI")
         path = self.home / "docker-compose.yml"
-        text = path.read_text()
-        for commented in ("# MONGODB_URI_FILE:", "# secrets: [mongodb_uri, smtp_password]", "# secrets:\n#   mongodb_uri:\n#     file:"):
+        text, found = re.subn(r"(?m)^ *MONGODB_PASSWORD: .*\n", "", path.read_text())
+        check(found == 1, "docker-compose.yml sets no MONGODB_PASSWORD")
+        for commented in ("# MONGODB_PASSWORD_FILE:", "# secrets: [mongodb_password, smtp_password]",
+                          "# secrets:\n#   mongodb_password:\n#     file:"):
             check(commented in text, f"docker-compose.yml has no comment {commented!r}")
             text = text.replace(commented, commented.replace("# ", "", 1).replace("\n# ", "\n").replace(", smtp_password", ""))
         path.write_text(text)
         self.up()
-        self.within(60, "healthy with its connection string in a file", self.is_healthy)
+        self.within(60, "healthy with its password in a file", self.is_healthy)
         self.keeper("backup")
-        check("mongodb_uri" in self.inspect("{{json .}}"), "it was not started with a secret")
+        check("mongodb_password" in self.inspect("{{json .}}"), "it was not started with a secret")
         # MONGO_PASSWORD is MongoDB's own, from the same .env.
         settings = json.loads(self.inspect("{{json .Config.Env}}"))
         check(not any(PASSWORD in one for one in settings if not one.startswith("MONGO_PASSWORD=")),

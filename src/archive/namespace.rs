@@ -37,12 +37,16 @@ pub struct Namespace {
 impl fmt::Display for Namespace {
     /// `database.collection`, with anything that could break a log line or a terminal made visible.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let printable = |text: &str| text.chars().map(printable_char).collect::<String>();
         match self.database.as_str() {
             "" => write!(f, "{}", printable(&self.collection)),
             database => write!(f, "{}.{}", printable(database), printable(&self.collection)),
         }
     }
+}
+
+/// A text with anything that could break a log line or a terminal made visible.
+pub fn printable(text: &str) -> String {
+    text.chars().map(printable_char).collect()
 }
 
 fn printable_char(c: char) -> String {

@@ -38,7 +38,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
             thread::Builder::new()
                 .name(name.to_owned())
                 .spawn(move || {
-                    step_back();
+                    lower_priority();
                     for (input, result) in &jobs {
                         let output = function(input, jobs.len());
                         // A receiver that has gone has given up; there is nobody left to tell.
@@ -62,7 +62,7 @@ const NICENESS: i32 = 10;
 
 /// Lets the server and mongodump go first where processors are few: they are one chain, in which each waits for the other,
 /// while this work can be done at any time. It also keeps a backup from slowing down the owner's application.
-fn step_back() {
+fn lower_priority() {
     // Linux counts threads where POSIX counts processes. A system that refuses has only lost a courtesy.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);

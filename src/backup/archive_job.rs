@@ -23,12 +23,11 @@ use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::BackupReport;
 use crate::settings::{OplogMode, Settings};
-use crate::store::repository::Repository;
+use crate::store::repository::{LockedRepository, Repository};
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
-use crate::sys::lock::Lock;
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
 use chrono::{DateTime, Utc};
@@ -53,11 +52,11 @@ pub async fn backup(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    (repository, lock): (&Repository, &Lock),
+    repository: &LockedRepository,
     need: Option<SpaceEstimate>,
 ) -> Result<BackupReport, Failed> {
     let stage = Cell::new(Stage::Folder);
-    let made = make(settings, uri, ctx, (repository, lock), need, &stage).await;
+    let made = make(settings, uri, ctx, repository, need, &stage).await;
     made.map_err(|error| Failed {
         stage: stage.get(),
         error,
@@ -68,13 +67,13 @@ async fn make(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    (repository, lock): (&Repository, &Lock),
+    repository: &LockedRepository,
     need: Option<SpaceEstimate>,
     stage: &Cell<Stage>,
 ) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
     let stop = ctx.stop.by(begun + settings.timeout);
-    let swept = repository.sweep(lock);
+    let swept = repository.sweep();
     if swept > 0 {
         tracing::info!(
             "removed {} of an interrupted backup",
@@ -159,7 +158,7 @@ struct Attempt<'j> {
     uri: &'j MongoUri,
     ctx: &'j Context,
     stop: &'j Cancel,
-    repository: &'j Repository,
+    repository: &'j LockedRepository,
     order: &'j DumpOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
@@ -194,7 +193,10 @@ impl Attempt<'_> {
         self.stage.set(Stage::Verify);
         let verify_begun = Instant::now();
         let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
-        let sha256 = verified.sha256.clone().ok_or(JobError::Lost)?;
+        let sha256 = verified
+            .sha256
+            .clone()
+            .ok_or_else(|| JobError::NotSound("it has no checksum".into()))?;
         let verify_seconds = verify_begun.elapsed().as_secs_f64();
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
@@ -277,7 +279,7 @@ impl Attempt<'_> {
             .stop
             .blocking(move |_| sink.finish(finished_at))
             .await?;
-        let (written, manifest) = finished.ok_or(JobError::Lost)?.map_err(failed)?;
+        let (written, manifest) = finished.map_err(failed)?;
         Ok((manifest, written.archive_bytes))
     }
 
@@ -305,11 +307,7 @@ impl Attempt<'_> {
         archive_bytes: u64,
     ) -> Result<VerifyReport, JobError> {
         let synced = partial.file();
-        let sync = self
-            .stop
-            .blocking(move |_| synced.sync_all())
-            .await?
-            .ok_or(JobError::Lost)?;
+        let sync = self.stop.blocking(move |_| synced.sync_all()).await?;
         sync.map_err(|error| self.write_error(error.into()))?;
         let file = partial.reopen_uncached()?;
         let meter = Meter::new(
@@ -336,7 +334,7 @@ impl Attempt<'_> {
                 },
             )
         });
-        let verified = showing(&meter, reading).await?.ok_or(JobError::Lost)?;
+        let verified = showing(&meter, reading).await?;
         let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
         let problem = report.faults().next();
         if let Some(problem) = problem {
@@ -364,20 +362,25 @@ impl Attempt<'_> {
 }
 
 /// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
-pub fn note(repository: &Repository, stem: &str, report: &VerifyReport, now: DateTime<Utc>) {
+pub fn record_verification(
+    repository: &Repository,
+    stem: &str,
+    report: &VerifyReport,
+    now: DateTime<Utc>,
+) {
     let damage = (!report.sound).then(|| {
         report
             .faults()
             .next()
             .unwrap_or_else(|| "it is not sound".into())
     });
-    let verdict = VerificationRecord {
+    let verification = VerificationRecord {
         at: now,
         archive_bytes: report.archive_bytes,
         damage,
         drilled_at: None,
     };
-    if let Err(error) = repository.note(stem, verdict) {
+    if let Err(error) = repository.record_verification(stem, verification) {
         tracing::debug!("the result is not kept: {error}");
     }
 }

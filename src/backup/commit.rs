@@ -5,7 +5,7 @@ use crate::archive::manifest::Manifest;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::report::BackupReport;
-use crate::store::repository::Repository;
+use crate::store::repository::LockedRepository;
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
 use tokio::time::Instant;
@@ -24,26 +24,26 @@ pub struct UncommittedArchive {
 }
 
 impl UncommittedArchive {
-    /// Gives it its name. Whatever goes wrong behind that is a warning.
+    /// Gives it its name. What goes wrong after that is a warning.
     pub fn commit(
         self,
-        repository: &Repository,
+        repository: &LockedRepository,
         begun: Instant,
         attempts: u32,
         mut warnings: Vec<String>,
         ctx: &Context,
     ) -> Result<BackupReport, JobError> {
-        let verdict = VerificationRecord {
+        let verification = VerificationRecord {
             at: (ctx.now)(),
             archive_bytes: self.archive_bytes,
             damage: None,
             drilled_at: None,
         };
-        let troubles = repository.commit(self.partial, &self.stem, &self.sha256, verdict)?;
+        let problems = repository.commit(self.partial, &self.stem, &self.sha256, verification)?;
         warnings.extend(
-            troubles
+            problems
                 .iter()
-                .map(|trouble| format!("the archive is safe, but {trouble}")),
+                .map(|problem| format!("the archive is safe, but {problem}")),
         );
         let path = repository.archive_path(&self.stem);
         let report = BackupReport {

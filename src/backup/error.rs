@@ -130,8 +130,6 @@ pub enum JobError {
     NotSound(String),
     #[error("the backup was not finished: {0}")]
     Interrupted(#[from] Interruption),
-    #[error("a part of Pantry Keeper stopped early; please report this")]
-    Lost,
 }
 
 fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {

@@ -24,10 +24,9 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, noted};
-use crate::store::repository::{Repository, RepositoryError};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
+use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
-use crate::sys::lock::Lock;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
@@ -44,7 +43,7 @@ pub struct Outcome {
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
     /// Mails that were due.
-    pub posted: QueuedMail,
+    pub queued: QueuedMail,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -60,18 +59,18 @@ pub async fn run(
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
-        Ok(lock) => make(settings, uri, ctx, &repository, &Arc::new(lock), status).await,
+        Ok(locked) => make(settings, uri, ctx, &Arc::new(locked), status).await,
         Err(error) => Err(Failed {
             stage: Stage::Folder,
             error: error.into(),
         }),
     };
-    let (result, pruned, posted, ended) = match made {
+    let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let posted = notifier.success(status, &report, &pruned, concerns);
+            let queued = notifier.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
             let ended = done(&report, &pruned);
-            (Ok(report), Some(pruned), posted, Some(ended))
+            (Ok(report), Some(pruned), queued, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
         Err(failed) if failed.was_asked() => (
@@ -83,18 +82,18 @@ pub async fn run(
         Err(failed) => {
             let text = ctx.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let posted =
+            let queued =
                 notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
             let ended = Ended::Failed {
                 stage: failed.stage.words().into(),
                 error: text,
             };
-            (Err(failed), None, posted, Some(ended))
+            (Err(failed), None, queued, Some(ended))
         }
     };
     if let Some(ended) = ended {
         let ended_at = (ctx.now)();
-        noted(status.record(Run {
+        warn_unsaved(status.record(Run {
             began_at,
             ended_at,
             trigger: trigger.into(),
@@ -104,7 +103,7 @@ pub async fn run(
     Outcome {
         result,
         pruned,
-        posted,
+        queued,
     }
 }
 
@@ -148,30 +147,27 @@ async fn make(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
-    repository: &Repository,
-    lock: &Arc<Lock>,
+    repository: &Arc<LockedRepository>,
     status: &mut StateStore,
 ) -> Result<Made, Failed> {
     let in_folder = |error: JobError| Failed {
         stage: Stage::Folder,
         error,
     };
-    let (looked_at, compared) = (repository.clone(), status.state().compared);
+    let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
     let before = ctx
         .stop
         .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
-        .await;
-    let before = before
-        .map_err(|reason| in_folder(reason.into()))?
-        .ok_or_else(|| in_folder(JobError::Lost))?;
+        .await
+        .map_err(|reason| in_folder(reason.into()))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
-    let report = archive_job::backup(settings, uri, ctx, (repository, lock), before.need).await?;
+    let report = archive_job::backup(settings, uri, ctx, repository, before.need).await?;
 
     // From here on there is an archive; nothing may turn the run into a failure any more.
     let now = (ctx.now)();
     let compared = compare(settings, repository, &before, &report, status, now);
     let (pruned, clock, full_at) =
-        retain(settings, repository, lock, compared, status.state(), ctx).await;
+        retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
     concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
     concerns.extend(clock.map(|text| {
@@ -206,22 +202,21 @@ async fn make(
 /// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
 async fn retain(
     settings: &Settings,
-    repository: &Repository,
-    lock: &Arc<Lock>,
+    repository: &Arc<LockedRepository>,
     compared: bool,
     state: State,
     ctx: &Context,
 ) -> (PruneReport, Option<String>, Option<DateTime<Utc>>) {
     let now = (ctx.now)();
-    let (settings, in_folder, lock) = (settings.clone(), repository.clone(), Arc::clone(lock));
+    let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
     // Failing is what ends with this run.
     let state = State {
-        alarm: AlertHistory::default(),
+        alerts: AlertHistory::default(),
         ..state
     };
     let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
-            return (prune::nothing(&in_folder), None, None);
+            return (PruneReport::empty(in_folder.folder()), None, None);
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
@@ -234,7 +229,7 @@ async fn retain(
             .as_ref()
             .filter(|halt| halt.is_about_the_clock())
             .map(ToString::to_string);
-        let pruned = prune::apply(&in_folder, plan, Some(&lock), stop);
+        let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned
                 .removed
@@ -246,7 +241,7 @@ async fn retain(
     });
     pruning
         .await
-        .unwrap_or_else(|| (prune::nothing(repository), None, None))
+        .unwrap_or_else(|| (PruneReport::empty(repository.folder()), None, None))
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.
@@ -325,7 +320,7 @@ fn compare(
         tracing::info!("what had been missing is back: old archives may go again");
     }
     let compared = saved.is_ok();
-    noted(saved);
+    warn_unsaved(saved);
     compared
 }
 

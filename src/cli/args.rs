@@ -1,8 +1,9 @@
 //! What can be asked for.
 
+use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -18,7 +19,7 @@ pub enum Command {
     Run,
     /// One run of the scheduler
     #[command(name = scheduler::worker::ARGUMENT, hide = true)]
-    Once,
+    Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
@@ -50,13 +51,23 @@ impl Command {
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Once | Command::NotifyTest => false,
+            Command::Run | Command::Worker | Command::NotifyTest => false,
+        }
+    }
+
+    /// The target of a restore that is not the server of the settings.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Command::Restore(arguments) => arguments.to.as_deref(),
+            _ => None,
         }
     }
 
     pub fn needs(&self) -> Needs {
         match self {
-            Command::Run | Command::Once | Command::Backup(_) | Command::Doctor(_) => Needs::Server,
+            Command::Run | Command::Worker | Command::Backup(_) | Command::Doctor(_) => {
+                Needs::Server
+            }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
             _ => Needs::Folder,
@@ -118,6 +129,10 @@ pub struct RestoreArguments {
     /// Leave out the operations that happened during the dump
     #[arg(long)]
     pub no_oplog: bool,
+    /// Which indexes are built, after the documents: all of the archive (one that the server refuses makes it exit 1), those
+    /// that are possible (a refused one is only reported), or none. Each that is not there is named, with the command for it
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub indexes: Indexes,
     /// Only show what would happen
     #[arg(long)]
     pub dry_run: bool,
@@ -126,6 +141,23 @@ pub struct RestoreArguments {
     pub yes: bool,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Indexes {
+    All,
+    Possible,
+    None,
+}
+
+impl From<Indexes> for IndexPolicy {
+    fn from(indexes: Indexes) -> Self {
+        match indexes {
+            Indexes::All => IndexPolicy::All,
+            Indexes::Possible => IndexPolicy::Possible,
+            Indexes::None => IndexPolicy::None,
+        }
+    }
 }
 
 #[derive(Args)]

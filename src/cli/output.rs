@@ -8,7 +8,27 @@ use crate::schedule::in_words;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::Serialize;
+use std::io::Write;
 use std::time::Duration;
+
+/// Prints on stdout; a reader that has gone away (`| head`) is no reason to panic.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Prints the one JSON document of a command.
+pub fn json(document: &impl Serialize) {
+    match serde_json::to_string_pretty(document) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => tracing::error!("the JSON document could not be made: {error}"),
+    }
+}
+
+/// The JSON document of a command that failed.
+pub fn json_failure(message: &str) {
+    json(&serde_json::json!({ "error": message }));
+}
 
 /// A table of archives, the newest last, where a terminal leaves the eye.
 pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {

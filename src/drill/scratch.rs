@@ -6,7 +6,7 @@ use crate::restore::{Contents, RestoreError, Step};
 use crate::state::{LeftOver, StateStore};
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -19,8 +19,6 @@ const LONGEST_DROP: Duration = Duration::from_secs(60);
 const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(3);
 /// Bytes of `database.collection` that every server takes.
 const LONGEST_NAMESPACE: usize = 255;
-/// The latest expiry there is: what has expired must not vanish while it is compared.
-const NEVER: i32 = i32::MAX;
 
 /// Scratch databases by the name of the database whose place they take.
 pub struct Scratch {
@@ -66,7 +64,7 @@ impl Scratch {
     }
 
     /// `3 scratch databases`.
-    pub fn words(&self) -> String {
+    pub fn label(&self) -> String {
         humanize::counted(self.databases.len() as u64, "scratch database")
     }
 
@@ -169,57 +167,34 @@ fn forget(status: &mut StateStore, hosts: &str, name: &str) {
         state.left_over.retain(|left| !left.databases.is_empty());
     });
     if let Err(error) = saved {
-        tracing::debug!("not noted yet: {error}");
+        tracing::debug!("could not save state, will retry: {error}");
     }
 }
 
-/// Options and indexes under which nothing expires.
+/// Options under which nothing expires while it is compared. Indexes are built after that.
 fn without_expiry(metadata: &str) -> String {
     let Ok(mut json) = serde_json::from_str::<Value>(metadata) else {
         return metadata.to_owned();
     };
-    const EXPIRES: &str = "expireAfterSeconds";
-    let mut changed = false;
-    if let Some(options) = json.get_mut("options").and_then(Value::as_object_mut) {
-        changed |= options.remove(EXPIRES).is_some();
-    }
-    for index in json
-        .get_mut("indexes")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        if let Some(expires) = index.get_mut(EXPIRES) {
-            *expires = json!({ "$numberInt": NEVER.to_string() });
-            changed = true;
-        }
-    }
-    if changed {
-        json.to_string()
-    } else {
-        metadata.to_owned()
+    let options = json.get_mut("options").and_then(Value::as_object_mut);
+    match options.and_then(|options| options.remove("expireAfterSeconds")) {
+        Some(_) => json.to_string(),
+        None => metadata.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn nothing_expires_during_a_drill_and_everything_else_stays_to_the_letter() {
         let plain = r#"{ "options": {"capped":true},  "indexes": [{"name": "a_1"}] }"#;
         assert_eq!(without_expiry(plain), plain);
         assert_eq!(without_expiry(""), "");
-        let expiring = r#"{"options":{"expireAfterSeconds":5,"timeseries":{}},"indexes":[{"expireAfterSeconds":{"$numberInt":"1"},"name":"b"}]}"#;
+        let expiring = r#"{"options":{"expireAfterSeconds":5,"timeseries":{}},"indexes":[{"key":{"z":1,"a":-1}}]}"#;
         let changed: Value = serde_json::from_str(&without_expiry(expiring)).unwrap();
         assert_eq!(changed["options"], json!({ "timeseries": {} }));
-        assert_eq!(
-            changed["indexes"][0]["expireAfterSeconds"]["$numberInt"],
-            "2147483647"
-        );
-        assert_eq!(changed["indexes"][0]["name"], "b");
-        // The order of an index's keys is what the index is.
-        let two = r#"{"indexes":[{"expireAfterSeconds":1,"name":"t"},{"key":{"z":1,"a":-1},"name":"za"}]}"#;
-        assert!(without_expiry(two).contains(r#"{"key":{"z":1,"a":-1},"name":"za"}"#));
     }
 }

@@ -1,8 +1,12 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
+pub use super::error::ServerError;
 pub use super::inventory::{Examination, examine};
 pub use super::target::{Definition, Target};
 
+use super::driver_options::DriverUri;
+use super::privileges;
+use super::topology::{self, Heartbeats, SelectionFailure};
 use crate::archive::manifest::{Server, Topology};
 use crate::archive::namespace::{Kind, Namespace};
 use crate::mongo::uri::MongoUri;
@@ -21,49 +25,6 @@ const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const NOT_AUTHORIZED: i32 = 13;
 /// Counts asked for at the same time.
 const COUNTS_AT_ONCE: usize = 8;
-
-/// Why the server cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    #[error(
-        "cannot reach MongoDB at {hosts}: {reason}; check that it runs and that {setting} names it"
-    )]
-    Unreachable {
-        setting: &'static str,
-        hosts: String,
-        reason: String,
-    },
-    #[error(
-        "MongoDB at {hosts} refused the user name or the password in {setting}; check both, and authSource"
-    )]
-    Credentials {
-        setting: &'static str,
-        hosts: String,
-    },
-    #[error("the user in {setting} may not {action}; in mongosh, as an administrator: {grant}")]
-    Role {
-        setting: &'static str,
-        action: &'static str,
-        grant: String,
-    },
-    #[error("{setting} cannot be used: {reason}")]
-    Uri {
-        setting: &'static str,
-        reason: String,
-    },
-    #[error("MongoDB at {hosts} answered with an error: {reason}")]
-    Other { hosts: String, reason: String },
-}
-
-impl ServerError {
-    /// Whether it may pass by itself.
-    pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            ServerError::Unreachable { .. } | ServerError::Other { .. }
-        )
-    }
-}
 
 /// A collection, view or time series on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +49,10 @@ pub struct Facts {
 pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<Facts, ServerError> {
     let asked = async {
         let client = connect(uri).await?;
-        let facts = facts(&client, uri, chosen).await;
+        let facts = match chosen {
+            [] => all_facts(&client, uri).await,
+            _ => facts(&client, uri, chosen).await,
+        };
         client.shutdown().immediate(true).await;
         facts
     };
@@ -97,13 +61,24 @@ pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<F
         .unwrap_or_else(|_| Err(silent(uri, limit)))
 }
 
+/// The same where everything is wanted: a list of some databases must not pass for a list of all.
+async fn all_facts(client: &Client, uri: &MongoUri) -> Result<Facts, ServerError> {
+    let facts = facts(client, uri, &[]).await?;
+    let access = privileges::access(client).await;
+    match privileges::grant(uri).filter(|_| access.lists_all == Some(false)) {
+        Some(grant) => Err(ServerError::Role {
+            setting: uri.setting(),
+            action: "list all databases",
+            grant,
+            readable: access.readable,
+        }),
+        None => Ok(facts),
+    }
+}
+
 pub(super) fn silent(uri: &MongoUri, limit: Duration) -> ServerError {
     let reason = format!("it did not answer within {}", humanize::duration(limit));
-    ServerError::Unreachable {
-        setting: uri.setting(),
-        hosts: uri.hosts().to_owned(),
-        reason,
-    }
+    unreachable(uri, SelectionFailure::Unknown(reason))
 }
 
 /// About how many documents there are, from the collections' own statistics. What the server will not tell counts as
@@ -127,32 +102,70 @@ pub async fn estimate(uri: &MongoUri, namespaces: Vec<Namespace>) -> Result<u64,
     Ok(total)
 }
 
-/// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`.
-pub fn grant(uri: &MongoUri) -> String {
-    let auth = uri
-        .option("authSource")
-        .or_else(|| uri.database())
-        .unwrap_or("admin");
-    let user = uri.user().unwrap_or("(nobody)");
-    format!(
-        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])"
-    )
+/// Connects, which the driver does not do by itself until something is asked.
+pub(super) async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
+    let heartbeats = Heartbeats::default();
+    let client = client(uri, &heartbeats)
+        .await
+        .map_err(|error| explain(uri, "connect", error))?;
+    let hello = hello(&client)
+        .await
+        .map_err(|error| explain_selection(uri, &heartbeats, error))?;
+    let member = hello.contains_key("setName");
+    if member && !topology::is_readable(&hello) {
+        client.shutdown().immediate(true).await;
+        return Err(member_error(uri, &hello, false));
+    }
+    Ok(client)
 }
 
-pub(super) async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
-    let connected = async {
-        let mut options = ClientOptions::parse(uri.expose()).await?;
-        options
-            .app_name
-            .get_or_insert_with(|| "pantry-keeper".into());
-        options
-            .server_selection_timeout
-            .get_or_insert(SELECTION_TIMEOUT);
-        Client::with_options(options)
-    };
-    connected
+/// Fails unless the server takes writes.
+pub(super) async fn require_primary(client: &Client, uri: &MongoUri) -> Result<(), ServerError> {
+    let hello = hello(client)
         .await
-        .map_err(|error| explain(uri, "connect", error))
+        .map_err(|error| explain(uri, "connect", error))?;
+    match topology::is_primary(&hello) {
+        true => Ok(()),
+        false => Err(member_error(uri, &hello, true)),
+    }
+}
+
+fn member_error(uri: &MongoUri, hello: &Document, writing: bool) -> ServerError {
+    ServerError::Member {
+        setting: uri.setting(),
+        hosts: uri.hosts().to_owned(),
+        state: topology::state(hello),
+        writing,
+    }
+}
+
+async fn client(uri: &MongoUri, heartbeats: &Heartbeats) -> Result<Client, Error> {
+    let driver = DriverUri::of(uri);
+    if !driver.dropped.is_empty() {
+        let (setting, names) = (uri.setting(), driver.dropped.join(", "));
+        tracing::debug!("options in {setting} that have no meaning here are left out: {names}");
+    }
+    let mut options = ClientOptions::parse(driver.text).await?;
+    if uri.is_direct() {
+        options.direct_connection.get_or_insert(true);
+    }
+    options
+        .app_name
+        .get_or_insert_with(|| "pantry-keeper".into());
+    options
+        .server_selection_timeout
+        .get_or_insert(SELECTION_TIMEOUT);
+    options.sdam_event_handler = Some(heartbeats.handler());
+    Client::with_options(options)
+}
+
+async fn hello(client: &Client) -> Result<Document, Error> {
+    let admin = client.database("admin");
+    match admin.run_command(doc! { "hello": 1 }).await {
+        // Servers before 4.4.2 do not know it by this name.
+        Err(error) if is_command(&error, 59) => admin.run_command(doc! { "isMaster": 1 }).await,
+        result => result,
+    }
 }
 
 pub(super) async fn facts(
@@ -160,15 +173,12 @@ pub(super) async fn facts(
     uri: &MongoUri,
     chosen: &[String],
 ) -> Result<Facts, ServerError> {
-    let admin = client.database("admin");
-    let run = async |command: Document| admin.run_command(command).await;
-    let hello = match run(doc! { "hello": 1 }).await {
-        // Servers before 4.4.2 do not know it by this name.
-        Err(error) if is_command(&error, 59) => run(doc! { "isMaster": 1 }).await,
-        result => result,
-    };
-    let hello = hello.map_err(|error| explain(uri, "connect", error))?;
-    let build = run(doc! { "buildInfo": 1 })
+    let hello = hello(client)
+        .await
+        .map_err(|error| explain(uri, "connect", error))?;
+    let build = client
+        .database("admin")
+        .run_command(doc! { "buildInfo": 1 })
         .await
         .map_err(|error| explain(uri, "ask for the server's version", error))?;
     let topology = if hello
@@ -187,20 +197,19 @@ pub(super) async fn facts(
         Err(error) if is_command(&error, NOT_AUTHORIZED) && !chosen.is_empty() => {
             (chosen.to_vec(), true)
         }
-        result => (
-            result.map_err(|error| explain(uri, "list databases", error))?,
-            false,
-        ),
+        Err(error) => return Err(explain_role(client, uri, "list databases", error).await),
+        Ok(names) => (names, false),
     };
     let mut databases: Vec<String> = listed.into_iter().filter(|name| name != "local").collect();
     databases.sort();
     let mut found = Vec::new();
     for name in &databases {
-        found.extend(
-            collections(&client.database(name))
-                .await
-                .map_err(|error| explain(uri, "list collections", error))?,
-        );
+        match collections(&client.database(name)).await {
+            Ok(listed) => found.extend(listed),
+            Err(error) => {
+                return Err(explain_role(client, uri, "list collections", error).await);
+            }
+        }
     }
     if guessed {
         // Nobody has said that they are there; a database without collections is not.
@@ -246,65 +255,85 @@ pub(super) fn is_command(error: &Error, code: i32) -> bool {
     matches!(&*error.kind, ErrorKind::Command(command) if command.code == code)
 }
 
+/// The same as [`explain`], with the databases that the user may read where it is the role that is missing.
+async fn explain_role(
+    client: &Client,
+    uri: &MongoUri,
+    action: &'static str,
+    error: Error,
+) -> ServerError {
+    match explain(uri, action, error) {
+        ServerError::Role {
+            setting,
+            action,
+            grant,
+            ..
+        } => ServerError::Role {
+            setting,
+            action,
+            grant,
+            readable: privileges::access(client).await.readable,
+        },
+        other => other,
+    }
+}
+
+/// The same as [`explain`], with what the heartbeats say when no server could be selected.
+fn explain_selection(uri: &MongoUri, heartbeats: &Heartbeats, error: Error) -> ServerError {
+    let selection = matches!(
+        *error.kind,
+        ErrorKind::ServerSelection { .. }
+            | ErrorKind::Io(_)
+            | ErrorKind::ConnectionPoolCleared { .. }
+    );
+    match heartbeats.diagnose(uri) {
+        Some(cause) if selection => unreachable(uri, cause),
+        _ => explain(uri, "connect", error),
+    }
+}
+
+fn unreachable(uri: &MongoUri, cause: SelectionFailure) -> ServerError {
+    ServerError::Unreachable {
+        setting: uri.setting(),
+        hosts: uri.hosts().to_owned(),
+        cause,
+    }
+}
+
 /// Turns the driver's words into ours. Nothing of the connection string but its hosts is ever repeated.
 pub(super) fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
     let (setting, hosts) = (uri.setting(), uri.hosts().to_owned());
     let credentials =
         matches!(*error.kind, ErrorKind::Authentication { .. }) || is_command(&error, 18);
     if credentials {
+        let setting = uri.password_setting();
         return ServerError::Credentials { setting, hosts };
     }
     if is_command(&error, NOT_AUTHORIZED) {
-        return ServerError::Role {
-            setting,
-            action,
-            grant: grant(uri),
+        return match privileges::grant(uri) {
+            Some(grant) => ServerError::Role {
+                setting,
+                action,
+                grant,
+                readable: Vec::new(),
+            },
+            None => ServerError::NoUser { setting, hosts },
         };
     }
-    match &*error.kind {
-        ErrorKind::ServerSelection { message, .. } => ServerError::Unreachable {
-            setting,
-            hosts,
-            reason: selection_reason(message),
-        },
-        ErrorKind::Io(reason) => ServerError::Unreachable {
-            setting,
-            hosts,
-            reason: reason.to_string(),
-        },
-        ErrorKind::DnsResolve { message, .. } => ServerError::Unreachable {
-            setting,
-            hosts,
-            reason: message.clone(),
-        },
-        ErrorKind::ConnectionPoolCleared { message, .. } => ServerError::Unreachable {
-            setting,
-            hosts,
-            reason: message.clone(),
-        },
-        ErrorKind::InvalidArgument { message, .. } => ServerError::Uri {
-            setting,
-            reason: message.clone(),
-        },
-        ErrorKind::InvalidTlsConfig { message, .. } => ServerError::Uri {
-            setting,
-            reason: message.clone(),
-        },
-        other => ServerError::Other {
-            hosts,
-            reason: other.to_string(),
-        },
-    }
-}
-
-/// The driver describes its whole view of the topology; what a person needs is why the first server did not answer.
-fn selection_reason(message: &str) -> String {
-    let Some((_, cause)) = message.split_once("Error: ") else {
-        return "no server answered in time".into();
+    let reason = match &*error.kind {
+        ErrorKind::ServerSelection { .. } => "no server answered in time".into(),
+        ErrorKind::Io(reason) => reason.to_string(),
+        ErrorKind::DnsResolve { message, .. } => message.clone(),
+        ErrorKind::ConnectionPoolCleared { message, .. } => message.clone(),
+        ErrorKind::InvalidArgument { message, .. }
+        | ErrorKind::InvalidTlsConfig { message, .. } => {
+            let reason = message.clone();
+            return ServerError::Uri { setting, reason };
+        }
+        other => {
+            let reason = other.to_string();
+            return ServerError::Other { hosts, reason };
+        }
     };
-    let cause = cause.split(", labels:").next().unwrap_or(cause);
-    cause
-        .trim_start_matches("Kind: ")
-        .trim_end_matches([' ', '}', ']'])
-        .to_owned()
+    unreachable(uri, SelectionFailure::Unknown(reason))
 }

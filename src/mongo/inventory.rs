@@ -1,6 +1,7 @@
 //! A closer look at the server, for `doctor`: may we read all that a backup reads, and does its clock agree with ours?
 
 use super::client::{Facts, ServerError, ask, connect, silent};
+use super::privileges::{self, Access};
 use crate::archive::manifest::Topology;
 use crate::mongo::uri::MongoUri;
 use chrono::{DateTime, Utc};
@@ -13,6 +14,8 @@ pub struct Examination {
     pub facts: Facts,
     /// Our roles as `(role, database)`; none when the server did not ask who we are.
     pub roles: Option<Vec<(String, String)>>,
+    /// What the user may read.
+    pub access: Access,
     /// The server's clock.
     pub clock: Option<DateTime<Utc>>,
     /// Whether the oplog may be read; none where there is none.
@@ -123,6 +126,7 @@ pub async fn examine(
             }
             _ => None,
         };
+        let access = privileges::access(&client).await;
         client.shutdown().immediate(true).await;
         let clock = hello.and_then(|hello| {
             hello
@@ -132,6 +136,7 @@ pub async fn examine(
         });
         Ok(Examination {
             roles: status.as_ref().and_then(roles),
+            access,
             clock,
             oplog,
             facts,
@@ -185,6 +190,7 @@ mod tests {
         Examination {
             facts,
             roles: Some(roles),
+            access: Access::default(),
             clock: None,
             oplog: None,
         }

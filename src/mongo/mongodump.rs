@@ -7,6 +7,7 @@ use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::process::{Command, Ended};
 use crate::sys::progress::{Meter, Stall};
 use crate::sys::redact::{Redactor, Secret};
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long mongodump may take to end once its stdout is closed: there is nothing left for it to do.
 const LAST_WORDS: Duration = Duration::from_secs(4);
+/// An `_id` that no document has.
+const NO_DOCUMENT: &str = r#"{"_id":{"$oid":"000000000000000000000000"}}"#;
 /// How long the rest of a stream may take to be written once mongodump has been stopped.
 const LAST_WRITES: Duration = Duration::from_secs(3);
 
@@ -52,10 +55,10 @@ pub enum DumpError<E> {
     #[error("mongodump failed with {how}: {reason}")]
     Failed { how: String, reason: String },
     #[error(
-        "the user in MONGODB_URI may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
+        "the user who backs up may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
     )]
     Role { reason: String },
-    #[error("MongoDB refused the user name or the password in MONGODB_URI")]
+    #[error("MongoDB refused the user name or the password")]
     Credentials,
     /// Operations during the dump were lost or cannot be replayed.
     #[error("a point-in-time dump was not possible: {reason}")]
@@ -115,7 +118,7 @@ where
     });
     match supervise(reading, order.stall_timeout, meter, stop).await {
         Outcome::Read(sink, Ok(_)) => {
-            match judge(child.wait_for(LAST_WORDS).await, Stream::Whole) {
+            match classify_exit(child.wait_for(LAST_WORDS).await, Stream::Whole) {
                 None => Ok(sink),
                 Some(error) => Err(error),
             }
@@ -130,9 +133,9 @@ where
             // One that closed its stdout has nothing left to do but to say why and end.
             let judged = match error {
                 StreamError::Cut(_) | StreamError::Missing(_) => {
-                    judge(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
+                    classify_exit(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
                 }
-                _ => judge(child.stop().await, Stream::Refused(problem)),
+                _ => classify_exit(child.stop().await, Stream::Refused(problem)),
             };
             Err(judged.unwrap_or(DumpError::Lost))
         }
@@ -151,6 +154,50 @@ where
             Err(DumpError::Interrupted(reason))
         }
     }
+}
+
+/// Lets mongodump connect and read a namespace of which no document is wanted. What it makes of the connection string is
+/// not always what the driver makes of it.
+pub async fn probe(
+    options: &DumpOptions,
+    namespace: &Namespace,
+    limit: Duration,
+) -> Result<(), DumpError<Infallible>> {
+    let command = Command {
+        program: options.tool.program.clone(),
+        arguments: vec![
+            "--archive".into(),
+            format!("--db={}", namespace.database).into(),
+            format!("--collection={}", namespace.collection).into(),
+            format!("--query={NO_DOCUMENT}").into(),
+        ],
+        config: Some(options.tool.config(&options.uri)),
+        environment: options.environment.clone(),
+    };
+    let log = |line: &str| tracing::debug!("mongodump: {line}");
+    let (mut child, stdout) = command
+        .spawn(options.redactor.clone(), log)
+        .map_err(|source| DumpError::Start {
+            program: options.tool.program.display().to_string(),
+            source,
+        })?;
+    // It ends with the child, which nothing else writes for.
+    let drained = tokio::task::spawn_blocking(|| {
+        let _ = io::copy(&mut File::from(stdout), &mut io::sink());
+    });
+    // It tries again and again, without a word about why.
+    let result = match tokio::time::timeout(limit, child.end()).await {
+        Ok(ended) => classify_exit(ended, Stream::Whole).map_or(Ok(()), Err),
+        Err(_) => {
+            let _ = child.stop().await;
+            let limit = crate::sys::humanize::duration(limit);
+            Err(DumpError::Stream(format!(
+                "mongodump could not connect within {limit}"
+            )))
+        }
+    };
+    let _ = drained.await;
+    result
 }
 
 type Reading<S, E> = JoinHandle<(S, Result<dump_stream::Streamed, StreamError<E>>)>;
@@ -201,7 +248,7 @@ enum Stream {
 }
 
 /// What a child's end and its stream's amount to; none when all is well.
-fn judge<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
+fn classify_exit<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
     let Ok(ended) = ended else {
         return Some(DumpError::Lost);
     };

@@ -1,12 +1,12 @@
-//! Runs mongorestore, feeds it an archive stream, and hears what it says.
+//! Runs mongorestore, feeds it an archive stream, and parses its output.
 
-pub use super::mongorestore_output::Words;
+pub use super::mongorestore_output::MongorestoreOutput;
 use crate::archive::dump_stream::writer::StreamWriter;
 
 use crate::mongo::tool::Tool;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
-use crate::sys::process::{Command, Ended};
+use crate::sys::process::{Child, Command, Ended};
 use crate::sys::progress::{Meter, Stall};
 use crate::sys::redact::{Redactor, Secret};
 use std::ffi::OsString;
@@ -64,68 +64,65 @@ pub enum FeedError {
 /// What mongorestore will be fed into.
 pub type Feed = StreamWriter<File>;
 
-/// Restores what `feed` writes. What mongorestore said comes back also when it failed.
+/// What became of loading documents.
+#[derive(Debug)]
+pub struct LoadOutcome {
+    /// There also when it failed.
+    pub output: MongorestoreOutput,
+    pub result: Result<(), LoadError>,
+}
+
+/// Restores what `feed` writes.
 pub async fn run(
-    order: &RestoreOptions,
+    options: &RestoreOptions,
     feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
     meter: &Arc<Meter>,
-    stop: &Cancel,
-) -> (Words, Result<(), LoadError>) {
-    let words = Arc::new(Mutex::new(Words::default()));
-    let result = load(order, feed, meter, stop, &words).await;
-    let words = words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    (words, result)
+    cancel: &Cancel,
+) -> LoadOutcome {
+    let parsed = Arc::new(Mutex::new(MongorestoreOutput::default()));
+    let result = load(options, feed, meter, cancel, &parsed).await;
+    let output = parsed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    LoadOutcome { output, result }
 }
 
 async fn load(
-    order: &RestoreOptions,
+    options: &RestoreOptions,
     feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
     meter: &Arc<Meter>,
-    stop: &Cancel,
-    words: &Arc<Mutex<Words>>,
+    cancel: &Cancel,
+    output: &Arc<Mutex<MongorestoreOutput>>,
 ) -> Result<(), LoadError> {
     let command = Command {
-        program: order.tool.program.clone(),
-        arguments: arguments(order),
-        config: Some(order.tool.config(&order.uri)),
-        environment: order.environment.clone(),
+        program: options.tool.program.clone(),
+        arguments: arguments(options),
+        config: Some(options.tool.config(&options.uri)),
+        environment: options.environment.clone(),
     };
-    let heard = Arc::clone(words);
+    let parsed = Arc::clone(output);
     let log = move |line: &str| {
         tracing::debug!("mongorestore: {line}");
-        heard
+        parsed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .hear(line);
+            .parse_line(line);
     };
-    let started = command.spawn_fed(order.redactor.clone(), log);
-    let (mut child, stdin) = started.map_err(|source| LoadError::Start {
-        program: order.tool.program.display().to_string(),
+    let started = command.spawn_fed(options.redactor.clone(), log);
+    let (child, stdin) = started.map_err(|source| LoadError::Start {
+        program: options.tool.program.display().to_string(),
         source,
     })?;
     let watch = meter.watch();
     let mut feeding =
         tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
-    let fed = watch_over(&mut feeding, order.stall_timeout, meter, stop).await;
+    let fed = watch_over(&mut feeding, options.stall_timeout, meter, cancel).await;
     match fed {
-        Ok(Ok(())) => {
-            // Indexes are built now, which takes as long as it takes: nobody can see how far that is.
-            let ended = tokio::select! {
-                biased;
-                reason = stop.requested() => Err(reason),
-                ended = child.end() => Ok(ended),
-            };
-            match ended {
-                Ok(ended) => judge(ended, words),
-                Err(reason) => {
-                    let _ = child.stop().await;
-                    Err(LoadError::Interrupted(reason))
-                }
-            }
-        }
+        Ok(Ok(())) => wait_for_exit(child, cancel, output).await,
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
-            judge(child.wait_for(LAST_READ).await, words)?;
+            classify_exit(child.wait_for(LAST_READ).await, output)?;
             Err(LoadError::Failed {
                 how: "an early end".into(),
                 reason: error.to_string(),
@@ -144,21 +141,41 @@ async fn load(
     }
 }
 
+/// What is on its way is inserted now, and the oplog replayed, which takes as long as it takes.
+async fn wait_for_exit(
+    mut child: Child,
+    cancel: &Cancel,
+    output: &Mutex<MongorestoreOutput>,
+) -> Result<(), LoadError> {
+    let ended = tokio::select! {
+        biased;
+        reason = cancel.requested() => Err(reason),
+        ended = child.end() => Ok(ended),
+    };
+    match ended {
+        Ok(ended) => classify_exit(ended, output),
+        Err(reason) => {
+            let _ = child.stop().await;
+            Err(LoadError::Interrupted(reason))
+        }
+    }
+}
+
 /// Waits for the end of feeding, unless nothing moves any more or it is time to stop.
 async fn watch_over(
     feeding: &mut JoinHandle<Result<(), FeedError>>,
     limit: Duration,
     meter: &Meter,
-    stop: &Cancel,
+    cancel: &Cancel,
 ) -> Result<Result<(), FeedError>, LoadError> {
     let mut stall = Stall::after(limit, meter);
     let mut look = tokio::time::interval(LOOK);
-    let stopped = stop.requested();
-    tokio::pin!(stopped);
+    let cancelled = cancel.requested();
+    tokio::pin!(cancelled);
     loop {
         tokio::select! {
             biased;
-            reason = &mut stopped => return Err(LoadError::Interrupted(reason)),
+            reason = &mut cancelled => return Err(LoadError::Interrupted(reason)),
             result = &mut *feeding => return result.map_err(|_| LoadError::Lost),
             _ = look.tick() => {
                 if stall.is_due(meter) {
@@ -170,14 +187,17 @@ async fn watch_over(
     }
 }
 
-fn judge(ended: io::Result<Ended>, words: &Mutex<Words>) -> Result<(), LoadError> {
+fn classify_exit(
+    ended: io::Result<Ended>,
+    output: &Mutex<MongorestoreOutput>,
+) -> Result<(), LoadError> {
     let Ok(ended) = ended else {
         return Err(LoadError::Lost);
     };
     if ended.status.success() {
         return Ok(());
     }
-    let said = words
+    let failed = output
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .failed
@@ -189,22 +209,26 @@ fn judge(ended: io::Result<Ended>, words: &Mutex<Words>) -> Result<(), LoadError
             .rev()
             .find(|line| line.contains("error") || line.contains("panic"))
     };
-    let reason = said.or_else(|| last().or(ended.last_lines.last()).cloned());
+    let reason = failed.or_else(|| last().or(ended.last_lines.last()).cloned());
     Err(LoadError::Failed {
         how: ended.how(),
         reason: reason.unwrap_or_else(|| "it gave no reason".into()),
     })
 }
 
-fn arguments(order: &RestoreOptions) -> Vec<OsString> {
+fn arguments(options: &RestoreOptions) -> Vec<OsString> {
     // A backup brings back what was there, also what a validator would refuse today. One worker for each collection keeps
     // documents in the order they had.
-    let mut arguments: Vec<OsString> =
-        vec!["--archive".into(), "--bypassDocumentValidation".into()];
-    if order.drop {
+    // Indexes are built by us afterwards, one refused index never costing another; it only reads them.
+    let mut arguments: Vec<OsString> = vec![
+        "--archive".into(),
+        "--bypassDocumentValidation".into(),
+        "--noIndexRestore".into(),
+    ];
+    if options.drop {
         arguments.push("--drop".into());
     }
-    if order.replay {
+    if options.replay {
         arguments.push("--oplogReplay".into());
     }
     arguments

@@ -1,20 +1,20 @@
-//! What mongorestore says, taken down as it says it: its exit code proves nothing.
+//! What mongorestore prints, parsed line by line: its exit code proves nothing.
 
 use std::collections::HashMap;
 
 /// Complaints that are kept word by word; the rest are counted.
 const COMPLAINTS_KEPT: usize = 20;
 
-/// What was said of one collection.
+/// What it printed about one collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
     pub inserted: u64,
     pub failures: u64,
 }
 
-/// What mongorestore said.
+/// What mongorestore printed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Words {
+pub struct MongorestoreOutput {
     /// By `database.collection`, as it writes it.
     pub finished: HashMap<String, Finished>,
     /// Why single documents failed.
@@ -28,9 +28,8 @@ pub struct Words {
     pub total: Option<Finished>,
 }
 
-impl Words {
-    /// Takes a line down.
-    pub fn hear(&mut self, line: &str) {
+impl MongorestoreOutput {
+    pub fn parse_line(&mut self, line: &str) {
         let said = line.split_once('\t').map_or(line, |(_, said)| said);
         if let Some(rest) = said.strip_prefix("finished restoring ") {
             if let Some((namespace, finished)) = finished(rest) {
@@ -77,8 +76,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_complaints_and_the_end_are_heard() {
-        let mut words = Words::default();
+    fn figures_complaints_and_the_end_are_parsed() {
+        let mut output = MongorestoreOutput::default();
         for line in [
             "2026-11-25T15:59:34.810+0000\tfinished restoring blog.posts (100 documents, 0 failures)",
             "2026-11-25T15:59:34.810+0000\tfinished restoring names.() (1) (1 document, 1 failure)",
@@ -88,28 +87,28 @@ mod tests {
             "2026-11-25T15:59:35.683+0000\tFailed: restore error: something",
             "2026-11-25T15:59:35.683+0000\t784 document(s) restored successfully. 3 document(s) failed to restore.",
         ] {
-            words.hear(line);
+            output.parse_line(line);
         }
-        assert_eq!(words.finished.len(), 2);
+        assert_eq!(output.finished.len(), 2);
         assert_eq!(
-            words.finished["blog.posts"],
+            output.finished["blog.posts"],
             Finished {
                 inserted: 100,
                 failures: 0
             }
         );
         assert_eq!(
-            words.finished["names.() (1)"],
+            output.finished["names.() (1)"],
             Finished {
                 inserted: 1,
                 failures: 1
             }
         );
-        assert_eq!(words.complaints, ["E11000 duplicate key error"]);
-        assert_eq!(words.applied, Some(12));
-        assert_eq!(words.failed.as_deref(), Some("restore error: something"));
+        assert_eq!(output.complaints, ["E11000 duplicate key error"]);
+        assert_eq!(output.applied, Some(12));
+        assert_eq!(output.failed.as_deref(), Some("restore error: something"));
         assert_eq!(
-            words.total,
+            output.total,
             Some(Finished {
                 inserted: 784,
                 failures: 3
@@ -119,12 +118,12 @@ mod tests {
 
     #[test]
     fn a_flood_of_complaints_is_counted() {
-        let mut words = Words::default();
+        let mut output = MongorestoreOutput::default();
         for number in 0..1000 {
-            words.hear(&format!("x\tcontinuing through error: {number}"));
+            output.parse_line(&format!("x\tcontinuing through error: {number}"));
         }
         assert_eq!(
-            (words.complaints.len(), words.more_complaints),
+            (output.complaints.len(), output.more_complaints),
             (COMPLAINTS_KEPT, 1000 - COMPLAINTS_KEPT as u64)
         );
     }

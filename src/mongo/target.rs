@@ -1,7 +1,8 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
 use super::client::{
-    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command, silent,
+    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command,
+    require_primary, silent,
 };
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
@@ -16,8 +17,8 @@ const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// A connection that is kept for as long as something is restored.
 pub struct Target {
-    client: Client,
-    uri: MongoUri,
+    pub(super) client: Client,
+    pub(super) uri: MongoUri,
     pub facts: Facts,
 }
 
@@ -25,8 +26,8 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     pub options: Document,
-    /// None for a view.
-    pub indexes: Vec<Document>,
+    /// None of a view; not known where we may not list them.
+    pub indexes: Option<Vec<Document>>,
 }
 
 impl Target {
@@ -34,6 +35,7 @@ impl Target {
     pub async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
         let connecting = async {
             let client = connect(uri).await?;
+            require_primary(&client, uri).await?;
             let facts = facts(&client, uri, &[]).await?;
             Ok(Target {
                 client,
@@ -121,15 +123,31 @@ impl Target {
             return Ok(None);
         };
         let options = info.get_document("options").cloned().unwrap_or_default();
-        let mut indexes = Vec::new();
-        if !info.get_str("type").is_ok_and(|kind| kind == "view") {
-            let command = doc! { "listIndexes": &namespace.collection };
-            let mut cursor = database.run_cursor_command(command).await.map_err(failed)?;
-            while let Some(index) = cursor.try_next().await.map_err(failed)? {
-                indexes.push(index);
-            }
-        }
+        let is_view = info.get_str("type").is_ok_and(|kind| kind == "view");
+        let indexes = match is_view {
+            true => Some(Vec::new()),
+            false => self.list_indexes(namespace).await?,
+        };
         Ok(Some(Definition { options, indexes }))
+    }
+
+    /// The indexes of a collection; none when we may not list them.
+    async fn list_indexes(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<Vec<Document>>, ServerError> {
+        let failed = |error| explain(&self.uri, "list indexes", error);
+        let database = self.client.database(&namespace.database);
+        let command = doc! { "listIndexes": &namespace.collection };
+        let mut cursor = match database.run_cursor_command(command).await {
+            Err(error) if is_command(&error, NOT_AUTHORIZED) => return Ok(None),
+            result => result.map_err(failed)?,
+        };
+        let mut indexes = Vec::new();
+        while let Some(index) = cursor.try_next().await.map_err(failed)? {
+            indexes.push(index);
+        }
+        Ok(Some(indexes))
     }
 
     /// Drops a whole database, collection by collection where we may not drop it at once.

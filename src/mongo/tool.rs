@@ -1,8 +1,10 @@
 //! The MongoDB Database Tools: where they are, whether they start, and whether they are new enough.
 
+use crate::report::Problem;
 use crate::sys::process::find_program;
 use crate::sys::redact::Secret;
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -32,21 +34,41 @@ pub struct Tool {
     pub version: String,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// Why a tool cannot be used.
+#[derive(Debug)]
 pub enum ToolError {
-    #[error("there is no {name} on PATH; {GET_IT}")]
     Missing { name: &'static str },
-    #[error(
-        "{program} does not start: {source}; it may be for another kind of processor. {GET_IT}"
-    )]
     Start { program: String, source: io::Error },
-    #[error("{program} --version does not answer like {name}; {GET_IT}")]
     Strange { program: String, name: &'static str },
-    #[error(
-        "{program} has version {version}, which cannot be given a connection string safely; {GET_IT}"
-    )]
     Old { program: String, version: String },
 }
+
+impl ToolError {
+    pub fn problem(&self) -> Problem {
+        let summary = match self {
+            Self::Missing { name } => format!("there is no {name} on PATH"),
+            Self::Start { program, source } => {
+                let help = format!("it may be for another kind of processor: {GET_IT}");
+                return Problem::new(format!("{program} does not start: {source}"), help);
+            }
+            Self::Strange { program, name } => {
+                format!("{program} --version does not answer like {name}")
+            }
+            Self::Old { program, version } => format!(
+                "{program} has version {version}, which cannot be given a connection string safely"
+            ),
+        };
+        Problem::new(summary, GET_IT)
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem().fmt(f)
+    }
+}
+
+impl std::error::Error for ToolError {}
 
 impl Tool {
     /// Finds mongodump or mongorestore on `path` and asks for its version.

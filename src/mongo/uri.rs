@@ -97,6 +97,8 @@ pub struct MongoUri {
     options: Vec<(String, Secret)>,
     /// Where it was given, for people to look.
     setting: &'static str,
+    /// Where its password was given.
+    password_setting: &'static str,
 }
 
 impl MongoUri {
@@ -137,12 +139,30 @@ impl MongoUri {
             query: Secret::new(query),
             options,
             setting: "MONGODB_URI",
+            password_setting: "MONGODB_URI",
         })
     }
 
     /// The same, given in another place than MONGODB_URI.
     pub fn given_as(self, setting: &'static str) -> Self {
-        Self { setting, ..self }
+        Self {
+            setting,
+            password_setting: setting,
+            ..self
+        }
+    }
+
+    /// The same with its password given in a setting of its own.
+    pub fn with_password_of(self, password_setting: &'static str) -> Self {
+        Self {
+            password_setting,
+            ..self
+        }
+    }
+
+    /// Where its password was given.
+    pub fn password_setting(&self) -> &'static str {
+        self.password_setting
     }
 
     /// Where it was given.
@@ -161,7 +181,6 @@ impl MongoUri {
     }
 
     /// The password, decoded.
-    #[cfg(test)]
     pub fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }
@@ -179,7 +198,29 @@ impl MongoUri {
             .map(|(_, value)| value.expose())
     }
 
-    /// The whole text, password included, for the driver.
+    /// All options in their order, decoded.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose()))
+    }
+
+    /// Options that neither the driver nor anything else here follows.
+    pub fn dropped_options(&self) -> Vec<String> {
+        crate::mongo::driver_options::DriverUri::of(self).dropped
+    }
+
+    /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
+    /// members of a set know each other often do not resolve outside their network.
+    pub fn is_direct(&self) -> bool {
+        let set = self.option("replicaSet").is_some_and(|set| !set.is_empty());
+        let balanced = self
+            .option("loadBalanced")
+            .is_some_and(|value| value == "true");
+        !self.srv && !set && !balanced && !self.hosts_as_written.contains(',')
+    }
+
+    /// The whole text, password included.
     pub fn expose(&self) -> &str {
         self.text.expose()
     }
@@ -208,6 +249,15 @@ impl MongoUri {
             text.push(separator);
             text.push_str("authSource=");
             text.push_str(&percent_encode(source));
+            separator = '&';
+        }
+        // The tools know it by this name alone.
+        let lax = self
+            .option("tlsAllowInvalidCertificates")
+            .is_some_and(|value| value == "true");
+        if lax && self.option("tlsInsecure").is_none() {
+            text.push(separator);
+            text.push_str("tlsInsecure=true");
         }
         Secret::new(text)
     }

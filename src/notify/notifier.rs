@@ -10,7 +10,7 @@ use crate::report::{BackupReport, DrillReport, PruneReport, last_good};
 use crate::schedule::in_words;
 use crate::settings::{NotifyOn, Settings};
 use crate::state::alerts::{AlertHistory, Concern, Failing};
-use crate::state::{Ended, LastDrill, StateStore, noted};
+use crate::state::{Ended, LastDrill, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -50,12 +50,12 @@ impl<'o> Notifier<'o> {
         }
     }
 
-    fn put(&self, letter: Option<Notification>) -> QueuedMail {
-        let unkept = letter
+    fn put(&self, notification: Option<Notification>) -> QueuedMail {
+        let unkept = notification
             .clone()
-            .filter(|letter| self.outbox.keep(letter.clone()).is_some());
+            .filter(|notification| self.outbox.keep(notification.clone()).is_some());
         QueuedMail {
-            wrote: letter.is_some(),
+            wrote: notification.is_some(),
             unkept: unkept.into_iter().collect(),
         }
     }
@@ -80,51 +80,51 @@ impl<'o> Notifier<'o> {
         error: &str,
         advice: &str,
     ) -> QueuedMail {
-        let mut alarm = status.state().alarm;
-        let letter = self.told(&mut alarm, stage, error, advice);
+        let mut alerts = status.state().alerts;
+        let notification = self.told(&mut alerts, stage, error, advice);
         // The letter first: once it counts as written, nobody will write it again.
-        let posted = self.put(letter);
-        noted(status.change(|state| state.alarm = alarm).1);
-        posted
+        let queued = self.put(notification);
+        warn_unsaved(status.change(|state| state.alerts = alerts).1);
+        queued
     }
 
     /// Counts a failure; the letter about it, if one is due.
     fn told(
         &self,
-        alarm: &mut AlertHistory,
+        alerts: &mut AlertHistory,
         stage: &str,
         error: &str,
         advice: &str,
     ) -> Option<Notification> {
         let now = (self.ctx.now)();
-        alarm.failed(now);
+        alerts.failed(now);
         // What nobody is told counts as untold, for the day on which mail is turned on.
         let day = self
             .wanted()
-            .then(|| alarm.failure_due(now, self.settings.time_zone))
+            .then(|| alerts.failure_due(now, self.settings.time_zone))
             .flatten()?;
-        Some(self.trouble(alarm.failing()?, day, stage, error, advice))
+        Some(self.trouble(alerts.failing()?, day, stage, error, advice))
     }
 
     /// Notes that the scheduler cannot start, which is no run that failed; the mail about it, if one is due.
     pub fn start_failure(&self, status: &mut StateStore, error: &str) -> QueuedMail {
         let advice = "After putting it right: docker compose restart pantry-keeper";
         let mut starting = status.state().starting;
-        let letter = self.told(&mut starting, "starting", error, advice);
-        let posted = self.put(letter);
+        let notification = self.told(&mut starting, "starting", error, advice);
+        let queued = self.put(notification);
         // The folder may well be what is wrong; that is being said already.
         let _ = status.change(|state| state.starting = starting);
-        posted
+        queued
     }
 
     /// A failure that was not told on its day, since there had been many or mail was off, is told later.
     pub fn reminder(&self, status: &mut StateStore) -> QueuedMail {
-        let mut alarm = status.state().alarm;
-        let untold = alarm.failing().is_some_and(|failing| !failing.was_told());
+        let mut alerts = status.state().alerts;
+        let untold = alerts.failing().is_some_and(|failing| !failing.was_told());
         if !untold || !self.wanted() {
             return QueuedMail::default();
         }
-        let due = alarm.failure_due((self.ctx.now)(), self.settings.time_zone);
+        let due = alerts.failure_due((self.ctx.now)(), self.settings.time_zone);
         let last = status
             .runs()
             .into_iter()
@@ -133,12 +133,12 @@ impl<'o> Notifier<'o> {
                 Ended::Failed { stage, error } => Some((stage, error)),
                 _ => None,
             });
-        let (Some(day), Some((stage, error)), Some(failing)) = (due, last, alarm.failing()) else {
+        let (Some(day), Some((stage, error)), Some(failing)) = (due, last, alerts.failing()) else {
             return QueuedMail::default();
         };
-        let posted = self.put(Some(self.trouble(failing, day, &stage, &error, "")));
-        noted(status.change(|state| state.alarm = alarm).1);
-        posted
+        let queued = self.put(Some(self.trouble(failing, day, &stage, &error, "")));
+        warn_unsaved(status.change(|state| state.alerts = alerts).1);
+        queued
     }
 
     /// The mail about runs that fail, for the day it is due on.
@@ -201,10 +201,10 @@ impl<'o> Notifier<'o> {
     ) -> QueuedMail {
         let now = (self.ctx.now)();
         let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
-        let mut alarm = status.state().alarm;
+        let mut alerts = status.state().alerts;
         let (ended, remind) = (
-            alarm.succeeded(),
-            self.wanted() && alarm.concerns_due(&kinds, now),
+            alerts.succeeded(),
+            self.wanted() && alerts.concerns_due(&kinds, now),
         );
         let ending = Ending {
             report,
@@ -219,7 +219,7 @@ impl<'o> Notifier<'o> {
                 .collect(),
         };
         let always = self.settings.notify_on == NotifyOn::Always;
-        let letter = match ended {
+        let notification = match ended {
             Some(failing) => Some(templates::recovered(
                 &self.sender(),
                 failing.since,
@@ -230,9 +230,9 @@ impl<'o> Notifier<'o> {
             None if always => Some(templates::receipt(&self.sender(), &ending)),
             None => None,
         };
-        let posted = self.put(letter.filter(|_| self.wanted()));
-        noted(status.change(|state| state.alarm = alarm).1);
-        posted
+        let queued = self.put(notification.filter(|_| self.wanted()));
+        warn_unsaved(status.change(|state| state.alerts = alerts).1);
+        queued
     }
 
     /// Notes how a drill ended; the mail about it, if one is due. `last` holds no secrets.
@@ -243,15 +243,15 @@ impl<'o> Notifier<'o> {
         report: Option<&DrillReport>,
     ) -> QueuedMail {
         let now = (self.ctx.now)();
-        let mut alarm = status.state().drill_alarm;
-        let letter = match (&last.problem, report) {
+        let mut alerts = status.state().drill_alerts;
+        let notification = match (&last.problem, report) {
             (Some(problem), _) => {
-                alarm.failed(now);
+                alerts.failed(now);
                 let day = self
                     .wanted()
-                    .then(|| alarm.failure_due(now, self.settings.time_zone))
+                    .then(|| alerts.failure_due(now, self.settings.time_zone))
                     .flatten();
-                day.zip(alarm.failing()).map(|(day, failing)| {
+                day.zip(alerts.failing()).map(|(day, failing)| {
                     let problems = report
                         .map_or_else(|| vec![problem.clone()], |report| report.problems.clone());
                     let (since, log) = (failing.since, self.ctx.tail.lines());
@@ -265,7 +265,7 @@ impl<'o> Notifier<'o> {
                     templates::drill_failed(&self.sender(), &drill)
                 })
             }
-            (None, Some(report)) => match alarm.succeeded() {
+            (None, Some(report)) => match alerts.succeeded() {
                 Some(failing) => Some(templates::drill_recovered(
                     &self.sender(),
                     failing.since,
@@ -278,16 +278,16 @@ impl<'o> Notifier<'o> {
             },
             (None, None) => None,
         };
-        let posted = self.put(letter.filter(|_| self.wanted()));
-        noted(
+        let queued = self.put(notification.filter(|_| self.wanted()));
+        warn_unsaved(
             status
                 .change(|state| {
-                    state.drill_alarm = alarm;
+                    state.drill_alerts = alerts;
                     state.drill = Some(last.clone());
                 })
                 .1,
         );
-        posted
+        queued
     }
 
     fn wanted(&self) -> bool {

@@ -38,7 +38,7 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Memory {
     /// Letters that the disk did not take.
-    letters: Vec<Notification>,
+    notifications: Vec<Notification>,
     /// Sent, though the file could not be removed.
     sent: BTreeSet<String>,
     /// Refused for good; the next start tries them once more.
@@ -65,18 +65,21 @@ impl Outbox {
     }
 
     /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
-    pub fn keep(&self, letter: Notification) -> Option<FileError> {
+    pub fn keep(&self, notification: Notification) -> Option<FileError> {
         self.write_what_memory_holds();
-        let error = self.write(&letter).err();
+        let error = self.write(&notification).err();
         if error.is_some() {
             let mut memory = self.memory();
-            memory.letters.retain(|other| other.id != letter.id);
-            memory.letters.push(letter.clone());
+            memory
+                .notifications
+                .retain(|other| other.id != notification.id);
+            memory.notifications.push(notification.clone());
         }
         let mut waiting = self.waiting();
-        if letter.kind == Kind::StillFailing {
-            let older =
-                |other: &Notification| other.kind == Kind::StillFailing && other.id != letter.id;
+        if notification.kind == Kind::StillFailing {
+            let older = |other: &Notification| {
+                other.kind == Kind::StillFailing && other.id != notification.id
+            };
             self.drop_all(waiting.extract_if(.., |other| older(other)).collect());
         }
         // The oldest stay first within each group, since a stable sort keeps their order.
@@ -89,20 +92,25 @@ impl Outbox {
     /// Every letter that waits, the oldest first. Files that cannot be read are passed over.
     pub fn waiting(&self) -> Vec<Notification> {
         let memory = self.memory();
-        let on_disk = self.files().into_iter().map(|(_, letter)| letter);
+        let on_disk = self
+            .files()
+            .into_iter()
+            .map(|(_, notification)| notification);
         let mut seen = memory.sent.clone();
-        let mut letters: Vec<Notification> = on_disk
-            .chain(memory.letters.iter().cloned())
-            .filter(|letter| seen.insert(letter.id.clone()))
+        let mut notifications: Vec<Notification> = on_disk
+            .chain(memory.notifications.iter().cloned())
+            .filter(|notification| seen.insert(notification.id.clone()))
             .collect();
-        letters.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
-        letters
+        notifications.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
+        notifications
     }
 
     /// Forgets a letter: it has been sent. It is not sent again by this process even if its file cannot be removed,
     /// which the error then says.
     pub fn sent(&self, id: &str) -> Option<FileError> {
-        self.memory().letters.retain(|letter| letter.id != id);
+        self.memory()
+            .notifications
+            .retain(|notification| notification.id != id);
         let error = self.remove(id);
         if error.is_some() {
             self.memory().sent.insert(id.to_owned());
@@ -125,21 +133,21 @@ impl Outbox {
             return flushed;
         }
         self.write_what_memory_holds();
-        let (_lock, letters) = match self.lock() {
+        let (_lock, notifications) = match self.lock() {
             Ok(lock) => (Some(lock), self.waiting()),
             Err(LockError::Held(_)) => {
                 flushed.left = self.waiting().len();
                 return flushed;
             }
             // Without a lock only those are ours for certain that no other process can see.
-            Err(LockError::File(_)) => (None, self.memory().letters.clone()),
+            Err(LockError::File(_)) => (None, self.memory().notifications.clone()),
         };
-        for letter in letters {
-            if self.memory().refused.contains(&letter.id) {
+        for notification in notifications {
+            if self.memory().refused.contains(&notification.id) {
                 continue;
             }
             let Ok(outcome) = stop
-                .or(deliver(mail, &letter, redactor, limit_per_letter))
+                .or(deliver(mail, &notification, redactor, limit_per_letter))
                 .await
             else {
                 break;
@@ -147,13 +155,13 @@ impl Outbox {
             let error = outcome.err();
             if error.as_ref().is_none_or(MailError::was_delivered) {
                 flushed.sent += 1;
-                if let Some(error) = self.sent(&letter.id) {
+                if let Some(error) = self.sent(&notification.id) {
                     tracing::warn!("a mail was sent, but is still in the outbox: {error}");
                 }
             }
             let goes_on = match &error {
                 Some(error) if error.is_about_the_letter() => {
-                    self.memory().refused.insert(letter.id);
+                    self.memory().refused.insert(notification.id);
                     true
                 }
                 Some(error) => error.was_delivered(),
@@ -178,9 +186,9 @@ impl Outbox {
         Lock::take(&self.folder.with_extension("lock"), &self.folder)
     }
 
-    fn write(&self, letter: &Notification) -> Result<(), FileError> {
-        let path = self.folder.join(file_name(letter));
-        let json = serde_json::to_vec_pretty(letter)
+    fn write(&self, notification: &Notification) -> Result<(), FileError> {
+        let path = self.folder.join(file_name(notification));
+        let json = serde_json::to_vec_pretty(notification)
             .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
         self.create_folder()?;
         atomic_file::replace(&path, &json)
@@ -198,20 +206,24 @@ impl Outbox {
     }
 
     fn write_what_memory_holds(&self) {
-        let held = self.memory().letters.clone();
-        for letter in held {
-            if self.write(&letter).is_err() {
+        let held = self.memory().notifications.clone();
+        for notification in held {
+            if self.write(&notification).is_err() {
                 return;
             }
-            self.memory().letters.retain(|other| other.id != letter.id);
+            self.memory()
+                .notifications
+                .retain(|other| other.id != notification.id);
         }
     }
 
-    fn drop_all(&self, letters: Vec<Notification>) {
-        for letter in letters {
+    fn drop_all(&self, notifications: Vec<Notification>) {
+        for notification in notifications {
             // One that cannot be removed is one too many, which the next letter makes good.
-            let _ = self.remove(&letter.id);
-            self.memory().letters.retain(|other| other.id != letter.id);
+            let _ = self.remove(&notification.id);
+            self.memory()
+                .notifications
+                .retain(|other| other.id != notification.id);
         }
     }
 
@@ -220,7 +232,7 @@ impl Outbox {
         for (path, _) in self
             .files()
             .into_iter()
-            .filter(|(_, letter)| letter.id == id)
+            .filter(|(_, notification)| notification.id == id)
         {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -239,7 +251,7 @@ impl Outbox {
             name.ends_with(EXTENSION) && !name.starts_with('.')
         });
         paths
-            .filter_map(|path| read(&path).map(|letter| (path, letter)))
+            .filter_map(|path| read(&path).map(|notification| (path, notification)))
             .collect()
     }
 }
@@ -253,17 +265,17 @@ fn worth(kind: Kind) -> u8 {
 }
 
 /// Sorts by time, and is the same for the same letter.
-fn file_name(letter: &Notification) -> String {
-    let mut id = percent_encode(&letter.id);
+fn file_name(notification: &Notification) -> String {
+    let mut id = percent_encode(&notification.id);
     if id.len() > LONGEST_ID_BYTES {
-        id = Sha256::digest(&letter.id)
+        id = Sha256::digest(&notification.id)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
     }
     format!(
         "{}-{id}{EXTENSION}",
-        letter.written_at.format("%Y%m%dT%H%M%S%3fZ")
+        notification.written_at.format("%Y%m%dT%H%M%S%3fZ")
     )
 }
 

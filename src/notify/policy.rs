@@ -103,73 +103,77 @@ mod tests {
         Utc.with_ymd_and_hms(2026, 5, 31, 2, 0, 0).unwrap() + TimeDelta::hours(hours)
     }
 
-    fn fail(alarm: &mut AlertHistory, hours: i64) -> Option<u32> {
-        alarm.failed(at(hours));
-        alarm.failure_due(at(hours), Tz::UTC)
+    fn fail(alerts: &mut AlertHistory, hours: i64) -> Option<u32> {
+        alerts.failed(at(hours));
+        alerts.failure_due(at(hours), Tz::UTC)
     }
 
     #[test]
     fn a_hundred_hourly_failures_are_five_mails_one_a_day() {
-        let mut alarm = AlertHistory::default();
-        let mails: Vec<u32> = (0..100).filter_map(|hour| fail(&mut alarm, hour)).collect();
+        let mut alerts = AlertHistory::default();
+        let mails: Vec<u32> = (0..100)
+            .filter_map(|hour| fail(&mut alerts, hour))
+            .collect();
         assert_eq!(mails, [1, 2, 3, 4, 5]);
         assert_eq!(
-            alarm.failing().map(|failing| (failing.since, failing.runs)),
+            alerts
+                .failing()
+                .map(|failing| (failing.since, failing.runs)),
             Some((at(0), 100))
         );
     }
 
     #[test]
     fn weekly_failures_are_told_each_time_with_the_day() {
-        let mut alarm = AlertHistory::default();
+        let mut alerts = AlertHistory::default();
         assert_eq!(
-            [0, 7, 14].map(|day| fail(&mut alarm, day * 24)),
+            [0, 7, 14].map(|day| fail(&mut alerts, day * 24)),
             [Some(1), Some(8), Some(15)]
         );
     }
 
     #[test]
     fn the_day_is_the_owners() {
-        let mut alarm = AlertHistory::default();
+        let mut alerts = AlertHistory::default();
         let at = |hour| Utc.with_ymd_and_hms(2026, 5, 31, hour, 30, 0).unwrap();
-        alarm.failed(at(21));
-        assert_eq!(alarm.failure_due(at(21), Tz::Europe__Madrid), Some(1));
+        alerts.failed(at(21));
+        assert_eq!(alerts.failure_due(at(21), Tz::Europe__Madrid), Some(1));
         // In Madrid it is past midnight.
-        assert_eq!(alarm.failure_due(at(22), Tz::Europe__Madrid), Some(2));
+        assert_eq!(alerts.failure_due(at(22), Tz::Europe__Madrid), Some(2));
     }
 
     #[test]
     fn runs_that_fail_and_succeed_in_turns_do_not_flood_but_the_last_failure_is_told() {
-        let mut alarm = AlertHistory::default();
+        let mut alerts = AlertHistory::default();
         let mut mails = 0;
         for hour in 0..10 {
-            mails += u32::from(fail(&mut alarm, hour * 2).is_some());
-            mails += u32::from(alarm.succeeded().is_some());
+            mails += u32::from(fail(&mut alerts, hour * 2).is_some());
+            mails += u32::from(alerts.succeeded().is_some());
         }
         assert_eq!(mails, 6);
-        assert_eq!(fail(&mut alarm, 21), None);
+        assert_eq!(fail(&mut alerts, 21), None);
         // Not told today, it is due tomorrow, also without another run.
-        assert_eq!(alarm.failure_due(at(22), Tz::UTC), Some(2));
+        assert_eq!(alerts.failure_due(at(22), Tz::UTC), Some(2));
     }
 
     #[test]
     fn a_concern_is_told_when_it_comes_and_then_once_a_week() {
-        let mut alarm = AlertHistory::default();
-        let told = |alarm: &mut AlertHistory, day: i64, concerns: &[Concern]| {
-            alarm.concerns_due(concerns, at(day * 24))
+        let mut alerts = AlertHistory::default();
+        let told = |alerts: &mut AlertHistory, day: i64, concerns: &[Concern]| {
+            alerts.concerns_due(concerns, at(day * 24))
         };
-        assert!(told(&mut alarm, 0, &[Concern::Shrunk]));
-        assert!(!told(&mut alarm, 1, &[Concern::Shrunk]));
-        assert!(told(&mut alarm, 2, &[Concern::Shrunk, Concern::Filling]));
-        assert!(!told(&mut alarm, 8, &[Concern::Shrunk, Concern::Filling]));
-        assert!(told(&mut alarm, 9, &[Concern::Shrunk]));
-        assert!(!told(&mut alarm, 10, &[]));
-        assert!(told(&mut alarm, 11, &[Concern::Shrunk]));
+        assert!(told(&mut alerts, 0, &[Concern::Shrunk]));
+        assert!(!told(&mut alerts, 1, &[Concern::Shrunk]));
+        assert!(told(&mut alerts, 2, &[Concern::Shrunk, Concern::Filling]));
+        assert!(!told(&mut alerts, 8, &[Concern::Shrunk, Concern::Filling]));
+        assert!(told(&mut alerts, 9, &[Concern::Shrunk]));
+        assert!(!told(&mut alerts, 10, &[]));
+        assert!(told(&mut alerts, 11, &[Concern::Shrunk]));
     }
 
     #[test]
     fn a_concern_that_comes_and_goes_is_told_once_a_day() {
-        let mut alarm = AlertHistory::default();
+        let mut alerts = AlertHistory::default();
         let concerns = |hour: i64| {
             if hour % 2 == 0 {
                 &[Concern::Warned][..]
@@ -178,7 +182,7 @@ mod tests {
             }
         };
         let told = (0..72)
-            .filter(|hour| alarm.concerns_due(concerns(*hour), at(*hour)))
+            .filter(|hour| alerts.concerns_due(concerns(*hour), at(*hour)))
             .count();
         assert_eq!(told, 3);
     }
@@ -188,20 +192,20 @@ mod tests {
         fn whatever_happens_a_day_has_few_mails_and_no_failure_stays_untold(
             runs in proptest::collection::vec((0i64..20, any::<bool>()), 1..200)
         ) {
-            let (mut alarm, mut hour) = (AlertHistory::default(), 0);
+            let (mut alerts, mut hour) = (AlertHistory::default(), 0);
             let mut mails: BTreeMap<NaiveDate, u32> = BTreeMap::new();
             for (wait, success) in runs {
                 hour += wait;
                 let sent = match success {
-                    true => alarm.succeeded().is_some(),
-                    false => fail(&mut alarm, hour).is_some(),
+                    true => alerts.succeeded().is_some(),
+                    false => fail(&mut alerts, hour).is_some(),
                 };
                 *mails.entry(at(hour).date_naive()).or_default() += u32::from(sent);
             }
             prop_assert!(mails.values().all(|count| *count <= 2 * FIRST_FAILURES_A_DAY + 2));
-            if alarm.failing().is_some() {
-                alarm.failure_due(at(hour + 24), Tz::UTC);
-                prop_assert!(alarm.failing().is_some_and(|failing| failing.was_told()));
+            if alerts.failing().is_some() {
+                alerts.failure_due(at(hour + 24), Tz::UTC);
+                prop_assert!(alerts.failing().is_some_and(|failing| failing.was_told()));
             }
         }
     }

@@ -29,14 +29,14 @@ const LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Takes letters; what becomes of them is not its customers' concern.
 pub struct MailSender {
-    letters: Option<mpsc::UnboundedSender<Vec<Notification>>>,
+    notifications: Option<mpsc::UnboundedSender<Vec<Notification>>>,
     round: Option<JoinHandle<()>>,
 }
 
 impl MailSender {
     /// Lets him put away what he has not sent.
     pub async fn finish(self) {
-        drop(self.letters);
+        drop(self.notifications);
         if let Some(round) = self.round {
             let _ = tokio::time::timeout(LAST_WRITES, round).await;
         }
@@ -47,7 +47,7 @@ impl MailSender {
         let Some(mail) = settings.mail.clone() else {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
             return MailSender {
-                letters: None,
+                notifications: None,
                 round: None,
             };
         };
@@ -60,16 +60,16 @@ impl MailSender {
         };
         let round = tokio::spawn(round.walk(receiver));
         MailSender {
-            letters: Some(sender),
+            notifications: Some(sender),
             round: Some(round),
         }
     }
 
     /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
-    pub fn post(&self, posted: QueuedMail) {
-        if let Some(sender) = self.letters.as_ref().filter(|_| posted.wrote) {
+    pub fn post(&self, queued: QueuedMail) {
+        if let Some(sender) = self.notifications.as_ref().filter(|_| queued.wrote) {
             // He only goes when we do.
-            let _ = sender.send(posted.unkept);
+            let _ = sender.send(queued.unkept);
         }
     }
 }
@@ -82,7 +82,7 @@ struct Round {
 }
 
 impl Round {
-    async fn walk(self, mut letters: mpsc::UnboundedReceiver<Vec<Notification>>) {
+    async fn walk(self, mut notifications: mpsc::UnboundedReceiver<Vec<Notification>>) {
         let mut failures = 0;
         loop {
             let outcome = if self.outbox.waiting().is_empty() {
@@ -104,16 +104,16 @@ impl Round {
             tokio::select! {
                 biased;
                 _ = self.stop.requested() => {
-                    while let Some(letters) = letters.recv().await {
-                        self.keep(letters);
+                    while let Some(notifications) = notifications.recv().await {
+                        self.keep(notifications);
                     }
                     return;
                 }
-                posted = letters.recv() => {
-                    let Some(posted) = posted else { return };
-                    self.keep(posted);
-                    while let Ok(posted) = letters.try_recv() {
-                        self.keep(posted);
+                queued = notifications.recv() => {
+                    let Some(queued) = queued else { return };
+                    self.keep(queued);
+                    while let Ok(queued) = notifications.try_recv() {
+                        self.keep(queued);
                     }
                 }
                 () = tokio::time::sleep(wait) => {}
@@ -121,9 +121,9 @@ impl Round {
         }
     }
 
-    fn keep(&self, letters: Vec<Notification>) {
-        for letter in letters {
-            if let Some(error) = self.outbox.keep(letter) {
+    fn keep(&self, notifications: Vec<Notification>) {
+        for notification in notifications {
+            if let Some(error) = self.outbox.keep(notification) {
                 tracing::debug!(target: SCHEDULER, "an unsent mail is kept in memory only: {error}");
             }
         }

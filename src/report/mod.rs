@@ -1,11 +1,16 @@
 //! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
 
+mod problem;
 mod restore;
 
-pub use restore::{Differences, DrillReport, RestoreReport, Restored};
+pub use problem::Problem;
+pub use restore::{
+    Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::path::Path;
 
 /// A backup that was made, read back and verified.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,6 +102,21 @@ pub struct PruneReport {
     /// Archives that could not be removed.
     pub not_removed: Vec<NotRemoved>,
     pub freed_bytes: u64,
+}
+
+impl PruneReport {
+    /// Of a folder in which nothing was looked at, and nothing removed.
+    pub fn empty(folder: &Path) -> Self {
+        PruneReport {
+            folder: folder.display().to_string(),
+            dry_run: false,
+            halted: None,
+            kept: Vec::new(),
+            removed: Vec::new(),
+            not_removed: Vec::new(),
+            freed_bytes: 0,
+        }
+    }
 }
 
 /// An archive that stays.

@@ -64,6 +64,52 @@ pub struct Restored {
     pub differences: Option<Differences>,
 }
 
+/// Which indexes a restore builds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexPolicy {
+    /// All of them; one that the server refuses is a restore that is not complete.
+    #[default]
+    All,
+    /// Those that the server takes; the others are reported.
+    Possible,
+    /// None but that of `_id`, which collections have by themselves.
+    None,
+}
+
+/// An index that is not there as the archive has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexProblem {
+    /// Its collection on the target.
+    #[serde(flatten)]
+    pub namespace: Namespace,
+    pub name: String,
+    pub problem: String,
+    /// The server would not build it.
+    pub refused: bool,
+    /// The command that makes it, for mongosh.
+    pub command: String,
+}
+
+/// What a restore will do about indexes, or has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct IndexReport {
+    pub policy: IndexPolicy,
+    /// In the archive, without those of `_id`.
+    pub archived: u64,
+    pub built: u64,
+    pub problems: Vec<IndexProblem>,
+}
+
+impl IndexReport {
+    /// Whether all indexes are there that were asked for.
+    pub fn is_as_asked(&self) -> bool {
+        let may_lack =
+            |problem: &IndexProblem| self.policy == IndexPolicy::Possible && problem.refused;
+        self.problems.iter().all(may_lack)
+    }
+}
+
 /// What a restore will do, or has done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RestoreReport {
@@ -72,7 +118,7 @@ pub struct RestoreReport {
     /// The target, without credentials.
     pub hosts: String,
     pub dry_run: bool,
-    /// Every document the archive holds for the chosen namespaces was written.
+    /// Every document the archive holds for the chosen namespaces was written, with options and the indexes asked for.
     pub restored: bool,
     /// Existing namespaces are dropped first.
     pub drop: bool,
@@ -81,6 +127,7 @@ pub struct RestoreReport {
     pub documents: u64,
     pub bytes: u64,
     pub namespaces: Vec<Restored>,
+    pub indexes: IndexReport,
     /// Operations to be replayed from the oplog.
     pub oplog_entries: u64,
     /// Why not everything is there.
@@ -125,11 +172,7 @@ impl fmt::Display for DrillReport {
                 "{archive} is proven: {} in {} came back equal, with all options and {}, in {}",
                 humanize::counted(*documents, "document"),
                 humanize::counted(*namespaces, "namespace"),
-                if self.indexes == 1 {
-                    "1 index".into()
-                } else {
-                    format!("{} indexes", humanize::count(self.indexes))
-                },
+                humanize::indexes(self.indexes),
                 humanize::duration(Duration::from_secs_f64(self.elapsed_seconds)),
             )?;
         } else {

@@ -12,8 +12,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::sync::atomic::AtomicBool;
 
-/// Read ahead of each lane, in bytes.
-const LANE_BYTES: usize = 64 * 1024;
+/// Read ahead by each reader, in bytes.
+const READER_BYTES: usize = 64 * 1024;
 /// Namespaces named when none of them was meant.
 const NAMED: usize = 12;
 
@@ -208,7 +208,7 @@ impl Contents {
     }
 
     /// Opens one of [`Contents::apart`].
-    pub fn lane<'c>(
+    pub fn reader<'c>(
         &'c self,
         holding: usize,
         section: &Section,
@@ -221,7 +221,7 @@ impl Contents {
                 let content: Box<dyn Read> = Box::new(content);
                 Ok(CollectionReader {
                     holding,
-                    content: BufReader::with_capacity(LANE_BYTES, content),
+                    content: BufReader::with_capacity(READER_BYTES, content),
                 })
             }
             Ok(None) => Err("it cannot be read in parts".into()),

@@ -10,10 +10,10 @@ use crate::archive::namespace::Namespace;
 use crate::mongo::client::{ServerError, Target};
 use crate::report::Differences;
 use crate::sys::cancel::{Cancel, Interruption};
-use crate::sys::progress::Meter;
+use crate::sys::progress::{DumpWatch, Meter, showing};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Documents named of each kind of difference; the rest are counted.
@@ -51,9 +51,9 @@ pub async fn run(
     pairs: &[Pair],
     target: &Target,
     meter: &Arc<Meter>,
-    stop: &Cancel,
+    cancel: &Cancel,
 ) -> Result<HashMap<usize, Differences>, CompareError> {
-    let mut suspects = first_look(contents, pairs, target, meter, stop).await?;
+    let mut suspects = find_suspects(contents, pairs, target, meter, cancel).await?;
     if suspects.is_empty() {
         return Ok(HashMap::new());
     }
@@ -71,117 +71,127 @@ pub async fn run(
                 }
             }
         });
-        stop.or(look).await??;
+        cancel.or(look).await??;
     }
-    second_look(contents, suspects, stop).await
+    name_documents(contents, suspects, cancel).await
 }
 
-/// Fingerprints of the archive's side, made on a thread of its own while the server's side is read.
-async fn first_look(
+/// The fingerprint of a holding, which the archive's side sends to the server's.
+struct ArchiveFingerprint {
+    holding: usize,
+    fingerprint: Fingerprint,
+}
+
+/// Fingerprints of both sides: the archive's on a thread of its own, while the server's documents are read.
+async fn find_suspects(
     contents: &Arc<Contents>,
     pairs: &[Pair],
     target: &Target,
     meter: &Arc<Meter>,
-    stop: &Cancel,
+    cancel: &Cancel,
 ) -> Result<HashMap<usize, Suspect>, CompareError> {
     let wanted: HashMap<usize, Namespace> = pairs.iter().cloned().collect();
     let (sender, mut receiver) = mpsc::channel(1);
     let reading = Arc::clone(contents);
     let chosen: HashSet<usize> = wanted.keys().copied().collect();
-    let mut watch = meter.watch();
-    let reader = stop.blocking(move |stop| {
-        let mut bytes = 0;
-        let outcome = reading.each(
-            &|index| chosen.contains(&index),
-            stop,
-            &mut |index, content| {
-                let mut fingerprint = Fingerprint::default();
-                documents::each(content, |document| {
-                    fingerprint.add(documents::id(document), document.as_bytes());
-                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        return Err(std::io::ErrorKind::Interrupted.into());
-                    }
-                    Ok(())
-                })
-                .map_err(|error| crate::archive::container::reason(&error))?;
-                bytes += fingerprint.bytes();
-                watch.at(&reading.holdings[index].namespace, bytes);
-                // Nobody listens any more only when the other side has failed.
-                sender
-                    .blocking_send((index, fingerprint))
-                    .map_err(|_| String::new())
-            },
-        );
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),
-        }
+    let watch = meter.watch();
+    let reader = cancel.blocking(move |cancelled| {
+        fingerprint_archive(&reading, &chosen, watch, &sender, cancelled)
     });
     let server = async {
         let mut suspects = HashMap::new();
-        let mut look = tokio::time::interval(std::time::Duration::from_millis(250));
-        while let Some((index, of_archive)) = receiver.recv().await {
-            let (Some(to), Some(holding)) = (wanted.get(&index), contents.holdings.get(index))
+        while let Some(ArchiveFingerprint {
+            holding,
+            fingerprint,
+        }) = receiver.recv().await
+        {
+            let (Some(to), Some(one)) = (wanted.get(&holding), contents.holdings.get(holding))
             else {
                 continue;
             };
             let mut of_server = Fingerprint::default();
-            {
-                let reading = target.documents(to, holding.kind, |document| {
-                    of_server.add(documents::id(document), document.as_bytes());
-                });
-                tokio::pin!(reading);
-                loop {
-                    tokio::select! {
-                        biased;
-                        result = &mut reading => break result?,
-                        _ = look.tick() => meter.show(),
-                    }
-                }
-            }
-            let buckets: HashSet<usize> = of_archive.differences(&of_server).into_iter().collect();
-            if !buckets.is_empty() {
-                let found = Differences {
-                    documents: of_archive.documents(),
-                    on_server: of_server.documents(),
-                    ..Differences::default()
-                };
-                let namespace = to.clone();
-                suspects.insert(
-                    index,
-                    Suspect {
-                        namespace,
-                        buckets,
-                        there: HashMap::new(),
-                        complete: true,
-                        found,
-                    },
-                );
+            let reading = target.documents(to, one.kind, |document| {
+                of_server.add(documents::id(document), document.as_bytes());
+            });
+            showing(meter, reading).await?;
+            if let Some(suspect) = suspect(to, &fingerprint, &of_server) {
+                suspects.insert(holding, suspect);
             }
         }
         Ok::<_, CompareError>(suspects)
     };
-    let (read, suspects) = tokio::join!(reader, stop.or(server));
+    let (read, suspects) = tokio::join!(reader, cancel.or(server));
     let suspects = suspects??;
     match read? {
-        Some(Ok(())) => Ok(suspects),
-        Some(Err(problem)) => Err(CompareError::Archive(problem)),
-        None => Err(CompareError::Archive("a thread stopped".into())),
+        Ok(()) => Ok(suspects),
+        Err(problem) => Err(CompareError::Archive(problem)),
     }
 }
 
+/// Blocks; ends soon once it is cancelled.
+fn fingerprint_archive(
+    contents: &Contents,
+    chosen: &HashSet<usize>,
+    mut watch: DumpWatch,
+    sender: &mpsc::Sender<ArchiveFingerprint>,
+    cancelled: &AtomicBool,
+) -> Result<(), String> {
+    let mut bytes = 0;
+    let is_chosen = |index| chosen.contains(&index);
+    let outcome = contents.each(&is_chosen, cancelled, &mut |holding, content| {
+        let mut fingerprint = Fingerprint::default();
+        documents::each(content, |document| {
+            fingerprint.add(documents::id(document), document.as_bytes());
+            match cancelled.load(Ordering::Relaxed) {
+                true => Err(std::io::ErrorKind::Interrupted.into()),
+                false => Ok(()),
+            }
+        })
+        .map_err(|error| crate::archive::container::reason(&error))?;
+        bytes += fingerprint.bytes();
+        watch.at(&contents.holdings[holding].namespace, bytes);
+        // It is received unless the other side has failed.
+        sender
+            .blocking_send(ArchiveFingerprint {
+                holding,
+                fingerprint,
+            })
+            .map_err(|_| String::new())
+    });
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Broken::Archive(problem) | Broken::Visitor(problem)) => Err(problem),
+    }
+}
+
+/// None when both sides are the same.
+fn suspect(to: &Namespace, of_archive: &Fingerprint, of_server: &Fingerprint) -> Option<Suspect> {
+    let buckets: HashSet<usize> = of_archive.differences(of_server).into_iter().collect();
+    (!buckets.is_empty()).then(|| Suspect {
+        namespace: to.clone(),
+        buckets,
+        there: HashMap::new(),
+        complete: true,
+        found: Differences {
+            documents: of_archive.documents(),
+            on_server: of_server.documents(),
+            ..Differences::default()
+        },
+    })
+}
+
 /// Reads the archive's side of the suspects again and names what differs.
-async fn second_look(
+async fn name_documents(
     contents: &Arc<Contents>,
     mut suspects: HashMap<usize, Suspect>,
-    stop: &Cancel,
+    cancel: &Cancel,
 ) -> Result<HashMap<usize, Differences>, CompareError> {
     let reading = Arc::clone(contents);
-    let looked = stop.blocking(move |stop: &AtomicBool| {
+    let looked = cancel.blocking(move |cancelled: &AtomicBool| {
         let wanted: HashSet<usize> = suspects.keys().copied().collect();
         let outcome = reading.each(
             &|index| wanted.contains(&index),
-            stop,
+            cancelled,
             &mut |index, content| {
                 let Some(suspect) = suspects.get_mut(&index) else {
                     return Ok(());
@@ -208,9 +218,8 @@ async fn second_look(
         }
     });
     let suspects = match looked.await? {
-        Some(Ok(suspects)) => suspects,
-        Some(Err(problem)) => return Err(CompareError::Archive(problem)),
-        None => return Err(CompareError::Archive("a thread stopped".into())),
+        Ok(suspects) => suspects,
+        Err(problem) => return Err(CompareError::Archive(problem)),
     };
     Ok(suspects
         .into_iter()

@@ -4,7 +4,7 @@
 
 use super::contents::CollectionReader;
 use super::documents;
-use super::execute::{Load, broken_in};
+use super::feed::{Load, broken_in, changed};
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
 use crate::mongo::mongorestore::{Feed, FeedError};
 use crc_fast::{CrcAlgorithm, Digest};
@@ -18,8 +18,8 @@ const TURN_BYTES: usize = 512 * 1024;
 const SMALLEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A collection that is under way.
-struct Open<'c> {
-    lane: CollectionReader<'c>,
+struct OpenCollection<'c> {
+    reader: CollectionReader<'c>,
     crc: Digest,
     bytes: u64,
 }
@@ -28,29 +28,30 @@ struct Open<'c> {
 pub fn feed(
     load: &Load,
     targets: &HashMap<usize, Namespace>,
-    lanes: usize,
     writer: &mut Feed,
-    stop: &AtomicBool,
+    cancelled: &AtomicBool,
 ) -> Result<HashSet<usize>, FeedError> {
     let contents = &load.contents;
     let large = |index: usize| {
         targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES
     };
     let mut waiting = contents.apart(&large);
-    if waiting.len() < 2 || lanes < 2 {
+    if waiting.len() < 2 || load.readers < 2 {
         return Ok(HashSet::new());
     }
     let fed = waiting.iter().map(|(index, _)| *index).collect();
     waiting.reverse();
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<OpenCollection> = Vec::new();
     let mut turn = Vec::with_capacity(TURN_BYTES);
     loop {
-        while open.len() < lanes
+        while open.len() < load.readers
             && let Some((index, section)) = waiting.pop()
         {
-            let lane = contents.lane(index, section).map_err(FeedError::Archive)?;
-            open.push(Open {
-                lane,
+            let reader = contents
+                .reader(index, section)
+                .map_err(FeedError::Archive)?;
+            open.push(OpenCollection {
+                reader,
                 crc: Digest::new(CrcAlgorithm::Crc64Xz),
                 bytes: 0,
             });
@@ -60,20 +61,20 @@ pub fn feed(
         }
         let mut ended = Vec::new();
         for (place, one) in open.iter_mut().enumerate() {
-            if stop.load(Ordering::Relaxed) {
+            if cancelled.load(Ordering::Relaxed) {
                 return Err(FeedError::Archive("reading was interrupted".into()));
             }
-            let holding = &contents.holdings[one.lane.holding];
-            let more = next_turn(&mut one.lane.content, &mut turn)
+            let holding = &contents.holdings[one.reader.holding];
+            let more = next_turn(&mut one.reader.content, &mut turn)
                 .map_err(|error| broken_in(holding, &error))?;
-            writer.begin(&targets[&one.lane.holding])?;
+            writer.begin(&targets[&one.reader.holding])?;
             one.crc.update(&turn);
             one.bytes += turn.len() as u64;
             writer.data(&turn)?;
             if !more {
                 let expected: Totals = holding.totals;
                 if (one.bytes, one.crc.finalize()) != (expected.bytes, expected.crc64) {
-                    return Err(super::execute::changed(holding));
+                    return Err(changed(holding));
                 }
                 writer.end(expected)?;
                 ended.push(place);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! find → verify what will be read → choose and rename → ask the target → preview
-//!     → [ asked for ] → safety backup → load → count → report
+//!     → [ asked for ] → safety backup → load documents → count → build indexes → compare → report
 //! ```
 //!
 //! Everything before the brackets only looks. The archive itself is never written to.
@@ -10,18 +10,24 @@
 mod compatibility;
 
 mod contents;
+mod definition;
 mod diff;
 mod documents;
 mod execute;
+mod feed;
+mod indexes;
 mod interleave;
 mod oplog;
 mod reconcile;
+mod replay;
 mod selection;
 
 pub use contents::Contents;
+pub use definition::StoredDefinition;
 pub use diff::{CompareError, run as compare};
-pub use execute::{Load, carry_out, most_lanes};
-pub use reconcile::definition_differences;
+pub use execute::execute;
+pub use feed::{Load, most_readers};
+pub use indexes::{BuildEnd, BuildOutcome, IndexBuilder, IndexCatalog, describe_left_out};
 pub use selection::Selection;
 
 use crate::archive::namespace::{Kind, Namespace};
@@ -31,7 +37,7 @@ use crate::mongo::client::{ServerError, Target};
 use crate::mongo::mongorestore::LoadError;
 use crate::mongo::tool::{Tool, ToolError};
 use crate::mongo::uri::MongoUri;
-use crate::report::{RestoreReport, Restored};
+use crate::report::{IndexPolicy, IndexReport, RestoreReport, Restored};
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::store::repository::{RepositoryError, RepositoryLockError};
@@ -40,7 +46,7 @@ use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
 use contents::Broken;
-use execute::OperationError;
+use replay::OperationError;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -126,8 +132,10 @@ pub struct Prepared {
     untouchable: HashSet<Namespace>,
     /// Of the targets, those that the oplog changes: their documents are no longer those of the dump.
     replayed: HashSet<Namespace>,
-    /// Of the targets, those from which a TTL index has begun to remove documents.
-    expiring: HashSet<Namespace>,
+    /// The indexes that are to be there in the end.
+    indexes: IndexCatalog,
+    /// Operations of the oplog that mongorestore is to apply.
+    operations_fed: u64,
 }
 
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
@@ -144,7 +152,7 @@ pub async fn prepare(
         .stop
         .or(Tool::find("mongorestore", ctx.path()))
         .await??;
-    let contents = open(settings, ctx, &stem, &wishes).await?;
+    let contents = open(settings, ctx, &ctx.stop, &stem, &wishes).await?;
     let steps = plan(&contents, &wishes)?;
     let target = ctx
         .stop
@@ -156,6 +164,7 @@ pub async fn prepare(
         &target.facts.server.version,
         &tool,
     ));
+    let indexes = IndexCatalog::new(&contents, &steps);
     let mut prepared = Prepared {
         contents,
         target,
@@ -167,9 +176,11 @@ pub async fn prepare(
         begun,
         untouchable: HashSet::new(),
         replayed: HashSet::new(),
-        expiring: HashSet::new(),
+        indexes,
+        operations_fed: 0,
     };
-    prepared.look_at_oplog(&ctx.stop).await?;
+    prepared.inspect_oplog(&ctx.stop).await?;
+    prepared.report.indexes = prepared.planned_indexes();
     Ok(prepared)
 }
 
@@ -177,6 +188,7 @@ pub async fn prepare(
 pub async fn open(
     settings: &Settings,
     ctx: &Context,
+    cancel: &Cancel,
     stem: &str,
     wishes: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
@@ -188,7 +200,7 @@ pub async fn open(
         wishes.clone(),
         Arc::clone(&meter),
     );
-    let opening = ctx.stop.blocking(move |stop| {
+    let opening = cancel.blocking(move |stop| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
@@ -202,9 +214,7 @@ pub async fn open(
             &options,
         )
     });
-    let contents = showing(&meter, opening)
-        .await?
-        .ok_or(RestoreError::Lost)??;
+    let contents = showing(&meter, opening).await??;
     Ok(Arc::new(contents))
 }
 
@@ -294,6 +304,7 @@ async fn preview(
         documents: namespaces.iter().map(|one| one.documents).sum(),
         bytes: namespaces.iter().map(|one| one.bytes).sum(),
         namespaces,
+        indexes: IndexReport::default(),
         oplog_entries: 0,
         problems: Vec::new(),
         warnings: contents.warnings.clone(),
@@ -331,7 +342,7 @@ impl Prepared {
     }
 
     /// Finds out which operations of the oplog belong to what is restored.
-    async fn look_at_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
+    async fn inspect_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
         let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else {
             return Ok(());
         };
@@ -351,8 +362,13 @@ impl Prepared {
             self.wishes.clone(),
             self.untouchable.clone(),
         );
+        let mut read = OplogEffects {
+            entries: 0,
+            fed: 0,
+            indexes: self.indexes.clone(),
+            touched: HashSet::new(),
+        };
         let looking = stop.blocking(move |stop| {
-            let mut entries = 0;
             let touched = RefCell::new(HashSet::new());
             let target = |from: &Namespace| {
                 let to = wishes.target_of_operation(from, &untouchable)?;
@@ -360,13 +376,18 @@ impl Prepared {
                 Some(to)
             };
             let outcome = contents.each(&|index| index == oplog, stop, &mut |_, content| {
-                execute::each_operation(content, &target, &mut |entry| {
-                    entries += u64::from(oplog::does_something(entry));
+                replay::each_operation(content, &target, &mut |entry| {
+                    read.entries += u64::from(oplog::does_something(&entry));
+                    let fed = read.indexes.replay(entry);
+                    read.fed += u64::from(fed.as_ref().is_some_and(oplog::does_something));
                     Ok(())
                 })
             });
             match outcome {
-                Ok(()) => Ok((entries, touched.into_inner())),
+                Ok(()) => {
+                    read.touched = touched.into_inner();
+                    Ok(read)
+                }
                 Err(Broken::Visitor(OperationError::Unfit(unfit))) => Err(unfit.into()),
                 Err(Broken::Archive(damage)) => Err(RestoreError::Damaged {
                     name: contents.name.clone(),
@@ -378,9 +399,35 @@ impl Prepared {
                 }),
             }
         });
-        let (entries, touched) = looking.await?.ok_or(RestoreError::Lost)??;
-        self.report.oplog_entries = entries;
-        self.replayed = touched;
+        let read = looking.await??;
+        self.report.oplog_entries = read.entries;
+        self.operations_fed = read.fed;
+        self.indexes = read.indexes;
+        self.replayed = read.touched;
         Ok(())
     }
+
+    /// What will become of indexes, and which of their options nobody needs.
+    fn planned_indexes(&mut self) -> IndexReport {
+        let policy = self.wishes.indexes;
+        if policy != IndexPolicy::None {
+            let left_out = describe_left_out(&self.indexes, &Namespace::clone);
+            self.report.warnings.extend(left_out);
+        }
+        IndexReport {
+            policy,
+            archived: self.indexes.len() as u64,
+            ..IndexReport::default()
+        }
+    }
+}
+
+/// What an oplog does to what is restored.
+struct OplogEffects {
+    /// Operations that change something.
+    entries: u64,
+    /// Of those, the ones for mongorestore; the others are about indexes alone.
+    fed: u64,
+    indexes: IndexCatalog,
+    touched: HashSet<Namespace>,
 }

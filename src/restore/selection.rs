@@ -2,6 +2,7 @@
 
 use crate::archive::namespace::Namespace;
 use crate::archive::namespace::is_database;
+use crate::report::IndexPolicy;
 use crate::settings::{NamespacePattern, Rename};
 use std::collections::HashSet;
 
@@ -20,6 +21,7 @@ pub struct Selection {
     pub drop: bool,
     /// Replay the oplog where there is one.
     pub oplog: bool,
+    pub indexes: IndexPolicy,
 }
 
 impl Selection {
@@ -121,6 +123,7 @@ mod tests {
             renames,
             drop: false,
             oplog: true,
+            indexes: IndexPolicy::All,
         }
     }
 

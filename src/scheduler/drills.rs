@@ -92,15 +92,15 @@ impl Service<'_> {
 
     pub(super) async fn drill(&mut self, slot: DateTime<Utc>) {
         tracing::info!(target: SCHEDULER, "starting a drill: scheduled");
-        self.manager.status("drilling the latest archive");
+        self.systemd.status("drilling the latest archive");
         let began_at = (self.ctx.now)();
         self.with_drill_ledger(|timetable, ledger| timetable.begin(ledger, slot, began_at));
-        let orders = WorkerRequest {
+        let request = WorkerRequest {
             trigger: TRIGGER.into(),
             unsaved: self.status.unsaved(),
             drill: true,
         };
-        let ended = match self.supervise(&orders).await {
+        let ended = match self.supervise(&request).await {
             Ok(ended) => ended,
             Err(died) => {
                 self.drill_died(began_at, &died.error);
@@ -134,12 +134,12 @@ impl Service<'_> {
             problem: Some(error.into()),
         };
         let uri = self.settings.drill.uri.as_ref().unwrap_or(self.uri);
-        let posted = Notifier::new(self.settings, uri, self.ctx, None).drilled(
+        let queued = Notifier::new(self.settings, uri, self.ctx, None).drilled(
             &mut self.status,
             &last,
             None,
         );
-        self.sender.post(posted);
+        self.sender.post(queued);
         self.record(
             began_at,
             now,
@@ -166,7 +166,7 @@ impl Service<'_> {
             .as_ref()
             .and_then(|drills| drills.ledger.clone());
         if let (_, Err(error)) = self.status.change(|state| state.drill_ledger = ledger) {
-            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }
 }

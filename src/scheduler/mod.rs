@@ -2,6 +2,16 @@
 //!
 //! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
+//!
+//! | the schedule says | and | then ([`Activity`]) |
+//! |---|---|---|
+//! | a run was missed, and is not made up for | no run at start is pending | report it |
+//! | a run is due | no run at start is pending | back up for that slot |
+//! | anything | a run was asked for, or is pending at start | back up |
+//! | nothing | a drill is due | drill |
+//! | nothing | nothing | wait: a signal, a request or the next slice of sleep |
+//!
+//! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
 
 mod clock_jump;
 mod drills;
@@ -63,7 +73,7 @@ pub async fn run(
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
     let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
-    let manager = Systemd::of(&ctx.environment);
+    let systemd = Systemd::of(&ctx.environment);
     let mut starting = Starting {
         settings,
         uri,
@@ -71,7 +81,7 @@ pub async fn run(
         repository: &repository,
         status,
         sender,
-        manager,
+        systemd,
     };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
@@ -83,7 +93,7 @@ pub async fn run(
     let Starting {
         status,
         sender,
-        manager,
+        systemd,
         ..
     } = starting;
     let timetable = Timetable {
@@ -108,12 +118,52 @@ pub async fn run(
         drills,
         asked,
         clock,
-        manager,
+        systemd,
     };
     service.open(now);
     service.work().await;
     service.sender.finish().await;
     End::Stopped
+}
+
+/// What the scheduler is at; each is followed by a new look at the clock and the schedule.
+enum Activity {
+    /// The run of a slot was missed and is not made up for.
+    ReportMissed {
+        slot: DateTime<Utc>,
+        count: u32,
+    },
+    BackUp(Trigger),
+    /// The slot of a drill is due.
+    Drill(DateTime<Utc>),
+    /// Nothing is due; `next` is the next slot, when there is one.
+    Wait {
+        next: Option<DateTime<Utc>>,
+    },
+}
+
+/// A backup that was asked for beside the schedule.
+struct Asked {
+    trigger: Option<Trigger>,
+    /// When to see again whether someone else is still at work in the folder.
+    not_before: Instant,
+}
+
+impl Asked {
+    /// `done` is false when somebody else was at work.
+    fn after(&mut self, trigger: Trigger, done: bool) {
+        if done {
+            self.trigger = self.trigger.filter(|asked| *asked != trigger);
+        } else {
+            self.not_before = Instant::now() + AGAIN;
+        }
+    }
+}
+
+/// When what is done now and then was done last.
+struct Upkeep {
+    beat_at: Option<Instant>,
+    saved_at: Option<Instant>,
 }
 
 struct Service<'s> {
@@ -129,7 +179,7 @@ struct Service<'s> {
     drills: Option<Drills<'s>>,
     asked: mpsc::Receiver<()>,
     clock: Clock,
-    manager: Systemd,
+    systemd: Systemd,
 }
 
 impl Service<'_> {
@@ -172,78 +222,92 @@ impl Service<'_> {
 
     async fn work(&mut self) {
         self.announce();
-        self.manager.ready();
-        let stop = self.ctx.stop.clone();
-        let mut last_beat = Instant::now();
-        let mut last_save: Option<Instant> = None;
-        // What was asked for, and when to see whether someone else is still at work in the folder.
-        let mut pending = self.settings.on_start.then_some(Trigger::Start);
-        let mut not_before = Instant::now();
-        while !stop.is_asked() {
-            self.manager.alive();
+        self.systemd.ready();
+        let cancel = self.ctx.stop.clone();
+        // The start has given a sign of life.
+        let mut upkeep = Upkeep {
+            beat_at: Some(Instant::now()),
+            saved_at: None,
+        };
+        let mut asked = Asked {
+            trigger: self.settings.on_start.then_some(Trigger::Start),
+            not_before: Instant::now(),
+        };
+        while !cancel.is_asked() {
+            self.systemd.alive();
             let now = self.look_at_the_clock();
-            let before = self.ledger.clone();
-            let step = self.timetable.step(&mut self.ledger, now);
-            if self.ledger != before {
-                self.keep_ledger();
-            }
-            let (due, next) = match step {
-                Step::Wait { next } => (pending, next),
-                Step::Missed { slot, count } if pending != Some(Trigger::Start) => {
-                    self.missed(slot, count);
-                    continue;
+            match self.next_activity(now, &asked) {
+                Activity::ReportMissed { slot, count } => self.missed(slot, count),
+                Activity::BackUp(trigger) => {
+                    let done = self.run(trigger).await;
+                    asked.after(trigger, done);
                 }
-                // One run at start does for what was missed as well.
-                Step::Missed { .. } => (pending, None),
-                Step::Due { .. } if pending == Some(Trigger::Start) => (pending, None),
-                Step::Due {
+                Activity::Drill(slot) => self.drill(slot).await,
+                Activity::Wait { next } => {
+                    self.keep_up(&mut upkeep);
+                    tokio::select! {
+                        biased;
+                        _ = cancel.requested() => {}
+                        Some(()) = self.asked.recv() => asked.trigger = Some(Trigger::Asked),
+                        () = tokio::time::sleep(self.systemd.pulse_or(slice(now, next))) => {}
+                    }
+                }
+            }
+        }
+        self.systemd.stopping();
+        tracing::info!(target: SCHEDULER, "stopped");
+    }
+
+    /// What is to be done now. Backups come before drills.
+    fn next_activity(&mut self, now: DateTime<Utc>, asked: &Asked) -> Activity {
+        let before = self.ledger.clone();
+        let step = self.timetable.step(&mut self.ledger, now);
+        if self.ledger != before {
+            self.keep_ledger();
+        }
+        // One run at start does for what was due or missed as well.
+        let at_start = asked.trigger == Some(Trigger::Start);
+        let (due, next) = match step {
+            Step::Missed { slot, count } if !at_start => {
+                return Activity::ReportMissed { slot, count };
+            }
+            Step::Due {
+                slot,
+                late,
+                collapsed,
+            } if !at_start => (
+                Some(Trigger::Slot {
                     slot,
                     late,
                     collapsed,
-                } => (
-                    Some(Trigger::Slot {
-                        slot,
-                        late,
-                        collapsed,
-                    }),
-                    None,
-                ),
-            };
-            if let Some(trigger) = due.filter(|_| Instant::now() >= not_before) {
-                if self.run(trigger).await {
-                    pending = pending.filter(|pending| *pending != trigger);
-                } else {
-                    not_before = Instant::now() + AGAIN;
-                }
-                continue;
-            }
-            // Backups come first.
-            if let Some(slot) = self.drill_due(now) {
-                self.drill(slot).await;
-                continue;
-            }
-            if last_beat.elapsed() >= BEAT {
-                last_beat = Instant::now();
-                self.beat();
-            }
-            if last_save.is_none_or(|last| last.elapsed() >= AGAIN) {
-                last_save = Some(Instant::now());
-                // What was not written before has been said already.
-                let _ = self.status.save();
-                let next_run = self.next();
-                let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-                let posted = notifier.reminder(&mut self.status);
-                self.sender.post(posted);
-            }
-            tokio::select! {
-                biased;
-                _ = stop.requested() => {}
-                Some(()) = self.asked.recv() => pending = Some(Trigger::Asked),
-                () = tokio::time::sleep(self.manager.pulse_or(slice(now, next))) => {}
-            }
+                }),
+                None,
+            ),
+            Step::Missed { .. } | Step::Due { .. } => (asked.trigger, None),
+            Step::Wait { next } => (asked.trigger, next),
+        };
+        match due.filter(|_| Instant::now() >= asked.not_before) {
+            Some(trigger) => Activity::BackUp(trigger),
+            None => self
+                .drill_due(now)
+                .map_or(Activity::Wait { next }, Activity::Drill),
         }
-        self.manager.stopping();
-        tracing::info!(target: SCHEDULER, "stopped");
+    }
+
+    /// What is done now and then while nothing else is.
+    fn keep_up(&mut self, upkeep: &mut Upkeep) {
+        if upkeep.beat_at.is_none_or(|last| last.elapsed() >= BEAT) {
+            upkeep.beat_at = Some(Instant::now());
+            self.beat();
+        }
+        if upkeep.saved_at.is_none_or(|last| last.elapsed() >= AGAIN) {
+            upkeep.saved_at = Some(Instant::now());
+            // What was not written before has been said already.
+            let _ = self.status.save();
+            let notifier = Notifier::new(self.settings, self.uri, self.ctx, self.next());
+            let queued = notifier.reminder(&mut self.status);
+            self.sender.post(queued);
+        }
     }
 
     fn look_at_the_clock(&mut self) -> DateTime<Utc> {
@@ -268,8 +332,8 @@ impl Service<'_> {
             .schedule
             .next_after((self.ctx.now)(), self.settings.time_zone);
         let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-        let posted = notifier.failure(&mut self.status, stage, error, advice);
-        self.sender.post(posted);
+        let queued = notifier.failure(&mut self.status, stage, error, advice);
+        self.sender.post(queued);
     }
 
     fn record(
@@ -286,7 +350,7 @@ impl Service<'_> {
             ended,
         };
         if let Err(error) = self.status.record(run) {
-            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }
 
@@ -302,7 +366,7 @@ impl Service<'_> {
         if let Some(next) = self.next() {
             let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
             tracing::info!(target: SCHEDULER, "next backup: {words}");
-            self.manager.status(&format!(
+            self.systemd.status(&format!(
                 "next backup: {}",
                 moment(next, self.settings.time_zone)
             ));
@@ -320,7 +384,7 @@ impl Service<'_> {
     fn keep_ledger(&mut self) {
         let ledger = self.ledger.clone();
         if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
-            tracing::warn!(target: SCHEDULER, "not noted yet: {error}");
+            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }
 

@@ -27,7 +27,7 @@ pub struct Starting<'s> {
     pub repository: &'s Repository,
     pub status: StateStore,
     pub sender: MailSender,
-    pub manager: Systemd,
+    pub systemd: Systemd,
 }
 
 impl Starting<'_> {
@@ -56,7 +56,7 @@ impl Starting<'_> {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));
-            self.manager.not_yet(&said, AGAIN);
+            self.systemd.not_yet(&said, AGAIN);
             if self.ctx.stop.or(tokio::time::sleep(AGAIN)).await.is_err() {
                 return Err(End::Stopped);
             }

@@ -1,7 +1,7 @@
 //! One run after the other: begun, watched over, and noted.
 
 use super::trigger::Trigger;
-use super::worker::{self, WorkerRequest};
+use super::worker::{self, WorkerFailure, WorkerRequest};
 use super::{BEAT, Service, give_sign};
 use crate::schedule::in_words;
 use crate::schedule::timetable::Step;
@@ -14,7 +14,45 @@ impl Service<'_> {
     /// Makes one backup. False when someone else is at work in the folder, so that it has to be tried again.
     pub(super) async fn run(&mut self, trigger: Trigger) -> bool {
         let now = (self.ctx.now)();
-        let slot = match trigger {
+        let slot = self.slot_of(trigger, now);
+        trigger.say(self.settings.time_zone, now);
+        let label = trigger.words();
+        self.systemd.status(&format!("making a backup: {label}"));
+        if let Some(slot) = slot {
+            self.timetable.begin(&mut self.ledger, slot, now);
+            self.keep_ledger();
+        }
+        let request = WorkerRequest {
+            trigger: label.into(),
+            unsaved: self.status.unsaved(),
+            drill: false,
+        };
+        let ended = self.supervise(&request).await.unwrap_or_else(|failure| {
+            self.record_dead_worker(now, label, &failure);
+            worker::Ended::Finished
+        });
+        match ended {
+            worker::Ended::Busy => {
+                self.forget_start();
+                self.systemd
+                    .status("waiting for another Pantry Keeper that is at work in the folder");
+                false
+            }
+            worker::Ended::Stopped => {
+                // It is made up for at the next start.
+                self.forget_start();
+                true
+            }
+            worker::Ended::Finished => {
+                self.finish(slot);
+                true
+            }
+        }
+    }
+
+    /// The slot that a run is for.
+    fn slot_of(&mut self, trigger: Trigger, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match trigger {
             Trigger::Slot { slot, .. } => Some(slot),
             // One run does for what was missed as well.
             Trigger::Start => match self.timetable.step(&mut self.ledger, now) {
@@ -22,93 +60,72 @@ impl Service<'_> {
                 Step::Wait { .. } => None,
             },
             Trigger::Asked => None,
-        };
-        trigger.say(self.settings.time_zone, now);
-        self.manager
-            .status(&format!("making a backup: {}", trigger.words()));
-        if let Some(slot) = slot {
-            self.timetable.begin(&mut self.ledger, slot, now);
-            self.keep_ledger();
         }
-        let orders = WorkerRequest {
-            trigger: trigger.words().into(),
-            unsaved: self.status.unsaved(),
-            drill: false,
+    }
+
+    fn record_dead_worker(
+        &mut self,
+        began_at: DateTime<Utc>,
+        label: &str,
+        failure: &WorkerFailure,
+    ) {
+        let ended = Ended::Failed {
+            stage: "running".into(),
+            error: failure.error.clone(),
         };
-        let began_at = (self.ctx.now)();
-        let ended = match self.supervise(&orders).await {
-            Ok(ended) => ended,
-            Err(died) => {
-                let ended = Ended::Failed {
-                    stage: "running".into(),
-                    error: died.error.clone(),
-                };
-                self.record(began_at, (self.ctx.now)(), trigger.words(), ended);
-                self.fail("running", &died.error, died.advice);
-                worker::Ended::Finished
-            }
-        };
-        match ended {
-            worker::Ended::Busy => {
-                self.ledger.begun = None;
-                self.keep_ledger();
-                self.manager
-                    .status("waiting for another Pantry Keeper that is at work in the folder");
-                return false;
-            }
-            worker::Ended::Stopped => {
-                // It is made up for at the next start.
-                self.ledger.begun = None;
-                self.keep_ledger();
-                return true;
-            }
-            worker::Ended::Finished => {}
-        }
+        self.record(began_at, (self.ctx.now)(), label, ended);
+        self.fail("running", &failure.error, failure.advice);
+    }
+
+    /// A run that was not made does not count as started.
+    fn forget_start(&mut self) {
+        self.ledger.begun = None;
+        self.keep_ledger();
+    }
+
+    fn finish(&mut self, slot: Option<DateTime<Utc>>) {
         let now = self.look_at_the_clock();
-        if let Some(slot) = slot {
-            let skipped = self.timetable.finish(&mut self.ledger, slot, now);
-            if skipped > 0 {
-                tracing::warn!(
-                    target: SCHEDULER,
-                    "{} came due while this one was at work, and {} skipped",
-                    humanize::counted(u64::from(skipped), "run"),
-                    if skipped == 1 { "is" } else { "are" }
-                );
-            }
+        let skipped = slot.map_or(0, |slot| self.timetable.finish(&mut self.ledger, slot, now));
+        if skipped > 0 {
+            tracing::warn!(
+                target: SCHEDULER,
+                "{} came due while this one was at work, and {} skipped",
+                humanize::counted(u64::from(skipped), "run"),
+                if skipped == 1 { "is" } else { "are" }
+            );
         }
         self.keep_ledger();
         self.announce();
-        true
     }
 
     /// Runs, while signs of life are given and questions are answered.
     pub(super) async fn supervise(
         &mut self,
-        orders: &WorkerRequest,
+        request: &WorkerRequest,
     ) -> Result<worker::Ended, worker::WorkerFailure> {
-        let running = worker::run(orders, self.settings.timeout, self.ctx);
+        let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
-        let mut beat = tokio::time::interval(self.manager.pulse_or(BEAT));
+        let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));
         let stop = self.ctx.stop.clone();
-        let told = loop {
+        let report = loop {
             tokio::select! {
                 biased;
-                told = &mut running => break told,
+                report = &mut running => break report,
                 _ = beat.tick() => {
-                    self.manager.alive();
+                    self.systemd.alive();
                     give_sign(&self.lock, (self.ctx.now)());
                 }
-                _ = stop.requested(), if !self.manager.is_told_of_the_end() => self.manager.stopping(),
+                _ = stop.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),
                 Some(()) = self.asked.recv() => {
-                    let what = if orders.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
+                    let what = if request.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
                     tracing::info!(target: SCHEDULER, "{what}");
                 }
             }
         };
-        told.map(|told| {
-            self.status.adopt(told.unsaved);
-            self.sender.post(told.posted);
-            told.ended
+        report.map(|report| {
+            self.status.adopt(report.unsaved);
+            self.sender.post(report.queued);
+            report.ended
         })
     }
 

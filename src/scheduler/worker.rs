@@ -37,7 +37,7 @@ pub struct WorkerRequest {
 pub struct WorkerReport {
     pub ended: Ended,
     /// Mails that were due; they hold no secrets.
-    pub posted: QueuedMail,
+    pub queued: QueuedMail,
     /// What the disk did not take.
     pub unsaved: Unsaved,
 }
@@ -63,17 +63,17 @@ pub struct WorkerFailure {
 
 /// Runs one backup, or one drill.
 pub async fn run(
-    orders: &WorkerRequest,
+    request: &WorkerRequest,
     timeout: Duration,
     ctx: &Context,
 ) -> Result<WorkerReport, WorkerFailure> {
-    let what = if orders.drill { "drill" } else { "backup" };
+    let what = if request.drill { "drill" } else { "backup" };
     let mut child = start().map_err(|error| WorkerFailure {
         error: format!("the {what} could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
-    let mut told = Vec::new();
-    let talking = talk(&mut child, orders, &mut told);
+    let mut report = Vec::new();
+    let talking = talk(&mut child, request, &mut report);
     let ended = ctx
         .stop
         .or(tokio::time::timeout(timeout + SLACK, talking))
@@ -91,18 +91,18 @@ pub async fn run(
         }
         Err(_) => {
             tell_to_stop(&child);
-            let _ = tokio::time::timeout(GRACE, talk(&mut child, orders, &mut told)).await;
+            let _ = tokio::time::timeout(GRACE, talk(&mut child, request, &mut report)).await;
             let _ = child.start_kill();
             // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
             let stopped = || WorkerReport {
                 ended: Ended::Stopped,
-                posted: QueuedMail::default(),
-                unsaved: orders.unsaved.clone(),
+                queued: QueuedMail::default(),
+                unsaved: request.unsaved.clone(),
             };
-            return Ok(serde_json::from_slice(&told).unwrap_or_else(|_| stopped()));
+            return Ok(serde_json::from_slice(&report).unwrap_or_else(|_| stopped()));
         }
     };
-    serde_json::from_slice(&told).map_err(|_| died(what, status))
+    serde_json::from_slice(&report).map_err(|_| died(what, status))
 }
 
 fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
@@ -158,15 +158,15 @@ fn start() -> std::io::Result<Child> {
 /// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
 async fn talk(
     child: &mut Child,
-    orders: &WorkerRequest,
-    told: &mut Vec<u8>,
+    request: &WorkerRequest,
+    report: &mut Vec<u8>,
 ) -> std::io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
-        let json = serde_json::to_vec(orders).unwrap_or_default();
+        let json = serde_json::to_vec(request).unwrap_or_default();
         let _ = stdin.write_all(&json).await;
     }
     if let Some(stdout) = &mut child.stdout {
-        while let Ok(1..) = stdout.read_buf(told).await {}
+        while let Ok(1..) = stdout.read_buf(report).await {}
     }
     child.wait().await
 }

@@ -10,17 +10,23 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod descriptor;
+mod env_file;
 mod fault;
+
 mod names;
 mod parse;
 mod raw;
 mod suggest;
+mod table;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+pub use env_file::env_file_hint;
 pub use fault::{Faults, Refusal};
 pub use names::{NamespacePattern, Rename};
+pub use raw::without_bom;
 
 pub use crate::retention::policy::RetentionPolicy;
 pub use crate::sys::logging::{LogFormat, LogSettings};
@@ -32,12 +38,6 @@ pub enum Needs {
     Server,
     /// It reads the backup folder only.
     Folder,
-}
-
-/// Every setting, in the order in which they are documented.
-#[cfg(test)]
-pub fn known() -> &'static [raw::Setting] {
-    raw::TABLE
 }
 
 /// A redactor for all secrets among `vars`, of settings that are faulty too. Files named by `…_FILE` are read;
@@ -71,7 +71,7 @@ pub struct Settings {
     pub log_dir: PathBuf,
     /// How the names of archives start.
     pub prefix: String,
-    /// 1 to 12.
+    /// 1 (fast) to 9 (small).
     pub compression_level: u8,
     /// How many threads compress.
     pub threads: NonZeroUsize,

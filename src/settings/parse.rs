@@ -5,17 +5,46 @@ use super::names::NamespacePattern;
 use super::suggest;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::{Schedule, ScheduleError};
+use crate::sys::redact::Secret;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Far beyond any use, and far below what clock arithmetic can hold.
 const LONGEST_DURATION_SECONDS: u64 = 365 * 86_400;
 
+pub(super) fn text(text: &str) -> Result<String, Refusal> {
+    Ok(text.to_owned())
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
+    Ok(PathBuf::from(text))
+}
+
 pub(super) fn mongo_uri(text: &str) -> Result<MongoUri, Refusal> {
     MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.advice()))
+}
+
+/// `HOST` or `HOST:PORT`, several of them with commas between; comes back without spaces.
+pub(super) fn mongo_hosts(text: &str) -> Result<String, Refusal> {
+    if text.contains("://") {
+        return Err(Refusal::new(
+            "is a connection string",
+            "put it into MONGODB_URI, or give the host alone",
+        ));
+    }
+    if text.contains(['@', '/', '?']) {
+        return Err(Refusal::new(
+            "is not a host",
+            "write the server as HOST or HOST:PORT, several of them with commas between",
+        ));
+    }
+    let hosts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let hosts = hosts.join(",");
+    mongo_uri(&format!("mongodb://{hosts}/")).map(|_| hosts)
 }
 
 pub(super) fn schedule(text: &str) -> Result<Schedule, Refusal> {
@@ -228,39 +257,52 @@ pub(super) fn mail_host(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-pub(super) fn mail_password(text: &str) -> Result<String, Refusal> {
+pub(super) fn password(text: &str) -> Result<Secret, Refusal> {
     if text.contains(char::is_control) {
         return Err(Refusal::new(
             "has a line break or another control character",
             "give the password alone, on one line",
         ));
     }
-    Ok(text.to_owned())
+    Ok(Secret::new(text))
 }
 
+const ADDRESSES: &str =
+    "use me@example.org, Name <me@example.org> or \"Last, First\" <me@example.org>";
+
+/// `me@example.org`, or that in angle brackets after a name, which may be in quotes.
 pub(super) fn address(text: &str) -> Result<String, Refusal> {
-    let bare = match text.strip_suffix('>').and_then(|t| t.split_once('<')) {
-        Some((_, bare)) => bare,
-        None => text,
+    let (name, bare) = match text.strip_suffix('>').and_then(|t| t.rsplit_once('<')) {
+        Some((name, bare)) => (name.trim(), bare),
+        None => ("", text),
     };
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;".contains(c);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
     let good = !text.contains(char::is_control)
+        && is_display_name(name)
         && bare.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !bare.contains(odd)
         });
     if good {
         Ok(text.to_owned())
     } else {
-        Err(Refusal::of(
-            text,
-            "is not a mail address",
-            "use me@example.org or Name <me@example.org>",
-        ))
+        Err(Refusal::of(text, "is not a mail address", ADDRESSES))
     }
 }
 
+/// Whether it is one name: a comma or a semicolon that is not in quotes stands between two addresses.
+fn is_display_name(name: &str) -> bool {
+    list_items(name).is_some_and(|items| items.len() == 1)
+}
+
+/// The addresses of a list, with commas or semicolons between.
 pub(super) fn addresses(text: &str) -> Result<Vec<String>, Refusal> {
-    let found: Result<Vec<String>, Refusal> = items(text).map(address).collect();
+    let unclosed = || Refusal::new("has a quote that does not end", ADDRESSES);
+    let listed = list_items(text).ok_or_else(unclosed)?;
+    let listed = listed.into_iter().map(str::trim);
+    let found: Result<Vec<String>, Refusal> = listed
+        .filter(|item| !item.is_empty())
+        .map(address)
+        .collect();
     found.and_then(|found| {
         if found.is_empty() {
             Err(Refusal::new("holds no address", "use me@example.org"))
@@ -268,4 +310,20 @@ pub(super) fn addresses(text: &str) -> Result<Vec<String>, Refusal> {
             Ok(found)
         }
     })
+}
+
+/// Splits at commas and semicolons outside of double quotes; nothing if a quote does not end.
+fn list_items(text: &str) -> Option<Vec<&str>> {
+    let (mut in_quotes, mut escaped) = (false, false);
+    let items = text.split(|c: char| {
+        let is_escaped = std::mem::take(&mut escaped);
+        match c {
+            '\\' if in_quotes && !is_escaped => escaped = true,
+            '"' if !is_escaped => in_quotes = !in_quotes,
+            _ => {}
+        }
+        !in_quotes && ",;".contains(c)
+    });
+    let items = items.collect();
+    (!in_quotes).then_some(items)
 }

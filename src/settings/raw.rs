@@ -1,10 +1,11 @@
-//! The settings as they were typed: the table of all of them, and their texts from the environment and from files.
+//! The settings as they were typed: their texts from the environment and from files.
 
+use super::descriptor::{Secrecy, Setting};
 use super::fault::Fault;
 use super::suggest;
+use super::table::{RawSettings, TABLE};
 use crate::mongo::uri::{self, MongoUri};
 use crate::sys::redact::{MASK, Redactor, Secret};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
@@ -26,87 +27,6 @@ const PREFIXES: [&str; 8] = [
     "MONGODB_",
 ];
 
-/// One setting, as users see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
-    /// The name of the environment variable.
-    pub name: &'static str,
-    /// The default, empty for none; as text, since it is read like a given value.
-    pub default: &'static str,
-    /// Whether its value must never be shown.
-    pub secret: bool,
-    /// One line on why one would set it.
-    pub why: &'static str,
-}
-
-macro_rules! settings {
-    ($($field:ident $name:literal = $default:literal $($secret:ident)?, $why:literal;)*) => {
-        /// What was typed: nothing is checked yet, and blank counts as not set.
-        #[derive(Default, Deserialize)]
-        pub(super) struct RawSettings { $(pub(super) $field: Option<String>,)* }
-
-        impl RawSettings {
-            #[cfg(test)]
-            pub(super) const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
-
-            pub(super) fn get(&self, name: &str) -> Option<&str> {
-                match name { $($name => self.$field.as_deref(),)* _ => None }
-            }
-        }
-
-        /// Every setting, in the order in which they are documented.
-        pub(super) const TABLE: &[Setting] = &[$(Setting {
-            name: $name,
-            default: $default,
-            secret: settings!(@secret $($secret)?),
-            why: $why,
-        }),*];
-    };
-    (@secret) => { false };
-    (@secret secret) => { true };
-}
-
-settings! {
-    mongodb_uri "MONGODB_URI" = "" secret, "The server to back up; percent-encode special characters in the password.";
-    database_url "DATABASE_URL" = "" secret, "The same under another name, for apps that already have it.";
-    backup_databases "BACKUP_DATABASES" = "", "Only these databases, with commas between; empty means all.";
-    backup_exclude "BACKUP_EXCLUDE" = "", "Leave out what can be made again, such as shop.sessions,*.cache.";
-    backup_oplog "BACKUP_OPLOG" = "auto", "One point in time for everything, where the server can: auto, on or off.";
-    backup_schedule "BACKUP_SCHEDULE" = "0 2 * * SUN", "When to back up: cron with 5 or 6 fields, or @daily and the like.";
-    tz "TZ" = "UTC", "The time zone of the schedule and of archive names, such as Europe/Madrid.";
-    backup_on_start "BACKUP_ON_START" = "false", "Back up at every start too.";
-    backup_catch_up "BACKUP_CATCH_UP" = "true", "Make up at start for a run missed while the machine was off.";
-    backup_dir "BACKUP_DIR" = "backups", "Where the archives go; created if missing.";
-    log_dir "LOG_DIR" = "logs", "Where the log files go; created if missing.";
-    backup_prefix "BACKUP_PREFIX" = "jorbites", "How the names of the archives start.";
-    backup_compression_level "BACKUP_COMPRESSION_LEVEL" = "6", "From 1 (fast) to 9 (small).";
-    backup_threads "BACKUP_THREADS" = "", "How many cores may compress; empty means all.";
-    backup_timeout "BACKUP_TIMEOUT" = "6h", "A run that takes longer in all is ended and counts as failed.";
-    backup_stall_timeout "BACKUP_STALL_TIMEOUT" = "5m", "So does a run in which nothing moves for this long.";
-    backup_retries "BACKUP_RETRIES" = "2", "Further attempts when the cause may pass, such as a server that restarts.";
-    backup_require_mount "BACKUP_REQUIRE_MOUNT" = "false", "Refuse to write when the disk of BACKUP_DIR is not there.";
-    retention_days "RETENTION_DAYS" = "30", "Older archives go, only ever after a verified success.";
-    retention_min_keep "RETENTION_MIN_KEEP" = "3", "Never fewer verified archives than this, however old.";
-    retention_daily "RETENTION_DAILY" = "0", "Keep one archive per day for this many days.";
-    retention_weekly "RETENTION_WEEKLY" = "0", "Keep one per week for this many weeks.";
-    retention_monthly "RETENTION_MONTHLY" = "0", "Keep one per month for this many months.";
-    retention_yearly "RETENTION_YEARLY" = "0", "Keep one per year for this many years.";
-    drill_uri "DRILL_URI" = "" secret, "A scratch server on which drills restore.";
-    drill_schedule "DRILL_SCHEDULE" = "", "When to drill by itself; empty means only when asked.";
-    smtp_host "SMTP_HOST" = "", "The mail server, such as smtp.gmail.com; empty turns mail off.";
-    smtp_port "SMTP_PORT" = "587", "Its port; 465 when not set and SMTP_SECURITY is tls.";
-    smtp_security "SMTP_SECURITY" = "starttls", "Encryption: starttls, tls, or none if you really mean it.";
-    smtp_username "SMTP_USERNAME" = "", "Who signs in, often the mail address.";
-    smtp_password "SMTP_PASSWORD" = "" secret, "For Gmail an app password, spaces and all.";
-    email_from "EMAIL_FROM" = "", "The sender; SMTP_USERNAME if that is an address.";
-    email_to "EMAIL_TO" = "", "Who gets the mail, with commas between.";
-    notify_on "NOTIFY_ON" = "failure", "When to mail: failure, always or never.";
-    log_level "LOG_LEVEL" = "info", "How much to log: error, warn, info, debug or trace.";
-    log_format "LOG_FORMAT" = "text", "For people (text) or for machines (json).";
-    log_max_size "LOG_MAX_SIZE" = "10MB", "A log file that grows beyond this starts anew.";
-    log_keep "LOG_KEEP" = "5", "How many full log files stay.";
-}
-
 /// Everything that was typed, where it came from, and what could not even be read.
 pub(super) struct Gathered {
     pub(super) raw: RawSettings,
@@ -123,6 +43,7 @@ impl Gathered {
         for (name, value) in vars {
             if let Ok(name) = name.into_string() {
                 // Of two equal names the first counts, as in getenv.
+                let name = without_bom(&name).to_owned();
                 by_name.entry(name).or_insert(value);
             }
         }
@@ -168,7 +89,7 @@ impl Gathered {
     ) -> Result<Option<String>, Box<Fault>> {
         let name = setting.name;
         let file_name = format!("{name}{FILE_SUFFIX}");
-        let typed = match vars.get(name).map(|value| value.to_str()) {
+        let typed = match vars.get(name).map(|value| value.to_str().map(without_bom)) {
             Some(Some(text)) if is_blank(text) || is_link(name, text) => None,
             Some(Some(text)) => {
                 self.remember(setting, text);
@@ -209,16 +130,13 @@ impl Gathered {
     }
 
     fn remember(&mut self, setting: &Setting, text: &str) {
-        if !setting.secret {
-            return;
-        }
-        if setting.name == "SMTP_PASSWORD" {
-            self.secrets.push(Secret::new(text));
-            return;
-        }
-        match MongoUri::parse(text.trim()) {
-            Ok(uri) => self.secrets.extend(uri.secrets()),
-            Err(_) => self.secrets.extend(uri::possible_passwords(text.trim())),
+        match setting.secrecy {
+            Secrecy::Open => {}
+            Secrecy::Password => self.secrets.push(Secret::new(text)),
+            Secrecy::ConnectionString => match MongoUri::parse(text.trim()) {
+                Ok(uri) => self.secrets.extend(uri.secrets()),
+                Err(_) => self.secrets.extend(uri::possible_passwords(text.trim())),
+            },
         }
     }
 }
@@ -239,7 +157,10 @@ fn fault(
 
 /// What to show of a value.
 pub(super) fn shown(setting: &Setting, text: &str) -> String {
-    if setting.secret { MASK } else { text }.to_owned()
+    match setting.secrecy {
+        Secrecy::Open => text.to_owned(),
+        Secrecy::ConnectionString | Secrecy::Password => MASK.to_owned(),
+    }
 }
 
 fn is_blank(text: &str) -> bool {
@@ -247,12 +168,16 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn normalised(setting: &Setting, text: &str) -> String {
-    // A password may begin or end with a space; nothing else does on purpose.
-    if setting.name == "SMTP_PASSWORD" {
-        text.to_owned()
-    } else {
-        text.trim().to_owned()
+    match setting.secrecy {
+        // It may begin or end with a space; nothing else does on purpose.
+        Secrecy::Password => text.to_owned(),
+        Secrecy::Open | Secrecy::ConnectionString => text.trim().to_owned(),
     }
+}
+
+/// Editors on Windows begin a file with a byte order mark, which is no part of what it holds.
+pub fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// The content without one trailing newline, or a phrase on why there is none; never the content itself.
@@ -269,7 +194,12 @@ fn read(path: &Path) -> Result<String, String> {
     if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_MAX_BYTES) {
         return Err("is larger than 64 KiB".to_owned());
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".to_owned())?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        // What PowerShell writes with `>`.
+        return Err("is UTF-16, not UTF-8".to_owned());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".to_owned())?;
+    let mut text = without_bom(&text).to_owned();
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

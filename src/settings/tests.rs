@@ -1,10 +1,11 @@
 //! Whole environments in, settings or faults out.
 
 use super::*;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+mod generated;
 mod refusals;
+mod server;
 
 const URI: &str = "mongodb://root:hunter22@db:27017/?authSource=admin";
 
@@ -31,83 +32,6 @@ fn faults(pairs: &[(&str, &str)]) -> Vec<String> {
     load(pairs)
         .map(|_| Vec::new())
         .unwrap_or_else(|faults| faults.0.iter().map(ToString::to_string).collect())
-}
-
-/// The example's part for us, and the one for the compose file alone.
-fn example_parts() -> (&'static str, &'static str) {
-    include_str!("../../.env.example")
-        .split_once("# --- For docker-compose.yml alone ---")
-        .unwrap_or_default()
-}
-
-/// The names in it, commented out or not, with their values.
-fn assignments(example: &str) -> impl Iterator<Item = (&str, &str)> {
-    let lines = example.lines().map(|line| line.trim_start_matches('#'));
-    lines
-        .filter(|line| !line.starts_with(' '))
-        .filter_map(|line| line.split_once('='))
-}
-
-#[test]
-fn the_compose_file_takes_from_the_example_what_is_for_it_alone_with_the_same_defaults() {
-    let compose = include_str!("../../docker-compose.yml");
-    // `${NAME:-default}`, or `${NAME:?what to do}`.
-    let taken: BTreeMap<&str, &str> = compose
-        .split("${")
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}')?.0.split_once(':'))
-        .map(|(name, rest)| (name, rest.strip_prefix('-').unwrap_or("change-me")))
-        .collect();
-    let shown: BTreeMap<&str, &str> = assignments(example_parts().1).collect();
-    assert!(!shown.is_empty());
-    assert_eq!(shown, taken);
-    // The env file is handed to us as a whole: none of these may look like a setting that was mistyped.
-    assert!(load(&shown.into_iter().collect::<Vec<_>>()).is_ok());
-}
-
-#[test]
-fn table_fields_and_example_agree() {
-    let names: Vec<&str> = known().iter().map(|setting| setting.name).collect();
-    let fields: Vec<String> = raw::RawSettings::FIELDS
-        .iter()
-        .map(|field| field.to_uppercase())
-        .collect();
-    assert_eq!(names, fields);
-
-    let (example, _) = example_parts();
-    let mut shown = Vec::new();
-    let mut why = "";
-    for line in example.lines() {
-        let text = line.trim_start_matches('#');
-        match text.split_once('=') {
-            Some((name, value)) if !text.starts_with(' ') => {
-                shown.push((name, value, why));
-                let is_required = name == "MONGODB_URI";
-                assert_eq!(line.starts_with('#'), !is_required, "{line}");
-            }
-            _ => why = text.trim(),
-        }
-    }
-    let sample = "mongodb://root:change-me@mongodb:27017/?authSource=admin";
-    let expected: Vec<_> = known()
-        .iter()
-        .map(|setting| {
-            let is_uri = setting.name == "MONGODB_URI";
-            let value = if is_uri { sample } else { setting.default };
-            (setting.name, value, setting.why)
-        })
-        .collect();
-    assert_eq!(shown, expected);
-}
-
-#[test]
-fn the_example_loads_as_it_is_and_with_every_default_spelled_out() {
-    let (example, _) = example_parts();
-    let pairs: Vec<(&str, &str)> = assignments(example).collect();
-    let spelled_out = load(&pairs);
-    let short = load(&[("MONGODB_URI", pairs[0].1)]);
-    assert!(short.is_ok(), "{short:?}");
-    assert_eq!(spelled_out, short);
 }
 
 #[test]
@@ -215,6 +139,30 @@ fn mail_fills_in_the_sender_and_the_port() -> Result<(), Faults> {
 }
 
 #[test]
+fn recipients_are_parted_by_commas_and_semicolons_but_not_within_quotes() -> Result<(), Faults> {
+    let to = |text: &str| {
+        let pairs = [
+            ("SMTP_HOST", "mail"),
+            ("EMAIL_FROM", "\"Keeper, Pantry\" <me@example.org>"),
+            ("EMAIL_TO", text),
+        ];
+        let mail = load(&pairs)?.mail.unwrap();
+        assert_eq!(mail.from, "\"Keeper, Pantry\" <me@example.org>");
+        Ok::<_, Faults>(mail.to)
+    };
+    assert_eq!(to("a@b; c@d;e@f,")?, ["a@b", "c@d", "e@f"]);
+    assert_eq!(
+        to(r#""Last, First" <a@b>; "Say \"x; y\"" <c@d>, J. R. <e@f>"#)?,
+        [
+            r#""Last, First" <a@b>"#,
+            r#""Say \"x; y\"" <c@d>"#,
+            "J. R. <e@f>"
+        ]
+    );
+    Ok(())
+}
+
+#[test]
 fn files_hold_settings() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -247,6 +195,27 @@ fn files_hold_settings() -> Result<(), Box<dyn std::error::Error>> {
     ])?;
     assert_eq!(settings.mongodb.as_ref().map(MongoUri::expose), Some(URI));
     assert!(settings.mail.unwrap().password == Some(Secret::new(" abc def")));
+    Ok(())
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_value() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("uri").display().to_string();
+    std::fs::write(&file, format!("\u{feff}{URI}\r\n"))?;
+    let settings = load(&[("MONGODB_URI_FILE", &file)])?;
+    assert_eq!(settings.mongodb.as_ref().map(MongoUri::expose), Some(URI));
+    // An env file that begins with one gives it to its first name.
+    let vars = vars(&[
+        ("\u{feff}MONGODB_URI", URI),
+        ("BACKUP_PREFIX", "\u{feff}shop"),
+    ]);
+    let settings = Settings::load(vars, Needs::Server)?;
+    assert_eq!(settings.mongodb.as_ref().map(MongoUri::expose), Some(URI));
+    assert_eq!(settings.prefix, "shop");
+    std::fs::write(&file, [0xff, 0xfe, b'm', 0])?;
+    let found = faults(&[("MONGODB_URI_FILE", &file)]);
+    assert!(found[0].contains("is UTF-16, not UTF-8"), "{found:?}");
     Ok(())
 }
 

@@ -29,7 +29,8 @@ const RUNS_KEPT: usize = 120;
 #[serde(default)]
 pub struct State {
     pub ledger: Option<Ledger>,
-    pub alarm: AlertHistory,
+    #[serde(rename = "alarm")]
+    pub alerts: AlertHistory,
     /// The same about starts of the scheduler.
     pub starting: AlertHistory,
     pub shrunk: Option<Shrunk>,
@@ -37,7 +38,8 @@ pub struct State {
     pub compared: Option<String>,
     /// How the last drill ended, and what its mails have said.
     pub drill: Option<LastDrill>,
-    pub drill_alarm: AlertHistory,
+    #[serde(rename = "drill_alarm")]
+    pub drill_alerts: AlertHistory,
     pub drill_ledger: Option<Ledger>,
     /// Scratch databases that may still be on a server.
     pub left_over: Vec<LeftOver>,
@@ -267,9 +269,9 @@ fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileErr
 }
 
 /// A note that the disk does not take is not worth a failure: the service writes it later.
-pub fn noted(result: Result<(), FileError>) {
+pub fn warn_unsaved(result: Result<(), FileError>) {
     if let Err(error) = result {
-        tracing::warn!("not noted yet: {error}");
+        tracing::warn!("could not save state, will retry: {error}");
     }
 }
 
@@ -292,12 +294,12 @@ mod tests {
     fn state_and_history_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let mut status = StateStore::new(folder.path().into());
-        let (_, saved) = status.change(|state| state.alarm.failed(DateTime::UNIX_EPOCH));
+        let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH));
         saved.unwrap();
         status.record(run(1)).unwrap();
         let again = StateStore::new(folder.path().into());
         assert_eq!(
-            again.state().alarm.failing().map(|failing| failing.runs),
+            again.state().alerts.failing().map(|failing| failing.runs),
             Some(1)
         );
         assert_eq!(again.runs(), [run(1)]);
@@ -321,18 +323,18 @@ mod tests {
         let mut status = StateStore::new(folder.clone());
         assert!(
             status
-                .change(|state| state.alarm.failed(DateTime::UNIX_EPOCH))
+                .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH))
                 .1
                 .is_err()
         );
         assert!(status.record(run(1)).is_err());
         assert!(!folder.exists());
-        assert!(status.state().alarm.failing().is_some());
+        assert!(status.state().alerts.failing().is_some());
         assert!(status.save().is_err());
         fs::create_dir(&folder).unwrap();
         status.save().unwrap();
         let again = StateStore::new(folder);
-        assert!(again.state().alarm.failing().is_some());
+        assert!(again.state().alerts.failing().is_some());
         assert_eq!(again.runs(), [run(1)]);
     }
 
@@ -366,7 +368,7 @@ mod tests {
         assert!(status.state().unreadable);
         assert!(
             status
-                .change(|state| state.alarm.failed(DateTime::UNIX_EPOCH))
+                .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH))
                 .1
                 .is_err()
         );

@@ -1,7 +1,7 @@
 //! The backup folder: the one place that names, lists, completes and sweeps what is in it.
 //!
 //! Why this is safe: only names of our own pattern are ever looked at, only regular files are opened, and symlinks are
-//! never followed. A final name appears by [`Repository::commit`] alone, which takes a file that was synced and verified.
+//! never followed. A final name appears by [`LockedRepository::commit`] alone, which takes a file that was synced and verified.
 //! What lies in `.pantry-keeper/` can be lost: all that matters is in the archives.
 
 #[cfg(test)]
@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 use rustix::fs::{OFlags, statvfs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +102,7 @@ impl Repository {
     ///
     /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
     /// that belongs there is not mounted, and it would fill the disk below.
-    pub fn lock(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
+    pub fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
             return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
@@ -109,7 +110,10 @@ impl Repository {
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
             Err(LockError::File(error)) => Err(self.explain(error).into()),
-            result => Ok(result?),
+            lock => Ok(LockedRepository {
+                repository: self.clone(),
+                _lock: lock?,
+            }),
         }
     }
 
@@ -201,34 +205,6 @@ impl Repository {
         }
     }
 
-    /// Removes what an interrupted run left behind; how many files went. Only under the lock.
-    pub fn sweep(&self, _lock: &Lock) -> u64 {
-        let mut swept = 0;
-        for name in self.names().unwrap_or_default() {
-            let Some(target) = name
-                .strip_prefix('.')
-                .and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
-            else {
-                continue;
-            };
-            let stem = target
-                .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .or_else(|| target.strip_suffix(file_name::EXTENSION));
-            let safety = file_name::safety_prefix(&self.prefix);
-            let ours = stem.is_some_and(|stem| {
-                [&self.prefix, &safety]
-                    .iter()
-                    .any(|prefix| file_name::time_of(prefix, stem).is_some())
-            });
-            let path = self.folder.join(&name);
-            let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
-            if ours && regular && fs::remove_file(&path).is_ok() {
-                swept += 1;
-            }
-        }
-        swept
-    }
-
     /// A name for an archive that begins now, without `.tar.gz`.
     pub fn free_stem(&self, now: DateTime<Utc>) -> String {
         let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
@@ -237,31 +213,6 @@ impl Repository {
 
     pub fn archive_path(&self, stem: &str) -> PathBuf {
         self.folder.join(file_name::archive(stem))
-    }
-
-    /// Opens the file that will become the archive.
-    pub fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
-        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
-    }
-
-    /// Gives a verified archive its name, and its checksum beside it.
-    ///
-    /// The archive is in place even when an error about the checksum or our own notes comes back.
-    pub fn commit(
-        &self,
-        partial: Partial,
-        stem: &str,
-        sha256: &str,
-        verdict: VerificationRecord,
-    ) -> Result<Vec<FileError>, FileError> {
-        partial.commit()?;
-        let line = sidecar::line(sha256, &file_name::archive(stem));
-        let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
-        let noted = self.note(stem, verdict);
-        Ok([sidecar, noted]
-            .into_iter()
-            .filter_map(Result::err)
-            .collect())
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
@@ -341,7 +292,7 @@ impl Repository {
         let from = time(newest).and_then(|newest| newest.checked_sub_signed(OVERLAP));
         stems.retain(|stem| time(stem) >= from);
         if stems.len() > 1 {
-            stems.sort_by_key(|stem| self.glance(stem).made_at);
+            stems.sort_by_key(|stem| self.summary(stem).made_at);
         }
         stems
             .pop()
@@ -365,10 +316,86 @@ impl Repository {
         }
     }
 
-    /// Removes an archive and its checksum. Only under the lock, and only what retention's plan names.
+    /// Bytes that can still be written to the folder's disk.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = statvfs(&self.folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+/// The folder while no other process writes in it; what changes archives is possible on this alone.
+#[derive(Debug)]
+pub struct LockedRepository {
+    repository: Repository,
+    _lock: Lock,
+}
+
+impl Deref for LockedRepository {
+    type Target = Repository;
+
+    fn deref(&self) -> &Repository {
+        &self.repository
+    }
+}
+
+impl LockedRepository {
+    /// Removes what an interrupted run left behind; how many files went.
+    pub fn sweep(&self) -> u64 {
+        let mut swept = 0;
+        for name in self.names().unwrap_or_default() {
+            let Some(target) = name
+                .strip_prefix('.')
+                .and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
+            else {
+                continue;
+            };
+            let stem = target
+                .strip_suffix(file_name::SIDECAR_EXTENSION)
+                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let safety = file_name::safety_prefix(&self.prefix);
+            let ours = stem.is_some_and(|stem| {
+                [&self.prefix, &safety]
+                    .iter()
+                    .any(|prefix| file_name::time_of(prefix, stem).is_some())
+            });
+            let path = self.folder.join(&name);
+            let regular = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            if ours && regular && fs::remove_file(&path).is_ok() {
+                swept += 1;
+            }
+        }
+        swept
+    }
+
+    /// Opens the file that will become the archive.
+    pub fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
+        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
+    }
+
+    /// Gives a verified archive its name, and its checksum beside it.
     ///
-    /// The archive goes first: a checksum without an archive misleads nobody.
-    pub fn remove(&self, _lock: &Lock, stem: &str) -> Result<(), FileError> {
+    /// The archive is in place even when an error about the checksum or our own notes comes back.
+    pub fn commit(
+        &self,
+        partial: Partial,
+        stem: &str,
+        sha256: &str,
+        verification: VerificationRecord,
+    ) -> Result<Vec<FileError>, FileError> {
+        partial.commit()?;
+        let line = sidecar::line(sha256, &file_name::archive(stem));
+        let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
+        let recorded = self.record_verification(stem, verification);
+        Ok([sidecar, recorded]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect())
+    }
+
+    /// Removes an archive and its checksum. Only what retention's plan names.
+    ///
+    /// The archive goes first: a checksum without an archive misleads no reader.
+    pub fn remove(&self, stem: &str) -> Result<(), FileError> {
         let path = self.archive_path(stem);
         let metadata =
             fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
@@ -387,12 +414,6 @@ impl Repository {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Bytes that can still be written to the folder's disk.
-    pub fn free_bytes(&self) -> Option<u64> {
-        let disk = statvfs(&self.folder).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

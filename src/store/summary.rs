@@ -30,40 +30,41 @@ pub struct VerificationRecord {
 
 impl Repository {
     /// What a glance at an archive shows; reads its ends, not its middle.
-    pub fn glance(&self, stem: &str) -> ArchiveSummary {
-        let verdict = self.verdicts().remove(stem);
-        self.glance_with(stem, verdict)
+    pub fn summary(&self, stem: &str) -> ArchiveSummary {
+        let verification = self.verifications().remove(stem);
+        self.summary_with(stem, verification)
     }
 
     /// A glance at every archive.
     pub fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
-        let mut verdicts = self.verdicts();
+        let mut verifications = self.verifications();
         Ok(self
             .stems()?
             .iter()
-            .map(|stem| self.glance_with(stem, verdicts.remove(stem)))
+            .map(|stem| self.summary_with(stem, verifications.remove(stem)))
             .collect())
     }
 
     /// The newest archive by its name that was verified; older ones are not even opened.
     pub fn newest_good(&self) -> Option<ArchiveSummary> {
-        let mut verdicts = self.verdicts();
+        let mut verifications = self.verifications();
         let glances = self.stems().ok()?.into_iter().rev();
         let mut listed = glances.map(|stem| {
-            let verdict = verdicts.remove(&stem);
-            self.glance_with(&stem, verdict)
+            let verification = verifications.remove(&stem);
+            self.summary_with(&stem, verification)
         });
         listed.find(ArchiveSummary::is_good)
     }
 
-    fn glance_with(&self, stem: &str, verdict: Option<VerificationRecord>) -> ArchiveSummary {
+    fn summary_with(&self, stem: &str, verification: Option<VerificationRecord>) -> ArchiveSummary {
         let opened = self.open(stem).map_err(|error| error.to_string());
         let archive_bytes = opened
             .as_ref()
             .ok()
             .and_then(|file| file.metadata().ok())
             .map_or(0, |metadata| metadata.len());
-        let verdict = verdict.filter(|verdict| verdict.archive_bytes == archive_bytes);
+        let verification =
+            verification.filter(|verification| verification.archive_bytes == archive_bytes);
         let (manifest, damage) = match opened
             .and_then(|file| container::open(file).map_err(|error| error.to_string()))
         {
@@ -71,7 +72,7 @@ impl Repository {
             Ok(Opened::Foreign(_)) => (None, None),
             Err(problem) => (None, Some(problem)),
         };
-        self.listed(stem, archive_bytes, manifest, damage, verdict)
+        self.listed(stem, archive_bytes, manifest, damage, verification)
     }
 
     fn listed(
@@ -80,7 +81,7 @@ impl Repository {
         archive_bytes: u64,
         manifest: Option<Manifest>,
         damage: Option<String>,
-        verdict: Option<VerificationRecord>,
+        verification: Option<VerificationRecord>,
     ) -> ArchiveSummary {
         let named = || {
             file_name::time_of(&self.prefix, stem)?
@@ -88,14 +89,20 @@ impl Repository {
                 .earliest()
                 .map(|at| at.to_utc())
         };
-        let damage = damage.or_else(|| verdict.as_ref().and_then(|verdict| verdict.damage.clone()));
+        let damage = damage.or_else(|| {
+            verification
+                .as_ref()
+                .and_then(|verification| verification.damage.clone())
+        });
         // A final name of ours is only given to what was verified, right after its dump ended.
-        let verified_at = match (&damage, &verdict) {
+        let verified_at = match (&damage, &verification) {
             (Some(_), _) => None,
-            (None, Some(verdict)) => Some(verdict.at),
+            (None, Some(verification)) => Some(verification.at),
             (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
         };
-        let drilled_at = verdict.as_ref().and_then(|verdict| verdict.drilled_at);
+        let drilled_at = verification
+            .as_ref()
+            .and_then(|verification| verification.drilled_at);
         ArchiveSummary {
             archive: file_name::archive(stem),
             made_at: manifest
@@ -125,22 +132,26 @@ impl Repository {
     }
 
     /// Keeps what a reading from end to end showed.
-    pub fn note(&self, stem: &str, verdict: VerificationRecord) -> Result<(), FileError> {
+    pub fn record_verification(
+        &self,
+        stem: &str,
+        verification: VerificationRecord,
+    ) -> Result<(), FileError> {
         self.keep(stem, |before| {
             // A drill proved the very same file.
-            let before = before.filter(|before| before.archive_bytes == verdict.archive_bytes);
+            let before = before.filter(|before| before.archive_bytes == verification.archive_bytes);
             let drilled_at = before
                 .and_then(|before| before.drilled_at)
-                .filter(|_| verdict.damage.is_none());
+                .filter(|_| verification.damage.is_none());
             VerificationRecord {
-                drilled_at: verdict.drilled_at.or(drilled_at),
-                ..verdict
+                drilled_at: verification.drilled_at.or(drilled_at),
+                ..verification
             }
         })
     }
 
     /// Keeps that a drill proved an archive, which was read from end to end for it.
-    pub fn note_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
+    pub fn record_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
         let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
         let archive_bytes = archive_bytes
             .map_err(|error| FileError::new("read", self.archive_path(stem), error))?;
@@ -155,7 +166,7 @@ impl Repository {
     fn keep(
         &self,
         stem: &str,
-        verdict: impl FnOnce(Option<VerificationRecord>) -> VerificationRecord,
+        verification: impl FnOnce(Option<VerificationRecord>) -> VerificationRecord,
     ) -> Result<(), FileError> {
         // `verify` may be run beside a backup: each reads the notes, changes them, and writes them again.
         let own = self.own_folder();
@@ -164,18 +175,18 @@ impl Repository {
             atomic_file::create_folder(&own)?;
         }
         let _lock = Lock::wait(&own.join("verified.lock"))?;
-        let mut verdicts = self.verdicts();
-        let verdict = verdict(verdicts.remove(stem));
-        verdicts.insert(stem.to_owned(), verdict);
-        verdicts.retain(|stem, _| self.archive_path(stem).exists());
+        let mut verifications = self.verifications();
+        let verification = verification(verifications.remove(stem));
+        verifications.insert(stem.to_owned(), verification);
+        verifications.retain(|stem, _| self.archive_path(stem).exists());
         let path = self.own_folder().join(VERIFIED_FILE);
-        let json = serde_json::to_vec_pretty(&verdicts)
+        let json = serde_json::to_vec_pretty(&verifications)
             .map_err(|error| FileError::new("write", &path, error.into()))?;
         atomic_file::replace(&path, &json)
     }
 
     /// What is known from earlier readings. Unreadable notes are no notes.
-    fn verdicts(&self) -> BTreeMap<String, VerificationRecord> {
+    fn verifications(&self) -> BTreeMap<String, VerificationRecord> {
         let path = self.own_folder().join(VERIFIED_FILE);
         fs::read(path)
             .ok()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 /// Why work ended before its end.
@@ -95,12 +96,10 @@ impl Cancel {
     }
 
     /// Runs something on a thread of its own that looks at a flag now and then.
-    ///
-    /// None when the thread panicked.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
-    ) -> Result<Option<T>, Interruption> {
+    ) -> Result<T, Interruption> {
         let flag = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&flag);
         let thread = tokio::task::spawn_blocking(move || work(&seen));
@@ -110,7 +109,7 @@ impl Cancel {
                 flag.store(true, Ordering::Relaxed);
                 Err(reason)
             }
-            result = thread => Ok(result.ok()),
+            ended = thread => Ok(joined(ended)),
         }
     }
 
@@ -125,11 +124,19 @@ impl Cancel {
         let mut thread = tokio::task::spawn_blocking(move || work(&seen));
         tokio::select! {
             biased;
-            result = &mut thread => result.ok(),
+            ended = &mut thread => Some(joined(ended)),
             _ = self.requested() => {
                 flag.store(true, Ordering::Relaxed);
-                tokio::time::timeout(limit, thread).await.ok()?.ok()
+                tokio::time::timeout(limit, thread).await.ok().map(joined)
             }
         }
     }
+}
+
+/// What a thread came to; one that panicked takes the program along, as it would have without a thread.
+fn joined<T>(ended: Result<T, JoinError>) -> T {
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => unreachable!("threads are never aborted: {error}"),
+    })
 }

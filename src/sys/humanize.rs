@@ -32,6 +32,14 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// `1 index`, `12 indexes`.
+pub fn indexes(number: u64) -> String {
+    match number {
+        1 => "1 index".into(),
+        many => format!("{} indexes", count(many)),
+    }
+}
+
 /// `1 document`, `2,000 documents`.
 pub fn counted(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

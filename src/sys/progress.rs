@@ -17,6 +17,8 @@ const BAR_AFTER: Duration = Duration::from_millis(400);
 pub enum Unit {
     Documents,
     Bytes,
+    /// The one that is being built is counted.
+    Indexes,
 }
 
 /// Counts up from many threads, and is shown from one.
@@ -104,6 +106,16 @@ impl Meter {
         self.done.store(done, Ordering::Relaxed);
     }
 
+    /// How far it is, and what it is at.
+    pub fn set_at(&self, done: u64, name: &dyn std::fmt::Display) {
+        self.set(done);
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = name.to_string();
+        if *at != name {
+            *at = name;
+        }
+    }
+
     /// A view of this meter for the thread that reads a dump.
     pub fn watch(self: &Arc<Self>) -> DumpWatch {
         DumpWatch {
@@ -150,6 +162,10 @@ impl Meter {
         match self.unit {
             Unit::Bytes if at.is_empty() => humanize::bytes(done),
             Unit::Bytes => format!("{}, in {at}", humanize::bytes(done)),
+            Unit::Indexes => {
+                let total = self.total().unwrap_or(done);
+                format!("index {done} of {total}, {at}")
+            }
             Unit::Documents if at.is_empty() => humanize::counted(done, "document"),
             Unit::Documents => {
                 format!(
@@ -230,15 +246,10 @@ impl DumpWatch {
     }
 
     pub fn at(&mut self, namespace: &dyn std::fmt::Display, documents: u64) {
-        let done = self.before + documents;
-        self.meter.set(done);
-        let mut at = self.meter.at.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = namespace.to_string();
-        if *at != name {
-            *at = name;
-        }
+        self.meter.set_at(self.before + documents, namespace);
     }
 }
+
 /// Shows progress while something else is waited for.
 pub async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
     let mut look = tokio::time::interval(Duration::from_millis(200));

@@ -112,6 +112,37 @@ fn a_password_that_is_wrong_and_a_role_that_is_missing() {
 }
 
 #[test]
+fn no_user_where_users_are_and_what_a_user_may_read() {
+    let port = shared().port;
+    let none = site().with("MONGODB_URI", format!("mongodb://127.0.0.1:{port}/"));
+    let outcome = none.run(&["doctor"]).ended_with(1);
+    outcome.printing(&[
+        "✗ server",
+        "has users, and MONGODB_URI names none",
+        "→ write MONGODB_URI as",
+    ]);
+    let encoded = crate::support::PASSWORD_ENCODED;
+    let uri = format!("mongodb://reader:{encoded}@127.0.0.1:{port}/?authSource=admin");
+    let site = Site::new().with("MONGODB_URI", uri);
+    let outcome = site.run(&["doctor"]).ended_with(1);
+    outcome.printing(&["grantRolesToUser(\"reader\"", "BACKUP_DATABASES=shop"]);
+}
+
+#[test]
+fn options_of_other_drivers_do_no_harm_and_mongodump_connects_too() {
+    let uri = format!(
+        "{}&socketTimeoutMS=60000&keepAlive=true&compressors=zstd",
+        shared().backup_uri()
+    );
+    let site = site().with("MONGODB_URI", uri);
+    site.run(&["doctor"]).done().printing(&[
+        "✓ connection",
+        "mongodump connects and reads as well",
+        "socketTimeoutMS, keepAlive, compressors",
+    ]);
+}
+
+#[test]
 fn tools_that_are_missing_too_old_or_older_than_the_server_needs() {
     let site = site().with("PATH", "/nowhere");
     let outcome = site.run(&["doctor"]).ended_with(1);

@@ -40,7 +40,7 @@ const SURROUNDINGS: &[(&str, &[&str])] = &[
             "sys/process.rs: current_exe",
         ],
     ),
-    ("process::exit", &["cli/mod.rs: process::exit"]),
+    ("process::exit", &["cli/signals.rs: process::exit"]),
     (
         "Utc::now",
         &["cli/mod.rs: Utc::now", "sys/logging.rs: Utc::now"],

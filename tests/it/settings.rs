@@ -1,6 +1,6 @@
 //! Settings that cannot be used: told all at once, with exit code 2, before anything is touched.
 
-use crate::support::{PASSWORD, Site};
+use crate::support::{PASSWORD, PASSWORD_ENCODED, Site, shared};
 use std::fs;
 
 #[test]
@@ -105,4 +105,53 @@ fn point_in_time_and_a_choice_of_databases_exclude_each_other() {
         "BACKUP_DATABASES",
         "point-in-time",
     ]);
+}
+
+/// The password has characters that a connection string would need encoded.
+#[test]
+fn a_server_is_given_by_host_user_and_password_as_they_are() {
+    let server = shared();
+    let site = Site::new()
+        .with("MONGODB_HOST", format!("127.0.0.1:{}", server.port))
+        .with("MONGODB_USERNAME", "backup@er");
+    // Beside the site, which must hold no password when the test ends.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, format!("\u{feff}{PASSWORD}\r\n")).unwrap();
+    let site = site.with("MONGODB_PASSWORD_FILE", file.display());
+    site.run(&["backup"]).done();
+    site.run(&["verify"]).done();
+}
+
+#[test]
+fn a_password_that_is_refused_is_shown_in_no_encoding() {
+    let wrong = PASSWORD.to_uppercase();
+    let site = Site::new()
+        .with("MONGODB_HOST", format!("127.0.0.1:{}", shared().port))
+        .with("MONGODB_USERNAME", "backup@er")
+        .with("MONGODB_PASSWORD", &wrong)
+        .with("BACKUP_RETRIES", 0);
+    let outcome = site.run(&["backup"]).ended_with(1);
+    let outcome = outcome.saying(&["MONGODB_PASSWORD"]);
+    let doctor = site.run(&["doctor"]).ended_with(1);
+    for text in [
+        &outcome.stdout,
+        &outcome.stderr,
+        &doctor.stdout,
+        &doctor.stderr,
+    ] {
+        for secret in [&wrong, &PASSWORD_ENCODED.to_uppercase()] {
+            assert!(!text.to_uppercase().contains(secret.as_str()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn two_ways_to_name_the_server_are_refused_by_both_names() {
+    let site = Site::new()
+        .with("MONGODB_URI", "mongodb://127.0.0.1:1/")
+        .with("MONGODB_HOST", "127.0.0.1:1");
+    site.run(&["backup"])
+        .ended_with(2)
+        .saying(&["MONGODB_HOST: \"127.0.0.1:1\" cannot be combined with MONGODB_URI"]);
 }

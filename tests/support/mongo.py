@@ -3,6 +3,7 @@
     mongo.py seed URI SET [N]     see the functions below and in recipes.py
     mongo.py clear URI            drops everything
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
+    mongo.py expire URI           gives the sessions that a drill restored another time to live
     mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
     mongo.py compare URI URI      whether two servers hold the same: collections, options, indexes, and every byte of every document
@@ -188,10 +189,16 @@ def tamper(uri):
         if "products" in database.list_collection_names():
             database.products.delete_one({"_id": 7})
             database.products.update_one({"_id": 8}, {"$set": {"price": -1}})
-            database.products.insert_one({"_id": "too many", "name": "too many"})
-            database.products.drop_index("name_1")
+            database.products.insert_one({"_id": "too many", "name": "product 1"})
         if "books" in database.list_collection_names():
             database.books.drop()
+
+
+def expire(uri):
+    server = client(uri)
+    for name in server.list_database_names():
+        if name.startswith("pantry_keeper_drill_"):
+            server[name].sessions.create_index("at", name="at_1", expireAfterSeconds=7200)
 
 
 def canonical(value):
@@ -245,4 +252,4 @@ if __name__ == "__main__":
     elif command == "fingerprint":
         json.dump(fingerprint(uri), sys.stdout)
     else:
-        {"tamper": tamper, "clear": clear, "compare": compare}[command](uri, *rest)
+        {"tamper": tamper, "expire": expire, "clear": clear, "compare": compare}[command](uri, *rest)

@@ -82,20 +82,71 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
     wanted: impl Fn(&Namespace) -> bool,
 ) -> Result<Streamed, StreamError<S::Error>> {
     let mut window = Window::new(input, watch);
+    read_header(&mut window, sink)?;
+    let mut announced = read_announced(&mut window, sink, &wanted)?;
+    let mut streamed = Streamed::default();
+    let mut current: Option<Current> = None;
+    while let Some(document) = window.next_header()? {
+        let segment = parse_segment(&document)?;
+        let one = expected(&mut announced, &segment, current.as_ref())?;
+        if current.is_none() {
+            let wanted = wanted(&one.namespace);
+            if wanted {
+                sink.begin(&one.namespace).map_err(StreamError::Sink)?;
+            }
+            window.watch.at(&one.namespace, streamed.documents);
+        }
+        let running = current
+            .get_or_insert_with(|| Current::new(one.namespace.clone(), wanted(&one.namespace)));
+        if !segment.eof {
+            window.documents(running, sink, streamed.documents)?;
+            continue;
+        }
+        window.terminator()?;
+        running.end(&segment, sink, &mut streamed)?;
+        one.ended = true;
+        current = None;
+    }
+    if current.is_some() {
+        return Err(StreamError::Cut("inside a collection"));
+    }
+    match announced.into_values().find(|one| !one.ended) {
+        Some(one) => Err(StreamError::Missing(one.namespace)),
+        None => Ok(streamed),
+    }
+}
+
+/// The magic number and the header, which goes to the sink.
+fn read_header<R: Read, S: DumpSink, W: Watch>(
+    window: &mut Window<R, W>,
+    sink: &mut S,
+) -> Result<(), StreamError<S::Error>> {
     let Some(magic) = window.word()? else {
         return Err(StreamError::Cut("before it began"));
     };
     if u32::from_le_bytes(magic) != MAGIC {
         return Err(StreamError::Format("its first bytes are wrong".into()));
     }
-    let header = window
-        .document::<S::Error>("in its header")?
-        .ok_or(StreamError::Cut("in its header"))?;
+    let header = window.document::<S::Error>("in its header")?;
+    let header = header.ok_or(StreamError::Cut("in its header"))?;
     sink.header(&parse_header(&header)?)
-        .map_err(StreamError::Sink)?;
+        .map_err(StreamError::Sink)
+}
 
-    // Announced namespaces, by the name under which their documents will come, and whether those came to their end.
-    let mut expected: HashMap<Namespace, (Namespace, bool)> = HashMap::new();
+/// A namespace that the stream's beginning lists.
+struct Expected {
+    namespace: Namespace,
+    /// Whether its documents came to their end.
+    ended: bool,
+}
+
+/// The list of collections, by the names under which their documents will come.
+fn read_announced<R: Read, S: DumpSink, W: Watch>(
+    window: &mut Window<R, W>,
+    sink: &mut S,
+    wanted: &impl Fn(&Namespace) -> bool,
+) -> Result<HashMap<Namespace, Expected>, StreamError<S::Error>> {
+    let mut all = HashMap::new();
     while let Some(document) = window.document("in its list of collections")? {
         let announced = parse_announced(&document)?;
         let namespace = announced.namespace.clone();
@@ -106,73 +157,36 @@ pub fn read<R: Read, S: DumpSink, W: Watch>(
         if wanted(&namespace) {
             sink.announce(announced).map_err(StreamError::Sink)?;
         }
-        expected.insert(data, (namespace, false));
+        all.insert(
+            data,
+            Expected {
+                namespace,
+                ended: false,
+            },
+        );
     }
+    Ok(all)
+}
 
-    let mut streamed = Streamed::default();
-    let mut current: Option<Current> = None;
-    while let Some(document) = window.next_header()? {
-        let segment = parse_segment(&document)?;
-        let Some((namespace, ended)) = expected.get_mut(&segment.namespace) else {
-            return Err(StreamError::Format(format!(
-                "{} was never announced",
-                segment.namespace
-            )));
-        };
-        if *ended {
-            return Err(StreamError::Format(format!(
-                "{namespace} goes on after its end"
-            )));
-        }
-        if current
-            .as_ref()
-            .is_some_and(|current| current.namespace != *namespace)
-        {
-            return Err(StreamError::Format(format!(
-                "{namespace} begins inside another collection"
-            )));
-        }
-        if current.is_none() {
-            let wanted = wanted(namespace);
-            if wanted {
-                sink.begin(namespace).map_err(StreamError::Sink)?;
-            }
-            window.watch.at(namespace, streamed.documents);
-            current = Some(Current::new(namespace.clone(), wanted));
-        }
-        let Some(running) = current.as_mut() else {
-            continue;
-        };
-        if !segment.eof {
-            window.documents(running, sink, streamed.documents)?;
-            continue;
-        }
-        window.terminator()?;
-        let totals = running.totals();
-        if totals.crc64 != segment.crc64 {
-            let (arrived, sent) = (totals.crc64, segment.crc64);
-            return Err(StreamError::Checksum {
-                namespace: namespace.clone(),
-                arrived,
-                sent,
-            });
-        }
-        if running.wanted {
-            sink.end(totals).map_err(StreamError::Sink)?;
-            streamed.namespaces += 1;
-            streamed.documents += totals.documents;
-            streamed.bytes += totals.bytes;
-        }
-        *ended = true;
-        current = None;
+/// The namespace that a segment belongs to, which must be able to come now.
+fn expected<'a, E>(
+    announced: &'a mut HashMap<Namespace, Expected>,
+    segment: &Segment,
+    current: Option<&Current>,
+) -> Result<&'a mut Expected, StreamError<E>> {
+    let Some(one) = announced.get_mut(&segment.namespace) else {
+        let problem = format!("{} was never announced", segment.namespace);
+        return Err(StreamError::Format(problem));
+    };
+    if one.ended {
+        let problem = format!("{} goes on after its end", one.namespace);
+        return Err(StreamError::Format(problem));
     }
-    if current.is_some() {
-        return Err(StreamError::Cut("inside a collection"));
+    if current.is_some_and(|current| current.namespace != one.namespace) {
+        let problem = format!("{} begins inside another collection", one.namespace);
+        return Err(StreamError::Format(problem));
     }
-    match expected.into_values().find(|(_, ended)| !ended) {
-        Some((namespace, _)) => Err(StreamError::Missing(namespace)),
-        None => Ok(streamed),
-    }
+    Ok(one)
 }
 
 /// The namespace whose documents are passing by.
@@ -185,6 +199,30 @@ struct Current {
 }
 
 impl Current {
+    /// Compares what arrived with what was sent, and hands the totals on.
+    fn end<S: DumpSink>(
+        &self,
+        segment: &Segment,
+        sink: &mut S,
+        streamed: &mut Streamed,
+    ) -> Result<(), StreamError<S::Error>> {
+        let totals = self.totals();
+        if totals.crc64 != segment.crc64 {
+            return Err(StreamError::Checksum {
+                namespace: self.namespace.clone(),
+                arrived: totals.crc64,
+                sent: segment.crc64,
+            });
+        }
+        if self.wanted {
+            sink.end(totals).map_err(StreamError::Sink)?;
+            streamed.namespaces += 1;
+            streamed.documents += totals.documents;
+            streamed.bytes += totals.bytes;
+        }
+        Ok(())
+    }
+
     fn new(namespace: Namespace, wanted: bool) -> Self {
         Current {
             namespace,

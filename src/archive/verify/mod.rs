@@ -76,6 +76,37 @@ impl Found {
     }
 }
 
+/// Reads an archive from end to end, and of a damaged one what can still be read.
+fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
+    let again = file.try_clone();
+    match container::open(file) {
+        Ok(Opened::NativeArchive(ours)) => {
+            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+                found.not_checked.push(format!(
+                    "its name: it was written as {}",
+                    archive_name(&ours.manifest.archive)
+                ));
+            }
+            native::verify(&ours, options, found)
+        }
+        Ok(Opened::Foreign(file)) => untrusted::verify(file, options, found).map(drop),
+        Err(
+            damage @ (Damage::Trailer
+            | Damage::Manifest(_)
+            | Damage::Member { .. }
+            | Damage::Cut { .. }),
+        ) => {
+            found.damage.push(damage.to_string());
+            // It is not sound, but which collections are still whole is worth knowing.
+            again.map_err(Damage::Read).and_then(|mut file| {
+                std::io::Seek::rewind(&mut file)?;
+                untrusted::verify(file, options, found).map(drop)
+            })
+        }
+        Err(damage) => Err(damage),
+    }
+}
+
 /// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
 pub fn verify(
     name: &str,
@@ -88,33 +119,7 @@ pub fn verify(
         .map(|metadata| metadata.len())
         .unwrap_or_default();
     let mut found = Found::default();
-    let again = file.try_clone();
-    let outcome = match container::open(file) {
-        Ok(Opened::NativeArchive(ours)) => {
-            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
-                found.not_checked.push(format!(
-                    "its name: it was written as {}",
-                    archive_name(&ours.manifest.archive)
-                ));
-            }
-            native::verify(&ours, options, &mut found)
-        }
-        Ok(Opened::Foreign(file)) => untrusted::verify(file, options, &mut found).map(drop),
-        Err(
-            damage @ (Damage::Trailer
-            | Damage::Manifest(_)
-            | Damage::Member { .. }
-            | Damage::Cut { .. }),
-        ) => {
-            found.damage.push(damage.to_string());
-            // It is not sound, but which collections are still whole is worth knowing.
-            again.map_err(Damage::Read).and_then(|mut file| {
-                std::io::Seek::rewind(&mut file)?;
-                untrusted::verify(file, options, &mut found).map(drop)
-            })
-        }
-        Err(damage) => Err(damage),
-    };
+    let outcome = read(name, file, options, &mut found);
     match outcome {
         Ok(()) => {}
         Err(Damage::Interrupted) => return Err(Interrupted),

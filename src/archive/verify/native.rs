@@ -138,7 +138,7 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
         // Every file that is met is out of `missing`; one that is not sound takes the blame itself.
         let file = missing.remove(at);
         if let Err(problem) = check_file(manifest, file, content, found) {
-            blame(file, problem, found);
+            record_damage(file, problem, found);
         }
         Ok(())
     });
@@ -153,7 +153,7 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
         }
     };
     for file in missing {
-        blame(file, problem.clone(), found);
+        record_damage(file, problem.clone(), found);
     }
 }
 
@@ -216,7 +216,7 @@ pub fn json(input: &mut dyn Read) -> Result<String, String> {
     }
 }
 
-fn blame(file: &Expected, problem: String, found: &mut Found) {
+fn record_damage(file: &Expected, problem: String, found: &mut Found) {
     match file.role {
         Role::Data(index) | Role::Metadata(index) => {
             if let Some(checked) = found.namespaces.get_mut(index) {

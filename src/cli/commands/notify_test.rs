@@ -1,6 +1,7 @@
 //! `pantry-keeper notify-test`, and the mails that a backup made by hand has to send.
 
-use crate::cli::{DONE, FAILED, WRONG, say};
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
 use crate::context::Context;
 use crate::notify::channels::mail::{LONGEST_TALK, deliver};
 use crate::notify::outbox::Outbox;
@@ -8,7 +9,6 @@ use crate::notify::templates::{self, MailContext, Notification};
 use crate::settings::{MailSecurity, MailSettings, NotifyOn, Settings};
 use crate::store::repository::Repository;
 use crate::sys::humanize;
-use crate::sys::logging::one_event;
 
 /// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
 /// what it is, whatever becomes of its mails.
@@ -16,12 +16,12 @@ pub async fn send(
     settings: &Settings,
     ctx: &Context,
     repository: &Repository,
-    letters: Vec<Notification>,
+    notifications: Vec<Notification>,
 ) {
     let Some(mail) = &settings.mail else { return };
     let outbox = Outbox::new(repository.outbox_folder());
-    for letter in letters {
-        if let Some(error) = outbox.keep(letter) {
+    for notification in notifications {
+        if let Some(error) = outbox.keep(notification) {
             tracing::debug!("an unsent mail is kept in memory only: {error}");
         }
     }
@@ -38,50 +38,40 @@ pub async fn send(
 }
 
 /// Sends a test mail, whatever NOTIFY_ON says: whoever asks for it wants it.
-pub async fn test(settings: &Settings, ctx: &Context) -> u8 {
-    let Some(mail) = &settings.mail else {
-        let advice = "set it to the name of your mail server, such as smtp.gmail.com, to get mail";
-        eprint!("{}", one_event(&format!("SMTP_HOST is not set; {advice}")));
-        return WRONG;
-    };
-    let sender = MailContext {
+pub async fn notify_test(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
+    let mail = settings.mail.as_ref().ok_or_else(|| {
+        let help = "set it to the name of your mail server, such as smtp.gmail.com, to get mail";
+        CommandError::usage(format!("SMTP_HOST is not set; {help}"))
+    })?;
+    let hosts = settings.mongodb.as_ref().map(|uri| uri.hosts());
+    let context = MailContext {
         prefix: &settings.prefix,
-        hosts: settings
-            .mongodb
-            .as_ref()
-            .map(|uri| uri.hosts())
-            .unwrap_or("(MONGODB_URI is not set)"),
+        hosts: hosts.unwrap_or("(MONGODB_URI is not set)"),
         folder: settings.backup_dir.display().to_string(),
         time_zone: settings.time_zone,
         now: (ctx.now)(),
         next_run: None,
     };
-    let letter = templates::test(&sender, shown(settings, mail));
+    let test = templates::test(&context, shown(settings, mail));
+    let limit = humanize::duration(LONGEST_TALK);
     tracing::debug!(
-        "asking the mail server {}:{}, for at most {}",
+        "asking the mail server {}:{}, for at most {limit}",
+        mail.host,
+        mail.port
+    );
+    let failed = |problem: String| CommandError::failed("the test mail was not sent", problem);
+    let delivery = deliver(mail, &test, &ctx.redactor, LONGEST_TALK);
+    let delivered = ctx.stop.or(delivery).await;
+    delivered
+        .map_err(|interruption| failed(interruption.to_string()))?
+        .map_err(|error| failed(error.to_string()))?;
+    output::print(&format!(
+        "accepted by {}:{} for {}\n",
         mail.host,
         mail.port,
-        humanize::duration(LONGEST_TALK)
-    );
-    let failure = match ctx
-        .stop
-        .or(deliver(mail, &letter, &ctx.redactor, LONGEST_TALK))
-        .await
-    {
-        Ok(Ok(())) => {
-            say(&format!(
-                "accepted by {}:{} for {}\n",
-                mail.host,
-                mail.port,
-                mail.to.join(", ")
-            ));
-            return DONE;
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(interruption) => interruption.to_string(),
-    };
-    tracing::error!("the test mail was not sent: {failure}");
-    FAILED
+        mail.to.join(", ")
+    ));
+    Ok(ExitStatus::Done)
 }
 
 /// The settings that such a mail can be about; none of them is secret.

@@ -1,17 +1,18 @@
 //! `pantry-keeper restore`.
 
-use crate::archive::namespace::{Kind, Namespace};
+use super::server;
+use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::cli::args::RestoreArguments;
-use crate::cli::{BUSY, DONE, FAILED, WRONG, failure, json, output, refuse, say};
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::report::{RestoreReport, Restored};
-use crate::restore::{self, RestoreError, Selection};
-use crate::settings::{NamespacePattern, Refusal, Rename, Settings};
+use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
+use crate::restore::{self, Prepared, RestoreError, Selection};
+use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
-use crate::sys::logging;
 use crate::sys::redact::Secret;
 use chrono_tz::Tz;
 use std::ffi::OsString;
@@ -26,9 +27,16 @@ const LONGEST_NAME: usize = 48;
 /// A connection string is one line.
 const LONGEST_FILE: u64 = 64 * 1024;
 
+/// How the program starts itself again.
+pub struct Restart {
+    pub arguments: Vec<OsString>,
+    /// What goes into pipes instead, in the order of [`HIDDEN`] among the arguments.
+    pub hidden: Vec<Secret>,
+}
+
 /// Arguments under which to start again, when a password is among them: everybody on this machine can read them. It goes
 /// into a pipe instead, which the one who starts again reads like a file.
-pub fn without_passwords(arguments: &[OsString]) -> Option<(Vec<OsString>, Vec<Secret>)> {
+pub fn without_passwords(arguments: &[OsString]) -> Option<Restart> {
     let mut hidden = Vec::new();
     let mut kept: Vec<OsString> = Vec::new();
     let mut after_to = false;
@@ -51,7 +59,10 @@ pub fn without_passwords(arguments: &[OsString]) -> Option<(Vec<OsString>, Vec<S
             None => kept.push(argument.clone()),
         }
     }
-    (!hidden.is_empty()).then_some((kept, hidden))
+    (!hidden.is_empty()).then_some(Restart {
+        arguments: kept,
+        hidden,
+    })
 }
 
 /// The target of `--to`, and everything in it that must not be shown.
@@ -68,7 +79,7 @@ pub fn target(to: &str) -> Result<MongoUri, String> {
                 .map_err(|error| {
                     format!("--to: {to} is neither a connection string nor a file that holds one: {error}")
                 })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            without_bom(text.trim_end_matches(['\r', '\n'])).to_owned()
         }
     };
     match MongoUri::parse(&text) {
@@ -82,63 +93,47 @@ pub async fn restore(
     ctx: &Context,
     arguments: &RestoreArguments,
     to: Option<&MongoUri>,
-) -> u8 {
+) -> Result<ExitStatus, CommandError> {
     let output = &arguments.output;
-    // Settings::load made sure of one of them.
-    let Some(uri) = to.or(settings.mongodb.as_ref()) else {
-        return WRONG;
+    let uri = match to {
+        Some(to) => to,
+        None => server(settings)?,
     };
-    let wishes = match wishes(arguments) {
-        Ok(wishes) => wishes,
-        Err(problem) => return wrong(&problem, output.json),
-    };
-    let prepared = match restore::prepare(settings, ctx, uri, &arguments.name, wishes).await {
-        Ok(prepared) => prepared,
-        Err(error) => return refused(error, ctx, arguments),
-    };
+    let refused = |error| refused(error, ctx);
+    let selection = selection(arguments).map_err(CommandError::usage)?;
+    let prepared = restore::prepare(settings, ctx, uri, &arguments.name, selection).await;
+    let prepared = prepared.map_err(refused)?;
     let preview = shown_before(&prepared.report, settings.time_zone);
     if !output.json {
-        say(&preview);
+        output::print(&preview);
     }
     let said = prepared.report.warnings.len();
     for warning in &prepared.report.warnings {
         tracing::warn!("{warning}");
     }
-    let refusal = prepared.refusal();
     if arguments.dry_run {
-        if output.json {
-            json(&prepared.report);
-        }
-        return match refusal {
-            None => DONE,
-            Some(refusal) => {
-                tracing::error!("{refusal}");
-                FAILED
-            }
-        };
+        return Ok(dry_run(&prepared, output.json));
     }
-    if let Some(refusal) = refusal {
-        return refused(refusal, ctx, arguments);
+    if let Some(refusal) = prepared.refusal() {
+        return Err(refused(refusal));
     }
     if !arguments.yes {
         if output.json {
             eprint!("{preview}");
         }
-        match ask(ctx).await {
+        match confirm(ctx).await {
             Answer::Yes => {}
-            Answer::No => return refused(RestoreError::Stopped, ctx, arguments),
-            Answer::Nobody => {
-                return wrong(
-                    "nobody is here to be asked (this is not a terminal): confirm with --yes",
-                    output.json,
-                );
+            Answer::No => return Err(refused(RestoreError::Stopped)),
+            Answer::NoTerminal => {
+                return Err(CommandError::usage(
+                    "there is no terminal to ask on: confirm with --yes",
+                ));
             }
         }
     }
-    let report = match restore::carry_out(prepared, settings, ctx).await {
-        Ok(report) => report,
-        Err(error) => return refused(error, ctx, arguments),
-    };
+    let report = restore::execute(prepared, settings, ctx)
+        .await
+        .map_err(refused)?;
     let lines = shown_after(&report, said);
     if report.restored {
         tracing::info!("{lines}");
@@ -146,12 +141,24 @@ pub async fn restore(
         tracing::error!("{lines}");
     }
     if output.json {
-        json(&report);
+        output::json(&report);
     }
-    if report.restored { DONE } else { FAILED }
+    Ok(ExitStatus::of(report.restored))
 }
 
-fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
+/// Says whether the restore could be done.
+fn dry_run(prepared: &Prepared, as_json: bool) -> ExitStatus {
+    if as_json {
+        output::json(&prepared.report);
+    }
+    let refusal = prepared.refusal();
+    if let Some(refusal) = &refusal {
+        tracing::error!("{refusal}");
+    }
+    ExitStatus::of(refusal.is_none())
+}
+
+fn selection(arguments: &RestoreArguments) -> Result<Selection, String> {
     fn all<T>(
         texts: &[String],
         option: &str,
@@ -173,19 +180,20 @@ fn wishes(arguments: &RestoreArguments) -> Result<Selection, String> {
         renames: all(&arguments.rename, "--rename", Rename::parse)?,
         drop: arguments.drop,
         oplog: !arguments.no_oplog,
+        indexes: arguments.indexes.into(),
     })
 }
 
 enum Answer {
     Yes,
     No,
-    /// Nobody is there to answer.
-    Nobody,
+    /// Stdin is not a terminal.
+    NoTerminal,
 }
 
-async fn ask(ctx: &Context) -> Answer {
+async fn confirm(ctx: &Context) -> Answer {
     if !std::io::stdin().is_terminal() {
-        return Answer::Nobody;
+        return Answer::NoTerminal;
     }
     eprint!("Restore this? Type yes: ");
     let _ = std::io::stderr().flush();
@@ -194,51 +202,24 @@ async fn ask(ctx: &Context) -> Answer {
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     match answered.await {
-        Ok(Some(Ok(line))) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => {
-            Answer::Yes
-        }
+        Ok(Ok(line)) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => Answer::Yes,
         _ => Answer::No,
     }
 }
 
-fn wrong(problem: &str, as_json: bool) -> u8 {
-    eprint!("{}", logging::one_event(problem));
-    if as_json {
-        failure(problem);
-    }
-    WRONG
-}
-
-fn refused(error: RestoreError, ctx: &Context, arguments: &RestoreArguments) -> u8 {
-    let output = &arguments.output;
+fn refused(error: RestoreError, ctx: &Context) -> CommandError {
+    let message = ctx.redactor.redact(&error.to_string()).into_owned();
     match error {
-        RestoreError::Repository(error) => refuse(&error, output),
-        error => {
-            let busy = matches!(
-                &error,
-                RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
-            );
-            let wrong = matches!(
-                error,
-                RestoreError::NothingChosen { .. }
-                    | RestoreError::Name(_)
-                    | RestoreError::Lock(RepositoryLockError::Repository(
-                        RepositoryError::NotAName(_)
-                    ))
-            );
-            let text = ctx.redactor.redact(&error.to_string()).into_owned();
-            tracing::error!("nothing was restored: {text}");
-            if output.json {
-                failure(&text);
-            }
-            if busy {
-                BUSY
-            } else if wrong {
-                WRONG
-            } else {
-                FAILED
-            }
+        RestoreError::Repository(error) => error.into(),
+        RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_))) => {
+            CommandError::busy("nothing was restored", message)
         }
+        RestoreError::NothingChosen { .. }
+        | RestoreError::Name(_)
+        | RestoreError::Lock(RepositoryLockError::Repository(RepositoryError::NotAName(_))) => {
+            CommandError::usage_of("nothing was restored", message)
+        }
+        _ => CommandError::failed("nothing was restored", message),
     }
 }
 
@@ -295,6 +276,16 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
             "then {operations} of the oplog, so that all is of one point in time\n"
         ));
     }
+    if report.indexes.archived > 0 {
+        let indexes = humanize::indexes(report.indexes.archived);
+        text.push_str(&match report.indexes.policy {
+            IndexPolicy::All => format!("then {indexes} built\n"),
+            IndexPolicy::Possible => {
+                format!("then {indexes} built, those that the server refuses left out\n")
+            }
+            IndexPolicy::None => format!("{indexes} not built, as asked\n"),
+        });
+    }
     text
 }
 
@@ -313,11 +304,12 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
     let mut lines = Vec::new();
     if report.restored {
         lines.push(format!(
-            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there",
+            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there{}",
             humanize::counted(report.documents, "document"),
             humanize::counted(report.namespaces.len() as u64, "namespace"),
             report.archive,
             report.hosts,
+            missing_indexes(report),
         ));
     } else {
         lines.push(format!(
@@ -327,6 +319,7 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
         lines.extend(report.namespaces.iter().filter_map(complaint));
         lines.extend(report.problems.iter().cloned());
     }
+    lines.extend(report.indexes.problems.iter().map(index_problem));
     if let Some(safety) = &report.safety_archive {
         lines.push(format!(
             "what was there before is in {safety}; remove it when you no longer need it"
@@ -340,6 +333,34 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
             .map(|warning| format!("note: {warning}")),
     );
     lines.join("\n")
+}
+
+/// What a restore that was told to go on without some indexes did without.
+fn missing_indexes(report: &RestoreReport) -> String {
+    let refused = report.indexes.problems.len() as u64;
+    match (report.indexes.policy, report.indexes.archived) {
+        (IndexPolicy::Possible, _) if refused > 0 => {
+            format!(
+                ", but for {} that the server refused",
+                humanize::indexes(refused)
+            )
+        }
+        (IndexPolicy::None, archived @ 1..) => {
+            format!(", but for {}", humanize::indexes(archived))
+        }
+        _ => String::new(),
+    }
+}
+
+/// An index that is not there, and the command that makes it.
+fn index_problem(problem: &IndexProblem) -> String {
+    format!(
+        "{}: its index {} {}; in mongosh:\n    {}",
+        problem.namespace,
+        printable(&problem.name),
+        problem.problem,
+        problem.command
+    )
 }
 
 /// One line about a namespace that is not as it should be.

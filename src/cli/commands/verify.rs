@@ -5,7 +5,8 @@ use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::backup::archive_job;
 use crate::cli::args::VerifyArguments;
-use crate::cli::{DONE, FAILED, failure, json, output, refuse, say};
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
 use crate::context::Context;
 use crate::settings::Settings;
 use crate::store::repository::{Repository, RepositoryError};
@@ -16,30 +17,24 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArguments) -> u8 {
+/// The JSON document.
+#[derive(Serialize)]
+struct VerifyDocument<'r> {
+    sound: bool,
+    archives: &'r [VerifyReport],
+}
+
+pub async fn verify(
+    settings: &Settings,
+    ctx: &Context,
+    arguments: &VerifyArguments,
+) -> Result<ExitStatus, CommandError> {
     let repository = Repository::of(settings);
-    let stems = if arguments.all {
-        repository.stems().and_then(|stems| match stems.is_empty() {
-            true => Err(RepositoryError::Empty(repository.folder().to_owned())),
-            false => Ok(stems),
-        })
-    } else {
-        repository.find(&arguments.name).map(|stem| vec![stem])
-    };
-    let stems = match stems {
-        Ok(stems) => stems,
-        Err(error) => return refuse(&error, &arguments.output),
-    };
     let mut reports = Vec::new();
-    for stem in stems {
-        let Some(report) = verify_one(settings, ctx, &repository, &stem).await else {
-            tracing::error!("verifying was not finished: stopped as asked");
-            if arguments.output.json {
-                failure("stopped as asked");
-            }
-            return FAILED;
-        };
-        archive_job::note(&repository, &stem, &report, (ctx.now)());
+    for stem in chosen(&repository, arguments)? {
+        let report = verify_one(settings, ctx, &repository, &stem).await;
+        let report = report.ok_or_else(|| CommandError::stopped("verifying was not finished"))?;
+        archive_job::record_verification(&repository, &stem, &report, (ctx.now)());
         let (line, lines) = output::verify(&report);
         if report.sound {
             tracing::info!(target: logging::RECORD, "{line}");
@@ -47,23 +42,32 @@ pub async fn verify(settings: &Settings, ctx: &Context, arguments: &VerifyArgume
             tracing::error!(target: logging::RECORD, "{line}");
         }
         if !arguments.output.json {
-            say(&lines);
+            output::print(&lines);
         }
         reports.push(report);
     }
     let sound = reports.iter().all(|report| report.sound);
     if arguments.output.json {
-        #[derive(Serialize)]
-        struct Verified<'r> {
-            sound: bool,
-            archives: &'r [VerifyReport],
-        }
-        json(&Verified {
+        output::json(&VerifyDocument {
             sound,
             archives: &reports,
         });
     }
-    if sound { DONE } else { FAILED }
+    Ok(ExitStatus::of(sound))
+}
+
+fn chosen(
+    repository: &Repository,
+    arguments: &VerifyArguments,
+) -> Result<Vec<String>, RepositoryError> {
+    if !arguments.all {
+        return Ok(vec![repository.find(&arguments.name)?]);
+    }
+    let stems = repository.stems()?;
+    if stems.is_empty() {
+        return Err(RepositoryError::Empty(repository.folder().to_owned()));
+    }
+    Ok(stems)
 }
 
 /// None when it was stopped.
@@ -96,14 +100,7 @@ async fn verify_one(
             Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
         }
     });
-    let outcome = showing(&meter, reading).await.ok()?;
-    let mut report = match outcome {
-        Some(result) => result.ok()?,
-        None => VerifyReport::unreadable(
-            stem,
-            "a part of Pantry Keeper stopped early; please report this".into(),
-        ),
-    };
+    let mut report = showing(&meter, reading).await.ok()?.ok()?;
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)
 }

@@ -205,4 +205,38 @@ proptest! {
             prop_assert!(MongoUri::parse(uri.without_database().expose()).is_ok());
         }
     }
+
+    /// What this parser and the driver's both take means the same to both.
+    #[test]
+    fn the_driver_reads_the_same(
+        user in proptest::option::of(("[a-z%40:]{1,4}", proptest::option::of("\\PC{0,6}"))),
+        hosts in "(h|db\\.example|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]{1,5})?(,(i|H2)(:[1-9][0-9]{0,3})?)?",
+        path in "(/[a-z$%2B.]{0,5})?",
+        options in "(\\?((authSource|AUTHSOURCE|replicaSet|tls|ssl|appName|w)=(true|false|admin|rs%300|1)&?){0,3})?",
+    ) {
+        let userinfo = user.map(|(user, password)| match password {
+            Some(password) => format!("{user}:{}@", percent_encode(&password)),
+            None => format!("{user}@"),
+        });
+        let text = format!("mongodb://{}{hosts}{path}{options}", userinfo.unwrap_or_default());
+        let theirs = mongodb::options::ConnectionString::parse(&text);
+        if let (Ok(ours), Ok(theirs)) = (MongoUri::parse(&text), theirs) {
+            let mongodb::options::HostInfo::HostIdentifiers(hosts) = &theirs.host_info else {
+                return Err(TestCaseError::fail("a list of hosts"));
+            };
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            // The driver shows an IPv6 address without its brackets.
+            prop_assert_eq!(ours.hosts().to_lowercase().replace(['[', ']'], ""), hosts.join(","));
+            let credential = theirs.credential.clone().unwrap_or_default();
+            prop_assert_eq!(ours.user(), credential.username.as_deref());
+            prop_assert_eq!(ours.password().map(Secret::expose), credential.password.as_deref());
+            prop_assert_eq!(ours.database(), theirs.default_database.as_deref());
+            if ours.user().is_some() {
+                prop_assert_eq!(ours.option("authSource"), credential.source.as_deref());
+            }
+            prop_assert_eq!(ours.option("replicaSet"), theirs.replica_set.as_deref());
+            let tls = ours.option("tls").or(ours.option("ssl"));
+            prop_assert_eq!(tls == Some("true"), matches!(theirs.tls, Some(mongodb::options::Tls::Enabled(_))));
+        }
+    }
 }

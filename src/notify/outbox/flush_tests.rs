@@ -39,13 +39,13 @@ impl Server {
             to: vec!["a@example.org".into()],
         };
         let took = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&took);
+        let warn_unsaved = Arc::clone(&took);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let noted = Arc::clone(&noted);
+                let warn_unsaved = Arc::clone(&warn_unsaved);
                 tokio::spawn(async move {
                     let mut stream = BufReader::new(stream);
                     stream.get_mut().write_all(b"220 mx\r\n").await.unwrap();
@@ -71,7 +71,7 @@ impl Server {
                             },
                         };
                         if reply.starts_with("250") && said.trim_end() == "." {
-                            noted.lock().unwrap().push(subject.clone());
+                            warn_unsaved.lock().unwrap().push(subject.clone());
                         }
                         if stream.get_mut().write_all(reply.as_bytes()).await.is_err() {
                             break;

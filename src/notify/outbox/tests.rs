@@ -1,7 +1,7 @@
 //! The outbox against restarts, foreign files, too many letters, and a disk that takes nothing.
 
 use super::Outbox;
-use crate::notify::channels::mail::session_tests::letter;
+use crate::notify::channels::mail::session_tests::notification;
 use crate::notify::templates::{Kind, Notification};
 use crate::testing::noon;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ pub fn numbered(kind: Kind, number: i64) -> Notification {
         kind,
         written_at,
         subject: format!("s{number}"),
-        ..letter()
+        ..notification()
     }
 }
 
@@ -24,7 +24,7 @@ pub fn ids(outbox: &Outbox) -> Vec<String> {
     outbox
         .waiting()
         .into_iter()
-        .map(|letter| letter.id)
+        .map(|notification| notification.id)
         .collect()
 }
 
@@ -108,7 +108,7 @@ fn an_id_can_be_anything_but_a_way_out_of_the_folder() {
             outbox
                 .keep(Notification {
                     id: id.into(),
-                    ..letter()
+                    ..notification()
                 })
                 .is_none(),
             "{id:?}"
@@ -184,13 +184,13 @@ proptest! {
         let outbox = Outbox::new(PathBuf::from("/dev/null/outbox"));
         for (number, kind) in kinds.iter().enumerate() {
             let kinds = [Kind::Failed, Kind::StillFailing, Kind::Recovered, Kind::Warning, Kind::Receipt];
-            let letter = numbered(kinds[usize::from(*kind)], number as i64);
-            prop_assert!(outbox.keep(letter).is_some());
+            let notification = numbered(kinds[usize::from(*kind)], number as i64);
+            prop_assert!(outbox.keep(notification).is_some());
         }
         let waiting = outbox.waiting();
         prop_assert!(!waiting.is_empty() && waiting.len() <= 20 && waiting.len() <= kinds.len());
-        prop_assert!(waiting.iter().filter(|letter| letter.kind == Kind::StillFailing).count() <= 1);
-        prop_assert!(waiting.is_sorted_by_key(|letter| letter.written_at));
+        prop_assert!(waiting.iter().filter(|notification| notification.kind == Kind::StillFailing).count() <= 1);
+        prop_assert!(waiting.is_sorted_by_key(|notification| notification.written_at));
     }
 }
 

@@ -95,17 +95,7 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
             humanize::counted(u64::from(runs), "failed run")
         ),
     };
-    let last_good = match &trouble.last_good {
-        Some(good) => format!(
-            "{}\nof {}, {}, {}",
-            good.archive,
-            local(good.made_at, sender.time_zone),
-            humanize::counted(good.documents, "document"),
-            humanize::bytes(good.archive_bytes)
-        ),
-        None if trouble.folder_read => "none: there is no backup that could be restored".into(),
-        None => "unknown: the backup folder cannot be read".into(),
-    };
+    let last_good = last_good(sender, trouble);
     let mut facts = vec![("Failing since", runs), ("Last good archive", last_good)];
     facts.extend(surroundings(sender));
     let mut parts = vec![("What to do", numbered(&trouble.advice))];
@@ -114,7 +104,7 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     }
     let promise = "Nothing was removed, and older archives are as they were.".to_owned();
     let paragraphs = vec![trouble.error.clone(), promise];
-    letter(
+    notification(
         sender,
         kind,
         &subject,
@@ -127,6 +117,20 @@ pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
             foot: foot(sender),
         },
     )
+}
+
+fn last_good(sender: &MailContext, trouble: &FailureMail) -> String {
+    match &trouble.last_good {
+        Some(good) => format!(
+            "{}\nof {}, {}, {}",
+            good.archive,
+            local(good.made_at, sender.time_zone),
+            humanize::counted(good.documents, "document"),
+            humanize::bytes(good.archive_bytes)
+        ),
+        None if trouble.folder_read => "none: there is no backup that could be restored".into(),
+        None => "unknown: the backup folder cannot be read".into(),
+    }
 }
 
 /// A run succeeded after some that failed.
@@ -213,7 +217,7 @@ pub fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Noti
         parts: Vec::new(),
         foot: foot(sender),
     };
-    letter(sender, Kind::Test, &subject, page)
+    notification(sender, Kind::Test, &subject, page)
 }
 
 fn made(
@@ -260,7 +264,7 @@ fn made(
     if !ending.concerns.is_empty() {
         parts.push(("What to look at", numbered(&ending.concerns)));
     }
-    letter(
+    notification(
         sender,
         kind,
         subject,
@@ -292,7 +296,12 @@ pub(super) fn foot(sender: &MailContext) -> String {
     )
 }
 
-pub(super) fn letter(sender: &MailContext, kind: Kind, subject: &str, page: Page) -> Notification {
+pub(super) fn notification(
+    sender: &MailContext,
+    kind: Kind,
+    subject: &str,
+    page: Page,
+) -> Notification {
     let mut one_line: String = subject
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -1,6 +1,6 @@
 //! What mails about drills say.
 
-use super::backup::{MailContext, foot, letter, local, numbered, surroundings};
+use super::backup::{MailContext, foot, local, notification, numbered, surroundings};
 use super::page::{Page, Severity};
 use super::{Kind, Notification};
 use crate::report::DrillReport;
@@ -60,7 +60,7 @@ pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
         "No archive was changed or removed by it, and no database but its own scratch ones."
             .to_owned(),
     ];
-    letter(
+    notification(
         sender,
         kind,
         &subject,
@@ -122,11 +122,7 @@ fn proof(
                 humanize::counted(report.documents, "document"),
                 humanize::counted(report.namespaces, "namespace"),
                 humanize::bytes(report.bytes),
-                if report.indexes == 1 {
-                    "1 index".into()
-                } else {
-                    format!("{} indexes", humanize::count(report.indexes))
-                },
+                humanize::indexes(report.indexes),
             ),
         ),
         (
@@ -152,7 +148,7 @@ fn proof(
     } else {
         Severity::Attention
     };
-    letter(
+    notification(
         sender,
         kind,
         subject,

@@ -69,9 +69,9 @@ fn ending(report: &BackupReport) -> Ending<'_> {
 
 #[test]
 fn a_failure_says_what_where_since_when_what_is_left_and_what_to_do() {
-    let letter = failed(&sender(), &trouble(3));
+    let notification = failed(&sender(), &trouble(3));
     assert_eq!(
-        (letter.kind, letter.subject.as_str()),
+        (notification.kind, notification.subject.as_str()),
         (Kind::StillFailing, "jorbites backup still failing, day 3")
     );
     let expected = "\
@@ -99,7 +99,7 @@ The end of the log
 Pantry Keeper 0.1.0, Tuesday 2 June 2026 at 02:00 CEST. NOTIFY_ON chooses which mails come.
 ";
     assert_eq!(
-        letter.text,
+        notification.text,
         expected.replace("0.1.0", env!("CARGO_PKG_VERSION"))
     );
     let first = failed(&sender(), &trouble(1));
@@ -114,7 +114,7 @@ Pantry Keeper 0.1.0, Tuesday 2 June 2026 at 02:00 CEST. NOTIFY_ON chooses which 
 
 #[test]
 fn html_says_the_same_and_nothing_in_it_becomes_markup() {
-    let letter = failed(&sender(), &trouble(1));
+    let notification = failed(&sender(), &trouble(1));
     for words in [
         "Connection refused",
         "Last good archive",
@@ -122,43 +122,51 @@ fn html_says_the_same_and_nothing_in_it_becomes_markup() {
         "What to do",
         "Next run",
     ] {
-        assert!(letter.html.contains(words), "{words}:\n{}", letter.html);
+        assert!(
+            notification.html.contains(words),
+            "{words}:\n{}",
+            notification.html
+        );
     }
-    assert!(letter.html.contains("&lt;b&gt;the backup failed"));
-    assert!(!letter.html.contains("<b>"));
+    assert!(notification.html.contains("&lt;b&gt;the backup failed"));
+    assert!(!notification.html.contains("<b>"));
 }
 
 #[test]
 fn a_recovery_says_how_long_it_had_failed() {
     let report = report();
-    let letter = recovered(&sender(), trouble(3).since, 3, &ending(&report));
+    let notification = recovered(&sender(), trouble(3).since, 3, &ending(&report));
     assert_eq!(
-        letter.subject,
+        notification.subject,
         "jorbites backup recovered: jorbites_backup_20260602_020000.tar.gz made"
     );
     assert!(
-        letter
+        notification
             .text
             .contains("failing since Sunday 31 May 2026 at 02:00 CEST (3 failed runs, for 2 days)"),
         "{}",
-        letter.text
+        notification.text
     );
 }
 
 #[test]
 fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
     let report = report();
-    let letter = receipt(&sender(), &ending(&report));
+    let notification = receipt(&sender(), &ending(&report));
     assert_eq!(
-        letter.subject,
+        notification.subject,
         "jorbites backup made: 41,203 documents, 12.3 MB"
     );
-    assert!(letter.text.lines().count() < 16, "{}", letter.text);
+    assert!(
+        notification.text.lines().count() < 16,
+        "{}",
+        notification.text
+    );
     let concerns = vec![
         "shop.recipes: 41,203 → 12 documents\nAccept it with …".to_owned(),
         "the disk".to_owned(),
     ];
-    let letter = warning(
+    let notification = warning(
         &sender(),
         &Ending {
             concerns,
@@ -166,11 +174,11 @@ fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
         },
     );
     assert_eq!(
-        letter.subject,
+        notification.subject,
         "jorbites backup made, but look: shop.recipes: 41,203 → 12 documents"
     );
     assert!(
-        letter
+        notification
             .text
             .contains("What to look at\n  1. shop.recipes: 41,203 → 12 documents\n  Accept it with …\n  2. the disk\n")
     );
@@ -180,17 +188,17 @@ fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
 fn a_subject_is_one_line_of_sane_length_whatever_it_quotes() {
     let report = report();
     let concerns = vec![format!("a\u{7}b{}", "x".repeat(500))];
-    let letter = warning(
+    let notification = warning(
         &sender(),
         &Ending {
             concerns,
             ..ending(&report)
         },
     );
-    assert_eq!(letter.subject.chars().count(), 120);
+    assert_eq!(notification.subject.chars().count(), 120);
     assert!(
-        !letter.subject.chars().any(char::is_control),
+        !notification.subject.chars().any(char::is_control),
         "{}",
-        letter.subject
+        notification.subject
     );
 }

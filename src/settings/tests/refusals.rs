@@ -18,7 +18,8 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
     let database = "is not a database name; use names of at most 63 bytes without / \\ . \" $ or spaces, with \
                     commas between";
     let host = "is not a host name; give the name alone, such as smtp.gmail.com; the port goes into SMTP_PORT";
-    let address = "is not a mail address; use me@example.org or Name <me@example.org>";
+    let address = "is not a mail address; use me@example.org, Name <me@example.org> or \"Last, First\" \
+                   <me@example.org>";
     let choices = |list: &str| format!("is not one of the choices; use {list}");
     let yes_no = "is not yes or no; use true or false";
     let long = "x".repeat(64);
@@ -153,6 +154,7 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
         ("EMAIL_FROM", "nobody", address.to_owned()),
         ("EMAIL_FROM", "a@b@c", address.to_owned()),
         ("EMAIL_TO", "Name <a b@c>", address.to_owned()),
+        ("EMAIL_FROM", "Last, First <a@b>", address.to_owned()),
         (
             "EMAIL_TO",
             ",",
@@ -180,7 +182,8 @@ fn of_a_list_only_the_refused_item_is_shown() {
         ]),
         [
             "BACKUP_DATABASES: \"Shop\" is listed twice; list it once",
-            "EMAIL_TO: \"c\" is not a mail address; use me@example.org or Name <me@example.org>",
+            "EMAIL_TO: \"c\" is not a mail address; use me@example.org, Name <me@example.org> or \"Last, First\" \
+             <me@example.org>",
         ]
     );
 }
@@ -197,7 +200,7 @@ fn all_faults_come_at_once_in_the_documented_order() {
         faults.map_err(|faults| faults.to_string()),
         Err("4 settings need attention:\n  \
              MONGODB_URI: is not set; write it like mongodb://HOST:27017/, with USER:PASSWORD@ before \
-             HOST if it asks for them\n  \
+             HOST if it asks for them; or set MONGODB_HOST, MONGODB_USERNAME and MONGODB_PASSWORD\n  \
              TZ: \"Nowhere/Atall\" is not a time zone; use a name of the IANA list, such as Europe/Madrid\n  \
              LOG_KEEP: \"x\" is not a whole number in range; use a number from 0 to 1000\n  \
              BACKUP_SHEDULE: is not a setting; did you mean BACKUP_SCHEDULE?"
@@ -281,7 +284,7 @@ fn files_that_cannot_be_used_are_refused() -> std::io::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("huge"), vec![b'x'; 64 * 1024 + 1])?;
-    std::fs::write(path("binary"), [0xff, 0xfe])?;
+    std::fs::write(path("binary"), [b'x', 0xff])?;
     std::fs::write(path("empty"), "\n")?;
     std::fs::write(path("wrong"), "hunter22\n")?;
     let advice = "give the path of a readable file that holds the value alone";

@@ -1,5 +1,4 @@
 use super::{Repository, VerificationRecord};
-use crate::sys::lock::Lock;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};
 use mongodb::bson::doc;
@@ -72,11 +71,13 @@ fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
         damage: Some("torn".into()),
         drilled_at: None,
     };
-    repository.note(stem, damaged.clone()).unwrap();
-    assert_eq!(repository.glance(stem).damage.as_deref(), Some("torn"));
-    assert_eq!(repository.glance(stem).verified_at, None);
     repository
-        .note(
+        .record_verification(stem, damaged.clone())
+        .unwrap();
+    assert_eq!(repository.summary(stem).damage.as_deref(), Some("torn"));
+    assert_eq!(repository.summary(stem).verified_at, None);
+    repository
+        .record_verification(
             stem,
             VerificationRecord {
                 archive_bytes: bytes + 1,
@@ -84,13 +85,13 @@ fn a_verdict_about_another_file_of_the_same_name_does_not_count() {
             },
         )
         .unwrap();
-    assert_eq!(repository.glance(stem).damage, None);
+    assert_eq!(repository.summary(stem).damage, None);
 }
 
 #[test]
 fn only_leftovers_of_ours_are_swept() {
     let (folder, repository) = kitchen();
-    let lock = repository.lock(false).unwrap();
+    let locked = repository.lock(false).unwrap();
     let ours = [
         ".jorbites_backup_20250531_134108.tar.gz.partial",
         ".jorbites_backup_20250531_134108.tar.gz.sha256.partial",
@@ -109,13 +110,13 @@ fn only_leftovers_of_ours_are_swept() {
         .path()
         .join(".jorbites_backup_20250601_000000.tar.gz.partial");
     std::os::unix::fs::symlink(folder.path().join(foreign[0]), &link).unwrap();
-    assert_eq!(repository.sweep(&lock), ours.len() as u64);
+    assert_eq!(locked.sweep(), ours.len() as u64);
     assert!(foreign.iter().all(|name| folder.path().join(name).exists()));
     assert!(
         fs::symlink_metadata(&link).is_ok(),
         "a link is not a leftover of ours"
     );
-    drop::<Lock>(lock);
+    drop(locked);
 }
 
 #[test]

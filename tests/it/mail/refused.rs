@@ -106,7 +106,7 @@ fn a_certificate_that_is_not_to_be_trusted_ends_it_before_a_word() {
             true,
             "it is an authority's (CA), not a server's",
         ),
-        ("server", false, "nobody who is trusted has issued it"),
+        ("server", false, "it was not issued by a trusted authority"),
     ] {
         for (security, said) in [
             ("starttls", &["clear EHLO", "clear STARTTLS"][..]),

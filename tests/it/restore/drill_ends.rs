@@ -243,7 +243,7 @@ fn by_itself_it_drills_when_it_is_due_and_mails_when_it_failed() {
     site.set_clock("2026-06-01T03:59:58Z");
     running.until_it_says("starting a drill: scheduled");
     running.until_it_says("is NOT proven");
-    running.until_it_says("shop.products: its index name_1 is missing");
+    running.until_it_says("shop.products: its index name_1 could not be built");
     running.until_it_says("next drill: Monday 8 June 2026 at 04:00 UTC");
     until("the mail is sent", SOON, || smtp.mails().len() == 1);
     assert!(

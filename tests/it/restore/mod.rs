@@ -7,6 +7,7 @@ mod drill_ends;
 mod foreign;
 mod frozen;
 mod hostile;
+mod indexes;
 mod interrupted;
 mod matrix;
 mod oplog;

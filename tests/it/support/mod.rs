@@ -12,6 +12,7 @@ mod site;
 mod smtp;
 mod starters;
 mod stream;
+mod strict;
 mod tools;
 
 pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
@@ -23,7 +24,8 @@ pub use secret::{PASSWORD, PASSWORD_ENCODED};
 pub use server::{Server, empty_port, shared};
 pub use site::{Outcome, Running, Site, is_alive};
 pub use smtp::{Mail, Smtp};
-pub use stream::{Sent, sent};
+pub use stream::{Sent, sent, sent_in};
+pub use strict::{Manner, Strict, Version};
 pub use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
 
 use std::time::{Duration, Instant};

@@ -19,7 +19,12 @@ pub struct Sent {
 pub fn sent(path: &Path) -> Sent {
     let bytes = std::fs::read(path)
         .unwrap_or_else(|error| panic!("mongorestore was sent nothing: {error}"));
-    let mut rest = bytes.as_slice();
+    sent_in(&bytes)
+}
+
+/// The same, of bytes.
+pub fn sent_in(bytes: &[u8]) -> Sent {
+    let mut rest = bytes;
     assert_eq!(
         take(&mut rest, 4),
         [0x6d, 0xe2, 0x99, 0x81],

@@ -2,8 +2,8 @@
 
 use super::error::Stage;
 use super::session_tests::{
-    AMPLE, DATA, END, HELLO, PASSWORD, QUIT, RECIPIENT, SENDER, SHORT, delivered, letter, run,
-    settings, signing_in,
+    AMPLE, DATA, END, HELLO, PASSWORD, QUIT, RECIPIENT, SENDER, SHORT, delivered, notification,
+    run, settings, signing_in,
 };
 use super::{MailError, deliver};
 use crate::settings::{MailSecurity, MailSettings};
@@ -71,9 +71,9 @@ fn a_server_that_drips_gains_no_time() {
             }
         };
         let begun = Instant::now();
-        let (letter, redactor) = (letter(), Redactor::default());
+        let (notification, redactor) = (notification(), Redactor::default());
         let outcome = tokio::select! {
-            outcome = deliver(&mail, &letter, &redactor, SHORT) => outcome,
+            outcome = deliver(&mail, &notification, &redactor, SHORT) => outcome,
             () = drip => panic!("the connection was closed too soon"),
         };
         let error = outcome.unwrap_err();
@@ -132,8 +132,8 @@ fn bytes_that_are_not_text_are_replaced() {
                 .await
                 .unwrap();
         };
-        let (letter, redactor) = (letter(), Redactor::default());
-        let (outcome, ()) = tokio::join!(deliver(&mail, &letter, &redactor, AMPLE), server);
+        let (notification, redactor) = (notification(), Redactor::default());
+        let (outcome, ()) = tokio::join!(deliver(&mail, &notification, &redactor, AMPLE), server);
         let text = outcome.unwrap_err().to_string();
         assert!(text.contains("554 Absender gesperrt, f?r immer"), "{text}");
     });
@@ -246,8 +246,8 @@ fn a_connection_that_breaks_off_may_pass() {
             let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
             stream.write_all(b"220 m").await.unwrap();
         };
-        let (letter, redactor) = (letter(), Redactor::default());
-        let (outcome, ()) = tokio::join!(deliver(&mail, &letter, &redactor, AMPLE), server);
+        let (notification, redactor) = (notification(), Redactor::default());
+        let (outcome, ()) = tokio::join!(deliver(&mail, &notification, &redactor, AMPLE), server);
         let error = outcome.unwrap_err();
         assert!(
             matches!(

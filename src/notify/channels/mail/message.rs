@@ -88,19 +88,22 @@ impl Header for AutoSubmitted {
 }
 
 /// The whole mail, in ASCII whatever it says, so that every server takes it.
-pub fn compose(letter: &Notification, parties: &Envelope) -> Result<Vec<u8>, MailError> {
+pub fn compose(notification: &Notification, parties: &Envelope) -> Result<Vec<u8>, MailError> {
     let mut builder = Message::builder()
         .from(parties.from.clone())
-        .subject(one_line(&letter.subject))
-        .header(Date::new(date(letter.written_at)))
-        .message_id(Some(message_id(&letter.id, parties.from.email.domain())))
+        .subject(one_line(&notification.subject))
+        .header(Date::new(date(notification.written_at)))
+        .message_id(Some(message_id(
+            &notification.id,
+            parties.from.email.domain(),
+        )))
         .header(AutoSubmitted);
     for to in &parties.to {
         builder = builder.to(to.clone());
     }
     let body = MultiPart::alternative()
-        .singlepart(SinglePart::plain(letter.text.clone()))
-        .singlepart(SinglePart::html(letter.html.clone()));
+        .singlepart(SinglePart::plain(notification.text.clone()))
+        .singlepart(SinglePart::html(notification.html.clone()));
     let message = builder
         .multipart(body)
         .map_err(|error| MailError::Address {
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
     use crate::notify::templates::Kind;
 
-    fn letter(subject: &str) -> Notification {
+    fn notification(subject: &str) -> Notification {
         Notification {
             id: "20250531T120000Z failed/1".into(),
             kind: Kind::Failed,
@@ -155,8 +158,8 @@ mod tests {
         }
     }
 
-    fn composed(letter: &Notification, parties: &Envelope) -> String {
-        let bytes = compose(letter, parties).unwrap();
+    fn composed(notification: &Notification, parties: &Envelope) -> String {
+        let bytes = compose(notification, parties).unwrap();
         assert!(bytes.is_ascii());
         String::from_utf8(bytes).unwrap()
     }
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn a_mail_has_the_headers_that_a_program_s_mail_should_have() {
         let mail = composed(
-            &letter("failed"),
+            &notification("failed"),
             &parties(
                 "Pantry <p@example.org>",
                 &["a@example.org", "b@example.org"],
@@ -196,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_subject_cannot_add_headers_or_a_body() {
-        let plain = composed(&letter("x"), &parties("p@example.org", &["a@example.org"]));
+        let plain = composed(
+            &notification("x"),
+            &parties("p@example.org", &["a@example.org"]),
+        );
         for subject in [
             "a\r\nBcc: x@evil.org",
             "a\nX: y",
@@ -206,7 +212,7 @@ mod tests {
             "ñ\r\nBcc: x@evil.org",
         ] {
             let mail = composed(
-                &letter(subject),
+                &notification(subject),
                 &parties("p@example.org", &["a@example.org"]),
             );
             assert_eq!(headers(&mail).len(), headers(&plain).len(), "{mail}");
@@ -236,7 +242,7 @@ mod tests {
                 "{text}"
             );
             composed(
-                &letter("x"),
+                &notification("x"),
                 &Envelope {
                     from: mailbox.clone(),
                     to: vec![mailbox],
@@ -263,11 +269,11 @@ mod tests {
             ("0001-01-01T00:00:00Z", "1970"),
             ("+12025-01-01T00:00:00Z", "9999"),
         ] {
-            let letter = Notification {
+            let notification = Notification {
                 written_at: written_at.parse().unwrap(),
-                ..letter("x")
+                ..notification("x")
             };
-            let mail = composed(&letter, &parties("p@example.org", &["a@example.org"]));
+            let mail = composed(&notification, &parties("p@example.org", &["a@example.org"]));
             assert!(
                 headers(&mail)
                     .iter()

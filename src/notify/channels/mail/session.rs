@@ -39,24 +39,24 @@ const MOST_QUESTIONS: usize = 3;
 /// [`MailError`], free of what `redactor` and the settings know to be secret.
 pub async fn deliver(
     mail: &MailSettings,
-    letter: &Notification,
+    notification: &Notification,
     redactor: &Redactor,
     limit: Duration,
 ) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
-    let bytes = message::compose(letter, &parties)?;
-    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
-    let refused = talk.address(&parties).await?;
-    talk.command(Stage::Message, Data).await?;
-    let sending = talk.connection.message(&bytes);
-    let accepted = talk.desk.within(Stage::Message, sending).await?;
-    accepted.map_err(|error| talk.desk.failure(Stage::Message, &error))?;
-    talk.end().await;
+    let bytes = message::compose(notification, &parties)?;
+    let mut session = SmtpSession::begin(mail, redactor, limit).await?;
+    let refused = session.address(&parties).await?;
+    session.command(Stage::Message, Data).await?;
+    let sending = session.connection.message(&bytes);
+    let accepted = session.context.within(Stage::Message, sending).await?;
+    accepted.map_err(|error| session.context.failure(Stage::Message, &error))?;
+    session.end().await;
     if refused.is_empty() {
         Ok(())
     } else {
         Err(MailError::SomeRecipients {
-            place: talk.desk.place,
+            place: session.context.place,
             refused,
         })
     }
@@ -72,16 +72,16 @@ pub async fn probe(
     limit: Duration,
 ) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
-    let mut talk = SmtpSession::begin(mail, redactor, limit).await?;
-    let refused = talk.address(&parties).await?;
+    let mut session = SmtpSession::begin(mail, redactor, limit).await?;
+    let refused = session.address(&parties).await?;
     // All has been learnt: what happens from here on is of no interest.
-    let _ = talk.command(Stage::Recipients, Rset).await;
-    talk.end().await;
+    let _ = session.command(Stage::Recipients, Rset).await;
+    session.end().await;
     if refused.is_empty() {
         Ok(())
     } else {
         Err(MailError::SomeRecipients {
-            place: talk.desk.place,
+            place: session.context.place,
             refused,
         })
     }
@@ -207,7 +207,7 @@ impl SessionContext<'_> {
 
 /// A conversation in which we have said who we are.
 struct SmtpSession<'a> {
-    desk: SessionContext<'a>,
+    context: SessionContext<'a>,
     connection: AsyncSmtpConnection,
     offers: ServerInfo,
 }
@@ -219,7 +219,7 @@ impl<'a> SmtpSession<'a> {
         limit: Duration,
     ) -> Result<Self, MailError> {
         let credentials = credentials(mail);
-        let desk = SessionContext {
+        let context = SessionContext {
             place: place(mail),
             limit,
             deadline: Instant::now() + limit,
@@ -230,28 +230,28 @@ impl<'a> SmtpSession<'a> {
                     .flat_map(|(user, password)| forms(user, password)),
             ),
         };
-        let stream = desk.connect(mail).await?;
+        let stream = context.connect(mail).await?;
         let us = introduction(&stream);
-        let wire = match mail.security {
-            MailSecurity::Tls => HardenedStream::tls(desk.handshake(mail, stream).await?),
+        let stream = match mail.security {
+            MailSecurity::Tls => HardenedStream::tls(context.handshake(mail, stream).await?),
             MailSecurity::StartTls | MailSecurity::None => HardenedStream::clear(stream),
         };
-        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &us);
-        let connection = desk.within(Stage::Greeting, greeting).await?;
-        let connection = connection.map_err(|error| desk.failure(Stage::Greeting, &error))?;
+        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream.clone()), &us);
+        let connection = context.within(Stage::Greeting, greeting).await?;
+        let connection = connection.map_err(|error| context.failure(Stage::Greeting, &error))?;
         let offers = connection.server_info().clone();
-        let mut talk = SmtpSession {
-            desk,
+        let mut session = SmtpSession {
+            context,
             connection,
             offers,
         };
         if mail.security == MailSecurity::StartTls {
-            talk.start_tls(mail, &wire, us).await?;
+            session.start_tls(mail, &stream, us).await?;
         }
         if let Some((user, password)) = credentials {
-            talk.sign_in(user, password).await?;
+            session.sign_in(user, password).await?;
         }
-        Ok(talk)
+        Ok(session)
     }
 
     async fn command(
@@ -260,17 +260,17 @@ impl<'a> SmtpSession<'a> {
         command: impl Display,
     ) -> Result<Response, MailError> {
         let answer = self
-            .desk
+            .context
             .within(stage, self.connection.command(command))
             .await?;
-        answer.map_err(|error| self.desk.failure(stage, &error))
+        answer.map_err(|error| self.context.failure(stage, &error))
     }
 
     /// What was offered in clear may have been anybody's word, so the server is asked anew.
     async fn start_tls(
         &mut self,
         mail: &MailSettings,
-        wire: &HardenedStream,
+        stream: &HardenedStream,
         us: ClientId,
     ) -> Result<(), MailError> {
         let not_offered = || MailError::NoStartTls { place: place(mail) };
@@ -278,24 +278,24 @@ impl<'a> SmtpSession<'a> {
             return Err(not_offered());
         }
         self.command(Stage::StartTls, Starttls).await?;
-        let stream = wire.take_clear().ok_or_else(not_offered)?;
-        wire.begin_tls(self.desk.handshake(mail, stream).await?);
+        let clear = stream.take_clear().ok_or_else(not_offered)?;
+        stream.begin_tls(self.context.handshake(mail, clear).await?);
         let answer = self.command(Stage::Greeting, Ehlo::new(us)).await?;
         let offers = ServerInfo::from_response(&answer);
-        self.offers = offers.map_err(|error| self.desk.failure(Stage::Greeting, &error))?;
+        self.offers = offers.map_err(|error| self.context.failure(Stage::Greeting, &error))?;
         Ok(())
     }
 
     async fn sign_in(&mut self, user: String, password: String) -> Result<(), MailError> {
         let Some(mechanism) = self.offers.get_auth_mechanism(DEFAULT_MECHANISMS) else {
             return Err(MailError::NoSignIn {
-                place: self.desk.place.clone(),
+                place: self.context.place.clone(),
             });
         };
         let credentials = Credentials::new(user, password);
         let mut words = Auth::new(mechanism, credentials.clone(), None);
         for _ in 0..=MOST_QUESTIONS {
-            let said = words.map_err(|error| self.desk.failure(Stage::SignIn, &error))?;
+            let said = words.map_err(|error| self.context.failure(Stage::SignIn, &error))?;
             let answer = self.command(Stage::SignIn, said).await?;
             if !answer.has_code(334) {
                 return Ok(());
@@ -304,7 +304,7 @@ impl<'a> SmtpSession<'a> {
         }
         let problem = "it does not stop asking".into();
         Err(MailError::Broken {
-            place: self.desk.place.clone(),
+            place: self.context.place.clone(),
             stage: Stage::SignIn,
             problem,
         })
@@ -318,7 +318,7 @@ impl<'a> SmtpSession<'a> {
                 return Err(MailError::Address {
                     setting: "EMAIL_FROM and EMAIL_TO",
                     address: address.to_owned(),
-                    problem: format!("{} takes only addresses in ASCII", self.desk.place),
+                    problem: format!("{} takes only addresses in ASCII", self.context.place),
                 });
             }
             parameters.push(MailParameter::SmtpUtfEight);
@@ -349,7 +349,7 @@ impl<'a> SmtpSession<'a> {
         }
         if refused.len() == parties.to.len() {
             return Err(MailError::NoRecipient {
-                place: self.desk.place.clone(),
+                place: self.context.place.clone(),
                 refused,
             });
         }
@@ -358,7 +358,7 @@ impl<'a> SmtpSession<'a> {
 
     /// Says goodbye. It is polite, but nothing depends on it.
     async fn end(&mut self) {
-        let until = self.desk.deadline.min(Instant::now() + GOODBYE);
+        let until = self.context.deadline.min(Instant::now() + GOODBYE);
         let _ = timeout_at(until, self.connection.quit()).await;
     }
 }

@@ -38,7 +38,7 @@ pub fn signing_in(port: u16) -> MailSettings {
     }
 }
 
-pub fn letter() -> Notification {
+pub fn notification() -> Notification {
     Notification {
         id: "one".into(),
         kind: Kind::Failed,
@@ -100,12 +100,12 @@ pub fn delivered(
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
         let redactor = Redactor::new([Secret::new("hunter2-of-mongodb")]);
-        let letter = letter();
+        let notification = notification();
         let client = async {
             let begun = Instant::now();
             // A task of its own may do it.
             let sending: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(deliver(&mail, &letter, &redactor, limit));
+                Box::pin(deliver(&mail, &notification, &redactor, limit));
             (sending.await, begun.elapsed())
         };
         let ((outcome, took), said) = tokio::join!(client, play(listener, greeting, answers));
@@ -327,7 +327,7 @@ fn nobody_there_and_no_such_name_may_pass() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
         drop(listener);
-        let refused = deliver(&mail, &letter(), &Redactor::default(), AMPLE)
+        let refused = deliver(&mail, &notification(), &Redactor::default(), AMPLE)
             .await
             .unwrap_err();
         assert!(
@@ -338,7 +338,7 @@ fn nobody_there_and_no_such_name_may_pass() {
             host: "nothing.invalid".into(),
             ..settings(25)
         };
-        let unknown = deliver(&mail, &letter(), &Redactor::default(), AMPLE)
+        let unknown = deliver(&mail, &notification(), &Redactor::default(), AMPLE)
             .await
             .unwrap_err();
         assert!(

@@ -1,12 +1,13 @@
 //! TLS with a mail server: whom to trust, and what a failure means.
 
 use super::error::{MailError, Stage};
+use crate::sys::certificate::{self, CertificateProblem};
 use std::io;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The certificates to trust.
 pub struct RootStore {
@@ -50,16 +51,17 @@ impl RootStore {
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())
         {
             Some(rustls::Error::InvalidCertificate(invalid)) => {
-                let (problem, advice) = meaning(invalid);
+                let problem = CertificateProblem::of(invalid);
+                let advice = certificate_help(&problem, &place);
                 let advice = match &self.problem {
                     Some(problem) => format!(
                         "{advice} (the system's own certificates could not be read: {problem})"
                     ),
-                    None => advice.to_owned(),
+                    None => advice,
                 };
                 MailError::Certificate {
                     place,
-                    problem,
+                    problem: problem.to_string(),
                     advice,
                 }
             }
@@ -91,34 +93,20 @@ pub fn server_name(host: &str, place: &str) -> Result<ServerName<'static>, MailE
     })
 }
 
-fn meaning(invalid: &CertificateError) -> (String, &'static str) {
-    const CLOCK: &str = "check this machine's clock, then the server's certificate";
-    const UNKNOWN: &str = "if the server is your own, set SSL_CERT_FILE to a file with the certificate of its authority (CA)";
-    match invalid {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            ("it has expired".into(), CLOCK)
+/// What to do about a certificate of `place`.
+fn certificate_help(problem: &CertificateProblem, place: &str) -> String {
+    let name = place.rsplit_once(':').map_or(place, |(name, _)| name);
+    match problem {
+        CertificateProblem::Expired | CertificateProblem::NotValidYet => {
+            "check this machine's clock, then the server's certificate".into()
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            ("it is not valid yet".into(), CLOCK)
-        }
-        CertificateError::UnknownIssuer => ("nobody who is trusted has issued it".into(), UNKNOWN),
-        CertificateError::NotValidForName => ("it is for another name".into(), "check SMTP_HOST"),
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            // They come as Debug of the parser's types, such as DnsName("example.org").
-            let names: Vec<&str> = presented
-                .iter()
-                .map(|name| name.split('"').nth(1).unwrap_or(name))
-                .collect();
-            (
-                format!("it is for another name ({})", names.join(", ")),
-                "check SMTP_HOST",
-            )
-        }
-        // The usual self-made certificate is its own authority, and rustls accepts such a one in no case.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
-            "it is an authority's (CA), not a server's".into(),
-            "give the server a certificate that such an authority has issued for its name",
+        CertificateProblem::OtherName(_) => "check SMTP_HOST".into(),
+        CertificateProblem::IsAuthority => format!(
+            "make one for the server that can be trusted, and name it in SSL_CERT_FILE here: {}",
+            certificate::self_signed_command(name.trim_matches(['[', ']']))
         ),
-        other => (other.to_string(), UNKNOWN),
+        CertificateProblem::UnknownIssuer | CertificateProblem::Other(_) => {
+            "if the server is your own, set SSL_CERT_FILE to a file with the certificate of its authority (CA)".into()
+        }
     }
 }

@@ -1,0 +1,58 @@
+//! `pantry-keeper backup`.
+
+use super::{notify_test, server};
+use crate::backup;
+use crate::cli::args::Output;
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
+use crate::context::Context;
+use crate::report::{BackupReport, PruneReport};
+use crate::settings::Settings;
+use crate::state::StateStore;
+use crate::store::repository::Repository;
+use crate::sys::lock::Lock;
+use serde::Serialize;
+
+/// The JSON document.
+#[derive(Serialize)]
+struct BackupDocument<'r> {
+    #[serde(flatten)]
+    report: &'r BackupReport,
+    retention: Option<&'r PruneReport>,
+}
+
+pub async fn backup(
+    settings: &Settings,
+    ctx: &Context,
+    output: &Output,
+) -> Result<ExitStatus, CommandError> {
+    let uri = server(settings)?;
+    let repository = Repository::of(settings);
+    let mut state = StateStore::new(repository.own_folder());
+    let scheduled = Lock::holder(&repository.scheduler_path()).is_some();
+    let next_run = settings
+        .schedule
+        .next_after((ctx.now)(), settings.time_zone);
+    let next_run = next_run.filter(|_| scheduled);
+    let outcome = backup::run(settings, uri, ctx, &mut state, "by hand", next_run).await;
+    notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
+    let report = outcome.result.map_err(|failed| {
+        let message = ctx.redactor.redact(&failed.to_string()).into_owned();
+        if failed.is_busy() {
+            CommandError::busy("no backup was made", message)
+        } else if failed.was_asked() {
+            CommandError::failed("no backup was made", message)
+        } else {
+            // The run has logged it, for the scheduler's runs too.
+            CommandError::told(message)
+        }
+    })?;
+    if output.json {
+        let retention = outcome.pruned.as_ref();
+        output::json(&BackupDocument {
+            report: &report,
+            retention,
+        });
+    }
+    Ok(ExitStatus::Done)
+}

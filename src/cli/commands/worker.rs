@@ -1,0 +1,95 @@
+//! One run of the scheduler, in a process of its own: it reads the request on stdin and prints its report.
+
+use super::server;
+use crate::backup;
+use crate::cli::exit::{CommandError, ExitStatus};
+use crate::cli::output;
+use crate::context::Context;
+use crate::drill;
+use crate::notify::notifier::QueuedMail;
+use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
+use crate::settings::Settings;
+use crate::state::StateStore;
+use crate::store::repository::Repository;
+use std::io::Read;
+
+/// How a run ended, and the mails that could not be kept.
+struct Run {
+    ended: Ended,
+    queued: QueuedMail,
+}
+
+pub async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
+    let mut request = Vec::new();
+    let request: WorkerRequest = std::io::stdin()
+        .lock()
+        .read_to_end(&mut request)
+        .ok()
+        .and_then(|_| serde_json::from_slice(&request).ok())
+        .ok_or_else(|| {
+            CommandError::usage("this is for the scheduler; use `pantry-keeper backup`")
+        })?;
+    let own_folder = Repository::of(settings).own_folder();
+    let mut state = StateStore::new(own_folder).with_unsaved(request.unsaved);
+    let run = if request.drill {
+        run_drill(settings, ctx, &mut state, &request.trigger).await?
+    } else {
+        run_backup(settings, ctx, &mut state, &request.trigger).await?
+    };
+    output::json(&WorkerReport {
+        ended: run.ended,
+        queued: run.queued,
+        unsaved: state.unsaved(),
+    });
+    Ok(ExitStatus::Done)
+}
+
+async fn run_drill(
+    settings: &Settings,
+    ctx: &Context,
+    state: &mut StateStore,
+    trigger: &str,
+) -> Result<Run, CommandError> {
+    let uri = settings
+        .drill
+        .uri
+        .as_ref()
+        .ok_or_else(|| CommandError::usage("DRILL_URI is not set"))?;
+    let outcome = drill::run(settings, uri, ctx, state, "latest", trigger).await;
+    if outcome.is_busy() {
+        tracing::info!("another drill is at work; trying again in a minute");
+    }
+    let ended = match (outcome.is_busy(), outcome.was_asked()) {
+        (true, _) => Ended::Busy,
+        (_, true) => Ended::Stopped,
+        _ => Ended::Finished,
+    };
+    Ok(Run {
+        ended,
+        queued: outcome.queued,
+    })
+}
+
+async fn run_backup(
+    settings: &Settings,
+    ctx: &Context,
+    state: &mut StateStore,
+    trigger: &str,
+) -> Result<Run, CommandError> {
+    let next_run = settings
+        .schedule
+        .next_after((ctx.now)(), settings.time_zone);
+    let outcome = backup::run(settings, server(settings)?, ctx, state, trigger, next_run).await;
+    let ended = match &outcome.result {
+        Err(failed) if failed.is_busy() => {
+            tracing::info!("{failed}; trying again in a minute");
+            Ended::Busy
+        }
+        Err(failed) if failed.was_asked() => Ended::Stopped,
+        _ => Ended::Finished,
+    };
+    Ok(Run {
+        ended,
+        queued: outcome.queued,
+    })
+}

@@ -1,0 +1,87 @@
+//! The clock, and the schedule that goes by it.
+
+use super::findings::Findings;
+use crate::report::NextRun;
+use crate::schedule::in_words;
+use crate::settings::Settings;
+use crate::store::repository::Repository;
+use crate::sys::humanize;
+use crate::sys::lock::Lock;
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+
+/// Clocks that differ by more are not merely imprecise.
+const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
+/// No clock that is right shows an earlier year.
+const FIRST_YEAR: i32 = 2025;
+const NEXT_RUNS: usize = 5;
+
+pub fn clock(
+    findings: &mut Findings,
+    settings: &Settings,
+    server: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) {
+    let local = now
+        .with_timezone(&settings.time_zone)
+        .format("%A %-d %B %Y %H:%M:%S %Z");
+    let fix =
+        "set this machine's clock, or let it be set over the network: timedatectl set-ntp true";
+    let newest = Repository::of(settings)
+        .newest_good()
+        .and_then(|newest| newest.made_at);
+    let difference = server.map(|server| (server - now).abs());
+    if now.year() < FIRST_YEAR {
+        findings.wrong(
+            "clock",
+            format!("it shows {local}, which is long past"),
+            fix,
+        );
+    } else if newest.is_some_and(|newest| newest > now + CLOCK_DIFFERENCE) {
+        findings.wrong(
+            "clock",
+            format!("it shows {local}, which is before the newest archive"),
+            fix,
+        );
+    } else if let Some(off) = difference.filter(|off| *off > CLOCK_DIFFERENCE) {
+        let off = humanize::duration(off.to_std().unwrap_or_default());
+        findings.wrong(
+            "clock",
+            format!("it shows {local}, {off} off the MongoDB server's clock"),
+            fix,
+        );
+    } else {
+        findings.fine("clock", local.to_string());
+    }
+}
+
+pub fn schedule(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
+    let schedule = format!("{} in {}", settings.schedule, settings.time_zone);
+    let next = settings.schedule.next_after(now, settings.time_zone);
+    let next = next
+        .map(|next| format!("; next {}", in_words(next, settings.time_zone, now)))
+        .unwrap_or_default();
+    match Lock::holder(&Repository::of(settings).scheduler_path()) {
+        Some(_) => findings.fine("schedule", format!("{schedule}{next}")),
+        None => findings.advice(
+            "schedule",
+            format!("{schedule}, but no scheduler is at work in this folder"),
+            "start one with `pantry-keeper run`, or have something else run `pantry-keeper backup`",
+        ),
+    }
+}
+
+/// The next runs, with what daylight saving time does to them.
+pub fn next_runs(settings: &Settings, now: DateTime<Utc>) -> Vec<NextRun> {
+    let zone = settings.time_zone;
+    let upcoming = settings.schedule.upcoming(now, zone, NEXT_RUNS);
+    let runs = upcoming.into_iter().map(|next| NextRun {
+        at: next.at,
+        local: next
+            .at
+            .with_timezone(&zone)
+            .format("%a %-d %b %Y %H:%M:%S %Z (UTC%:z)")
+            .to_string(),
+        note: next.note,
+    });
+    runs.collect()
+}

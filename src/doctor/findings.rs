@@ -1,0 +1,56 @@
+//! What was found, in the order in which it was looked at.
+
+use crate::report::{Finding, FindingVerdict, Problem};
+
+#[derive(Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, area: &'static str, verdict: FindingVerdict, problem: Problem) {
+        self.0.push(Finding {
+            area,
+            verdict,
+            text: problem.summary,
+            fix: problem.help,
+        });
+    }
+
+    pub fn fine(&mut self, area: &'static str, text: impl Into<String>) {
+        self.add(area, FindingVerdict::Fine, Problem::new(text, ""));
+    }
+
+    pub fn advice(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
+        self.add(area, FindingVerdict::Advice, Problem::new(text, fix));
+    }
+
+    pub fn wrong(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
+        self.problem(area, Problem::new(text, fix));
+    }
+
+    pub fn problem(&mut self, area: &'static str, problem: Problem) {
+        self.add(area, FindingVerdict::Wrong, problem);
+    }
+
+    /// All of them, each of its texts as `redact` leaves it.
+    pub fn redacted(self, redact: impl Fn(String) -> String) -> Vec<Finding> {
+        let each = self.0.into_iter().map(|finding| Finding {
+            text: redact(finding.text),
+            fix: finding.fix.map(&redact),
+            ..finding
+        });
+        each.collect()
+    }
+}
+
+/// An error that comes as one text: what is wrong, and after the first `; ` or line what to do about it.
+pub fn problem_of(error: &impl std::fmt::Display) -> Problem {
+    let text = error.to_string();
+    let end = ["; ", "\n"]
+        .iter()
+        .filter_map(|end| Some((text.find(end)?, end.len())))
+        .min();
+    match end {
+        Some((at, length)) => Problem::new(&text[..at], &text[at + length..]),
+        None => Problem::new(text, ""),
+    }
+}

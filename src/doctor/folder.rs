@@ -1,0 +1,141 @@
+//! The backup folder: whether it can be written, what is in it, how long its disk will do, and what is remembered of runs.
+
+use super::findings::{Findings, problem_of};
+use crate::backup;
+use crate::prune;
+use crate::report::ArchiveSummary;
+use crate::retention::forecast;
+use crate::settings::Settings;
+use crate::state::{State, StateStore};
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
+use crate::sys::humanize;
+use crate::sys::lock::LockError;
+use chrono::{DateTime, Utc};
+
+pub fn folder(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
+    let repository = Repository::of(settings);
+    let folder = settings.backup_dir.display().to_string();
+    if let Err(error) = ready(&repository, settings) {
+        return findings.problem("folder", problem_of(&error));
+    }
+    let listed = match repository.list() {
+        Ok(listed) => listed,
+        Err(RepositoryError::NoFolder(_)) => {
+            return findings.advice(
+                "folder",
+                format!("{folder}: no backup was made there yet"),
+                "",
+            );
+        }
+        Err(error) => return findings.problem("folder", problem_of(&error)),
+    };
+    let last = crate::report::last_good(&listed).map(|last| last.archive.as_str());
+    let last = last
+        .map(|last| format!(", the last good one {last}"))
+        .unwrap_or_default();
+    findings.fine(
+        "folder",
+        format!(
+            "{folder} is writable: {}{last}",
+            humanize::counted(listed.len() as u64, "archive")
+        ),
+    );
+    for damaged in listed.iter().filter(|one| one.damage.is_some()) {
+        findings.wrong(
+            "archives",
+            format!("{} is damaged", damaged.archive),
+            "`pantry-keeper verify` says where; keep it for what can still be read, or move it away",
+        );
+    }
+    disk(findings, settings, &repository, &listed, now);
+    let state = StateStore::new(repository.own_folder()).state();
+    last_run(findings, settings, &state);
+    retention(findings, settings, &listed, &state, now);
+}
+
+fn ready(repository: &Repository, settings: &Settings) -> Result<(), RepositoryError> {
+    // Looking makes nothing: a folder of ours on a disk that is not there would look as if it were.
+    match repository.own_folder().is_dir() {
+        false => repository.could_begin(settings.require_mount),
+        true => match repository.lock(settings.require_mount) {
+            Ok(_) | Err(RepositoryLockError::Lock(LockError::Held(_))) => repository.try_writing(),
+            Err(RepositoryLockError::Repository(error)) => Err(error),
+            Err(RepositoryLockError::Lock(LockError::File(error))) => Err(error.into()),
+        },
+    }
+}
+
+fn disk(
+    findings: &mut Findings,
+    settings: &Settings,
+    repository: &Repository,
+    listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
+) {
+    let free_bytes = repository.free_bytes();
+    let need_bytes = forecast::next_archive_bytes(&prune::archives(listed));
+    match (free_bytes, need_bytes) {
+        (Some(free), Some(need)) if free < need => findings.wrong(
+            "disk",
+            format!(
+                "{} free, and the next backup will need about {}",
+                humanize::bytes(free),
+                humanize::bytes(need)
+            ),
+            "make room, or move BACKUP_DIR to a larger disk",
+        ),
+        (Some(free), need) => {
+            let need = need.map(|need| {
+                format!(
+                    ", the next backup will need about {}",
+                    humanize::bytes(need)
+                )
+            });
+            let text = format!("{} free{}", humanize::bytes(free), need.unwrap_or_default());
+            match backup::full_at(settings, listed, free_bytes, now) {
+                Some(at) => findings.advice(
+                    "disk",
+                    format!(
+                        "{text}; full in {}, at this pace",
+                        humanize::counted((at - now).num_days().max(0) as u64, "day")
+                    ),
+                    "make room, keep fewer archives (RETENTION_DAYS), or move BACKUP_DIR to a larger disk",
+                ),
+                None => findings.fine("disk", text),
+            }
+        }
+        (None, _) => findings.advice("disk", "its free space cannot be told", ""),
+    }
+}
+
+fn last_run(findings: &mut Findings, settings: &Settings, state: &State) {
+    if let Some(failing) = state.alerts.failing() {
+        let since = failing
+            .since
+            .with_timezone(&settings.time_zone)
+            .format("%-d %B %Y at %H:%M %Z");
+        findings.wrong(
+            "last run",
+            format!("it failed, and backups have been failing since {since}"),
+            "see backup.log and what is wrong here",
+        );
+    }
+}
+
+fn retention(
+    findings: &mut Findings,
+    settings: &Settings,
+    listed: &[ArchiveSummary],
+    state: &State,
+    now: DateTime<Utc>,
+) {
+    if let Some(halt) = prune::plan(settings, listed, state, now).halt {
+        let halt = halt.to_string();
+        let (why, what_to_do) = halt.rsplit_once('\n').unwrap_or((&halt, "see backup.log"));
+        findings.advice(
+            "retention",
+            format!("nothing is removed for now: {why}"),
+            what_to_do,
+        );
+    }
+}

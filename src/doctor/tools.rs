@@ -1,0 +1,126 @@
+//! mongodump and mongorestore: whether they are there, new enough, and take the connection string as the driver does.
+
+use super::findings::Findings;
+use crate::archive::namespace::{Kind, Namespace};
+use crate::context::Context;
+use crate::mongo::client::{Examination, ServerError};
+use crate::mongo::mongodump::{self, DumpOptions};
+use crate::mongo::tool::Tool;
+use crate::mongo::uri::MongoUri;
+use crate::report::Problem;
+use crate::settings::Settings;
+use crate::sys::cancel::Interruption;
+use std::time::Duration;
+
+/// mongodump connects in less than a second, or keeps trying in silence.
+const LONGEST_PROBE: Duration = Duration::from_secs(10);
+
+/// Both tools; mongodump is also let connect.
+pub async fn tools(
+    findings: &mut Findings,
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    examined: &Result<Examination, ServerError>,
+) -> Result<(), Interruption> {
+    let server_version = examined
+        .as_ref()
+        .ok()
+        .map(|examination| examination.facts.server.version.as_str());
+    for name in ["mongodump", "mongorestore"] {
+        match ctx.stop.or(Tool::find(name, ctx.path())).await? {
+            Ok(tool) => {
+                version(findings, name, &tool, server_version);
+                if name == "mongodump" {
+                    let probing = probe(findings, settings, uri, ctx, tool, examined);
+                    ctx.stop.or(probing).await?;
+                }
+            }
+            Err(error) => findings.problem(name, error.problem()),
+        }
+    }
+    Ok(())
+}
+
+/// Lets the real mongodump connect. Where nothing is there at all, it would only take its time to say the same.
+async fn probe(
+    findings: &mut Findings,
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    tool: Tool,
+    examined: &Result<Examination, ServerError>,
+) {
+    if examined.as_ref().is_err_and(ServerError::is_absence) {
+        return;
+    }
+    let options = DumpOptions {
+        tool,
+        uri: uri.without_database(),
+        environment: ctx.environment.clone(),
+        redactor: ctx.redactor.clone(),
+        stall_timeout: settings.stall_timeout,
+    };
+    let namespace = probed_namespace(settings, examined);
+    let probed = mongodump::probe(&options, &namespace, LONGEST_PROBE).await;
+    match (probed, examined) {
+        (Ok(()), Ok(_)) => findings.fine("connection", "mongodump connects and reads as well"),
+        (Ok(()), Err(_)) => findings.advice(
+            "connection",
+            "mongodump connects, though this program does not",
+            "what is said about the server above is what the two take differently",
+        ),
+        (Err(error), Ok(_)) => findings.problem(
+            "connection",
+            Problem::new(
+                format!("this program connects, and mongodump does not: {error}"),
+                format!(
+                    "mongodump takes {} in another way: check its options, TLS files above all",
+                    uri.setting()
+                ),
+            ),
+        ),
+        // One server, one finding.
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// A collection that is to be backed up; on an empty server, one that need not be there.
+fn probed_namespace(settings: &Settings, examined: &Result<Examination, ServerError>) -> Namespace {
+    let chosen = &settings.databases;
+    let found = examined.iter().flat_map(|one| &one.facts.found);
+    let mut wanted = found.filter(|found| {
+        let database = &found.namespace.database;
+        found.kind == Kind::Collection && (chosen.is_empty() || chosen.contains(database))
+    });
+    match wanted.next() {
+        Some(found) => found.namespace.clone(),
+        None => {
+            let database = chosen.first().map_or("admin", String::as_str);
+            Namespace::new(database, "system.version".to_owned())
+        }
+    }
+}
+
+fn version(findings: &mut Findings, name: &'static str, tool: &Tool, server_version: Option<&str>) {
+    let text = format!("{} ({})", tool.version, tool.program.display());
+    let old = server_version.and_then(|server| Some((server, tool.too_old_for(server)?)));
+    let Some((server, (wanted, serious))) = old else {
+        return findings.fine(name, text);
+    };
+    let fix = format!(
+        "install MongoDB Database Tools {wanted} or later, or use a newer Pantry Keeper image"
+    );
+    match serious {
+        true => findings.wrong(
+            name,
+            format!("{text} is older than MongoDB {server} needs"),
+            &fix,
+        ),
+        false => findings.advice(
+            name,
+            format!("{text} was made before MongoDB {server}, for an earlier release of it"),
+            &fix,
+        ),
+    }
+}

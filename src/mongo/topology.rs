@@ -1,0 +1,391 @@
+//! Why no server could be selected: what each of them answered, or how reaching it failed.
+//!
+//! The driver says only that its time was up. Its heartbeats know more, so they are kept while a connection is made.
+
+use crate::mongo::uri::MongoUri;
+use crate::report::Problem;
+use crate::sys::certificate::{self, CertificateProblem};
+use crate::sys::runtime::Runtime;
+use mongodb::bson::Document;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::event::EventHandler;
+use mongodb::event::sdam::SdamEvent;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::rustls;
+
+/// The oldest server that the driver talks to, and its wire protocol.
+const OLDEST_SERVER: &str = "4.4";
+const OLDEST_WIRE_VERSION: i32 = 9;
+/// Releases by their wire protocol, from 0.
+const RELEASES: [&str; 9] = [
+    "2.4", "2.4", "2.6", "3.0", "3.2", "3.4", "3.6", "4.0", "4.2",
+];
+
+/// The newest heartbeat of each server, by `host:port`.
+#[derive(Clone, Default)]
+pub struct Heartbeats(Arc<Mutex<BTreeMap<String, Heartbeat>>>);
+
+#[derive(Clone)]
+enum Heartbeat {
+    Answered(Document),
+    Failed(HostFailure),
+}
+
+impl Heartbeats {
+    pub fn handler(&self) -> EventHandler<SdamEvent> {
+        let kept = Arc::clone(&self.0);
+        EventHandler::callback(move |event| {
+            let (address, heartbeat) = match event {
+                SdamEvent::ServerHeartbeatSucceeded(event) => {
+                    (event.server_address, Heartbeat::Answered(event.reply))
+                }
+                SdamEvent::ServerHeartbeatFailed(event) => {
+                    let failure = HostFailure::of(&event.failure);
+                    (event.server_address, Heartbeat::Failed(failure))
+                }
+                _ => return,
+            };
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(address.to_string(), heartbeat);
+        })
+    }
+
+    /// What they come to; none while there was no heartbeat.
+    pub fn diagnose(&self, uri: &MongoUri) -> Option<SelectionFailure> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        diagnose(&kept, uri)
+    }
+}
+
+fn diagnose(kept: &BTreeMap<String, Heartbeat>, uri: &MongoUri) -> Option<SelectionFailure> {
+    let mut answers = Vec::new();
+    let mut failures = Vec::new();
+    for (host, heartbeat) in kept {
+        match heartbeat {
+            Heartbeat::Answered(reply) => answers.push((host, reply)),
+            Heartbeat::Failed(failure) => failures.push((host, failure)),
+        }
+    }
+    let asked = uri.option("replicaSet");
+    let of_answer = |(host, reply): &(&String, &Document)| unusable(host, reply, asked);
+    if let Some(found) = answers.iter().find_map(of_answer) {
+        return Some(found);
+    }
+    // The server that was asked is well, but the names it gives for the members of its set lead nowhere.
+    let primary = answers.iter().any(|(_, reply)| is_primary(reply));
+    match failures.first() {
+        Some((host, failure)) if primary => Some(SelectionFailure::Advertised {
+            member: (*host).clone(),
+            failure: (*failure).clone(),
+        }),
+        Some((host, failure)) if answers.is_empty() => Some(SelectionFailure::Host {
+            host: (*host).clone(),
+            failure: (*failure).clone(),
+        }),
+        _ if answers.is_empty() || primary => None,
+        _ => {
+            let answered = answers
+                .iter()
+                .map(|(host, reply)| format!("{host} is {}", state(reply)));
+            let failed = failures
+                .iter()
+                .map(|(host, failure)| format!("{host}: {}", failure.summary()));
+            Some(SelectionFailure::NoPrimary {
+                members: answered.chain(failed).collect(),
+            })
+        }
+    }
+}
+
+/// Why a server that answered cannot be used at all.
+fn unusable(host: &str, reply: &Document, asked: Option<&str>) -> Option<SelectionFailure> {
+    let newest = reply.get_i32("maxWireVersion").unwrap_or_default();
+    if newest < OLDEST_WIRE_VERSION {
+        let release = usize::try_from(newest).ok().and_then(|at| RELEASES.get(at));
+        return Some(SelectionFailure::TooOld {
+            host: host.to_owned(),
+            release: release.copied().unwrap_or("an unknown version"),
+        });
+    }
+    if reply.get_bool("isreplicaset").unwrap_or_default() {
+        return Some(SelectionFailure::NotInitiated {
+            host: host.to_owned(),
+        });
+    }
+    let found = reply.get_str("setName").ok();
+    asked
+        .filter(|asked| found != Some(*asked))
+        .map(|asked| SelectionFailure::OtherSet {
+            host: host.to_owned(),
+            asked: asked.to_owned(),
+            found: found.map(str::to_owned),
+        })
+}
+
+fn flag(reply: &Document, name: &str) -> bool {
+    reply.get_bool(name).unwrap_or_default()
+}
+
+/// Whether the server that answered this takes writes.
+pub fn is_primary(reply: &Document) -> bool {
+    flag(reply, "isWritablePrimary") || flag(reply, "ismaster")
+}
+
+/// Whether the server that answered this lets a backup read: a member that is starting or recovering does not.
+pub fn is_readable(reply: &Document) -> bool {
+    is_primary(reply) || flag(reply, "secondary")
+}
+
+/// What a member of a replica set is, for people.
+pub fn state(reply: &Document) -> &'static str {
+    if is_primary(reply) {
+        "primary"
+    } else if flag(reply, "secondary") {
+        "a secondary"
+    } else if flag(reply, "arbiterOnly") {
+        "an arbiter"
+    } else {
+        "neither primary nor secondary"
+    }
+}
+
+/// Why no server could be selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectionFailure {
+    TooOld {
+        host: String,
+        release: &'static str,
+    },
+    OtherSet {
+        host: String,
+        asked: String,
+        found: Option<String>,
+    },
+    /// Started as a member of a replica set that was never initiated.
+    NotInitiated {
+        host: String,
+    },
+    NoPrimary {
+        members: Vec<String>,
+    },
+    /// A member's name, as the replica set gives it.
+    Advertised {
+        member: String,
+        failure: HostFailure,
+    },
+    /// No server answered; the first one's failure.
+    Host {
+        host: String,
+        failure: HostFailure,
+    },
+    /// What the driver says, where nothing more is known.
+    Unknown(String),
+}
+
+impl SelectionFailure {
+    /// Whether it may pass without anyone doing anything: a server starts, a primary is elected.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::TooOld { .. } | Self::OtherSet { .. } | Self::NotInitiated { .. } => false,
+            Self::Host { failure, .. } | Self::Advertised { failure, .. } => failure.is_transient(),
+            Self::NoPrimary { .. } | Self::Unknown(_) => true,
+        }
+    }
+
+    /// Whether nothing is there at all, so that other programs will not find it either.
+    pub fn is_absence(&self) -> bool {
+        let Self::Host { failure, .. } = self else {
+            return false;
+        };
+        matches!(failure, HostFailure::Refused | HostFailure::UnknownName)
+    }
+
+    pub fn summary(&self) -> String {
+        match self {
+            Self::TooOld { host, release } => format!(
+                "the server at {host} is too old: MongoDB {release}, and {OLDEST_SERVER} is the oldest that is supported"
+            ),
+            Self::OtherSet { host, asked, found } => match found {
+                Some(found) => format!(
+                    "the connection string asks for the replica set {asked:?}, and {host} is a member of {found:?}"
+                ),
+                None => format!(
+                    "the connection string asks for the replica set {asked:?}, and {host} is a standalone server"
+                ),
+            },
+            Self::NotInitiated { host } => {
+                format!("{host} was started as a member of a replica set that was never initiated")
+            }
+            Self::NoPrimary { members } => {
+                format!("the replica set has no primary ({})", members.join(", "))
+            }
+            Self::Advertised { member, failure } => format!(
+                "the replica set calls its member {member}, which cannot be reached from here: {}",
+                failure.summary()
+            ),
+            Self::Host { failure, .. } => failure.summary(),
+            Self::Unknown(reason) => reason.clone(),
+        }
+    }
+
+    /// What to do about it; `setting` holds the connection string.
+    pub fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
+        match self {
+            Self::TooOld { .. } => format!("update MongoDB to {OLDEST_SERVER} or later"),
+            Self::OtherSet {
+                found: Some(found), ..
+            } => {
+                format!("write replicaSet={found} in {setting}")
+            }
+            Self::OtherSet { found: None, .. } => format!("leave replicaSet out of {setting}"),
+            Self::NotInitiated { .. } => "in mongosh, once: rs.initiate()".into(),
+            Self::NoPrimary { .. } => {
+                "see rs.status() in mongosh; a primary needs the majority of the members".into()
+            }
+            Self::Advertised { .. } => format!(
+                "add directConnection=true to {setting}, to go straight to the host it names, or make that name known here"
+            ),
+            Self::Host { host, failure } => failure.help(host, setting, runtime),
+            Self::Unknown(_) => absent_help(setting, runtime),
+        }
+    }
+}
+
+/// How reaching one server failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostFailure {
+    UnknownName,
+    Refused,
+    TimedOut,
+    /// The server closed the connection without an answer.
+    Closed,
+    /// It answered something that is not TLS.
+    NotTls,
+    WantsClientCertificate,
+    Certificate(CertificateProblem),
+    Other(String),
+}
+
+impl HostFailure {
+    fn of(error: &Error) -> Self {
+        match &*error.kind {
+            ErrorKind::Io(error) => Self::of_io(error),
+            ErrorKind::DnsResolve { .. } => Self::UnknownName,
+            other => Self::Other(other.to_string()),
+        }
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(invalid)) => {
+                return Self::Certificate(CertificateProblem::of(invalid));
+            }
+            Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls,
+            Some(rustls::Error::AlertReceived(alert)) => {
+                let alert = format!("{alert:?}");
+                return match alert.contains("CertificateRequired") || alert == "BadCertificate" {
+                    true => Self::WantsClientCertificate,
+                    false => Self::Other(format!("the server ended TLS with {alert}")),
+                };
+            }
+            _ => {}
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => Self::Closed,
+            // The standard library has no kind for it.
+            _ if error.to_string().contains("failed to lookup address") => Self::UnknownName,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownName | Self::Refused | Self::TimedOut | Self::Closed | Self::Other(_)
+        )
+    }
+
+    fn summary(&self) -> String {
+        match self {
+            Self::UnknownName => "its name does not resolve here".into(),
+            Self::Refused => "the connection was refused".into(),
+            Self::TimedOut => "it did not answer in time".into(),
+            Self::Closed => "it closed the connection without an answer".into(),
+            Self::NotTls => "it does not speak TLS on this port".into(),
+            Self::WantsClientCertificate => "it wants a client certificate".into(),
+            Self::Certificate(problem) => format!("its TLS certificate is not valid: {problem}"),
+            Self::Other(problem) => problem.clone(),
+        }
+    }
+
+    fn help(&self, host: &str, setting: &str, runtime: Option<Runtime>) -> String {
+        match self {
+            Self::UnknownName => format!(
+                "check the host name in {setting}, and that this program is in the same network as MongoDB"
+            ),
+            Self::Closed => format!(
+                "with TLS on one side only it does that: tls=true in {setting} if the server wants TLS, no tls=true if it has none"
+            ),
+            Self::NotTls => format!("leave tls=true out of {setting}, or give the server TLS"),
+            Self::WantsClientCertificate => format!(
+                "add tlsCertificateKeyFile=FILE to {setting}, with a certificate and its key"
+            ),
+            Self::Certificate(problem) => certificate_help(problem, host, setting),
+            _ => absent_help(setting, runtime),
+        }
+    }
+}
+
+fn absent_help(setting: &str, runtime: Option<Runtime>) -> String {
+    match runtime {
+        Some(runtime) => format!(
+            "check that it runs ({}) and that {setting} names it",
+            runtime.see_mongodb()
+        ),
+        None => format!("check that it runs and that {setting} names it"),
+    }
+}
+
+fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> String {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = name.trim_matches(['[', ']']);
+    match problem {
+        CertificateProblem::Expired | CertificateProblem::NotValidYet => {
+            "check this machine's clock, then renew the server's certificate".into()
+        }
+        CertificateProblem::OtherName(_) => format!(
+            "name the server in {setting} as its certificate does, or give it a certificate for {name}"
+        ),
+        CertificateProblem::IsAuthority => format!(
+            "mongodump takes such a certificate, this program does not; make one that both take, with the key in the \
+             server's certificateKeyFile and the certificate as tlsCAFile: {}",
+            certificate::self_signed_command(name)
+        ),
+        CertificateProblem::UnknownIssuer | CertificateProblem::Other(_) => format!(
+            "if it is your own, add tlsCAFile=FILE to {setting}, with the certificate of its authority (CA)"
+        ),
+    }
+}
+
+/// A whole sentence of it, for one server.
+pub fn problem(
+    failure: &SelectionFailure,
+    hosts: &str,
+    setting: &str,
+    runtime: Option<Runtime>,
+) -> Problem {
+    Problem::new(
+        format!("cannot reach MongoDB at {hosts}: {}", failure.summary()),
+        failure.help(setting, runtime),
+    )
+}

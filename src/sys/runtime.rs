@@ -1,0 +1,54 @@
+//! What the program runs under, so that advice names commands that exist there.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Files that container engines put at the root.
+const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    Container,
+    Systemd,
+    Plain,
+}
+
+impl Runtime {
+    /// From the environment, and from what a container engine leaves at the root.
+    pub fn of(environment: &[(OsString, OsString)]) -> Self {
+        let has = |wanted: &str| environment.iter().any(|(name, _)| name == wanted);
+        // A unit may be in a container that runs systemd; the unit is nearer.
+        if has("INVOCATION_ID") || has("NOTIFY_SOCKET") {
+            Self::Systemd
+        } else if has("container")
+            || has("KUBERNETES_SERVICE_HOST")
+            || CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists())
+        {
+            Self::Container
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// How to see whether MongoDB runs.
+    pub fn see_mongodb(self) -> &'static str {
+        match self {
+            Self::Container => "docker compose ps, docker compose logs mongodb",
+            Self::Systemd => "systemctl status mongod, journalctl -u mongod",
+            Self::Plain => "its log says why it ended, if it did",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_told_from_the_environment() {
+        let unit = [(OsString::from("INVOCATION_ID"), OsString::from("1"))];
+        assert_eq!(Runtime::of(&unit), Runtime::Systemd);
+        let container = [(OsString::from("container"), OsString::from("podman"))];
+        assert_eq!(Runtime::of(&container), Runtime::Container);
+    }
+}

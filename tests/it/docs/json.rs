@@ -1,0 +1,360 @@
+//! `docs/json.md` and `docs/schemas`: what every `--json` prints is as the schemas say, and they promise nothing else.
+
+use super::{code_blocks, page};
+use crate::support::{
+    Craft, OLDER, Outcome, Server, Site, empty_port, in_project, needed, python, rewrite, shared,
+};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// What cannot be brought about here, and why.
+const UNSEEN: &[(&str, &str)] = &[
+    ("backup#/warnings/*", "needs a server that misbehaves"),
+    ("drill#/warnings/*", "needs an archive with an oplog"),
+    (
+        "drill#/server_version null",
+        "every server says its version",
+    ),
+    ("list#/free_bytes null", "every disk says how much is free"),
+    (
+        "list#/full_at",
+        "takes archives that fill a disk within a year",
+    ),
+    (
+        "restore#/namespaces/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "restore#/namespaces/*/type oplog",
+        "an oplog is not a namespace to restore",
+    ),
+    (
+        "verify#/archives/*/namespaces/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "verify#/archives/*/namespaces/*/type oplog",
+        "only a real mongod dumps one",
+    ),
+    (
+        "health#/next_run_at null",
+        "takes a schedule that never comes again",
+    ),
+    (
+        "prune#/removed/*/made_at null",
+        "what has no date is never removed",
+    ),
+];
+
+/// An archive of an hour that there was not in Madrid.
+const UNDATED: &str = "jorbites_backup_20260329_023000.tar.gz";
+
+/// Documents that the program printed, each with its command.
+#[derive(Default)]
+struct Printed(Vec<Value>);
+
+impl Printed {
+    /// Keeps what a run printed, which is a report; the command is its first argument.
+    fn report(&mut self, site: &Site, arguments: &[&str], code: i32) -> Value {
+        self.keep(arguments[0], arguments, run(site, arguments, code))
+    }
+
+    /// The same for a run that could not do its work.
+    fn error(&mut self, site: &Site, arguments: &[&str], code: i32) {
+        self.keep("error", arguments, run(site, arguments, code));
+    }
+
+    fn keep(&mut self, command: &str, arguments: &[&str], outcome: Outcome) -> Value {
+        let document = outcome.json();
+        let from = arguments.join(" ");
+        self.0
+            .push(json!({ "command": command, "from": from, "document": document }));
+        document
+    }
+}
+
+fn run(site: &Site, arguments: &[&str], code: i32) -> Outcome {
+    site.run(&[arguments, &["--json"]].concat())
+        .ended_with(code)
+}
+
+/// What `tests/support/check_json.py` finds wrong with documents.
+fn problems(documents: &[Value], unseen: Option<Value>) -> String {
+    let mut child = Command::new(python())
+        .arg(in_project("tests/support/check_json.py"))
+        .arg(in_project("docs/schemas"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = json!({ "documents": documents, "unseen": unseen }).to_string();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), errors.is_empty(), "{errors}");
+    errors
+}
+
+#[test]
+fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
+    let parts = [errors, backups_over_time, restores_and_drills, checkups];
+    let printed: Vec<Value> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap().0)
+            .collect()
+    });
+    let unseen = UNSEEN.iter().map(|(place, why)| (*place, *why));
+    let unseen: serde_json::Map<String, Value> = unseen
+        .map(|(place, why)| (place.to_owned(), why.into()))
+        .collect();
+    let found = problems(&printed, Some(unseen.into()));
+    assert!(found.is_empty(), "{found}");
+}
+
+/// Every command without its settings, and what else goes wrong before anything is done.
+fn errors() -> Printed {
+    let mut printed = Printed::default();
+    let wrong = Site::new().with("TZ", "Nowhere/Special");
+    for command in [
+        &["backup"][..],
+        &["list"],
+        &["verify"],
+        &["restore", "latest"],
+        &["drill"],
+        &["prune"],
+        &["doctor"],
+        &["health"],
+    ] {
+        printed.error(&wrong, command, 2);
+    }
+    let site = Site::new();
+    printed.error(&site, &["list"], 1);
+    printed.error(&site, &["prune"], 1);
+    printed.error(&site, &["drill"], 2);
+    printed.error(&site, &["verify", "../x"], 2);
+    let uri = format!(
+        "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=50",
+        empty_port()
+    );
+    let away = site.with("MONGODB_URI", &uri);
+    fs::create_dir(away.backups()).unwrap();
+    let archive = away.backups().join(format!("{OLDER}.tar.gz"));
+    fs::write(archive, Craft::dump().packed()).unwrap();
+    printed.error(&away, &["backup"], 1);
+    printed.error(&away, &["restore", OLDER, "--yes"], 1);
+    printed.error(
+        &away,
+        &["restore", "latest", "--to", "nonsense", "--yes"],
+        2,
+    );
+    printed
+}
+
+/// Backups, retention and verification, over a month.
+fn backups_over_time() -> Printed {
+    let mut printed = Printed::default();
+    let mut site = Site::of(shared())
+        .with("BACKUP_DATABASES", "blog")
+        .with("RETENTION_MIN_KEEP", 1)
+        .with("TZ", "Europe/Madrid");
+    for day in ["2026-02-01", "2026-02-20"] {
+        site = site.with_clock(&format!("{day}T12:00:00Z"));
+        site.run(&["backup"]).done();
+    }
+    let [first, second] = &site.archives()[..] else {
+        panic!("two archives")
+    };
+    site.set_clock("2026-03-02T12:00:00Z");
+    printed.report(&site, &["list"], 0);
+
+    fs::write(site.backups().join(UNDATED), "").unwrap();
+    site.set_clock("2026-03-05T12:00:00Z");
+    printed.report(&site, &["prune", "--dry-run"], 0);
+    let strace = needed("strace", "run scripts/setup first");
+    let path = site.backups().join(first).display().to_string();
+    let inject = "inject=unlink,unlinkat:error=EIO";
+    let words = [
+        &strace.display().to_string(),
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        &path,
+        "-e",
+        inject,
+    ];
+    let site = site.started_by(&words);
+    printed.report(&site, &["prune"], 1);
+    let site = site.started_by(&[]);
+    printed.report(&site, &["backup"], 0);
+    printed.report(&site, &["list"], 0);
+
+    let foreign = site.backups().join(format!("{OLDER}.tar.gz"));
+    fs::write(foreign, Craft::dump().packed()).unwrap();
+    rewrite(&site.backups().join(second), |bytes| bytes[400] ^= 1);
+    printed.report(&site, &["verify", "--all"], 1);
+    printed.report(&site, &["list"], 0);
+    let failing = site.with("BACKUP_DATABASES", "nowhere");
+    printed.error(&failing, &["backup"], 1);
+    printed.report(&failing, &["prune", "--dry-run"], 0);
+    printed.report(&failing, &["list"], 0);
+    printed.report(&failing, &["health"], 1);
+    printed
+}
+
+/// After a restore that went well, somebody deletes two documents, changes one, and adds one that a unique index forbids.
+const MEDDLE: &str = "import pymongo, sys\nproducts = pymongo.MongoClient(sys.argv[1], directConnection=True).shop.products\n\
+    products.drop_indexes()\nproducts.delete_many({'_id': {'$in': [3, 4]}})\nproducts.update_one({'_id': 5}, {'$set': {'price': -1}})\n\
+    products.insert_one({'_id': 'extra', 'name': 'product 1'})";
+
+fn restores_and_drills() -> Printed {
+    let mut printed = Printed::default();
+    let server = Server::standalone();
+    for set in ["small", "options"] {
+        server.seed(set);
+    }
+    let site = Site::of(&server);
+    site.run(&["backup"]).done();
+    printed.report(&site, &["verify"], 0);
+    printed.report(&site, &["drill", "--same-server"], 0);
+    printed.report(&site, &["list"], 0);
+
+    server.clear();
+    let with = |options: &[&'static str]| [&["restore", "latest", "--yes"], options].concat();
+    printed.report(&site, &with(&["--dry-run", "--indexes", "none"]), 0);
+    printed.report(&site, &with(&[]), 0);
+    printed.error(&site, &with(&[]), 1);
+    printed.error(&site, &with(&["--include", "nothing.*"]), 2);
+    let library = ["--drop", "--include", "library.*", "--indexes", "possible"];
+    printed.report(&site, &with(&library), 0);
+    printed.report(&site, &["list"], 0);
+
+    // An archive that says nowhere of when it is: no manifest, and a time in its name that did not exist.
+    let site = site.with("TZ", "Europe/Madrid");
+    fs::write(site.backups().join(UNDATED), Craft::dump().packed()).unwrap();
+    let renamed = ["restore", UNDATED, "--dry-run", "--rename", "shop=then"];
+    printed.report(&site, &renamed, 0);
+    fs::remove_file(site.backups().join(UNDATED)).unwrap();
+
+    // Two documents that a unique index does not allow.
+    let document = |id: i32| mongodb::bson::doc! { "_id": id, "n": 1 }.to_vec().unwrap();
+    let metadata = r#"{"indexes":[{"v":2,"key":{"n":1},"name":"n_1","unique":true}],"options":{}}"#;
+    let twice = Craft::default()
+        .file(
+            "dump/twice/orders.bson",
+            &[document(1), document(2)].concat(),
+        )
+        .file("dump/twice/orders.metadata.json", metadata.as_bytes());
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        twice.packed(),
+    )
+    .unwrap();
+    let uri = server.uri();
+    let twice = ["restore", OLDER, "--to", &uri, "--yes", "--drop"];
+    printed.report(&site, &twice, 1);
+    for policy in ["possible", "none"] {
+        printed.report(&site, &[&twice[..], &["--indexes", policy]].concat(), 0);
+    }
+
+    fs::write(site.path("meddle.py"), MEDDLE).unwrap();
+    let meddle = format!(
+        "\"$REAL\" \"$@\" || exit 1; {} {} '{}'",
+        python().display(),
+        site.path("meddle.py").display(),
+        server.uri()
+    );
+    let site = site.with_false_mongorestore(&meddle);
+    printed.report(&site, &with(&["--drop", "--include", "shop.products"]), 1);
+    let site = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
+    printed.report(&site, &with(&["--drop", "--include", "shop.sessions"]), 1);
+    let site = site.with_false_mongorestore("cat > /dev/null");
+    printed.report(&site, &["drill", "--same-server"], 1);
+    printed.report(&site, &["health"], 1);
+    printed
+}
+
+fn checkups() -> Printed {
+    let mut printed = Printed::default();
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("BACKUP_SCHEDULE", "30 2 * * *")
+        .with("TZ", "Europe/Madrid")
+        .with_clock("2026-03-27T12:00:00Z");
+    printed.report(&site, &["health"], 1);
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    printed.report(&site, &["health"], 0);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(20)).done();
+    // The clock is off the server's.
+    printed.report(&site, &["doctor"], 1);
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    printed.report(&site, &["doctor"], 0);
+    printed
+}
+
+#[test]
+fn the_examples_on_the_page_are_as_the_schemas_say() {
+    let page = page("json.md");
+    let mut examples = Vec::new();
+    for (info, block) in code_blocks(&page) {
+        if let Some(command) = info.strip_prefix("json ") {
+            let document: Value = serde_json::from_str(&block)
+                .unwrap_or_else(|error| panic!("{command}: {error}:\n{block}"));
+            examples.push(json!({ "command": command, "from": "json.md", "document": document }));
+        }
+    }
+    let found = problems(&examples, None);
+    assert!(found.is_empty(), "{found}");
+    for file in fs::read_dir(in_project("docs/schemas")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let command = name.strip_suffix(".schema.json").unwrap();
+        let shown = examples.iter().any(|one| one["command"] == command);
+        assert!(shown || command == "common", "no example of {command}");
+        assert!(page.contains(&name), "{name} is not named");
+    }
+}
+
+#[test]
+fn a_field_too_many_too_few_or_of_another_type_is_noticed() {
+    let report = json!({ "healthy": true, "problems": [], "newest_archive": null, "newest_made_at": null, "drilled_at": null,
+        "drilled_archive": null, "failing_since": null, "next_run_at": "2026-06-07T00:00:00Z" });
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut document = report.clone();
+        change(&mut document);
+        problems(
+            &[json!({ "command": "health", "from": "test", "document": document })],
+            None,
+        )
+    };
+    assert_eq!(with(&|_| {}), "");
+    let more = with(&|report| report["age"] = 1.into());
+    assert!(more.contains("'age' was unexpected"), "{more}");
+    let fewer = with(&|report| drop(report.as_object_mut().unwrap().remove("problems")));
+    assert!(
+        fewer.contains("'problems' is a required property"),
+        "{fewer}"
+    );
+    let other = with(&|report| report["next_run_at"] = "7 June 2026".into());
+    assert!(other.contains("next_run_at"), "{other}");
+
+    let document = json!({ "command": "health", "from": "test", "document": report });
+    let promised = problems(&[document], Some(json!({})));
+    assert!(
+        promised.contains("health#/problems/*: promised, and never seen"),
+        "{promised}"
+    );
+    assert!(!promised.contains("health#/healthy:"), "{promised}");
+}

@@ -1,0 +1,213 @@
+//! A relay before a test server that refuses what MongoDB refuses, and passes for MongoDB of a chosen version.
+//!
+//! The stand-in for MongoDB takes much that MongoDB does not take. What is refused here, and how that is known, stands in
+//! `tests/it/strict/refusals.json`; a test sends each row through this relay.
+
+mod indexes;
+mod manner;
+mod replay;
+mod rules;
+mod shell;
+mod wire;
+
+pub use manner::{Manner, Version};
+pub use wire::Refusal;
+
+use wire::Message;
+
+use mongodb::bson::{Document, doc};
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Longer answers are never those about the server itself.
+const LONGEST_GREETING: usize = 64 * 1024;
+
+pub struct Strict {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    server: u16,
+    port: u16,
+    manner: Manner,
+    closed: AtomicBool,
+    sockets: Mutex<Vec<TcpStream>>,
+    refused: Mutex<Vec<(String, Refusal)>>,
+}
+
+impl Strict {
+    /// Before the server on this port.
+    pub fn before(server: u16, manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            server,
+            port,
+            manner,
+            closed: AtomicBool::new(false),
+            sockets: Mutex::default(),
+            refused: Mutex::default(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if accepting.closed.load(Ordering::Relaxed) {
+                    break;
+                }
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue;
+                };
+                accepting.connect(client, upstream);
+            }
+        });
+        Strict { port, shared }
+    }
+
+    /// To connect as a user who only knows a host and a port does.
+    pub fn uri(&self) -> String {
+        format!(
+            "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000",
+            self.port
+        )
+    }
+
+    /// Sends one command through it.
+    pub fn ask(&self, database: &str, command: Document) -> Document {
+        Upstream {
+            port: self.port,
+            stream: None,
+        }
+        .ask(database, command)
+    }
+
+    /// What was refused so far: the command, and why.
+    pub fn refused(&self) -> Vec<(String, Refusal)> {
+        self.shared.refused.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Strict {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        for socket in self.shared.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    fn connect(self: &Arc<Self>, client: TcpStream, upstream: TcpStream) {
+        let clone = |stream: &TcpStream| stream.try_clone().unwrap();
+        self.sockets
+            .lock()
+            .unwrap()
+            .extend([clone(&client), clone(&upstream)]);
+        // Both threads write to the client, each a whole message at a time.
+        let to_client = Arc::new(Mutex::new(clone(&client)));
+        let (shared, answers) = (Arc::clone(self), Arc::clone(&to_client));
+        let (mut from, mut to) = (clone(&client), clone(&upstream));
+        thread::spawn(move || {
+            let _ = shared.questions(&mut from, &mut to, &answers);
+            let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+        });
+        let (shared, mut from) = (Arc::clone(self), upstream);
+        thread::spawn(move || {
+            let _ = shared.answers(&mut from, &to_client);
+            let _ = (
+                from.shutdown(Shutdown::Both),
+                client.shutdown(Shutdown::Both),
+            );
+        });
+    }
+
+    fn questions(
+        &self,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        client: &Mutex<TcpStream>,
+    ) -> io::Result<()> {
+        while let Some(message) = Message::read(from)? {
+            match message
+                .document()
+                .and_then(|command| self.own_answer(&command))
+            {
+                Some(answer) if message.is_awaited() => message
+                    .answer(&answer)
+                    .write(&mut *client.lock().unwrap())?,
+                Some(_) => {}
+                None => message.write(to)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn answers(&self, from: &mut TcpStream, client: &Mutex<TcpStream>) -> io::Result<()> {
+        while let Some(message) = Message::read(from)? {
+            let greeting = (message.len() < LONGEST_GREETING)
+                .then(|| message.document())
+                .flatten();
+            let dressed =
+                greeting.and_then(|document| self.manner.dress(document, self.server, self.port));
+            let message = match dressed {
+                Some(document) => message.saying(&document),
+                None => message,
+            };
+            message.write(&mut *client.lock().unwrap())?;
+        }
+        Ok(())
+    }
+
+    /// What is said without the server: a refusal, or what it could not say.
+    fn own_answer(&self, command: &Document) -> Option<Document> {
+        let (name, _) = command.iter().next()?;
+        let database = command.get_str("$db").unwrap_or("admin");
+        let mut server = Upstream {
+            port: self.server,
+            stream: None,
+        };
+        if let Some(refusal) = rules::refuse(&self.manner, database, command, &mut server) {
+            self.refused
+                .lock()
+                .unwrap()
+                .push((name.clone(), refusal.clone()));
+            return Some(refusal.document());
+        }
+        match name.as_str() {
+            "applyOps" => Some(replay::apply(command, &mut server)),
+            "connectionStatus" => self.manner.connection_status(command),
+            _ => None,
+        }
+    }
+}
+
+/// A connection of the relay's own, to look at the server and to change it; made when it is first needed. The server
+/// must not ask for a password.
+pub struct Upstream {
+    port: u16,
+    stream: Option<TcpStream>,
+}
+
+impl Upstream {
+    pub fn ask(&mut self, database: &str, command: Document) -> Document {
+        self.try_ask(database, command)
+            .unwrap_or_else(|error| doc! { "ok": 0.0, "code": 6, "errmsg": error.to_string() })
+    }
+
+    fn try_ask(&mut self, database: &str, command: Document) -> io::Result<Document> {
+        if self.stream.is_none() {
+            self.stream = Some(TcpStream::connect(("127.0.0.1", self.port))?);
+        }
+        let Some(stream) = &mut self.stream else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        Message::command(1, database, command).write(stream)?;
+        let answer = Message::read(stream)?.and_then(|message| message.document());
+        answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
