@@ -292,6 +292,10 @@ pub fn verify(report: &VerifyReport) -> (String, String) {
         return (line, lines);
     }
     let faults: Vec<String> = report.faults().collect();
+    if let ([other_format], Some(_)) = (faults.as_slice(), &report.other_format) {
+        let line = format!("{} cannot be read: {other_format}", report.archive);
+        return (line.clone(), format!("✗ {line}\n"));
+    }
     let mut lines = format!("✗ {} is DAMAGED ({read} read in {took})\n", report.archive);
     for fault in &faults {
         lines.push_str(&format!("  {fault}\n"));

@@ -9,6 +9,7 @@ pub mod mongodump;
 pub mod mongorestore;
 mod mongorestore_output;
 pub mod privileges;
+pub mod replay_access;
 mod target;
 pub mod tool;
 mod topology;

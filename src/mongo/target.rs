@@ -9,6 +9,7 @@ use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::error::ErrorKind;
 use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
@@ -46,6 +47,37 @@ impl Target {
         tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(silent(uri, limit)))
+    }
+
+    /// The server's own collections in a database, which [`Facts`] leave out; those in which time series and views are kept
+    /// are not among them.
+    pub async fn system_collections(&self, database: &str) -> Result<Vec<Namespace>, ServerError> {
+        let failed = |error| explain(&self.uri, "list collections", error);
+        let command = doc! { "listCollections": 1, "nameOnly": true };
+        let database_there = self.client.database(database);
+        let listing = database_there.run_cursor_command(command);
+        let mut cursor = listing.await.map_err(failed)?;
+        let mut found = Vec::new();
+        while let Some(info) = cursor.try_next().await.map_err(failed)? {
+            let name = info.get_str("name").unwrap_or_default();
+            let kept_elsewhere = name.starts_with(BUCKETS_PREFIX) || name == "system.views";
+            if name.starts_with("system.") && !kept_elsewhere {
+                found.push(Namespace::new(database, name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the server still answers, within `limit`.
+    pub async fn answers(&self, limit: Duration) -> bool {
+        let admin = self.client.database("admin");
+        let asked = tokio::time::timeout(limit, admin.run_command(doc! { "ping": 1 })).await;
+        // A refusal is an answer as well.
+        match asked {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => matches!(*error.kind, ErrorKind::Command(_)),
+            Err(_) => false,
+        }
     }
 
     pub fn hosts(&self) -> &str {

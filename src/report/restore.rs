@@ -132,6 +132,9 @@ pub struct RestoreReport {
     pub oplog_entries: u64,
     /// Why not everything is there.
     pub problems: Vec<String>,
+    /// What mongorestore has restored and could not be counted afterwards, and how to do that by hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
     pub warnings: Vec<String>,
     pub elapsed_seconds: f64,
 }

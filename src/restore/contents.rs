@@ -271,6 +271,10 @@ fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), S
 fn unusable(name: &str, problem: Unusable) -> RestoreError {
     match problem {
         Unusable::Interrupted => RestoreError::Stopped,
+        Unusable::OtherFormat(format) => RestoreError::OtherFormat {
+            name: name.to_owned(),
+            what: format.explain(name),
+        },
         damaged => RestoreError::Damaged {
             name: name.to_owned(),
             damage: damaged.to_string(),

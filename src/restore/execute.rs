@@ -2,6 +2,7 @@
 
 use super::feed::{Load, most_readers};
 use super::indexes::{BuildOutcome, IndexBuilder};
+use super::preflight;
 use super::reconcile;
 use super::{Prepared, RestoreError};
 use crate::archive::file_name;
@@ -29,7 +30,7 @@ pub async fn execute(
         .report
         .namespaces
         .iter()
-        .filter(|one| one.exists)
+        .filter(|one| one.exists && !preflight::is_auth_version(&one.to))
         .map(|one| one.to.clone())
         .collect();
     if !existing.is_empty() {
@@ -107,7 +108,7 @@ fn load(prepared: &Prepared, settings: &Settings) -> Load {
     }
 }
 
-/// Those of a backup of exactly what will be dropped.
+/// Those of a backup of exactly what will be dropped; of `admin`, whole: users are dumped with nothing else of it left out.
 fn safety_settings<'n>(
     settings: &Settings,
     databases: Vec<String>,
@@ -116,6 +117,7 @@ fn safety_settings<'n>(
 ) -> Settings {
     let exclude = there
         .filter(|namespace| databases.contains(&namespace.database) && !dropped.contains(namespace))
+        .filter(|namespace| namespace.database != "admin")
         .filter_map(|namespace| {
             NamespacePattern::exactly(&namespace.database, &namespace.collection)
         })

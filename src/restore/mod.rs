@@ -18,6 +18,7 @@ mod feed;
 mod indexes;
 mod interleave;
 mod oplog;
+mod preflight;
 mod reconcile;
 mod replay;
 mod selection;
@@ -28,6 +29,7 @@ pub use diff::{CompareError, run as compare};
 pub use execute::execute;
 pub use feed::{Load, most_readers};
 pub use indexes::{BuildEnd, BuildOutcome, IndexBuilder, IndexCatalog, describe_left_out};
+pub use preflight::is_auth_version;
 pub use selection::Selection;
 
 use crate::archive::namespace::{Kind, Namespace};
@@ -52,9 +54,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Namespaces named in a refusal; the rest are counted.
-const NAMED: usize = 10;
-
 /// Why nothing was restored, or not everything.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -72,6 +71,8 @@ pub enum RestoreError {
         "{name} is damaged, and nothing of it was restored:\n{damage}\ntry an older archive: `pantry-keeper list` shows them"
     )]
     Damaged { name: String, damage: String },
+    #[error("{name} cannot be read: {what}")]
+    OtherFormat { name: String, what: String },
     #[error("{name} holds nothing of what --include and --exclude leave; it holds {held}")]
     NothingChosen { name: String, held: String },
     #[error("{0} change --rename")]
@@ -84,6 +85,32 @@ pub enum RestoreError {
         hosts: String,
         existing: String,
         rename: String,
+    },
+    #[error(
+        "there already, on {hosts}: {existing}; the archive's would be mixed with them. Replace all users and roles with \
+         --drop (they are backed up first), or leave them out with --exclude"
+    )]
+    UsersExist { hosts: String, existing: String },
+    #[error(
+        "replacing users and roles takes the user who restores away, and nothing can be restored after that; restore the \
+         rest first, with --exclude 'admin.system.*', and then these alone: --include 'admin.system.*' --drop"
+    )]
+    UsersBesideOthers,
+    #[error(
+        "{namespace} is there already, and mongorestore never drops a collection of the server's own; leave it out with \
+         --exclude '{namespace}', or drop it first, in mongosh: {command}"
+    )]
+    NeverDropped {
+        namespace: Namespace,
+        command: String,
+    },
+    #[error(
+        "the user in {setting} may not replay the oplog of this archive; restore without it: --no-oplog (documents are then \
+         as each collection was when it was dumped), or in mongosh, as an administrator: {grant}"
+    )]
+    ReplayNotAllowed {
+        setting: &'static str,
+        grant: String,
     },
     #[error("{0}; restore without the oplog: --no-oplog")]
     Oplog(#[from] oplog::Unfit),
@@ -180,6 +207,8 @@ pub async fn prepare(
         operations_fed: 0,
     };
     prepared.inspect_oplog(&ctx.stop).await?;
+    prepared.check_replay(&ctx.stop).await?;
+    prepared.warn_of_users();
     prepared.report.indexes = prepared.planned_indexes();
     Ok(prepared)
 }
@@ -270,10 +299,12 @@ async fn preview(
         .iter()
         .map(|found| (&found.namespace, found.kind))
         .collect();
+    let system = preflight::system_collections(steps, target, stop).await?;
     let mut namespaces = Vec::new();
     for step in steps {
         let holding = &contents.holdings[step.holding];
-        let there = live.get(&step.to);
+        let there = live.get(&step.to).copied();
+        let there = there.or(system.contains(&step.to).then_some(Kind::Collection));
         let live_documents = match there {
             Some(Kind::Collection) => stop.or(target.estimate(&step.to)).await??,
             _ => None,
@@ -307,40 +338,13 @@ async fn preview(
         indexes: IndexReport::default(),
         oplog_entries: 0,
         problems: Vec::new(),
+        unchecked: Vec::new(),
         warnings: contents.warnings.clone(),
         elapsed_seconds: 0.0,
     })
 }
 
 impl Prepared {
-    /// What stands in the way on the target.
-    pub fn refusal(&self) -> Option<RestoreError> {
-        let existing: Vec<&Restored> = self
-            .report
-            .namespaces
-            .iter()
-            .filter(|one| one.exists)
-            .collect();
-        let first = existing.first()?;
-        if self.wishes.drop {
-            return None;
-        }
-        let mut named: Vec<String> = existing
-            .iter()
-            .take(NAMED)
-            .map(|one| one.to.to_string())
-            .collect();
-        if let Some(more @ 1..) = existing.len().checked_sub(NAMED) {
-            named.push(format!("and {more} more"));
-        }
-        let database = &first.namespace.database;
-        Some(RestoreError::Exists {
-            hosts: self.report.hosts.clone(),
-            existing: named.join(", "),
-            rename: format!("--rename '{database}={database}_restored'"),
-        })
-    }
-
     /// Finds out which operations of the oplog belong to what is restored.
     async fn inspect_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
         let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else {

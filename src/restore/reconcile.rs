@@ -3,6 +3,7 @@
 use super::definition::StoredDefinition;
 use super::diff::{self, Pair};
 use super::indexes::{BuildEnd, BuildOutcome};
+use super::preflight;
 use super::{Prepared, Step};
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
@@ -13,9 +14,13 @@ use crate::sys::humanize::{self, count, counted};
 use crate::sys::progress::{Meter, Unit};
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
+use std::time::Duration;
 
 /// Complaints of mongorestore that are passed on.
 const COMPLAINTS: usize = 5;
+/// A server that takes longer to say that it is there is not asked what it holds.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// Takes over what mongorestore printed.
 pub fn take_output(prepared: &mut Prepared, loaded: &LoadOutcome) {
@@ -73,10 +78,22 @@ pub fn take_output(prepared: &mut Prepared, loaded: &LoadOutcome) {
 /// Inspects what documents the server holds now, and names what is missing.
 pub async fn documents(prepared: &mut Prepared, ctx: &Context) {
     let mut expiring = Vec::new();
-    if let Err(problem) = inspect_documents(prepared, ctx, &mut expiring).await {
-        prepared.report.warnings.push(not_compared(&*problem));
+    if !prepared.target.answers(LONGEST_SILENCE).await {
+        let problem = format!("{} does not answer any more", prepared.target.hosts());
+        prepared.report.warnings.push(not_compared(&problem));
+    } else if let Err(problem) = inspect_documents(prepared, ctx, &mut expiring).await {
+        prepared.report.warnings.push(not_compared(problem));
     }
     for one in &mut prepared.report.namespaces {
+        if preflight::is_auth_version(&one.to) {
+            continue;
+        }
+        // Their own replacement may have taken our user away.
+        if preflight::is_users_or_roles(&one.to) && one.on_server.is_none() && one.problem.is_none()
+        {
+            prepared.report.unchecked.push(preflight::how_to_count(one));
+            continue;
+        }
         let counted = one.inserted == Some(one.documents);
         let there = one.on_server.is_some_and(|there| there >= one.documents);
         if !counted && !there && one.problem.is_none() && !expiring.contains(&one.to) {
@@ -86,7 +103,7 @@ pub async fn documents(prepared: &mut Prepared, ctx: &Context) {
     }
 }
 
-fn not_compared(problem: &dyn Error) -> String {
+fn not_compared(problem: impl fmt::Display) -> String {
     format!("what the server holds now could not be compared: {problem}")
 }
 
@@ -99,6 +116,9 @@ async fn inspect_documents(
     let mut suspects: Vec<Pair> = Vec::new();
     let mut warnings = Vec::new();
     for (step, one) in prepared.steps.iter().zip(&mut prepared.report.namespaces) {
+        if preflight::is_auth_version(&step.to) {
+            continue;
+        }
         // The oplog has made it another collection; a time series counts in another way than it stores.
         let counted_alone = one.kind == Kind::Collection && !prepared.replayed.contains(&step.to);
         if counted_alone {
@@ -123,7 +143,8 @@ async fn inspect_documents(
             }
         }
         // What is not there counts zero as well.
-        let nothing_counted = !counted_alone || one.documents == 0;
+        let nothing_counted =
+            (!counted_alone || one.documents == 0) && !preflight::is_users_or_roles(&step.to);
         if nothing_counted {
             let definition = prepared.target.definition(&step.to);
             if ctx.stop.or(definition).await??.is_none() {
@@ -190,7 +211,7 @@ pub async fn definitions(prepared: &mut Prepared, built: &BuildOutcome, ctx: &Co
     match &built.end {
         BuildEnd::Complete => {
             if let Err(problem) = inspect_definitions(prepared, ctx, &mut found).await {
-                prepared.report.warnings.push(not_compared(&*problem));
+                prepared.report.warnings.push(not_compared(problem));
             }
         }
         BuildEnd::Interrupted(reason) => prepared.report.problems.push(format!(

@@ -4,6 +4,7 @@
 //! mongodump writes the CRC-64 of each namespace's documents behind them. Computing it again here, and keeping it in the
 //! manifest, makes it an end-to-end check from mongodump's memory to our disk.
 
+use super::{MAGIC, TERMINATOR};
 use crate::archive::bson_framer::{BsonFramer, FrameError, LONGEST_BYTES};
 use crate::archive::namespace::{
     Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals,
@@ -14,8 +15,6 @@ use mongodb::bson::RawDocument;
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-const MAGIC: u32 = 0x8199_e26d;
-const TERMINATOR: [u8; 4] = [0xff; 4];
 /// Large enough that a system call is rare, small enough to stay in a core's cache with the work on it.
 const WINDOW_BYTES: usize = 256 * 1024;
 
@@ -124,7 +123,7 @@ fn read_header<R: Read, S: DumpSink, W: Watch>(
     let Some(magic) = window.word()? else {
         return Err(StreamError::Cut("before it began"));
     };
-    if u32::from_le_bytes(magic) != MAGIC {
+    if magic != MAGIC {
         return Err(StreamError::Format("its first bytes are wrong".into()));
     }
     let header = window.document::<S::Error>("in its header")?;

@@ -1,5 +1,6 @@
 //! Writes mongodump's archive stream, as mongorestore reads it: the opposite of [`crate::mongo::mongodump`]'s reader.
 
+use super::{MAGIC, TERMINATOR};
 use crate::archive::namespace::{
     Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals,
 };
@@ -8,8 +9,6 @@ use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 
-const MAGIC: u32 = 0x8199_e26d;
-const TERMINATOR: [u8; 4] = [0xff; 4];
 /// Headers of many small collections go together; documents come in larger pieces and pass through.
 const BUFFER_BYTES: usize = 128 * 1024;
 
@@ -87,7 +86,7 @@ impl<W: Write> DumpSink for StreamWriter<W> {
     type Error = io::Error;
 
     fn header(&mut self, header: &StreamHeader) -> io::Result<()> {
-        self.write(&MAGIC.to_le_bytes())?;
+        self.write(&MAGIC)?;
         self.document(&doc! {
             "concurrent_collections": 1,
             "version": "0.1",

@@ -1,10 +1,11 @@
 //! Reads an archive from end to end and says whether it is sound; when it is not, which namespace is damaged and how.
 
 mod native;
-
+mod other_format;
 pub mod report;
 mod scan;
 mod subset;
+mod system_indexes;
 #[cfg(test)]
 mod tests;
 mod untrusted;
@@ -16,6 +17,7 @@ use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::{EXTENSION, archive as archive_name};
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -45,6 +47,8 @@ pub struct Interrupted;
 struct Found {
     namespaces: Vec<NamespaceCheck>,
     damage: Vec<String>,
+    /// What the file is instead of an archive that can be read here.
+    other_format: Option<OtherFormat>,
     not_checked: Vec<String>,
     sha256: Option<[u8; 32]>,
     /// Options and indexes by the manifest's namespace, where they are wanted.
@@ -142,12 +146,13 @@ pub fn verify(
     };
     Ok(VerifyReport {
         archive: name.to_owned(),
-        sound: found.faults() == 0 && found.sha256.is_some(),
+        sound: found.faults() == 0 && found.other_format.is_none() && found.sha256.is_some(),
         archive_bytes,
         documents: owners().map(|checked| checked.documents).sum(),
         bytes: owners().map(|checked| checked.bytes).sum(),
         sha256: found.sha256.map(|sha256| hex(&sha256)),
         namespaces: found.namespaces,
+        other_format: found.other_format.map(|format| format.explain(name)),
         damage: found.damage,
         not_checked: found.not_checked,
         elapsed_seconds: 0.0,

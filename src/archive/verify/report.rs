@@ -28,6 +28,9 @@ pub struct VerifyReport {
     pub bytes: u64,
     pub sha256: Option<String>,
     pub namespaces: Vec<NamespaceCheck>,
+    /// What it is instead of an archive that can be read here, and what reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_format: Option<String>,
     /// Damage that belongs to no single namespace.
     pub damage: Vec<String>,
     /// What could not be checked, and why.
@@ -46,6 +49,7 @@ impl VerifyReport {
             bytes: 0,
             sha256: None,
             namespaces: Vec::new(),
+            other_format: None,
             damage: vec![problem],
             not_checked: Vec::new(),
             elapsed_seconds: 0.0,
@@ -58,6 +62,8 @@ impl VerifyReport {
             let damage = checked.damage.as_ref()?;
             Some(format!("{}: {damage}", checked.namespace))
         });
-        self.damage.iter().cloned().chain(namespaces)
+        let other_format = self.other_format.iter().cloned();
+        let damage = self.damage.iter().cloned();
+        damage.chain(namespaces).chain(other_format)
     }
 }

@@ -1,6 +1,8 @@
 //! What an archive holds, verified as far as it is wanted: the first step of every restore. Nothing reaches a server
 //! before all that will be read has been read once and found sound.
 
+use super::other_format::OtherFormat;
+use super::system_indexes::is_system_indexes;
 use super::{Found, Options, native, untrusted};
 use crate::archive::container::{Damage, NativeArchive};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
@@ -36,6 +38,9 @@ pub enum Unusable {
     Interrupted,
     #[error("{}", .0.join("\n"))]
     Damaged(Vec<String>),
+    /// It holds a dump, but none that is read here.
+    #[error("{}", .0.explain("NAME"))]
+    OtherFormat(OtherFormat),
 }
 
 impl From<Damage> for Unusable {
@@ -139,67 +144,84 @@ pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable
             .as_ref()
             .map(|text| format!("{}: {text}", one.namespace))
     }));
+    if let (true, Some(other_format)) = (damage.is_empty(), found.other_format) {
+        return Err(Unusable::OtherFormat(other_format));
+    }
+    let origin = origin(survey.prelude.as_deref());
     let mut parts = Parts {
         warnings: std::mem::take(&mut found.not_checked),
         ..Parts::default()
     };
+    for archived in namespaces(survey) {
+        match archived {
+            Ok(archived) => parts.holdings.push(archived),
+            Err(problem) => damage.push(problem),
+        }
+    }
+    match damage.is_empty() {
+        true => Ok((parts, origin)),
+        false => Err(Unusable::Damaged(damage)),
+    }
+}
+
+/// What a walk came across, namespace by namespace, or why it cannot be one.
+fn namespaces(survey: untrusted::Survey) -> Vec<Result<ArchivedNamespace, String>> {
     let untrusted::Survey {
         data,
         mut metadata,
-        prelude,
+        system_indexes,
         ..
     } = survey;
+    let mut found = Vec::new();
     for (file, totals) in data {
         let (named, kind) = untrusted::namespace_of(&file);
-        let text = metadata.remove(&metadata_path(&file)).unwrap_or_default();
-        match located(named, kind, &file, &text) {
-            Ok(namespace) => parts.holdings.push(ArchivedNamespace {
+        let text = metadata.remove(&metadata_path(&file));
+        let text = text.or_else(|| system_indexes.metadata(&named));
+        let text = text.unwrap_or_default();
+        found.push(
+            located(named, kind, &file, &text).map(|namespace| ArchivedNamespace {
                 namespace,
                 kind,
                 totals,
                 metadata: text,
                 file: Some(file),
             }),
-            Err(problem) => damage.push(problem),
-        }
+        );
     }
     // Views have options only. So has a collection whose documents were left out when it was packed.
     for (file, text) in metadata {
         let stem = file.strip_suffix(".metadata.json").unwrap_or(&file);
         let (named, _) = untrusted::namespace_of(&format!("{stem}.bson"));
-        let kind = if says(&text).is_view() {
+        if is_system_indexes(&named) {
+            continue;
+        }
+        let kind = if stored_metadata(&text).is_view() {
             Kind::View
         } else {
             Kind::Collection
         };
-        match located(named, kind, &file, &text) {
-            Ok(namespace) => {
-                let totals = Totals::default();
-                parts.holdings.push(ArchivedNamespace {
-                    namespace,
-                    kind,
-                    totals,
-                    metadata: text,
-                    file: None,
-                });
-            }
-            Err(problem) => damage.push(problem),
-        }
+        found.push(
+            located(named, kind, &file, &text).map(|namespace| ArchivedNamespace {
+                namespace,
+                kind,
+                totals: Totals::default(),
+                metadata: text,
+                file: None,
+            }),
+        );
     }
-    if !damage.is_empty() {
-        return Err(Unusable::Damaged(damage));
-    }
+    found
+}
+
+fn origin(prelude: Option<&str>) -> Origin {
     let prelude: BTreeMap<String, String> = prelude
-        .and_then(|text| serde_json::from_str(&text).ok())
+        .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
     let field = |name: &str| prelude.get(name).cloned();
-    Ok((
-        parts,
-        Origin {
-            server_version: field("ServerVersion"),
-            tool_version: field("ToolVersion"),
-        },
-    ))
+    Origin {
+        server_version: field("ServerVersion"),
+        tool_version: field("ToolVersion"),
+    }
 }
 
 /// `DB/COLL.metadata.json` for `DB/COLL.bson`; a time series' documents lie under another name than its options.
@@ -226,7 +248,7 @@ fn located(named: Namespace, kind: Kind, file: &str, metadata: &str) -> Result<N
         .or_else(|| name.strip_suffix(".metadata.json"))
         .unwrap_or(name);
     let stem = stem.strip_prefix(namespace::BUCKETS_PREFIX).unwrap_or(stem);
-    let whole = says(metadata)
+    let whole = stored_metadata(metadata)
         .collection_name
         .filter(|whole| namespace::escape_collection(whole) == stem);
     let namespace = Namespace {
@@ -262,6 +284,6 @@ impl StoredMetadata {
     }
 }
 
-fn says(metadata: &str) -> StoredMetadata {
+fn stored_metadata(metadata: &str) -> StoredMetadata {
     serde_json::from_str(metadata).unwrap_or_default()
 }

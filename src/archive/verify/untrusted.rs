@@ -3,12 +3,15 @@
 //!
 //! There is no checksum from mongodump to compare with, so every element of every document is looked at.
 
+use super::other_format::OtherFormat;
 use super::scan::{self, Depth};
+use super::system_indexes::{SystemIndexes, is_system_indexes};
 use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
 use crate::archive::container::{self, Damage, reason};
 use crate::archive::manifest::{self, Entry, Manifest};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::verify::report::NamespaceCheck;
+use crate::sys::humanize;
 use flate2::bufread::MultiGzDecoder;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -22,8 +25,19 @@ const MOST_UNPACKED: u64 = 1100;
 /// Beside that, whatever the size of the archive.
 const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 
+/// The only collection that belongs to no database.
+const OPLOG_FILE: &str = "oplog.bson";
+/// Files of macOS lie beside others under their names with this in front …
+const MACOS_PREFIX: &str = "._";
+/// … and begin so, as no BSON and no JSON does: AppleDouble, AppleSingle.
+const MACOS_MAGIC: [[u8; 4]; 2] = [[0, 5, 0x16, 7], [0, 5, 0x16, 0]];
+
 /// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
-pub fn verify(file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
+pub fn verify(mut file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
+    found.other_format = OtherFormat::by_magic(&mut file)?;
+    if found.other_format.is_some() {
+        return Ok(Survey::default());
+    }
     let archive_bytes = file.metadata()?.len();
     let left = archive_bytes
         .saturating_mul(MOST_UNPACKED)
@@ -52,9 +66,13 @@ pub struct Survey {
     /// mongodump's words about itself and its server, as JSON.
     pub prelude: Option<String>,
     pub manifest: Option<Manifest>,
+    /// Indexes of collections that have no metadata.
+    pub system_indexes: SystemIndexes,
     metadata_bytes: usize,
     namespaces: HashSet<Namespace>,
     unknown: Vec<String>,
+    /// Files that macOS added.
+    of_macos: u64,
     /// Bytes that may still come out of files that are compressed inside the archive.
     left: u64,
 }
@@ -77,7 +95,17 @@ impl Survey {
         content: &mut dyn Read,
         found: &mut Found,
     ) -> Result<(), String> {
-        let (plain, content) = plain(path, content);
+        let mut head = Vec::new();
+        if file_name(path).starts_with(MACOS_PREFIX) {
+            let read = content.take(4).read_to_end(&mut head);
+            read.map_err(|error| reason(&error))?;
+            if MACOS_MAGIC.iter().any(|magic| head == magic) {
+                self.of_macos += 1;
+                return Ok(());
+            }
+        }
+        let mut content = head.as_slice().chain(content);
+        let (plain, content) = plain(path, &mut content);
         let mut content = Bounded {
             input: content,
             left: if plain == path { u64::MAX } else { self.left },
@@ -98,13 +126,14 @@ impl Survey {
     ) -> Result<(), String> {
         let named = |problem: String| format!("{path}: {problem}");
         if plain.ends_with(".bson") {
-            self.documents(plain, input, found)
+            let (namespace, _) = namespace_of(plain);
+            match is_system_indexes(&namespace) {
+                true => self.indexes(&namespace, input, found),
+                false => self.documents(plain, input, found),
+            }
         } else if plain.ends_with(".metadata.json") {
             let text = native::json(input).map_err(named)?;
-            self.metadata_bytes += text.len();
-            if self.metadata_bytes > MOST_METADATA {
-                return Err(TOO_MUCH_METADATA.into());
-            }
+            self.count_metadata(text.len())?;
             match self.metadata.insert(plain.to_owned(), text) {
                 None => Ok(()),
                 Some(_) => Err(format!("{plain} is there twice")),
@@ -113,22 +142,54 @@ impl Survey {
             self.prelude = Some(native::json(input).map_err(named)?);
             Ok(())
         } else if plain == manifest::FILE_NAME {
-            let mut json = Vec::new();
-            input
-                .take(native::LONGEST_METADATA)
-                .read_to_end(&mut json)
-                .map_err(|error| reason(&error))?;
-            match Manifest::from_json(&json) {
-                Ok(manifest) => self.manifest = Some(manifest),
-                Err(_) => self.unknown.push(path.to_owned()),
-            }
-            Ok(())
+            self.manifest(path, input)
         } else {
             self.unknown.push(path.to_owned());
             io::copy(input, &mut io::sink())
                 .map(drop)
                 .map_err(|error| reason(&error))
         }
+    }
+
+    fn manifest(&mut self, path: &str, input: &mut dyn Read) -> Result<(), String> {
+        let mut json = Vec::new();
+        input
+            .take(native::LONGEST_METADATA)
+            .read_to_end(&mut json)
+            .map_err(|error| reason(&error))?;
+        match Manifest::from_json(&json) {
+            Ok(manifest) => self.manifest = Some(manifest),
+            Err(_) => self.unknown.push(path.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Metadata is kept in memory, so there is a limit to it.
+    fn count_metadata(&mut self, bytes: usize) -> Result<(), String> {
+        self.metadata_bytes += bytes;
+        match self.metadata_bytes > MOST_METADATA {
+            true => Err(TOO_MUCH_METADATA.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Indexes that an old server kept as documents.
+    fn indexes(
+        &mut self,
+        namespace: &Namespace,
+        input: &mut dyn Read,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        input
+            .take(MOST_METADATA as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| reason(&error))?;
+        self.count_metadata(bytes.len())?;
+        if let Err(problem) = self.system_indexes.add(&namespace.database, &bytes) {
+            found.damage.push(format!("{namespace}: {problem}"));
+        }
+        Ok(())
     }
 
     fn documents(
@@ -167,21 +228,19 @@ impl Survey {
         if self.data.is_empty() && self.metadata.is_empty() {
             found.damage.push("there is no MongoDB dump in it".into());
         }
+        let bare = self.bare_files();
+        if !bare.is_empty() {
+            found.other_format = Some(OtherFormat::BareFiles(bare));
+        }
         match self.manifest.take() {
             Some(manifest) => self.compare(&manifest, found),
             None => found
                 .not_checked
                 .push("whether documents or collections are missing: there is no manifest to compare with".into()),
         }
-        let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
         if !self.unknown.is_empty() {
-            let named = self
-                .unknown
-                .iter()
-                .take(UNKNOWN_NAMED)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
+            let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
+            let named = self.unknown[..self.unknown.len() - more].join(", ");
             let rest = if more > 0 {
                 format!(" and {more} more")
             } else {
@@ -191,6 +250,19 @@ impl Survey {
                 "files that mongodump does not write: {named}{rest}"
             ));
         }
+        if self.of_macos > 0 {
+            let files = humanize::counted(self.of_macos, "file");
+            found.not_checked.push(format!(
+                "{files} named ._*, which macOS added: nothing of a dump is in them"
+            ));
+        }
+    }
+
+    /// Files of collections that lie in no database's folder.
+    fn bare_files(&self) -> Vec<String> {
+        let files = self.data.keys().chain(self.metadata.keys());
+        let bare = files.filter(|path| !path.contains('/') && *path != OPLOG_FILE);
+        bare.cloned().collect()
     }
 
     /// Holds what was found against the manifest that came with it.
@@ -230,6 +302,10 @@ impl Survey {
             }
         }
     }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// Whose documents lie in a file, as far as its name tells.

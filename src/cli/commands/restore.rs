@@ -8,7 +8,7 @@ use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
-use crate::restore::{self, Prepared, RestoreError, Selection};
+use crate::restore::{self, Prepared, RestoreError, Selection, is_auth_version};
 use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::humanize;
@@ -240,6 +240,7 @@ fn shown_before(report: &RestoreReport, time_zone: Tz) -> String {
             (true, None) => "there".into(),
         };
         let happens = match (one.exists, report.drop) {
+            _ if is_auth_version(&one.to) => "read, not restored",
             (true, true) => "backed up, dropped, restored",
             (true, false) => "REFUSED: it exists",
             (false, _) => "restored",
@@ -304,11 +305,15 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
     let mut lines = Vec::new();
     if report.restored {
         lines.push(format!(
-            "restored {} in {} from {} into {}, in {took}: all that the archive holds of them is there{}",
+            "restored {} in {} from {} into {}, in {took}: {}{}",
             humanize::counted(report.documents, "document"),
             humanize::counted(report.namespaces.len() as u64, "namespace"),
             report.archive,
             report.hosts,
+            match report.unchecked.is_empty() {
+                true => "all that the archive holds of them is there",
+                false => "mongorestore reports no failure, but not all of it could be checked",
+            },
             missing_indexes(report),
         ));
     } else {
@@ -319,6 +324,7 @@ fn shown_after(report: &RestoreReport, said: usize) -> String {
         lines.extend(report.namespaces.iter().filter_map(complaint));
         lines.extend(report.problems.iter().cloned());
     }
+    lines.extend(report.unchecked.iter().cloned());
     lines.extend(report.indexes.problems.iter().map(index_problem));
     if let Some(safety) = &report.safety_archive {
         lines.push(format!(

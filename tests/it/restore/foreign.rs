@@ -1,7 +1,7 @@
 //! A plain tar.gz of a dump folder, made by anyone's hand.
 
 use super::{Everything, only, restore_of, same};
-use crate::support::{Craft, OLDER, Server, Site, command, needed, pack, python, tool};
+use crate::support::{Craft, OLDER, Server, Site, command, gzip, needed, pack, python, tool};
 use mongodb::bson::doc;
 use std::fs;
 use std::path::PathBuf;
@@ -171,4 +171,55 @@ fn documents_that_do_not_fit_are_named_and_the_rest_is_there() {
         json.to_string().contains("_id: 1"),
         "the document is not named: {json}"
     );
+}
+
+/// What `mongodump --archive` wrote, under the name of a tar.gz.
+#[test]
+fn a_stream_of_mongodump_is_recognized_and_the_command_that_reads_it_said() {
+    let stream = include_bytes!("../../fixtures/cases/legacy-index.archive");
+    let target = Server::standalone();
+    let site = Site::new();
+    fs::create_dir_all(site.backups()).unwrap();
+    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    for (content, options) in [(stream.to_vec(), ""), (gzip(stream), " --gzip")] {
+        fs::write(&archive, content).unwrap();
+        let what = format!("what `mongodump --archive{options}` writes");
+        let command = format!("mongorestore --uri=URI --archive={OLDER}.tar.gz{options}\n");
+        let verified = site.run(&["verify", OLDER]).ended_with(1);
+        let verified = verified.printing(&[&what, &command]);
+        let restored = restore_of(&site, OLDER, &target, &[]).ended_with(1);
+        let restored = restored.saying(&["nothing was restored", &what, &command]);
+        for said in [verified.stdout, restored.stderr] {
+            assert!(
+                !said.contains("DAMAGED") && !said.contains("damaged"),
+                "{said}"
+            );
+        }
+    }
+    assert!(target.is_empty());
+}
+
+/// A `._` file beside a file that mongodump compressed is not compressed; one that begins in another way is a collection.
+#[test]
+fn only_what_macos_wrote_is_skipped() {
+    let document = doc! { "_id": 1 }.to_vec().unwrap();
+    let apple = [&[0, 5, 0x16, 7][..], &[0; 60]].concat();
+    let dump = Craft::default()
+        .file("dump/shop/orders.bson.gz", &gzip(&document))
+        .file("dump/shop/._orders.bson.gz", &apple)
+        .file("dump/._shop", &apple)
+        .file("dump/shop/._own.bson", &document);
+    let (site, target) = (Site::new(), Server::standalone());
+    fs::create_dir_all(site.backups()).unwrap();
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        dump.packed(),
+    )
+    .unwrap();
+    let verified = site.run(&["verify", OLDER]).done();
+    verified.printing(&["2 documents in 2 namespaces", "2 files named ._*"]);
+    // MongoDB takes no name that begins with a dot.
+    restore_of(&site, OLDER, &target, &["--include", "shop.orders"]).done();
+    let names: Vec<String> = target.fingerprint().into_keys().collect();
+    assert_eq!(names, ["shop.orders"]);
 }

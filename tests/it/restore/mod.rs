@@ -14,6 +14,7 @@ mod oplog;
 mod refusals;
 mod roundtrip;
 mod secrets;
+mod users;
 
 use crate::support::{Outcome, Server, Site};
 use serde_json::Value;

@@ -3,7 +3,9 @@
 //! SecantusDB knows no `applyOps`: where it stands in for MongoDB, what is sent is looked at, and that a failure is told.
 
 use super::{restore, restore_of, same};
-use crate::support::{Craft, OLDER, Proxy, Sent, Server, Site, Then, Trap, sent};
+use crate::support::{
+    Craft, Manner, OLDER, Proxy, Sent, Server, Site, Strict, Then, Trap, Version, sent,
+};
 use mongodb::bson::{Document, Timestamp, doc};
 use std::fs;
 use std::time::Duration;
@@ -169,6 +171,29 @@ fn what_cannot_be_replayed_is_told_before_anything_is_done() {
     restore(&site, &target, &[])
         .ended_with(1)
         .saying(&["nothing was restored"]);
+    assert!(target.is_empty());
+}
+
+/// `applyOps` is refused to a user with `backup` and `restore` alone, which must not show in the middle of a restore.
+#[test]
+fn a_user_who_may_not_replay_learns_it_before_anything_is_written() {
+    let target = Server::start();
+    let site = site(&operations()).with_mongorestore_traced();
+    let to = |roles: &[&str], options: &[&str]| {
+        let manner = Manner::of(Version::V4_4).with_roles(roles);
+        let uri = Strict::before(target.port, manner);
+        let to = uri.uri();
+        site.run(&[&["restore", OLDER, "--to", &to, "--yes"], options].concat())
+    };
+    to(&["backup", "restore"], &[]).ended_with(1).saying(&[
+        "nothing was restored: the user in --to may not replay the oplog",
+        "--no-oplog",
+        "actions: [\"anyAction\"]",
+        "grantRolesToUser",
+    ]);
+    assert!(!site.mongorestore_was_started());
+    to(&["backup", "restore"], &["--no-oplog", "--dry-run"]).done();
+    to(&["backup", "restore", "anything"], &["--dry-run"]).done();
     assert!(target.is_empty());
 }
 

@@ -54,6 +54,7 @@ pub struct Manner {
     pub has_primary: bool,
     /// Of the user who is connected; none when everything is allowed.
     pub roles: Option<Vec<String>>,
+    shows_users: bool,
 }
 
 impl Manner {
@@ -64,7 +65,26 @@ impl Manner {
             advertised: None,
             has_primary: true,
             roles: None,
+            shows_users: false,
         }
+    }
+
+    /// Lists the collections of users and roles, as MongoDB does, and takes the user away who replaces them.
+    pub fn showing_users(self) -> Self {
+        Manner {
+            shows_users: true,
+            ..self
+        }
+    }
+
+    /// MongoDB's list of the collections of `admin`.
+    pub fn admin_collections(&self) -> Option<Document> {
+        let names = ["system.users", "system.version", "system.roles"];
+        let named = names.map(|name| doc! { "name": name, "type": "collection", "options": {} });
+        self.shows_users.then(|| {
+            let cursor = doc! { "id": 0_i64, "ns": "admin.$cmd.listCollections", "firstBatch": named.to_vec() };
+            doc! { "cursor": cursor, "ok": 1.0 }
+        })
     }
 
     /// Says that it speaks no newer protocol than this.

@@ -35,6 +35,8 @@ struct Shared {
     port: u16,
     manner: Manner,
     closed: AtomicBool,
+    /// Whether the user who is connected was replaced.
+    user_is_gone: AtomicBool,
     sockets: Mutex<Vec<TcpStream>>,
     refused: Mutex<Vec<(String, Refusal)>>,
 }
@@ -49,6 +51,7 @@ impl Strict {
             port,
             manner,
             closed: AtomicBool::new(false),
+            user_is_gone: AtomicBool::new(false),
             sockets: Mutex::default(),
             refused: Mutex::default(),
         });
@@ -167,6 +170,13 @@ impl Shared {
     fn own_answer(&self, command: &Document) -> Option<Document> {
         let (name, _) = command.iter().next()?;
         let database = command.get_str("$db").unwrap_or("admin");
+        if self.user_is_gone.load(Ordering::Relaxed)
+            && !matches!(name.as_str(), "hello" | "ping" | "drop")
+        {
+            return Some(
+                doc! { "ok": 0.0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized" },
+            );
+        }
         let mut server = Upstream {
             port: self.server,
             stream: None,
@@ -180,6 +190,31 @@ impl Shared {
         }
         match name.as_str() {
             "applyOps" => Some(replay::apply(command, &mut server)),
+            "listCollections" if database == "admin" => {
+                let mut list = self.manner.admin_collections()?;
+                // mongorestore asks for its temporary collections by name.
+                if let Ok(filter) = command.get_document("filter")
+                    && let Ok(name) = filter.get_str("name")
+                    && let Ok(cursor) = list.get_document_mut("cursor")
+                    && let Ok(batch) = cursor.get_array_mut("firstBatch")
+                {
+                    batch.retain(|one| {
+                        one.as_document()
+                            .is_some_and(|one| one.get_str("name").is_ok_and(|one| one == name))
+                    });
+                }
+                Some(list)
+            }
+            "getParameter" if command.contains_key("authSchemaVersion") => {
+                self.manner.admin_collections()?;
+                Some(doc! { "authSchemaVersion": 5, "ok": 1.0 })
+            }
+            "_mergeAuthzCollections" => {
+                self.manner.admin_collections()?;
+                self.user_is_gone
+                    .store(command.get_bool("drop").unwrap_or(false), Ordering::Relaxed);
+                Some(doc! { "ok": 1.0 })
+            }
             "connectionStatus" => self.manner.connection_status(command),
             _ => None,
         }
