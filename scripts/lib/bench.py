@@ -61,7 +61,7 @@ def judge(what, figure, limit, unit="", judged=True):
     if not good:
         missed.append(what)
     verdict = ("ok" if good else "MISSED") if judged else f"(not judged below {JUDGED_FROM_MB} MB)"
-    print(f"  {what:44} {figure:10.3f} {unit:9} limit {limit:g}: {verdict}", flush=True)
+    print(f"  {what:44} {figure:12,.2f} {unit:9} limit {limit:g}: {verdict}", flush=True)
 
 
 # --- One run, and what it took -----------------------------------------------------------------------------------------

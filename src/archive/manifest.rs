@@ -24,8 +24,9 @@ pub struct Manifest {
     pub server: Server,
     /// Whether an oplog is inside, so that a restore brings back one point in time.
     pub point_in_time: bool,
+    /// Of the owner's databases: neither those of the server's own, which older archives count, nor the oplog.
     pub documents: u64,
-    /// BSON bytes of all documents.
+    /// BSON bytes of these documents.
     pub bytes: u64,
     pub namespaces: Vec<Entry>,
 }

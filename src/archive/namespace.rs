@@ -14,6 +14,9 @@ const CUT_ESCAPED: usize = 208;
 /// Time series keep their data in a collection of this name, and mongodump writes that one's documents.
 pub const BUCKETS_PREFIX: &str = "system.buckets.";
 
+/// A server's own databases: users and roles, a cluster's configuration, what belongs to one machine.
+pub const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
+
 /// What kind of thing a namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +68,11 @@ impl Namespace {
             database: database.into(),
             collection: collection.into(),
         }
+    }
+
+    /// Whether it is in one of the server's own databases, or the oplog. What is counted as documents is the owner's alone.
+    pub fn is_servers_own(&self) -> bool {
+        self.database.is_empty() || SERVERS_OWN.contains(&self.database.as_str())
     }
 
     /// Where its documents lie inside a dump folder: `DB/COLL.bson`, or `oplog.bson`.

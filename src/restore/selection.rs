@@ -1,13 +1,9 @@
 //! What is to be restored, and under which names.
 
-use crate::archive::namespace::Namespace;
-use crate::archive::namespace::is_database;
+use crate::archive::namespace::{Namespace, SERVERS_OWN, is_database};
 use crate::report::IndexPolicy;
 use crate::settings::{NamespacePattern, Rename};
 use std::collections::HashSet;
-
-/// A server's own databases: users and roles, a cluster's configuration, what belongs to one machine.
-const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]

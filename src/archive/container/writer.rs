@@ -92,8 +92,11 @@ impl ArchiveSink {
                 metadata: place(done.metadata),
             })
             .collect();
-        // The oplog's entries are not documents of the owner's.
-        let owners = || namespaces.iter().filter(|entry| entry.kind != Kind::Oplog);
+        let owners = || {
+            namespaces
+                .iter()
+                .filter(|entry| !entry.namespace.is_servers_own())
+        };
         Manifest {
             pantry_keeper_format: FORMAT,
             archive: self.plan.name.clone(),

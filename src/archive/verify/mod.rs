@@ -16,7 +16,6 @@ pub use untrusted::plain;
 use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::{EXTENSION, archive as archive_name};
 use crate::archive::manifest::Manifest;
-use crate::archive::namespace::Kind;
 use crate::archive::sidecar::{Sidecar, hex};
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
@@ -139,12 +138,11 @@ pub fn verify(
         }
         (Sidecar::Sha256(_), _) => {}
     }
-    // The oplog's entries are not documents of the owner's.
     let owners = || {
         found
             .namespaces
             .iter()
-            .filter(|checked| checked.kind != Kind::Oplog)
+            .filter(|checked| !checked.namespace.is_servers_own())
     };
     Ok(VerifyReport {
         archive: name.to_owned(),
