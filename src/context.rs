@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
 
 /// What work needs besides the settings.
-pub struct Context {
+pub(crate) struct Context {
     pub environment: Vec<(OsString, OsString)>,
     pub redactor: Redactor,
     pub screen: Screen,
@@ -22,12 +22,12 @@ pub struct Context {
 
 impl Context {
     /// What the program runs under.
-    pub fn runtime(&self) -> Runtime {
+    pub(crate) fn runtime(&self) -> Runtime {
         Runtime::of(&self.environment)
     }
 
     /// Where programs are looked for.
-    pub fn path(&self) -> &OsStr {
+    pub(crate) fn path(&self) -> &OsStr {
         let given = self
             .environment
             .iter()

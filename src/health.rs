@@ -17,7 +17,7 @@ const SLACK: TimeDelta = TimeDelta::minutes(30);
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Looks at the folder alone; nothing is asked of the server.
-pub fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
+pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();

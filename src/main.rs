@@ -1,3 +1,5 @@
+//! The program: what it is started with goes to the library, what comes back is the exit code.
+
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

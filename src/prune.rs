@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const LOSSES_NAMED: usize = 10;
 
 /// The archives as retention sees them.
-pub fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
+pub(crate) fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
     let archive = |one: &ArchiveSummary| Archive {
         name: one.archive.clone(),
         made_at: one.made_by_manifest(),
@@ -28,7 +28,7 @@ pub fn archives(listed: &[ArchiveSummary]) -> Vec<Archive> {
 }
 
 /// What stays and what goes now.
-pub fn plan(
+pub(crate) fn plan(
     settings: &Settings,
     listed: &[ArchiveSummary],
     state: &State,
@@ -69,7 +69,7 @@ fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
 }
 
 /// What a backup lost, and what to do about it; none while all is there.
-pub fn shrunk(state: &State) -> Option<String> {
+pub(crate) fn shrunk(state: &State) -> Option<String> {
     let shrunk = state.shrunk.as_ref()?;
     let mut lines = list_losses(&shrunk.losses);
     lines.push(format!(
@@ -81,7 +81,7 @@ pub fn shrunk(state: &State) -> Option<String> {
 }
 
 /// What was lost, one text each; only the first ones of many.
-pub fn list_losses(losses: &[Loss]) -> Vec<String> {
+pub(crate) fn list_losses(losses: &[Loss]) -> Vec<String> {
     let mut named: Vec<String> = losses
         .iter()
         .take(LOSSES_NAMED)
@@ -94,7 +94,7 @@ pub fn list_losses(losses: &[Loss]) -> Vec<String> {
 }
 
 /// Says of each archive why it stays and when it goes.
-pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
+pub(crate) fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
     for kept in &plan.keep {
         if let Some(one) = listed
             .iter_mut()
@@ -107,7 +107,7 @@ pub fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
 }
 
 /// What a plan would do, with nothing removed.
-pub fn preview(repository: &Repository, plan: Plan) -> PruneReport {
+pub(crate) fn preview(repository: &Repository, plan: Plan) -> PruneReport {
     let dry_run = PruneReport {
         dry_run: true,
         ..PruneReport::empty(repository.folder())
@@ -116,7 +116,11 @@ pub fn preview(repository: &Repository, plan: Plan) -> PruneReport {
 }
 
 /// Carries a plan out. Goes no further once `cancelled` is set.
-pub fn apply(repository: &LockedRepository, plan: Plan, cancelled: &AtomicBool) -> PruneReport {
+pub(crate) fn apply(
+    repository: &LockedRepository,
+    plan: Plan,
+    cancelled: &AtomicBool,
+) -> PruneReport {
     let report = PruneReport::empty(repository.folder());
     execute(report, plan, |stem| repository.remove(stem), cancelled)
 }

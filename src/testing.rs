@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 /// A namespace and its documents, as BSON.
 #[derive(Clone)]
-pub struct Sample {
+pub(crate) struct Sample {
     pub namespace: Namespace,
     pub kind: Kind,
     pub documents: Vec<Vec<u8>>,
 }
 
 impl Sample {
-    pub fn new(database: &str, collection: &str, documents: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(database: &str, collection: &str, documents: Vec<Vec<u8>>) -> Self {
         Sample {
             namespace: Namespace::new(database, collection),
             kind: Kind::Collection,
@@ -28,11 +28,11 @@ impl Sample {
         }
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.documents.concat()
     }
 
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let bytes = self.bytes();
         let crc64 = checksum(CrcAlgorithm::Crc64Xz, &bytes);
         Totals {
@@ -55,12 +55,12 @@ impl Sample {
     }
 }
 
-pub fn encode(document: &Document) -> Vec<u8> {
+pub(crate) fn encode(document: &Document) -> Vec<u8> {
     document.to_vec().unwrap()
 }
 
 /// A few collections of different shapes: one of some blocks, one small, one empty, a view, an oplog.
-pub fn kitchen(large_bytes: usize) -> Vec<Sample> {
+pub(crate) fn kitchen(large_bytes: usize) -> Vec<Sample> {
     let noise = |seed: u64, bytes: usize| -> Vec<u8> {
         // Not compressible, so that members are about as large as their blocks.
         let mut state = seed;
@@ -72,8 +72,8 @@ pub fn kitchen(large_bytes: usize) -> Vec<Sample> {
         };
         (0..bytes).map(|_| next()).collect()
     };
-    let binary = |bytes| mongodb::bson::Binary {
-        subtype: mongodb::bson::spec::BinarySubtype::Generic,
+    let binary = |bytes| bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
         bytes,
     };
     let photos = (0..large_bytes.div_ceil(40_000)).map(|n| {
@@ -100,11 +100,11 @@ pub fn kitchen(large_bytes: usize) -> Vec<Sample> {
     ]
 }
 
-pub fn noon() -> DateTime<Utc> {
+pub(crate) fn noon() -> DateTime<Utc> {
     "2025-05-31T12:00:00Z".parse().unwrap()
 }
 
-pub const STEM: &str = "jorbites_backup_20250531_120000";
+pub(crate) const STEM: &str = "jorbites_backup_20250531_120000";
 
 fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
     Plan {
@@ -121,12 +121,12 @@ fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
 }
 
 /// Writes an archive of these samples.
-pub fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
+pub(crate) fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
     archive_named(file, samples, STEM, noon())
 }
 
 /// Writes an archive of these samples, with a name and a time.
-pub fn archive_named(
+pub(crate) fn archive_named(
     file: &File,
     samples: &[Sample],
     name: &str,
@@ -152,7 +152,7 @@ pub fn archive_named(
 }
 
 /// mongodump's archive stream for these samples.
-pub fn stream(samples: &[Sample]) -> Vec<u8> {
+pub(crate) fn stream(samples: &[Sample]) -> Vec<u8> {
     const TERMINATOR: [u8; 4] = [0xff; 4];
     let mut bytes = 0x8199_e26d_u32.to_le_bytes().to_vec();
     bytes.extend(encode(&doc! {
@@ -204,7 +204,11 @@ pub fn stream(samples: &[Sample]) -> Vec<u8> {
 }
 
 /// Writes an archive of one collection that holds `document` many times; its bytes of BSON are returned.
-pub fn archive_of_one_large(file: &File, document: &[u8], times: u64) -> Result<u64, WriteError> {
+pub(crate) fn archive_of_one_large(
+    file: &File,
+    document: &[u8],
+    times: u64,
+) -> Result<u64, WriteError> {
     let sample = Sample::new("jorbites", "large", Vec::new());
     let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(STEM, noon()))?;
     sink.header(&StreamHeader {

@@ -13,7 +13,7 @@ use mongodb::bson::raw::RawBsonRef;
 const SHORTEST_BYTES: u32 = 5;
 
 /// No server stores more than 16 MiB, and its oplog adds 16 KiB; twice as much is certainly not a document's length.
-pub const LONGEST_BYTES: u32 = 32 * 1024 * 1024;
+pub(crate) const LONGEST_BYTES: u32 = 32 * 1024 * 1024;
 
 /// The server nests at most 100 levels deep; anything far beyond was made to exhaust a reader's stack.
 const DEEPEST_LEVEL: usize = 220;
@@ -23,7 +23,7 @@ const TERMINATOR: u32 = u32::MAX;
 
 /// What is wrong with the bytes at hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
+pub(crate) enum FrameError {
     /// A length that no document can have.
     #[error("document {number} claims a length of {length} bytes, which no document has")]
     Length { number: u64, length: u32 },
@@ -37,7 +37,7 @@ pub enum FrameError {
 
 /// How far one call of [`BsonFramer::feed`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fed {
+pub(crate) struct Fed {
     /// Bytes that belong to documents, counted from the window's start.
     pub consumed: usize,
     /// Whether the stream's terminator stands right behind them (it is not counted).
@@ -46,19 +46,19 @@ pub struct Fed {
 
 /// Counts documents and checks their framing, window by window.
 #[derive(Debug, Default, Clone)]
-pub struct BsonFramer {
+pub(crate) struct BsonFramer {
     documents: u64,
     remaining: u32,
 }
 
 impl BsonFramer {
     /// Documents that have ended so far.
-    pub fn documents(&self) -> u64 {
+    pub(crate) fn documents(&self) -> u64 {
         self.documents
     }
 
     /// Walks over `window`. Up to three bytes of a length may be left over: offer them again with what follows.
-    pub fn feed(&mut self, window: &[u8]) -> Result<Fed, FrameError> {
+    pub(crate) fn feed(&mut self, window: &[u8]) -> Result<Fed, FrameError> {
         let mut at = 0;
         loop {
             let rest = &window[at..];
@@ -106,7 +106,7 @@ impl BsonFramer {
     }
 
     /// Confirms that the bytes ended between two documents; `left_over` is what [`BsonFramer::feed`] did not consume.
-    pub fn finish(&self, left_over: usize) -> Result<(), FrameError> {
+    pub(crate) fn finish(&self, left_over: usize) -> Result<(), FrameError> {
         match (self.remaining, left_over) {
             (0, 0) => Ok(()),
             (0, some) => Err(FrameError::Cut {
@@ -124,7 +124,7 @@ impl BsonFramer {
 /// Walks every element of one document, nested ones too, and says what is wrong with it.
 ///
 /// Strings that are not UTF-8 pass: servers do store them, and a backup has to keep what is there.
-pub fn check(document: &[u8]) -> Result<(), String> {
+pub(crate) fn check(document: &[u8]) -> Result<(), String> {
     let raw = RawDocument::from_bytes(document).map_err(|error| describe(&error))?;
     check_elements(raw, 0)
 }
@@ -153,10 +153,7 @@ fn check_array(array: &RawArray, level: usize) -> Result<(), String> {
 }
 
 fn is_utf8(error: &BsonError) -> bool {
-    matches!(
-        error.kind,
-        mongodb::bson::error::ErrorKind::Utf8Encoding { .. }
-    )
+    matches!(error.kind, bson::error::ErrorKind::Utf8Encoding { .. })
 }
 
 fn describe(error: &BsonError) -> String {

@@ -3,18 +3,18 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-pub const EXTENSION: &str = ".tar.gz";
-pub const SIDECAR_EXTENSION: &str = ".tar.gz.sha256";
+pub(crate) const EXTENSION: &str = ".tar.gz";
+pub(crate) const SIDECAR_EXTENSION: &str = ".tar.gz.sha256";
 const MIDDLE: &str = "_backup_";
 const STAMP: &str = "%Y%m%d_%H%M%S";
 
 /// What the names of archives start with that hold what a restore replaced.
-pub fn safety_prefix(prefix: &str) -> String {
+pub(crate) fn safety_prefix(prefix: &str) -> String {
     format!("{prefix}_before_restore")
 }
 
 /// An archive's name without `.tar.gz`.
-pub fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
+pub(crate) fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
     format!(
         "{prefix}{MIDDLE}{}",
         at.with_timezone(&time_zone).format(STAMP)
@@ -22,13 +22,13 @@ pub fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
 }
 
 /// The file name of the archive with this stem.
-pub fn archive(stem: &str) -> String {
+pub(crate) fn archive(stem: &str) -> String {
     format!("{stem}{EXTENSION}")
 }
 
 /// The first name from `at` on that is not `taken`: a clock that was set back, or an hour that comes twice in autumn,
 /// must not bring two archives to one name.
-pub fn free_stem(
+pub(crate) fn free_stem(
     prefix: &str,
     at: DateTime<Utc>,
     time_zone: Tz,
@@ -45,7 +45,7 @@ pub fn free_stem(
 }
 
 /// The local time in a stem of ours; none when the name is not one.
-pub fn time_of(prefix: &str, stem: &str) -> Option<NaiveDateTime> {
+pub(crate) fn time_of(prefix: &str, stem: &str) -> Option<NaiveDateTime> {
     let stamp = stem.strip_prefix(prefix)?.strip_prefix(MIDDLE)?;
     let digits = stamp.len() == 15
         && stamp

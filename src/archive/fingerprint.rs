@@ -10,7 +10,7 @@ const BUCKETS: usize = 4096;
 
 /// What is known of a set of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     buckets: Vec<Bucket>,
     documents: u64,
     bytes: u64,
@@ -24,7 +24,7 @@ struct Bucket {
 }
 
 /// A document's checksum.
-pub type Checksum = [u8; 32];
+pub(crate) type Checksum = [u8; 32];
 
 impl Default for Fingerprint {
     fn default() -> Self {
@@ -38,7 +38,7 @@ impl Default for Fingerprint {
 
 impl Fingerprint {
     /// Adds a document of this `_id`, both as BSON has them.
-    pub fn add(&mut self, id: &[u8], document: &[u8]) {
+    pub(crate) fn add(&mut self, id: &[u8], document: &[u8]) {
         let bucket = &mut self.buckets[bucket_of(id)];
         bucket.documents += 1;
         for (sum, part) in bucket
@@ -55,16 +55,16 @@ impl Fingerprint {
         self.bytes += document.len() as u64;
     }
 
-    pub fn documents(&self) -> u64 {
+    pub(crate) fn documents(&self) -> u64 {
         self.documents
     }
 
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The buckets in which the two differ; none when they are equal.
-    pub fn differences(&self, other: &Self) -> Vec<usize> {
+    pub(crate) fn differences(&self, other: &Self) -> Vec<usize> {
         let pairs = self.buckets.iter().zip(&other.buckets);
         pairs
             .enumerate()
@@ -74,12 +74,12 @@ impl Fingerprint {
     }
 }
 
-pub fn checksum(document: &[u8]) -> Checksum {
+pub(crate) fn checksum(document: &[u8]) -> Checksum {
     Sha256::digest(document).into()
 }
 
 /// The bucket into which documents of this `_id` fall.
-pub fn bucket_of(id: &[u8]) -> usize {
+pub(crate) fn bucket_of(id: &[u8]) -> usize {
     // FNV-1a: it only has to spread, nobody gains by a full bucket.
     let hash = id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 
 /// Hashes what passes by: SHA-256 of all of it, CRC-64 of what is before the trailer.
-pub struct Hashing<R> {
+pub(crate) struct Hashing<R> {
     input: R,
     bytes: u64,
     crc_end: u64,
@@ -15,7 +15,7 @@ pub struct Hashing<R> {
 
 impl<R: Read> Hashing<R> {
     /// The CRC-64 covers the first `crc_end` bytes, the SHA-256 all.
-    pub fn new(input: R, crc_end: u64) -> Self {
+    pub(crate) fn new(input: R, crc_end: u64) -> Self {
         Hashing {
             input,
             bytes: 0,
@@ -26,18 +26,18 @@ impl<R: Read> Hashing<R> {
     }
 
     /// Bytes read so far.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.bytes
     }
 
     /// Reads on to `position`, for the hashes alone.
-    pub fn skip_to(&mut self, position: u64) -> io::Result<()> {
+    pub(crate) fn skip_to(&mut self, position: u64) -> io::Result<()> {
         let distance = position.saturating_sub(self.bytes);
         io::copy(&mut self.take(distance), &mut io::sink()).map(drop)
     }
 
     /// Reads what is left and returns the SHA-256 and the CRC-64/XZ.
-    pub fn finish(mut self) -> io::Result<([u8; 32], u64)> {
+    pub(crate) fn finish(mut self) -> io::Result<([u8; 32], u64)> {
         io::copy(&mut self, &mut io::sink())?;
         Ok((self.sha256.finalize().into(), self.crc.finalize()))
     }

@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The format this version writes. A reader takes the same number and refuses a higher one.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The manifest's file name inside the archive's folder.
-pub const FILE_NAME: &str = "manifest.json";
+pub(crate) const FILE_NAME: &str = "manifest.json";
 
 /// Everything needed to prove an archive, and to find one collection in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// The version of this format; see [`FORMAT`].
     pub pantry_keeper_format: u32,
     /// The archive's name without `.tar.gz`: also the folder inside it.
@@ -33,7 +33,7 @@ pub struct Manifest {
 
 /// The server that was dumped; never its credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Server {
+pub(crate) struct Server {
     pub version: String,
     pub hosts: String,
     pub topology: Topology,
@@ -41,7 +41,7 @@ pub struct Server {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Topology {
+pub(crate) enum Topology {
     Standalone,
     ReplicaSet,
     /// A dump through mongos is not of one point in time across shards.
@@ -49,7 +49,7 @@ pub enum Topology {
 }
 
 impl Topology {
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Topology::Standalone => "standalone",
             Topology::ReplicaSet => "replica set",
@@ -60,7 +60,7 @@ impl Topology {
 
 /// One namespace in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     #[serde(flatten)]
     pub namespace: Namespace,
     #[serde(rename = "type")]
@@ -78,7 +78,7 @@ pub struct Entry {
 
 /// Where a file lies in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub(crate) struct Place {
     pub path: String,
     /// Bytes from the archive's start.
     pub position: u64,
@@ -86,7 +86,7 @@ pub struct Place {
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
+pub(crate) enum ManifestError {
     #[error("the manifest cannot be read: {0}")]
     Json(#[from] serde_json::Error),
     #[error(
@@ -96,13 +96,13 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         Ok(json)
     }
 
-    pub fn from_json(json: &[u8]) -> Result<Self, ManifestError> {
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         struct Version {
             pantry_keeper_format: u32,

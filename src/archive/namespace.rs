@@ -12,15 +12,15 @@ const LONGEST_ESCAPED: usize = 238;
 const CUT_ESCAPED: usize = 208;
 
 /// Time series keep their data in a collection of this name, and mongodump writes that one's documents.
-pub const BUCKETS_PREFIX: &str = "system.buckets.";
+pub(crate) const BUCKETS_PREFIX: &str = "system.buckets.";
 
 /// A server's own databases: users and roles, a cluster's configuration, what belongs to one machine.
-pub const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
+pub(crate) const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// What kind of thing a namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub(crate) enum Kind {
     Collection,
     /// Holds no documents of its own: only its definition is kept.
     View,
@@ -31,7 +31,7 @@ pub enum Kind {
 
 /// A database and a collection in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// Empty for the oplog, which belongs to no database.
     pub database: String,
     pub collection: String,
@@ -48,7 +48,7 @@ impl fmt::Display for Namespace {
 }
 
 /// A text with anything that could break a log line or a terminal made visible.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(printable_char).collect()
 }
 
@@ -63,7 +63,7 @@ fn printable_char(c: char) -> String {
 }
 
 impl Namespace {
-    pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
+    pub(crate) fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
         Namespace {
             database: database.into(),
             collection: collection.into(),
@@ -71,12 +71,12 @@ impl Namespace {
     }
 
     /// Whether it is in one of the server's own databases, or the oplog. What is counted as documents is the owner's alone.
-    pub fn is_servers_own(&self) -> bool {
+    pub(crate) fn is_servers_own(&self) -> bool {
         self.database.is_empty() || SERVERS_OWN.contains(&self.database.as_str())
     }
 
     /// Where its documents lie inside a dump folder: `DB/COLL.bson`, or `oplog.bson`.
-    pub fn data_path(&self, kind: Kind) -> Result<String, NameError> {
+    pub(crate) fn data_path(&self, kind: Kind) -> Result<String, NameError> {
         let data_collection = match kind {
             Kind::TimeSeries => format!("{BUCKETS_PREFIX}{}", self.collection),
             _ => self.collection.clone(),
@@ -85,7 +85,7 @@ impl Namespace {
     }
 
     /// Where its options and indexes lie inside a dump folder: `DB/COLL.metadata.json`.
-    pub fn metadata_path(&self) -> Result<String, NameError> {
+    pub(crate) fn metadata_path(&self) -> Result<String, NameError> {
         self.path(&self.collection, ".metadata.json")
     }
 
@@ -104,7 +104,7 @@ impl Namespace {
 #[error(
     "the server has a database named {0:?}, which cannot be a folder's name; exclude it with BACKUP_EXCLUDE"
 )]
-pub struct NameError(pub String);
+pub(crate) struct NameError(pub String);
 
 /// A database's name becomes a folder's: a server that is not what it claims must not choose where we write.
 fn check_database(name: &str) -> Result<(), NameError> {
@@ -117,12 +117,12 @@ fn check_database(name: &str) -> Result<(), NameError> {
 }
 
 /// A collection's file name as mongodump makes it: URL query escaping, cut and hashed when that gets too long.
-pub fn escape_collection(name: &str) -> String {
+pub(crate) fn escape_collection(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                escaped.push(byte as char)
+                escaped.push(byte as char);
             }
             b' ' => escaped.push('+'),
             _ => escaped.push_str(&format!("%{byte:02X}")),
@@ -137,7 +137,7 @@ pub fn escape_collection(name: &str) -> String {
 }
 
 /// The opposite of [`escape_collection`], as far as a cut name allows.
-pub fn unescape_collection(escaped: &str) -> String {
+pub(crate) fn unescape_collection(escaped: &str) -> String {
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -160,14 +160,14 @@ pub fn unescape_collection(escaped: &str) -> String {
 
 /// What mongodump says of itself and of the server at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamHeader {
+pub(crate) struct StreamHeader {
     pub server_version: String,
     pub tool_version: String,
 }
 
 /// One namespace as the stream announces it, before any document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
+pub(crate) struct Announced {
     pub namespace: Namespace,
     pub kind: Kind,
     /// The very text of `metadata.json`; empty for the oplog.
@@ -176,7 +176,7 @@ pub struct Announced {
 
 /// What is known of a namespace's documents once they have all been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
+pub(crate) struct Totals {
     pub documents: u64,
     pub bytes: u64,
     /// CRC-64/XZ (Go calls it ECMA) of all documents, as mongodump computed it and we did again.
@@ -186,7 +186,7 @@ pub struct Totals {
 /// Receives a dump as it streams by: announcements first, then one namespace after another.
 ///
 /// Several dumps may follow each other, each with its own header and announcements.
-pub trait DumpSink {
+pub(crate) trait DumpSink {
     type Error;
     fn header(&mut self, header: &StreamHeader) -> Result<(), Self::Error>;
     fn announce(&mut self, announced: Announced) -> Result<(), Self::Error>;
@@ -200,7 +200,7 @@ pub trait DumpSink {
 const DATABASE_NAME_MAX_BYTES: usize = 63;
 
 /// Whether a MongoDB server on any platform accepts `name` for a database.
-pub fn is_database(name: &str) -> bool {
+pub(crate) fn is_database(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= DATABASE_NAME_MAX_BYTES
         && !name.contains(|c: char| "/\\. \"$".contains(c) || c.is_control())

@@ -2,7 +2,7 @@
 
 /// What the archive's `.sha256` says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sidecar {
+pub(crate) enum Sidecar {
     /// The file is not there: everything else is still checked.
     Missing,
     /// The file is there, and is not one line of checksum and name.
@@ -11,12 +11,12 @@ pub enum Sidecar {
 }
 
 /// The line that says it.
-pub fn line(sha256: &str, file_name: &str) -> String {
+pub(crate) fn line(sha256: &str, file_name: &str) -> String {
     format!("{sha256}  {file_name}\n")
 }
 
 /// Reads such a line; only one about this very file counts.
-pub fn parse(text: &str, file_name: &str) -> Sidecar {
+pub(crate) fn parse(text: &str, file_name: &str) -> Sidecar {
     let Some((digest, name)) = text.trim_end().split_once("  ") else {
         return Sidecar::Unreadable("is not a line of checksum and name".into());
     };
@@ -29,7 +29,7 @@ pub fn parse(text: &str, file_name: &str) -> Sidecar {
     }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -68,7 +68,7 @@ mod tests {
         ] {
             match parse(text, "a.tar.gz") {
                 Sidecar::Unreadable(problem) => {
-                    assert!(problem.contains(words), "{text}: {problem}")
+                    assert!(problem.contains(words), "{text}: {problem}");
                 }
                 other => panic!("{text}: {other:?}"),
             }

@@ -8,16 +8,16 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 /// A fixed set of threads that turn `I` into `O`.
-pub struct Pool<I, O> {
+pub(super) struct Pool<I, O> {
     work: Sender<(I, Sender<O>)>,
 }
 
 /// The promise of one result.
-pub struct Ticket<O>(Receiver<O>);
+pub(super) struct Ticket<O>(Receiver<O>);
 
 impl<O> Ticket<O> {
     /// Waits for the result; none when the worker that had it is gone (it panicked).
-    pub fn wait(self) -> Option<O> {
+    pub(super) fn wait(self) -> Option<O> {
         self.0.recv().ok()
     }
 }
@@ -26,7 +26,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
     /// Starts `threads` workers, each with its own function made by `worker`. They end when the pool is dropped.
     ///
     /// At most `waiting` pieces of work wait; a worker is told how many do when it takes one.
-    pub fn start<F: FnMut(I, usize) -> O + Send + 'static>(
+    pub(super) fn start<F: FnMut(I, usize) -> O + Send + 'static>(
         threads: NonZeroUsize,
         waiting: usize,
         name: &str,
@@ -50,7 +50,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
     }
 
     /// Queues one piece of work; none when no worker is left.
-    pub fn submit(&self, input: I) -> Option<Ticket<O>> {
+    pub(super) fn submit(&self, input: I) -> Option<Ticket<O>> {
         let (result, ticket) = bounded(1);
         self.work.send((input, result)).ok()?;
         Some(Ticket(ticket))

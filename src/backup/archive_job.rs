@@ -6,8 +6,8 @@
 //!
 //! What is in brackets is tried again when its failure may pass.
 
-pub use super::error::{Failed, JobError, Stage};
-pub use super::selection::leaves_out;
+pub(crate) use super::error::{Failed, JobError, Stage};
+pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
 use super::selection::DumpSelection;
@@ -42,13 +42,13 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the archive will probably need of the disk: bytes, and the documents they are reckoned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpaceEstimate {
+pub(crate) struct SpaceEstimate {
     pub bytes: u64,
     pub documents: u64,
 }
 
 /// Makes one verified archive in a folder that is locked.
-pub async fn backup(
+pub(crate) async fn backup(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
@@ -362,7 +362,7 @@ impl Attempt<'_> {
 }
 
 /// Keeps what a `verify` found out; it is worth a note, and no failure when there is no room for one.
-pub fn record_verification(
+pub(crate) fn record_verification(
     repository: &Repository,
     stem: &str,
     report: &VerifyReport,

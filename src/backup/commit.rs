@@ -11,7 +11,7 @@ use crate::sys::atomic_file::Partial;
 use tokio::time::Instant;
 
 /// An archive that was read back and found sound, but has no name yet.
-pub struct UncommittedArchive {
+pub(super) struct UncommittedArchive {
     pub partial: Partial,
     pub stem: String,
     pub manifest: Manifest,
@@ -25,7 +25,7 @@ pub struct UncommittedArchive {
 
 impl UncommittedArchive {
     /// Gives it its name. What goes wrong after that is a warning.
-    pub fn commit(
+    pub(super) fn commit(
         self,
         repository: &LockedRepository,
         begun: Instant,

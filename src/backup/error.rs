@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Where a run can fail, in the order of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub(crate) enum Stage {
     Folder,
     Tool,
     Server,
@@ -25,7 +25,7 @@ pub enum Stage {
 
 impl Stage {
     /// What was being done: `while dumping`.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Stage::Folder => "preparing the backup folder",
             Stage::Tool => "starting mongodump",
@@ -37,7 +37,7 @@ impl Stage {
     }
 
     /// What the owner may do about it, beside what the error itself says.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Stage::Folder => {
                 "Look at the backup folder: is its disk mounted, writable and healthy?"
@@ -62,19 +62,19 @@ impl Stage {
 /// Why there is no new archive, and how far it had come.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct Failed {
+pub(crate) struct Failed {
     pub stage: Stage,
     pub error: JobError,
 }
 
 impl Failed {
     /// Whether it failed because it was told to stop.
-    pub fn was_asked(&self) -> bool {
+    pub(crate) fn was_asked(&self) -> bool {
         matches!(self.error, JobError::Interrupted(Interruption::Asked))
     }
 
     /// Whether somebody else is at work in the folder.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         matches!(
             self.error,
             JobError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
@@ -84,7 +84,7 @@ impl Failed {
 
 /// Why there is no new archive.
 #[derive(Debug, thiserror::Error)]
-pub enum JobError {
+pub(crate) enum JobError {
     #[error(transparent)]
     Lock(#[from] RepositoryLockError),
     #[error(transparent)]
@@ -149,7 +149,7 @@ fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> 
 
 impl JobError {
     /// Whether another attempt may succeed where this one failed.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             JobError::Server(error) => error.may_pass(),
             JobError::Dump(error) => error.may_pass(),

@@ -6,12 +6,12 @@
 //!
 //! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
 
-pub mod archive_job;
+pub(crate) mod archive_job;
 mod commit;
 mod error;
 mod selection;
 
-pub use crate::notify::notifier::{Notifier, QueuedMail};
+pub(crate) use crate::notify::notifier::{Notifier, QueuedMail};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
@@ -38,7 +38,7 @@ const FULL_SOON: TimeDelta = TimeDelta::days(30);
 const LAST_REMOVAL: Duration = Duration::from_secs(2);
 
 /// How a run ended.
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
@@ -47,7 +47,7 @@ pub struct Outcome {
 }
 
 /// Makes a backup and sees to everything that follows from it.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
@@ -245,7 +245,7 @@ async fn retain(
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.
-pub fn full_at(
+pub(crate) fn full_at(
     settings: &Settings,
     listed: &[ArchiveSummary],
     free_bytes: Option<u64>,

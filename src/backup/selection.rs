@@ -13,14 +13,18 @@ use std::collections::HashSet;
 const MISSING_NAMED: usize = 10;
 
 /// What is dumped, and by how many calls of mongodump.
-pub struct DumpSelection {
+pub(super) struct DumpSelection {
     pub parts: Vec<Part>,
     databases: Vec<String>,
     exclude: Vec<NamespacePattern>,
 }
 
 impl DumpSelection {
-    pub fn new(settings: &Settings, facts: &Facts, oplog: OplogMode) -> Result<Self, JobError> {
+    pub(super) fn new(
+        settings: &Settings,
+        facts: &Facts,
+        oplog: OplogMode,
+    ) -> Result<Self, JobError> {
         let (databases, exclude) = (settings.databases.clone(), settings.exclude.clone());
         for name in &databases {
             if !facts.databases.contains(name) {
@@ -118,7 +122,7 @@ impl DumpSelection {
     }
 
     /// Turns down what appeared after the server was asked and is not wanted either.
-    pub fn filter(&self) -> impl Fn(&Namespace) -> bool + Send + 'static {
+    pub(super) fn filter(&self) -> impl Fn(&Namespace) -> bool + Send + 'static {
         let exclude = self.exclude.clone();
         move |namespace| {
             !exclude
@@ -128,7 +132,7 @@ impl DumpSelection {
     }
 
     /// The owner's collections that are to be dumped, as far as the server named them.
-    pub fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f Found> {
+    pub(super) fn expected<'f>(&'f self, facts: &'f Facts) -> impl Iterator<Item = &'f Found> {
         facts.found.iter().filter(|found| {
             let database = &found.namespace.database;
             let chosen = self.databases.is_empty() || self.databases.contains(database);
@@ -137,14 +141,14 @@ impl DumpSelection {
     }
 
     /// Those of them that have documents to count.
-    pub fn collections(&self, facts: &Facts) -> Vec<Namespace> {
+    pub(super) fn collections(&self, facts: &Facts) -> Vec<Namespace> {
         let collections = self
             .expected(facts)
             .filter(|found| found.kind == Kind::Collection);
         collections.map(|found| found.namespace.clone()).collect()
     }
 
-    pub fn announce(&self, facts: &Facts) {
+    pub(super) fn announce(&self, facts: &Facts) {
         let server = &facts.server;
         let oplog = if self.parts.iter().any(|part| part.oplog) {
             ", at one point in time"
@@ -161,7 +165,11 @@ impl DumpSelection {
     }
 
     /// Holds the archive against what the server named before; what the owner should know of the difference.
-    pub fn missing(&self, facts: &Facts, manifest: &Manifest) -> Result<Vec<String>, JobError> {
+    pub(super) fn missing(
+        &self,
+        facts: &Facts,
+        manifest: &Manifest,
+    ) -> Result<Vec<String>, JobError> {
         let expected: Vec<&Namespace> =
             self.expected(facts).map(|found| &found.namespace).collect();
         let dumped: HashSet<&Namespace> = manifest
@@ -181,7 +189,7 @@ impl DumpSelection {
         let missing: Vec<String> = expected
             .iter()
             .filter(|namespace| !dumped.contains(*namespace))
-            .map(|n| n.to_string())
+            .map(ToString::to_string)
             .collect();
         if missing.is_empty() {
             return Ok(Vec::new());
@@ -209,7 +217,7 @@ impl DumpSelection {
 }
 
 /// Whether a backup leaves this out because its settings say so.
-pub fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
+pub(crate) fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
     let (database, collection) = (&namespace.database, &namespace.collection);
     let chosen = settings.databases.is_empty() || settings.databases.contains(database);
     !chosen

@@ -8,13 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
 #[command(name = "pantry-keeper", version, disable_help_subcommand = true)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Back up on schedule until told to stop; what happens without a command
     Run,
     /// One run of the scheduler
@@ -41,7 +41,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn wants_json(&self) -> bool {
+    pub(super) fn wants_json(&self) -> bool {
         match self {
             Command::Backup(output)
             | Command::List(output)
@@ -56,14 +56,14 @@ impl Command {
     }
 
     /// The target of a restore that is not the server of the settings.
-    pub fn target(&self) -> Option<&str> {
+    pub(super) fn target(&self) -> Option<&str> {
         match self {
             Command::Restore(arguments) => arguments.to.as_deref(),
             _ => None,
         }
     }
 
-    pub fn needs(&self) -> Needs {
+    pub(super) fn needs(&self) -> Needs {
         match self {
             Command::Run | Command::Worker | Command::Backup(_) | Command::Doctor(_) => {
                 Needs::Server
@@ -75,7 +75,7 @@ impl Command {
     }
 
     /// Those that only look write no log files.
-    pub fn logs_to_files(&self) -> bool {
+    pub(super) fn logs_to_files(&self) -> bool {
         !matches!(
             self,
             Command::List(_) | Command::Health(_) | Command::Doctor(_)
@@ -84,14 +84,14 @@ impl Command {
 }
 
 #[derive(Args)]
-pub struct Output {
+pub(super) struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Args)]
-pub struct VerifyArguments {
+pub(super) struct VerifyArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(
         value_name = "NAME|latest",
@@ -107,7 +107,7 @@ pub struct VerifyArguments {
 }
 
 #[derive(Args)]
-pub struct RestoreArguments {
+pub(super) struct RestoreArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(value_name = "NAME|latest")]
     pub name: String,
@@ -144,7 +144,7 @@ pub struct RestoreArguments {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Indexes {
+pub(crate) enum Indexes {
     All,
     Possible,
     None,
@@ -161,7 +161,7 @@ impl From<Indexes> for IndexPolicy {
 }
 
 #[derive(Args)]
-pub struct DrillArguments {
+pub(super) struct DrillArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
@@ -173,7 +173,7 @@ pub struct DrillArguments {
 }
 
 #[derive(Args)]
-pub struct PruneArguments {
+pub(super) struct PruneArguments {
     /// Only show what would be removed
     #[arg(long)]
     pub dry_run: bool,

@@ -6,7 +6,7 @@ use crate::sys::logging;
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(super) enum ExitStatus {
     /// What was asked for is done.
     Done = 0,
     /// It could not be done, or what was looked at is not well.
@@ -18,12 +18,12 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    pub fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         self as u8
     }
 
     /// Done when all is well, failed otherwise.
-    pub fn of(well: bool) -> Self {
+    pub(super) fn of(well: bool) -> Self {
         if well { Self::Done } else { Self::Failed }
     }
 }
@@ -41,7 +41,7 @@ enum Telling {
 
 /// Why a command did not do what was asked. The message holds no secrets.
 #[derive(Debug)]
-pub struct CommandError {
+pub(super) struct CommandError {
     status: ExitStatus,
     message: String,
     telling: Telling,
@@ -49,7 +49,7 @@ pub struct CommandError {
 
 impl CommandError {
     /// The settings or the arguments are wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         CommandError {
             status: ExitStatus::Usage,
             message: message.into(),
@@ -58,27 +58,27 @@ impl CommandError {
     }
 
     /// The arguments turned out to be wrong when they were looked up; `context` says for what, in the log.
-    pub fn usage_of(context: &str, message: impl Into<String>) -> Self {
+    pub(super) fn usage_of(context: &str, message: impl Into<String>) -> Self {
         Self::logged(ExitStatus::Usage, context, message)
     }
 
     /// The work failed; `context` says of what, in the log.
-    pub fn failed(context: &str, message: impl Into<String>) -> Self {
+    pub(super) fn failed(context: &str, message: impl Into<String>) -> Self {
         Self::logged(ExitStatus::Failed, context, message)
     }
 
     /// Another instance is at work.
-    pub fn busy(context: &str, message: impl Into<String>) -> Self {
+    pub(super) fn busy(context: &str, message: impl Into<String>) -> Self {
         Self::logged(ExitStatus::Busy, context, message)
     }
 
     /// The work was interrupted before its end.
-    pub fn stopped(context: &str) -> Self {
+    pub(super) fn stopped(context: &str) -> Self {
         Self::failed(context, "stopped as asked")
     }
 
     /// The work failed, and its failure is in the log already.
-    pub fn told(message: impl Into<String>) -> Self {
+    pub(super) fn told(message: impl Into<String>) -> Self {
         CommandError {
             status: ExitStatus::Failed,
             message: message.into(),
@@ -101,7 +101,7 @@ impl CommandError {
     }
 
     /// Prints the failure, as a JSON document too where one was asked for.
-    pub fn report(&self, as_json: bool) -> ExitStatus {
+    pub(super) fn report(&self, as_json: bool) -> ExitStatus {
         match &self.telling {
             Telling::Log(line) => tracing::error!("{line}"),
             Telling::Terminal => eprint!("{}", logging::one_event(&self.message)),

@@ -13,12 +13,12 @@ use std::io::Write;
 use std::time::Duration;
 
 /// Prints on stdout; a reader that has gone away (`| head`) is no reason to panic.
-pub fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// Prints the one JSON document of a command.
-pub fn json(document: &impl Serialize) {
+pub(super) fn json(document: &impl Serialize) {
     match serde_json::to_string_pretty(document) {
         Ok(text) => print(&format!("{text}\n")),
         Err(error) => tracing::error!("the JSON document could not be made: {error}"),
@@ -26,12 +26,12 @@ pub fn json(document: &impl Serialize) {
 }
 
 /// The JSON document of a command that failed.
-pub fn json_failure(message: &str) {
+pub(super) fn json_failure(message: &str) {
     json(&serde_json::json!({ "error": message }));
 }
 
 /// A table of archives, the newest last, where a terminal leaves the eye.
-pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
+pub(super) fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     if report.archives.is_empty() {
         return format!("no archives in {} yet\n", report.folder);
     }
@@ -69,7 +69,7 @@ pub fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
 }
 
 /// Columns side by side; the ones in `right` are numbers.
-pub fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
+pub(super) fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> String {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -117,7 +117,7 @@ fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
     ]
 }
 
-pub fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
+pub(super) fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
     match at {
         Some(at) => at
             .with_timezone(&time_zone)
@@ -137,7 +137,7 @@ fn fate(kept: &[String], goes_at: Option<DateTime<Utc>>, time_zone: Tz) -> Strin
 }
 
 /// What retention did, or would do.
-pub fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String {
+pub(super) fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     let age = |made_at: Option<DateTime<Utc>>| match made_at {
         Some(made_at) => humanize::counted((now - made_at).num_days().max(0) as u64, "day"),
         None => "?".into(),
@@ -199,7 +199,7 @@ pub fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String 
 }
 
 /// Findings one below the other, each with what to do about it.
-pub fn doctor(report: &DoctorReport) -> String {
+pub(super) fn doctor(report: &DoctorReport) -> String {
     let width = report
         .findings
         .iter()
@@ -251,7 +251,7 @@ pub fn doctor(report: &DoctorReport) -> String {
 }
 
 /// One line when all is well, one for each problem otherwise.
-pub fn health(report: &HealthReport, time_zone: Tz, now: DateTime<Utc>) -> String {
+pub(super) fn health(report: &HealthReport, time_zone: Tz, now: DateTime<Utc>) -> String {
     let newest = match (&report.newest_archive, report.newest_made_at) {
         (Some(archive), Some(made_at)) => {
             let age = humanize::duration((now - made_at).to_std().unwrap_or_default());
@@ -275,7 +275,7 @@ pub fn health(report: &HealthReport, time_zone: Tz, now: DateTime<Utc>) -> Strin
 }
 
 /// One line for the log, and the lines for a person.
-pub fn verify(report: &VerifyReport) -> (String, String) {
+pub(super) fn verify(report: &VerifyReport) -> (String, String) {
     let took = humanize::duration(Duration::from_secs_f64(report.elapsed_seconds));
     let read = humanize::bytes(report.archive_bytes);
     if report.sound {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// Turns SIGTERM and SIGINT into a cancellation. SIGUSR1 goes to `backup_now`, if given.
-pub fn listen(backup_now: Option<mpsc::Sender<()>>) -> Cancel {
+pub(super) fn listen(backup_now: Option<mpsc::Sender<()>>) -> Cancel {
     let (canceller, cancel) = Canceller::new();
     let signals = [SIGTERM, SIGINT]
         .into_iter()

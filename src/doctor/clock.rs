@@ -15,7 +15,7 @@ const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
 const FIRST_YEAR: i32 = 2025;
 const NEXT_RUNS: usize = 5;
 
-pub fn clock(
+pub(super) fn clock(
     findings: &mut Findings,
     settings: &Settings,
     server: Option<DateTime<Utc>>,
@@ -54,7 +54,7 @@ pub fn clock(
     }
 }
 
-pub fn schedule(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
+pub(super) fn schedule(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
     let schedule = format!("{} in {}", settings.schedule, settings.time_zone);
     let next = settings.schedule.next_after(now, settings.time_zone);
     let next = next
@@ -71,7 +71,7 @@ pub fn schedule(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>
 }
 
 /// The next runs, with what daylight saving time does to them.
-pub fn next_runs(settings: &Settings, now: DateTime<Utc>) -> Vec<NextRun> {
+pub(super) fn next_runs(settings: &Settings, now: DateTime<Utc>) -> Vec<NextRun> {
     let zone = settings.time_zone;
     let upcoming = settings.schedule.upcoming(now, zone, NEXT_RUNS);
     let runs = upcoming.into_iter().map(|next| NextRun {

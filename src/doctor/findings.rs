@@ -3,7 +3,7 @@
 use crate::report::{Finding, FindingVerdict, Problem};
 
 #[derive(Default)]
-pub struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, area: &'static str, verdict: FindingVerdict, problem: Problem) {
@@ -15,24 +15,24 @@ impl Findings {
         });
     }
 
-    pub fn fine(&mut self, area: &'static str, text: impl Into<String>) {
+    pub(super) fn fine(&mut self, area: &'static str, text: impl Into<String>) {
         self.add(area, FindingVerdict::Fine, Problem::new(text, ""));
     }
 
-    pub fn advice(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
+    pub(super) fn advice(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
         self.add(area, FindingVerdict::Advice, Problem::new(text, fix));
     }
 
-    pub fn wrong(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
+    pub(super) fn wrong(&mut self, area: &'static str, text: impl Into<String>, fix: &str) {
         self.problem(area, Problem::new(text, fix));
     }
 
-    pub fn problem(&mut self, area: &'static str, problem: Problem) {
+    pub(super) fn problem(&mut self, area: &'static str, problem: Problem) {
         self.add(area, FindingVerdict::Wrong, problem);
     }
 
     /// All of them, each of its texts as `redact` leaves it.
-    pub fn redacted(self, redact: impl Fn(String) -> String) -> Vec<Finding> {
+    pub(super) fn redacted(self, redact: impl Fn(String) -> String) -> Vec<Finding> {
         let each = self.0.into_iter().map(|finding| Finding {
             text: redact(finding.text),
             fix: finding.fix.map(&redact),
@@ -43,7 +43,7 @@ impl Findings {
 }
 
 /// An error that comes as one text: what is wrong, and after the first `; ` or line what to do about it.
-pub fn problem_of(error: &impl std::fmt::Display) -> Problem {
+pub(super) fn problem_of(error: &impl std::fmt::Display) -> Problem {
     let text = error.to_string();
     let end = ["; ", "\n"]
         .iter()

@@ -12,7 +12,7 @@ use crate::sys::humanize;
 use crate::sys::lock::LockError;
 use chrono::{DateTime, Utc};
 
-pub fn folder(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
+pub(super) fn folder(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
     let repository = Repository::of(settings);
     let folder = settings.backup_dir.display().to_string();
     if let Err(error) = ready(&repository, settings) {

@@ -5,7 +5,7 @@ use crate::notify::channels::mail;
 use crate::settings::{NotifyOn, Settings};
 use crate::sys::redact::Redactor;
 
-pub async fn mail(findings: &mut Findings, settings: &Settings, redactor: &Redactor) {
+pub(super) async fn mail(findings: &mut Findings, settings: &Settings, redactor: &Redactor) {
     let Some(mail) = &settings.mail else {
         return findings.advice(
             "mail",

@@ -20,7 +20,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Inspects everything. Only a request to stop ends it early.
-pub async fn inspect(
+pub(crate) async fn inspect(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,

@@ -9,7 +9,7 @@ use crate::mongo::uri::MongoUri;
 use crate::settings::{OplogMode, Settings};
 use crate::sys::humanize;
 
-pub fn server(
+pub(super) fn server(
     findings: &mut Findings,
     settings: &Settings,
     uri: &MongoUri,
@@ -47,7 +47,7 @@ pub fn server(
 fn roles(findings: &mut Findings, settings: &Settings, examination: &Examination, fix: &str) {
     match examination.unreadable(&settings.databases) {
         None if examination.roles.is_none() => {
-            findings.fine("roles", "the server asks for no password")
+            findings.fine("roles", "the server asks for no password");
         }
         None => findings.fine("roles", "the user may read what is to be backed up"),
         Some(None) => findings.wrong("roles", "the user does not have the role \"backup\"", fix),
@@ -97,7 +97,7 @@ fn point_in_time(
 }
 
 /// Options of the connection string that neither changes anything by.
-pub fn unknown_options(findings: &mut Findings, uri: &MongoUri) {
+pub(super) fn unknown_options(findings: &mut Findings, uri: &MongoUri) {
     let dropped = uri.dropped_options();
     if !dropped.is_empty() {
         findings.advice(
@@ -112,7 +112,7 @@ pub fn unknown_options(findings: &mut Findings, uri: &MongoUri) {
     }
 }
 
-pub fn drill(findings: &mut Findings, uri: &MongoUri, examination: &Examination) {
+pub(super) fn drill(findings: &mut Findings, uri: &MongoUri, examination: &Examination) {
     let hosts = uri.hosts();
     if examination.restores() {
         let version = &examination.facts.server.version;

@@ -16,7 +16,7 @@ use std::time::Duration;
 const LONGEST_PROBE: Duration = Duration::from_secs(10);
 
 /// Both tools; mongodump is also let connect.
-pub async fn tools(
+pub(super) async fn tools(
     findings: &mut Findings,
     settings: &Settings,
     uri: &MongoUri,

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// Problems that are told in full; the rest are counted.
 const PROBLEMS: usize = 20;
 
-pub struct Attempt<'d> {
+pub(super) struct Attempt<'d> {
     pub settings: &'d Settings,
     pub uri: &'d MongoUri,
     pub ctx: &'d Context,
@@ -32,7 +32,7 @@ pub struct Attempt<'d> {
 }
 
 impl Attempt<'_> {
-    pub async fn run(&self, begun: Instant) -> Result<DrillReport, RestoreError> {
+    pub(super) async fn run(&self, begun: Instant) -> Result<DrillReport, RestoreError> {
         let load = Load {
             contents: Arc::clone(self.contents),
             steps: self.steps.clone(),

@@ -30,14 +30,14 @@ use scratch::Scratch;
 use tokio::time::Instant;
 
 /// How a drill ended.
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
     pub queued: QueuedMail,
 }
 
 impl Outcome {
     /// Whether another drill is at work.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         matches!(
             &self.result,
             Err(RestoreError::Lock(RepositoryLockError::Lock(
@@ -47,7 +47,7 @@ impl Outcome {
     }
 
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
-    pub fn is_slip(&self) -> bool {
+    pub(crate) fn is_slip(&self) -> bool {
         use RepositoryError::{NoSuchArchive, NotAName};
         matches!(
             &self.result,
@@ -56,7 +56,7 @@ impl Outcome {
     }
 
     /// Whether it was told to stop.
-    pub fn was_asked(&self) -> bool {
+    pub(crate) fn was_asked(&self) -> bool {
         matches!(
             &self.result,
             Err(RestoreError::Stopped
@@ -66,7 +66,7 @@ impl Outcome {
 }
 
 /// Drills one archive and sees to everything that follows from it.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,

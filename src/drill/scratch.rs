@@ -21,13 +21,13 @@ const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(3);
 const LONGEST_NAMESPACE: usize = 255;
 
 /// Scratch databases by the name of the database whose place they take.
-pub struct Scratch {
+pub(super) struct Scratch {
     databases: BTreeMap<String, String>,
 }
 
 impl Scratch {
     /// Names that cannot collide: a time, a random number, and a look at the server besides.
-    pub fn plan(
+    pub(super) fn plan(
         contents: &Contents,
         target: &Target,
         now: DateTime<Utc>,
@@ -64,12 +64,12 @@ impl Scratch {
     }
 
     /// `3 scratch databases`.
-    pub fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         humanize::counted(self.databases.len() as u64, "scratch database")
     }
 
     /// Before they are made: a drill that is killed must not leave them for ever.
-    pub fn write_down(&self, status: &mut StateStore, target: &Target) {
+    pub(super) fn write_down(&self, status: &mut StateStore, target: &Target) {
         let left = LeftOver {
             hosts: target.hosts().to_owned(),
             databases: self.databases.values().cloned().collect(),
@@ -82,7 +82,7 @@ impl Scratch {
     }
 
     /// Drops them; what could not be dropped stays written down. `asked` says that we are to end soon.
-    pub async fn drop_all(
+    pub(super) async fn drop_all(
         &self,
         target: &Target,
         status: &mut StateStore,
@@ -118,7 +118,7 @@ impl Scratch {
 }
 
 /// Drops what a drill before left on this server.
-pub async fn sweep(status: &mut StateStore, target: &Target) {
+pub(super) async fn sweep(status: &mut StateStore, target: &Target) {
     let left: Vec<String> = status
         .state()
         .left_over

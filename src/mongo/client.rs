@@ -1,8 +1,8 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
-pub use super::error::ServerError;
-pub use super::inventory::{Examination, examine};
-pub use super::target::{Definition, Target};
+pub(crate) use super::error::ServerError;
+pub(crate) use super::inventory::{Examination, examine};
+pub(crate) use super::target::{Definition, Target};
 
 use super::driver_options::DriverUri;
 use super::privileges;
@@ -28,14 +28,14 @@ const COUNTS_AT_ONCE: usize = 8;
 
 /// A collection, view or time series on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     pub namespace: Namespace,
     pub kind: Kind,
 }
 
 /// What the server holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub(crate) struct Facts {
     pub server: Server,
     /// All databases the user may see, without `local`.
     pub databases: Vec<String>,
@@ -46,7 +46,11 @@ pub struct Facts {
 ///
 /// A user who may not list databases may still read those that were `chosen` by name.
 /// A server that takes longer than `limit` to answer is as good as away.
-pub async fn ask(uri: &MongoUri, chosen: &[String], limit: Duration) -> Result<Facts, ServerError> {
+pub(crate) async fn ask(
+    uri: &MongoUri,
+    chosen: &[String],
+    limit: Duration,
+) -> Result<Facts, ServerError> {
     let asked = async {
         let client = connect(uri).await?;
         let facts = match chosen {
@@ -83,7 +87,10 @@ pub(super) fn silent(uri: &MongoUri, limit: Duration) -> ServerError {
 
 /// About how many documents there are, from the collections' own statistics. What the server will not tell counts as
 /// nothing. For progress only: a server may take its time, so nothing waits for it.
-pub async fn estimate(uri: &MongoUri, namespaces: Vec<Namespace>) -> Result<u64, ServerError> {
+pub(crate) async fn estimate(
+    uri: &MongoUri,
+    namespaces: Vec<Namespace>,
+) -> Result<u64, ServerError> {
     let client = connect(uri).await?;
     let counts = stream::iter(namespaces).map(async |namespace| {
         let collection = client

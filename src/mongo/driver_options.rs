@@ -55,13 +55,13 @@ const ALIASES: [(&str, &str); 3] = [
 ];
 
 /// The whole text for the driver, password included, and the names of the options it does without.
-pub struct DriverUri {
+pub(super) struct DriverUri {
     pub text: String,
     pub dropped: Vec<String>,
 }
 
 impl DriverUri {
-    pub fn of(uri: &MongoUri) -> Self {
+    pub(super) fn of(uri: &MongoUri) -> Self {
         let mut dropped = Vec::new();
         let mut kept = Vec::new();
         for (name, value) in uri.options() {

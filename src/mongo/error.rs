@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Why the server cannot be used.
 #[derive(Debug)]
-pub enum ServerError {
+pub(crate) enum ServerError {
     Unreachable {
         setting: &'static str,
         hosts: String,
@@ -50,7 +50,7 @@ pub enum ServerError {
 
 impl ServerError {
     /// Whether it may pass by itself.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => cause.is_transient(),
             Self::Member { .. } | Self::Other { .. } => true,
@@ -59,12 +59,12 @@ impl ServerError {
     }
 
     /// Whether nothing is there at all.
-    pub fn is_absence(&self) -> bool {
+    pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::Unreachable { cause, .. } if cause.is_absence())
     }
 
     /// In words, with advice that fits `runtime`; where that is not known, with advice that fits everywhere.
-    pub fn problem(&self, runtime: Option<Runtime>) -> Problem {
+    pub(crate) fn problem(&self, runtime: Option<Runtime>) -> Problem {
         match self {
             Self::Unreachable {
                 setting,
@@ -113,7 +113,7 @@ impl ServerError {
 }
 
 /// The role as a line for mongosh, and beside it the way on without it.
-pub fn role_help(grant: &str, readable: &[String]) -> String {
+pub(crate) fn role_help(grant: &str, readable: &[String]) -> String {
     let line = format!("in mongosh, as an administrator: {grant}");
     match readable {
         [] => line,

@@ -14,7 +14,7 @@ const GOING_AWAY: [i32; 10] = [89, 91, 189, 262, 9001, 10107, 11600, 11602, 1343
 
 /// Why an index was not built.
 #[derive(Debug, thiserror::Error)]
-pub enum IndexBuildError {
+pub(crate) enum IndexBuildError {
     /// The server's own words.
     #[error("{0}")]
     Refused(String),
@@ -25,7 +25,7 @@ pub enum IndexBuildError {
 impl Target {
     /// Builds indexes of one collection: all of them, or none when the server refuses one. It may take hours; a server
     /// that answers nothing else for `limit` either is gone.
-    pub async fn build_indexes(
+    pub(crate) async fn build_indexes(
         &self,
         namespace: &Namespace,
         indexes: &[Document],
@@ -70,7 +70,7 @@ impl Target {
     }
 
     /// Sets after how many seconds documents of a collection expire by its own options.
-    pub async fn set_expiry(
+    pub(crate) async fn set_expiry(
         &self,
         namespace: &Namespace,
         seconds: Bson,

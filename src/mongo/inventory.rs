@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What a server says about itself and about us, beside what it holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Examination {
+pub(crate) struct Examination {
     pub facts: Facts,
     /// Our roles as `(role, database)`; none when the server did not ask who we are.
     pub roles: Option<Vec<(String, String)>>,
@@ -29,7 +29,7 @@ const READS_ONE: [&str; 4] = ["read", "readWrite", "dbOwner", "backup"];
 
 impl Examination {
     /// Whether our roles let us restore into any database and read all of it, as far as they are known.
-    pub fn restores(&self) -> bool {
+    pub(crate) fn restores(&self) -> bool {
         let Some(roles) = &self.roles else {
             return true;
         };
@@ -52,7 +52,7 @@ impl Examination {
 
     /// Databases that our roles do not show to be readable: none, all (`None` inside), or some of those that were chosen.
     /// Roles that someone made up are taken to be what is needed.
-    pub fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
+    pub(crate) fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
         let roles = self.roles.as_ref()?;
         let known = |role: &String| {
             [&READS_ALL[..], &READS_ONE, BUILT_IN]
@@ -102,7 +102,7 @@ const BUILT_IN: &[&str] = &[
 ];
 
 /// Asks all that [`ask`] asks, and what may keep a backup from succeeding one day.
-pub async fn examine(
+pub(crate) async fn examine(
     uri: &MongoUri,
     chosen: &[String],
     limit: Duration,

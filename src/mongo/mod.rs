@@ -1,16 +1,16 @@
 //! The MongoDB server, asked through the driver, and the MongoDB Database Tools, run as child processes.
 
-pub mod client;
+pub(crate) mod client;
 mod driver_options;
-pub mod error;
-pub mod indexes;
+pub(crate) mod error;
+pub(crate) mod indexes;
 mod inventory;
-pub mod mongodump;
-pub mod mongorestore;
+pub(crate) mod mongodump;
+pub(crate) mod mongorestore;
 mod mongorestore_output;
-pub mod privileges;
-pub mod replay_access;
+pub(crate) mod privileges;
+pub(crate) mod replay_access;
 mod target;
-pub mod tool;
+pub(crate) mod tool;
 mod topology;
-pub mod uri;
+pub(crate) mod uri;

@@ -26,7 +26,7 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 
 /// One call of mongodump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// None for all databases.
     pub database: Option<String>,
     /// Collections of that database to leave out; needs a database.
@@ -35,7 +35,7 @@ pub struct Part {
 }
 
 /// Everything mongodump has to be told.
-pub struct DumpOptions {
+pub(crate) struct DumpOptions {
     pub tool: Tool,
     pub uri: Secret,
     pub environment: Vec<(OsString, OsString)>,
@@ -45,7 +45,7 @@ pub struct DumpOptions {
 
 /// Why a dump failed.
 #[derive(Debug, thiserror::Error)]
-pub enum DumpError<E> {
+pub(crate) enum DumpError<E> {
     #[error("cannot start {program}: {source}")]
     Start { program: String, source: io::Error },
     #[error("mongodump sent nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", crate::sys::humanize::duration(*.0))]
@@ -75,7 +75,7 @@ pub enum DumpError<E> {
 
 impl<E> DumpError<E> {
     /// Whether the same dump may succeed a little later.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self,
             DumpError::Stalled(_)
@@ -87,7 +87,7 @@ impl<E> DumpError<E> {
 }
 
 /// Dumps one part into `sink`, which is handed back for the next.
-pub async fn run<S: DumpSink + Send + 'static>(
+pub(crate) async fn run<S: DumpSink + Send + 'static>(
     order: &DumpOptions,
     part: &Part,
     wanted: impl Fn(&Namespace) -> bool + Send + 'static,
@@ -158,7 +158,7 @@ where
 
 /// Lets mongodump connect and read a namespace of which no document is wanted. What it makes of the connection string is
 /// not always what the driver makes of it.
-pub async fn probe(
+pub(crate) async fn probe(
     options: &DumpOptions,
     namespace: &Namespace,
     limit: Duration,

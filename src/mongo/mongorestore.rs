@@ -1,6 +1,6 @@
 //! Runs mongorestore, feeds it an archive stream, and parses its output.
 
-pub use super::mongorestore_output::MongorestoreOutput;
+pub(crate) use super::mongorestore_output::MongorestoreOutput;
 use crate::archive::dump_stream::writer::StreamWriter;
 
 use crate::mongo::tool::Tool;
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const LAST_READ: Duration = Duration::from_secs(3);
 
 /// Everything mongorestore has to be told.
-pub struct RestoreOptions {
+pub(crate) struct RestoreOptions {
     pub tool: Tool,
     pub uri: Secret,
     pub environment: Vec<(OsString, OsString)>,
@@ -36,7 +36,7 @@ pub struct RestoreOptions {
 
 /// Why not everything could be fed or restored.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     #[error("cannot start {program}: {source}")]
     Start { program: String, source: io::Error },
     #[error("mongorestore took nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", humanize::duration(*.0))]
@@ -53,7 +53,7 @@ pub enum LoadError {
 
 /// Why feeding ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum FeedError {
+pub(crate) enum FeedError {
     /// mongorestore takes no more: it has a reason, and says it.
     #[error("mongorestore takes no more: {0}")]
     Pipe(#[from] io::Error),
@@ -62,18 +62,18 @@ pub enum FeedError {
 }
 
 /// What mongorestore will be fed into.
-pub type Feed = StreamWriter<File>;
+pub(crate) type Feed = StreamWriter<File>;
 
 /// What became of loading documents.
 #[derive(Debug)]
-pub struct LoadOutcome {
+pub(crate) struct LoadOutcome {
     /// There also when it failed.
     pub output: MongorestoreOutput,
     pub result: Result<(), LoadError>,
 }
 
 /// Restores what `feed` writes.
-pub async fn run(
+pub(crate) async fn run(
     options: &RestoreOptions,
     feed: impl FnOnce(Feed) -> Result<(), FeedError> + Send + 'static,
     meter: &Arc<Meter>,

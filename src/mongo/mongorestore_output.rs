@@ -7,14 +7,14 @@ const COMPLAINTS_KEPT: usize = 20;
 
 /// What it printed about one collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finished {
+pub(crate) struct Finished {
     pub inserted: u64,
     pub failures: u64,
 }
 
 /// What mongorestore printed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct MongorestoreOutput {
+pub(crate) struct MongorestoreOutput {
     /// By `database.collection`, as it writes it.
     pub finished: HashMap<String, Finished>,
     /// Why single documents failed.
@@ -29,7 +29,7 @@ pub struct MongorestoreOutput {
 }
 
 impl MongorestoreOutput {
-    pub fn parse_line(&mut self, line: &str) {
+    pub(crate) fn parse_line(&mut self, line: &str) {
         let said = line.split_once('\t').map_or(line, |(_, said)| said);
         if let Some(rest) = said.strip_prefix("finished restoring ") {
             if let Some((namespace, finished)) = finished(rest) {

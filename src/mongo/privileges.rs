@@ -11,7 +11,7 @@ const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];
 
 /// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`; none
 /// when the connection string names no user.
-pub fn grant(uri: &MongoUri) -> Option<String> {
+pub(crate) fn grant(uri: &MongoUri) -> Option<String> {
     let auth = uri
         .option("authSource")
         .or_else(|| uri.database())
@@ -29,7 +29,7 @@ fn user(uri: &MongoUri) -> Option<&str> {
 }
 
 /// The same for a server that is restored into and read back.
-pub fn grant_restore(uri: &MongoUri) -> Option<String> {
+pub(crate) fn grant_restore(uri: &MongoUri) -> Option<String> {
     let user = user(uri)?;
     let auth = uri
         .option("authSource")
@@ -43,7 +43,7 @@ pub fn grant_restore(uri: &MongoUri) -> Option<String> {
 
 /// What a user may do, as far as the server tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Access {
+pub(crate) struct Access {
     /// Databases that may be read whole, without the server's own.
     pub readable: Vec<String>,
     /// Whether the server lists all its databases; it lists only some to a user of one database, without an error.
@@ -51,7 +51,7 @@ pub struct Access {
 }
 
 /// Asks for it. A server that does not answer is one of which nothing is known.
-pub async fn access(client: &Client) -> Access {
+pub(crate) async fn access(client: &Client) -> Access {
     let command = doc! { "connectionStatus": 1, "showPrivileges": true };
     let status = client.database("admin").run_command(command).await;
     status.map(|status| access_in(&status)).unwrap_or_default()

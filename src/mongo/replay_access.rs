@@ -31,7 +31,7 @@ const OPERATIONS: [&str; 2] = ["update", "remove"];
 
 /// Whether an answer to `connectionStatus` shows a user who may replay an oplog. One who is not known to be short of
 /// anything may.
-pub fn may_replay(status: &Document) -> bool {
+pub(crate) fn may_replay(status: &Document) -> bool {
     let Ok(info) = status.get_document("authInfo") else {
         return true;
     };
@@ -90,7 +90,7 @@ fn allow_replay(privileges: &[&Document]) -> bool {
 }
 
 /// The line that lets the user of a connection string replay an oplog, for an administrator's `mongosh`.
-pub fn replay_grant(uri: &MongoUri) -> String {
+pub(crate) fn replay_grant(uri: &MongoUri) -> String {
     let auth = uri
         .option("authSource")
         .or_else(|| uri.database())
@@ -105,7 +105,7 @@ pub fn replay_grant(uri: &MongoUri) -> String {
 
 impl Target {
     /// Whether our user may replay an oplog, as far as the server says.
-    pub async fn may_replay(&self) -> Result<bool, ServerError> {
+    pub(crate) async fn may_replay(&self) -> Result<bool, ServerError> {
         let command = doc! { "connectionStatus": 1, "showPrivileges": true };
         match self.client.database("admin").run_command(command).await {
             Ok(status) => Ok(may_replay(&status)),

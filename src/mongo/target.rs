@@ -17,7 +17,7 @@ const BATCH: u32 = 1000;
 const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// A connection that is kept for as long as something is restored.
-pub struct Target {
+pub(crate) struct Target {
     pub(super) client: Client,
     pub(super) uri: MongoUri,
     pub facts: Facts,
@@ -25,7 +25,7 @@ pub struct Target {
 
 /// What a server says of a collection beside its documents.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Definition {
+pub(crate) struct Definition {
     pub options: Document,
     /// None of a view; not known where we may not list them.
     pub indexes: Option<Vec<Document>>,
@@ -33,7 +33,7 @@ pub struct Definition {
 
 impl Target {
     /// Connects and asks what is there. A server that takes longer than `limit` to answer is as good as away.
-    pub async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
+    pub(crate) async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
         let connecting = async {
             let client = connect(uri).await?;
             require_primary(&client, uri).await?;
@@ -51,7 +51,10 @@ impl Target {
 
     /// The server's own collections in a database, which [`Facts`] leave out; those in which time series and views are kept
     /// are not among them.
-    pub async fn system_collections(&self, database: &str) -> Result<Vec<Namespace>, ServerError> {
+    pub(crate) async fn system_collections(
+        &self,
+        database: &str,
+    ) -> Result<Vec<Namespace>, ServerError> {
         let failed = |error| explain(&self.uri, "list collections", error);
         let command = doc! { "listCollections": 1, "nameOnly": true };
         let database_there = self.client.database(database);
@@ -69,7 +72,7 @@ impl Target {
     }
 
     /// Whether the server still answers, within `limit`.
-    pub async fn answers(&self, limit: Duration) -> bool {
+    pub(crate) async fn answers(&self, limit: Duration) -> bool {
         let admin = self.client.database("admin");
         let asked = tokio::time::timeout(limit, admin.run_command(doc! { "ping": 1 })).await;
         // A refusal is an answer as well.
@@ -80,12 +83,12 @@ impl Target {
         }
     }
 
-    pub fn hosts(&self) -> &str {
+    pub(crate) fn hosts(&self) -> &str {
         self.uri.hosts()
     }
 
     /// How many documents a namespace has, from the collection's own statistics; none when we may not know.
-    pub async fn estimate(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
+    pub(crate) async fn estimate(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
         let collection = self
             .client
             .database(&namespace.database)
@@ -94,7 +97,7 @@ impl Target {
     }
 
     /// The same, counted one by one.
-    pub async fn count(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
+    pub(crate) async fn count(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
         let collection = self
             .client
             .database(&namespace.database)
@@ -115,7 +118,7 @@ impl Target {
     }
 
     /// Shows every document of a namespace, as the server stores it.
-    pub async fn documents(
+    pub(crate) async fn documents(
         &self,
         namespace: &Namespace,
         kind: Kind,
@@ -143,7 +146,7 @@ impl Target {
     }
 
     /// Options and indexes of a namespace; none when it is not there.
-    pub async fn definition(
+    pub(crate) async fn definition(
         &self,
         namespace: &Namespace,
     ) -> Result<Option<Definition>, ServerError> {
@@ -183,7 +186,7 @@ impl Target {
     }
 
     /// Drops a whole database, collection by collection where we may not drop it at once.
-    pub async fn drop_database(&self, name: &str) -> Result<(), ServerError> {
+    pub(crate) async fn drop_database(&self, name: &str) -> Result<(), ServerError> {
         let database = self.client.database(name);
         let failed = |error| explain(&self.uri, "drop a scratch database", error);
         match database.drop().await {
@@ -202,7 +205,7 @@ impl Target {
     }
 
     /// A server that hangs is not waited for: there is nothing left that it should know.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         let _ = tokio::time::timeout(LONGEST_CLOSE, self.client.shutdown().immediate(true)).await;
     }
 }

@@ -29,14 +29,14 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 const GET_IT: &str = "install MongoDB Database Tools 100.3 or later, or use the Pantry Keeper image, which brings them";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tool {
+pub(crate) struct Tool {
     pub program: PathBuf,
     pub version: String,
 }
 
 /// Why a tool cannot be used.
 #[derive(Debug)]
-pub enum ToolError {
+pub(crate) enum ToolError {
     Missing { name: &'static str },
     Start { program: String, source: io::Error },
     Strange { program: String, name: &'static str },
@@ -44,7 +44,7 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let summary = match self {
             Self::Missing { name } => format!("there is no {name} on PATH"),
             Self::Start { program, source } => {
@@ -72,7 +72,7 @@ impl std::error::Error for ToolError {}
 
 impl Tool {
     /// Finds mongodump or mongorestore on `path` and asks for its version.
-    pub async fn find(name: &'static str, path: &OsStr) -> Result<Self, ToolError> {
+    pub(crate) async fn find(name: &'static str, path: &OsStr) -> Result<Self, ToolError> {
         let found = find_program(name, path).ok_or(ToolError::Missing { name })?;
         let program = found.display().to_string();
         let mut command = tokio::process::Command::new(&found);
@@ -111,7 +111,7 @@ impl Tool {
 
 impl Tool {
     /// The configuration file that gives it a connection string.
-    pub fn config(&self, uri: &Secret) -> Secret {
+    pub(crate) fn config(&self, uri: &Secret) -> Secret {
         // Text as YAML takes it: JSON's string form is a subset of it.
         Secret::new(format!(
             "uri: {}\n",
@@ -121,7 +121,7 @@ impl Tool {
 
     /// The oldest release of the tools that is made for a server of this version, when this one is older still, and
     /// whether it does not even know the server's major version.
-    pub fn too_old_for(&self, server_version: &str) -> Option<(String, bool)> {
+    pub(crate) fn too_old_for(&self, server_version: &str) -> Option<(String, bool)> {
         let (server, own) = (number(server_version)?, number(&self.version)?);
         let oldest_for = |server| {
             OLDEST_FOR

@@ -25,7 +25,7 @@ const RELEASES: [&str; 9] = [
 
 /// The newest heartbeat of each server, by `host:port`.
 #[derive(Clone, Default)]
-pub struct Heartbeats(Arc<Mutex<BTreeMap<String, Heartbeat>>>);
+pub(super) struct Heartbeats(Arc<Mutex<BTreeMap<String, Heartbeat>>>);
 
 #[derive(Clone)]
 enum Heartbeat {
@@ -34,7 +34,7 @@ enum Heartbeat {
 }
 
 impl Heartbeats {
-    pub fn handler(&self) -> EventHandler<SdamEvent> {
+    pub(super) fn handler(&self) -> EventHandler<SdamEvent> {
         let kept = Arc::clone(&self.0);
         EventHandler::callback(move |event| {
             let (address, heartbeat) = match event {
@@ -53,7 +53,7 @@ impl Heartbeats {
     }
 
     /// What they come to; none while there was no heartbeat.
-    pub fn diagnose(&self, uri: &MongoUri) -> Option<SelectionFailure> {
+    pub(super) fn diagnose(&self, uri: &MongoUri) -> Option<SelectionFailure> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         diagnose(&kept, uri)
     }
@@ -129,17 +129,17 @@ fn flag(reply: &Document, name: &str) -> bool {
 }
 
 /// Whether the server that answered this takes writes.
-pub fn is_primary(reply: &Document) -> bool {
+pub(super) fn is_primary(reply: &Document) -> bool {
     flag(reply, "isWritablePrimary") || flag(reply, "ismaster")
 }
 
 /// Whether the server that answered this lets a backup read: a member that is starting or recovering does not.
-pub fn is_readable(reply: &Document) -> bool {
+pub(super) fn is_readable(reply: &Document) -> bool {
     is_primary(reply) || flag(reply, "secondary")
 }
 
 /// What a member of a replica set is, for people.
-pub fn state(reply: &Document) -> &'static str {
+pub(super) fn state(reply: &Document) -> &'static str {
     if is_primary(reply) {
         "primary"
     } else if flag(reply, "secondary") {
@@ -153,7 +153,7 @@ pub fn state(reply: &Document) -> &'static str {
 
 /// Why no server could be selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SelectionFailure {
+pub(crate) enum SelectionFailure {
     TooOld {
         host: String,
         release: &'static str,
@@ -186,7 +186,7 @@ pub enum SelectionFailure {
 
 impl SelectionFailure {
     /// Whether it may pass without anyone doing anything: a server starts, a primary is elected.
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::TooOld { .. } | Self::OtherSet { .. } | Self::NotInitiated { .. } => false,
             Self::Host { failure, .. } | Self::Advertised { failure, .. } => failure.is_transient(),
@@ -195,14 +195,14 @@ impl SelectionFailure {
     }
 
     /// Whether nothing is there at all, so that other programs will not find it either.
-    pub fn is_absence(&self) -> bool {
+    pub(crate) fn is_absence(&self) -> bool {
         let Self::Host { failure, .. } = self else {
             return false;
         };
         matches!(failure, HostFailure::Refused | HostFailure::UnknownName)
     }
 
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         match self {
             Self::TooOld { host, release } => format!(
                 "the server at {host} is too old: MongoDB {release}, and {OLDEST_SERVER} is the oldest that is supported"
@@ -231,7 +231,7 @@ impl SelectionFailure {
     }
 
     /// What to do about it; `setting` holds the connection string.
-    pub fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
+    pub(crate) fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
         match self {
             Self::TooOld { .. } => format!("update MongoDB to {OLDEST_SERVER} or later"),
             Self::OtherSet {
@@ -255,7 +255,7 @@ impl SelectionFailure {
 
 /// How reaching one server failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostFailure {
+pub(crate) enum HostFailure {
     UnknownName,
     Refused,
     TimedOut,
@@ -378,7 +378,7 @@ fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> 
 }
 
 /// A whole sentence of it, for one server.
-pub fn problem(
+pub(super) fn problem(
     failure: &SelectionFailure,
     hosts: &str,
     setting: &str,

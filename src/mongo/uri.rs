@@ -27,7 +27,7 @@ const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
 /// Why a text is not a usable connection string. Never holds any part of it, since a misplaced character can make a
 /// password look like a host or a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum UriError {
+pub(crate) enum UriError {
     /// Neither `mongodb://` nor `mongodb+srv://`.
     #[error("does not start with mongodb:// or mongodb+srv://")]
     Scheme,
@@ -62,7 +62,7 @@ pub enum UriError {
 
 impl UriError {
     /// What to do about it.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Scheme => {
                 "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them"
@@ -83,7 +83,7 @@ impl UriError {
 
 /// A checked connection string. `Debug` shows the hosts only.
 #[derive(Clone, PartialEq, Eq)]
-pub struct MongoUri {
+pub(crate) struct MongoUri {
     text: Secret,
     srv: bool,
     /// As written, still encoded, so that the text put together again is the same.
@@ -106,7 +106,7 @@ impl MongoUri {
     ///
     /// # Errors
     /// If the text is not one; the error names the fault, never a part of the text.
-    pub fn parse(text: &str) -> Result<Self, UriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         let (srv, rest) = if let Some(rest) = text.strip_prefix(PLAIN_SCHEME) {
             (false, rest)
         } else if let Some(rest) = text.strip_prefix(SRV_SCHEME) {
@@ -144,7 +144,7 @@ impl MongoUri {
     }
 
     /// The same, given in another place than MONGODB_URI.
-    pub fn given_as(self, setting: &'static str) -> Self {
+    pub(crate) fn given_as(self, setting: &'static str) -> Self {
         Self {
             setting,
             password_setting: setting,
@@ -153,7 +153,7 @@ impl MongoUri {
     }
 
     /// The same with its password given in a setting of its own.
-    pub fn with_password_of(self, password_setting: &'static str) -> Self {
+    pub(crate) fn with_password_of(self, password_setting: &'static str) -> Self {
         Self {
             password_setting,
             ..self
@@ -161,37 +161,37 @@ impl MongoUri {
     }
 
     /// Where its password was given.
-    pub fn password_setting(&self) -> &'static str {
+    pub(crate) fn password_setting(&self) -> &'static str {
         self.password_setting
     }
 
     /// Where it was given.
-    pub fn setting(&self) -> &'static str {
+    pub(crate) fn setting(&self) -> &'static str {
         self.setting
     }
 
     /// `host:port,host:port`, without credentials, for people to read; a DNS seed list (`mongodb+srv`) has no port.
-    pub fn hosts(&self) -> &str {
+    pub(crate) fn hosts(&self) -> &str {
         &self.hosts
     }
 
     /// The user, decoded.
-    pub fn user(&self) -> Option<&str> {
+    pub(crate) fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
     /// The password, decoded.
-    pub fn password(&self) -> Option<&Secret> {
+    pub(crate) fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }
 
     /// The database of the path, decoded.
-    pub fn database(&self) -> Option<&str> {
+    pub(crate) fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }
 
     /// The first value of an option, decoded; the name's case does not matter, as in every driver.
-    pub fn option(&self, name: &str) -> Option<&str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -199,20 +199,20 @@ impl MongoUri {
     }
 
     /// All options in their order, decoded.
-    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options
             .iter()
             .map(|(name, value)| (name.as_str(), value.expose()))
     }
 
     /// Options that neither the driver nor anything else here follows.
-    pub fn dropped_options(&self) -> Vec<String> {
+    pub(crate) fn dropped_options(&self) -> Vec<String> {
         crate::mongo::driver_options::DriverUri::of(self).dropped
     }
 
     /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
     /// members of a set know each other often do not resolve outside their network.
-    pub fn is_direct(&self) -> bool {
+    pub(crate) fn is_direct(&self) -> bool {
         let set = self.option("replicaSet").is_some_and(|set| !set.is_empty());
         let balanced = self
             .option("loadBalanced")
@@ -221,7 +221,7 @@ impl MongoUri {
     }
 
     /// The whole text, password included.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.text.expose()
     }
 
@@ -230,7 +230,7 @@ impl MongoUri {
     /// The path is also where a user is looked up when no `authSource` is given, so one is added then. Not so for
     /// mechanisms that never look there, and not for `mongodb+srv`: there the DNS record commonly says
     /// `authSource=admin`, which outranks the path and would in turn be outranked by what we add.
-    pub fn without_database(&self) -> Secret {
+    pub(crate) fn without_database(&self) -> Secret {
         let scheme = if self.srv { SRV_SCHEME } else { PLAIN_SCHEME };
         let mut text = scheme.to_owned();
         if let Some(userinfo) = &self.userinfo {
@@ -280,7 +280,7 @@ impl MongoUri {
     }
 
     /// Everything in it that must never be shown.
-    pub fn secrets(&self) -> Vec<Secret> {
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let written = self
             .userinfo
             .as_ref()
@@ -307,7 +307,7 @@ impl fmt::Debug for MongoUri {
 
 /// What may be the password in a text that was meant as a connection string, faulty or not: each stretch from the
 /// first `:` to an `@`. It is better to hide too much of a faulty text than too little.
-pub fn possible_passwords(text: &str) -> Vec<Secret> {
+pub(crate) fn possible_passwords(text: &str) -> Vec<Secret> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let Some((_, rest)) = rest.split_once(':') else {
         return Vec::new();

@@ -1,8 +1,8 @@
 //! What the owner is told, when, and how it gets there.
 
-pub mod channels;
-pub mod notifier;
-pub mod outbox;
-pub mod policy;
-pub mod sender;
-pub mod templates;
+pub(crate) mod channels;
+pub(crate) mod notifier;
+pub(crate) mod outbox;
+pub(crate) mod policy;
+pub(crate) mod sender;
+pub(crate) mod templates;

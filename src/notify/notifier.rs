@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// What became of the letters that were due.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct QueuedMail {
+pub(crate) struct QueuedMail {
     /// Whether there was any: there may be something in the outbox to be sent.
     pub wrote: bool,
     /// Those that the outbox's disk did not take.
@@ -25,7 +25,7 @@ pub struct QueuedMail {
 }
 
 /// Where letters are written and put into the outbox.
-pub struct Notifier<'o> {
+pub(crate) struct Notifier<'o> {
     settings: &'o Settings,
     uri: &'o MongoUri,
     ctx: &'o Context,
@@ -34,7 +34,7 @@ pub struct Notifier<'o> {
 }
 
 impl<'o> Notifier<'o> {
-    pub fn new(
+    pub(crate) fn new(
         settings: &'o Settings,
         uri: &'o MongoUri,
         ctx: &'o Context,
@@ -73,7 +73,7 @@ impl<'o> Notifier<'o> {
     }
 
     /// Notes that a run failed; the mail about it, if one is due. `error` holds no secrets.
-    pub fn failure(
+    pub(crate) fn failure(
         &self,
         status: &mut StateStore,
         stage: &str,
@@ -107,7 +107,7 @@ impl<'o> Notifier<'o> {
     }
 
     /// Notes that the scheduler cannot start, which is no run that failed; the mail about it, if one is due.
-    pub fn start_failure(&self, status: &mut StateStore, error: &str) -> QueuedMail {
+    pub(crate) fn start_failure(&self, status: &mut StateStore, error: &str) -> QueuedMail {
         let advice = "After putting it right: docker compose restart pantry-keeper";
         let mut starting = status.state().starting;
         let notification = self.told(&mut starting, "starting", error, advice);
@@ -118,7 +118,7 @@ impl<'o> Notifier<'o> {
     }
 
     /// A failure that was not told on its day, since there had been many or mail was off, is told later.
-    pub fn reminder(&self, status: &mut StateStore) -> QueuedMail {
+    pub(crate) fn reminder(&self, status: &mut StateStore) -> QueuedMail {
         let mut alerts = status.state().alerts;
         let untold = alerts.failing().is_some_and(|failing| !failing.was_told());
         if !untold || !self.wanted() {
@@ -192,7 +192,7 @@ impl<'o> Notifier<'o> {
         )
     }
 
-    pub fn success(
+    pub(crate) fn success(
         &self,
         status: &mut StateStore,
         report: &BackupReport,
@@ -236,7 +236,7 @@ impl<'o> Notifier<'o> {
     }
 
     /// Notes how a drill ended; the mail about it, if one is due. `last` holds no secrets.
-    pub fn drilled(
+    pub(crate) fn drilled(
         &self,
         status: &mut StateStore,
         last: &LastDrill,

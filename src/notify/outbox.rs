@@ -30,7 +30,7 @@ const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A folder of letters, and what the folder could not take.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     folder: PathBuf,
     memory: Mutex<Memory>,
 }
@@ -47,7 +47,7 @@ struct Memory {
 
 /// How a round of sending went.
 #[derive(Debug, Default)]
-pub struct Flushed {
+pub(crate) struct Flushed {
     pub sent: usize,
     /// Letters that still wait.
     pub left: usize,
@@ -57,7 +57,7 @@ pub struct Flushed {
 
 impl Outbox {
     /// Nothing is created before the first letter is kept.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Outbox {
             folder,
             memory: Mutex::default(),
@@ -65,7 +65,7 @@ impl Outbox {
     }
 
     /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
-    pub fn keep(&self, notification: Notification) -> Option<FileError> {
+    pub(crate) fn keep(&self, notification: Notification) -> Option<FileError> {
         self.write_what_memory_holds();
         let error = self.write(&notification).err();
         if error.is_some() {
@@ -90,7 +90,7 @@ impl Outbox {
     }
 
     /// Every letter that waits, the oldest first. Files that cannot be read are passed over.
-    pub fn waiting(&self) -> Vec<Notification> {
+    pub(crate) fn waiting(&self) -> Vec<Notification> {
         let memory = self.memory();
         let on_disk = self
             .files()
@@ -107,7 +107,7 @@ impl Outbox {
 
     /// Forgets a letter: it has been sent. It is not sent again by this process even if its file cannot be removed,
     /// which the error then says.
-    pub fn sent(&self, id: &str) -> Option<FileError> {
+    pub(crate) fn sent(&self, id: &str) -> Option<FileError> {
         self.memory()
             .notifications
             .retain(|notification| notification.id != id);
@@ -121,7 +121,7 @@ impl Outbox {
     /// Sends what waits, the oldest first, until something goes wrong that would go wrong with the next letter too.
     ///
     /// Does nothing while another process does it. Returns at once when it is to stop; the letters stay.
-    pub async fn flush(
+    pub(crate) async fn flush(
         &self,
         mail: &MailSettings,
         redactor: &Redactor,

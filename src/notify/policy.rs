@@ -13,19 +13,19 @@ const REMINDER: TimeDelta = TimeDelta::days(7);
 
 impl Failing {
     /// Whether a mail has told of it.
-    pub fn was_told(&self) -> bool {
+    pub(crate) fn was_told(&self) -> bool {
         self.mailed_on.is_some()
     }
 }
 
 impl AlertHistory {
     /// Since when runs fail, if the last one did.
-    pub fn failing(&self) -> Option<&Failing> {
+    pub(crate) fn failing(&self) -> Option<&Failing> {
         self.failing.as_ref()
     }
 
     /// Notes a run that failed.
-    pub fn failed(&mut self, now: DateTime<Utc>) {
+    pub(crate) fn failed(&mut self, now: DateTime<Utc>) {
         let first = Failing {
             since: now,
             runs: 0,
@@ -35,7 +35,7 @@ impl AlertHistory {
     }
 
     /// Whether a mail about failing runs is due now: as which day of it, 1 for the first. Counts it as sent.
-    pub fn failure_due(&mut self, now: DateTime<Utc>, time_zone: Tz) -> Option<u32> {
+    pub(crate) fn failure_due(&mut self, now: DateTime<Utc>, time_zone: Tz) -> Option<u32> {
         let today = now.with_timezone(&time_zone).date_naive();
         let failing = self.failing.as_mut()?;
         if failing.mailed_on == Some(today) {
@@ -65,12 +65,12 @@ impl AlertHistory {
     }
 
     /// Notes a run that succeeded: what it put an end to, if the owner was told of that.
-    pub fn succeeded(&mut self) -> Option<Failing> {
-        self.failing.take().filter(|failing| failing.was_told())
+    pub(crate) fn succeeded(&mut self) -> Option<Failing> {
+        self.failing.take().filter(Failing::was_told)
     }
 
     /// Notes what there is to say beside a success; whether it is time to mail it. Counts it as sent.
-    pub fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
+    pub(crate) fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
         // One that comes and goes is told once a day at most.
         self.concerns.retain(|concern, mailed| {
             present.contains(concern) || (now - *mailed).abs() < FORGOTTEN
@@ -205,7 +205,7 @@ mod tests {
             prop_assert!(mails.values().all(|count| *count <= 2 * FIRST_FAILURES_A_DAY + 2));
             if alerts.failing().is_some() {
                 alerts.failure_due(at(hour + 24), Tz::UTC);
-                prop_assert!(alerts.failing().is_some_and(|failing| failing.was_told()));
+                prop_assert!(alerts.failing().is_some_and(Failing::was_told));
             }
         }
     }

@@ -28,14 +28,14 @@ const WAITS: [Duration; 5] = [
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Takes letters; what becomes of them is not its customers' concern.
-pub struct MailSender {
+pub(crate) struct MailSender {
     notifications: Option<mpsc::UnboundedSender<Vec<Notification>>>,
     round: Option<JoinHandle<()>>,
 }
 
 impl MailSender {
     /// Lets him put away what he has not sent.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         drop(self.notifications);
         if let Some(round) = self.round {
             let _ = tokio::time::timeout(LAST_WRITES, round).await;
@@ -43,7 +43,7 @@ impl MailSender {
     }
 
     /// Starts with what was left unsent.
-    pub fn start(settings: &Settings, ctx: &Context, outbox: Outbox) -> Self {
+    pub(crate) fn start(settings: &Settings, ctx: &Context, outbox: Outbox) -> Self {
         let Some(mail) = settings.mail.clone() else {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
             return MailSender {
@@ -66,7 +66,7 @@ impl MailSender {
     }
 
     /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
-    pub fn post(&self, queued: QueuedMail) {
+    pub(crate) fn post(&self, queued: QueuedMail) {
         if let Some(sender) = self.notifications.as_ref().filter(|_| queued.wrote) {
             // He only goes when we do.
             let _ = sender.send(queued.unkept);

@@ -3,8 +3,8 @@
 mod problem;
 mod restore;
 
-pub use problem::Problem;
-pub use restore::{
+pub(crate) use problem::Problem;
+pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
 };
 
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// A backup that was made, read back and verified.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BackupReport {
+pub(crate) struct BackupReport {
     /// The file's name.
     pub archive: String,
     pub path: String,
@@ -39,7 +39,7 @@ pub struct BackupReport {
 
 /// One archive in the folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ArchiveSummary {
+pub(crate) struct ArchiveSummary {
     /// The file's name.
     pub archive: String,
     /// When its dump began; from the manifest, or else from the name.
@@ -62,12 +62,12 @@ pub struct ArchiveSummary {
 
 impl ArchiveSummary {
     /// Whether it was verified and says when it was made: one that counts.
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.verified_at.is_some() && self.made_by_manifest().is_some()
     }
 
     /// When it was made, by its manifest alone: a name can be given to anything.
-    pub fn made_by_manifest(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn made_by_manifest(&self) -> Option<DateTime<Utc>> {
         // Documents are known from the manifest only.
         self.documents.and(self.made_at)
     }
@@ -75,7 +75,7 @@ impl ArchiveSummary {
 
 /// The folder's archives, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ListReport {
+pub(crate) struct ListReport {
     pub folder: String,
     pub archives: Vec<ArchiveSummary>,
     pub archives_bytes: u64,
@@ -90,7 +90,7 @@ pub struct ListReport {
 
 /// What retention did, or would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PruneReport {
+pub(crate) struct PruneReport {
     pub folder: String,
     /// Only shown: nothing was removed.
     pub dry_run: bool,
@@ -106,7 +106,7 @@ pub struct PruneReport {
 
 impl PruneReport {
     /// Of a folder in which nothing was looked at, and nothing removed.
-    pub fn empty(folder: &Path) -> Self {
+    pub(crate) fn empty(folder: &Path) -> Self {
         PruneReport {
             folder: folder.display().to_string(),
             dry_run: false,
@@ -121,7 +121,7 @@ impl PruneReport {
 
 /// An archive that stays.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct KeptArchive {
+pub(crate) struct KeptArchive {
     pub archive: String,
     pub made_at: Option<DateTime<Utc>>,
     /// Why it stays.
@@ -132,7 +132,7 @@ pub struct KeptArchive {
 
 /// An archive that was old enough.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RemovedArchive {
+pub(crate) struct RemovedArchive {
     pub archive: String,
     pub made_at: Option<DateTime<Utc>>,
     pub archive_bytes: u64,
@@ -140,14 +140,14 @@ pub struct RemovedArchive {
 
 /// An archive that should have gone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct NotRemoved {
+pub(crate) struct NotRemoved {
     pub archive: String,
     pub problem: String,
 }
 
 /// Whether the backups are as fresh as promised.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HealthReport {
+pub(crate) struct HealthReport {
     pub healthy: bool,
     /// What is wrong, and what to do about it.
     pub problems: Vec<String>,
@@ -162,7 +162,7 @@ pub struct HealthReport {
 
 /// What `doctor` found out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DoctorReport {
+pub(crate) struct DoctorReport {
     /// Nothing is wrong; there may be advice.
     pub well: bool,
     pub findings: Vec<Finding>,
@@ -172,7 +172,7 @@ pub struct DoctorReport {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     pub area: &'static str,
     pub verdict: FindingVerdict,
     pub text: String,
@@ -182,7 +182,7 @@ pub struct Finding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FindingVerdict {
+pub(crate) enum FindingVerdict {
     Fine,
     /// Not wrong, but worth knowing.
     Advice,
@@ -191,7 +191,7 @@ pub enum FindingVerdict {
 
 /// A run to come.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct NextRun {
+pub(crate) struct NextRun {
     pub at: DateTime<Utc>,
     /// The same in local time.
     pub local: String,
@@ -199,7 +199,7 @@ pub struct NextRun {
 }
 
 /// The newest archive that was verified.
-pub fn last_good(listed: &[ArchiveSummary]) -> Option<&ArchiveSummary> {
+pub(crate) fn last_good(listed: &[ArchiveSummary]) -> Option<&ArchiveSummary> {
     let good = listed.iter().filter(|one| one.is_good());
     good.max_by_key(|one| (one.made_at, &one.archive))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A problem as the owner is told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What is wrong, and where.
     pub summary: String,
     /// What to do about it; none when there is nothing to say.
@@ -12,7 +12,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(summary: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(summary: impl Into<String>, help: impl Into<String>) -> Self {
         Problem {
             summary: summary.into(),
             help: Some(help.into()).filter(|help| !help.is_empty()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// How the documents of a collection differ from those of an archive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Differences {
+pub(crate) struct Differences {
     /// In the archive.
     pub documents: u64,
     pub on_server: u64,
@@ -39,7 +39,7 @@ impl fmt::Display for Differences {
 
 /// What a restore will do with a namespace, or has done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Restored {
+pub(crate) struct Restored {
     #[serde(flatten)]
     pub namespace: Namespace,
     #[serde(rename = "type")]
@@ -67,7 +67,7 @@ pub struct Restored {
 /// Which indexes a restore builds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum IndexPolicy {
+pub(crate) enum IndexPolicy {
     /// All of them; one that the server refuses is a restore that is not complete.
     #[default]
     All,
@@ -79,7 +79,7 @@ pub enum IndexPolicy {
 
 /// An index that is not there as the archive has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IndexProblem {
+pub(crate) struct IndexProblem {
     /// Its collection on the target.
     #[serde(flatten)]
     pub namespace: Namespace,
@@ -93,7 +93,7 @@ pub struct IndexProblem {
 
 /// What a restore will do about indexes, or has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct IndexReport {
+pub(crate) struct IndexReport {
     pub policy: IndexPolicy,
     /// In the archive, without those of `_id`.
     pub archived: u64,
@@ -103,7 +103,7 @@ pub struct IndexReport {
 
 impl IndexReport {
     /// Whether all indexes are there that were asked for.
-    pub fn is_as_asked(&self) -> bool {
+    pub(crate) fn is_as_asked(&self) -> bool {
         let may_lack =
             |problem: &IndexProblem| self.policy == IndexPolicy::Possible && problem.refused;
         self.problems.iter().all(may_lack)
@@ -112,7 +112,7 @@ impl IndexReport {
 
 /// What a restore will do, or has done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RestoreReport {
+pub(crate) struct RestoreReport {
     pub archive: String,
     pub made_at: Option<DateTime<Utc>>,
     /// The target, without credentials.
@@ -141,7 +141,7 @@ pub struct RestoreReport {
 
 /// What restoring an archive into scratch databases proved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DrillReport {
+pub(crate) struct DrillReport {
     pub archive: String,
     /// The scratch server, without credentials.
     pub hosts: String,

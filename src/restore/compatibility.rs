@@ -4,7 +4,7 @@ use crate::archive::verify::Origin;
 use crate::mongo::tool::Tool;
 
 /// What the owner should know before restoring into a server of another version.
-pub fn warnings(origin: &Origin, target: &str, tool: &Tool) -> Vec<String> {
+pub(super) fn warnings(origin: &Origin, target: &str, tool: &Tool) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(from) = &origin.server_version
         && let (Some(was), Some(is)) = (major(from), major(target))

@@ -18,7 +18,7 @@ const READER_BYTES: usize = 64 * 1024;
 const NAMED: usize = 12;
 
 /// What is in an archive, of what was asked for.
-pub struct Contents {
+pub(crate) struct Contents {
     archive: Archive,
     /// File name.
     pub name: String,
@@ -37,7 +37,7 @@ enum Archive {
 }
 
 /// Why reading ended early.
-pub enum Broken<E> {
+pub(crate) enum Broken<E> {
     Archive(String),
     /// Whoever was shown the documents wants no more.
     Visitor(E),
@@ -46,7 +46,7 @@ pub enum Broken<E> {
 impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
     /// `options.stop` is set.
-    pub fn open(
+    pub(crate) fn open(
         repository: &Repository,
         stem: &str,
         chosen: &dyn Fn(&Namespace) -> bool,
@@ -125,13 +125,13 @@ impl Contents {
     }
 
     /// Where the oplog is among the holdings, if there is one.
-    pub fn oplog(&self) -> Option<usize> {
+    pub(crate) fn oplog(&self) -> Option<usize> {
         self.holdings.iter().position(|one| one.kind == Kind::Oplog)
     }
 
     /// Shows the documents of each holding that is `wanted`, in the order they lie in. The content must be read to its
     /// end. Blocks.
-    pub fn each<E>(
+    pub(crate) fn each<E>(
         &self,
         wanted: &dyn Fn(usize) -> bool,
         stop: &AtomicBool,
@@ -177,7 +177,7 @@ impl Contents {
 }
 
 /// A collection's documents, to be read at the same time as others'.
-pub struct CollectionReader<'c> {
+pub(crate) struct CollectionReader<'c> {
     pub holding: usize,
     /// Buffered, since documents are read one by one.
     pub content: BufReader<Box<dyn Read + 'c>>,
@@ -186,7 +186,7 @@ pub struct CollectionReader<'c> {
 impl Contents {
     /// The collections that can be read beside each other, largest first: those of an archive of ours that have a section to
     /// themselves. None of them is read through yet.
-    pub fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
+    pub(crate) fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
         let Archive::NativeArchive(ours, sections) = &self.archive else {
             return Vec::new();
         };
@@ -208,7 +208,7 @@ impl Contents {
     }
 
     /// Opens one of [`Contents::apart`].
-    pub fn reader<'c>(
+    pub(crate) fn reader<'c>(
         &'c self,
         holding: usize,
         section: &Section,
@@ -275,7 +275,7 @@ fn unusable(name: &str, problem: Unusable) -> RestoreError {
             name: name.to_owned(),
             what: format.explain(name),
         },
-        damaged => RestoreError::Damaged {
+        damaged @ Unusable::Damaged(_) => RestoreError::Damaged {
             name: name.to_owned(),
             damage: damaged.to_string(),
         },

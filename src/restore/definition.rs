@@ -9,14 +9,14 @@ const NOT_COMPARED: [&str; 6] = ["v", "ns", "background", "autoIndexId", "flags"
 
 /// Options and indexes as an archive has them.
 #[derive(Debug, Default)]
-pub struct StoredDefinition {
+pub(crate) struct StoredDefinition {
     pub options: Document,
     pub indexes: Vec<Document>,
 }
 
 impl StoredDefinition {
     /// None when the text is not that of `metadata.json`, or there is none.
-    pub fn parse(metadata: &str) -> Option<Self> {
+    pub(crate) fn parse(metadata: &str) -> Option<Self> {
         let json: serde_json::Value = serde_json::from_str(metadata).ok()?;
         let Bson::Document(document) = Bson::try_from(json).ok()? else {
             return None;
@@ -36,7 +36,7 @@ impl StoredDefinition {
     }
 
     /// How the options of a collection differ. What servers add by themselves is no difference.
-    pub fn option_difference(&self, found: &Definition) -> Option<String> {
+    pub(crate) fn option_difference(&self, found: &Definition) -> Option<String> {
         let shown = |options: &Document| script(&Bson::Document(options.clone()));
         let differs = || {
             let (there, wanted) = (shown(&found.options), shown(&self.options));
@@ -46,20 +46,20 @@ impl StoredDefinition {
     }
 
     /// After how many seconds documents expire by the collection's own options, as in time series.
-    pub fn expiry(&self) -> Option<&Bson> {
+    pub(crate) fn expiry(&self) -> Option<&Bson> {
         self.options.get("expireAfterSeconds")
     }
 }
 
 /// Whether everything in `wanted` is in `found`. Numbers are the same whatever type they have.
-pub fn holds(wanted: &Document, found: &Document) -> bool {
+pub(super) fn holds(wanted: &Document, found: &Document) -> bool {
     wanted
         .iter()
         .filter(|(key, _)| !NOT_COMPARED.contains(&key.as_str()))
         .all(|(key, value)| found.get(key).is_some_and(|there| is_same(value, there)))
 }
 
-pub fn is_same(wanted: &Bson, found: &Bson) -> bool {
+pub(super) fn is_same(wanted: &Bson, found: &Bson) -> bool {
     let number = |value: &Bson| match value {
         Bson::Int32(value) => Some(f64::from(*value)),
         Bson::Int64(value) => Some(*value as f64),

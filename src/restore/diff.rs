@@ -23,7 +23,7 @@ const LOOKED_AT: usize = 200_000;
 
 /// Why two sides could not be compared.
 #[derive(Debug, thiserror::Error)]
-pub enum CompareError {
+pub(crate) enum CompareError {
     #[error("the archive could not be read again: {0}")]
     Archive(String),
     #[error(transparent)]
@@ -43,10 +43,10 @@ struct Suspect {
 }
 
 /// What is compared: a holding of the archive, and where it was restored to.
-pub type Pair = (usize, Namespace);
+pub(super) type Pair = (usize, Namespace);
 
 /// Compares every pair; how those differ that do.
-pub async fn run(
+pub(crate) async fn run(
     contents: &Arc<Contents>,
     pairs: &[Pair],
     target: &Target,
@@ -233,7 +233,7 @@ async fn name_documents(
         .collect())
 }
 
-fn name(list: &mut Vec<String>, document: &mongodb::bson::RawDocument) {
+fn name(list: &mut Vec<String>, document: &bson::RawDocument) {
     if list.len() < NAMED {
         list.push(shown_id(document));
     }

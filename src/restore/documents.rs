@@ -12,7 +12,7 @@ const SHOWN_CHARS: usize = 100;
 
 /// Shows each document to `visit`, until that has seen enough. Framing was verified before; what does not hold any more
 /// is an error all the same.
-pub fn each(
+pub(super) fn each(
     input: impl Read,
     mut visit: impl FnMut(&RawDocument) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -26,7 +26,7 @@ pub fn each(
 }
 
 /// Reads one more document behind what is in `bytes`; false at the end.
-pub fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
     let mut length = [0; 4];
     if input.read(&mut length[..1])? == 0 {
         return Ok(false);
@@ -44,7 +44,7 @@ pub fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 /// The bytes of a document's `_id`: its type, and its value. Of a document without one, all of it.
-pub fn id(document: &RawDocument) -> &[u8] {
+pub(super) fn id(document: &RawDocument) -> &[u8] {
     let bytes = document.as_bytes();
     // Servers put it first, and MongoDB has no documents without it.
     match document.iter_elements().next() {
@@ -57,16 +57,15 @@ pub fn id(document: &RawDocument) -> &[u8] {
 }
 
 /// A document's `_id`, for people.
-pub fn shown_id(document: &RawDocument) -> String {
+pub(super) fn shown_id(document: &RawDocument) -> String {
     let value = document
         .iter_elements()
         .filter_map(Result::ok)
         .find(|element| element.key().as_str() == ID);
-    let text =
-        match value.and_then(|element| mongodb::bson::Bson::try_from(element.value().ok()?).ok()) {
-            Some(value) => value.to_string(),
-            None => "(none)".into(),
-        };
+    let text = match value.and_then(|element| bson::Bson::try_from(element.value().ok()?).ok()) {
+        Some(value) => value.to_string(),
+        None => "(none)".into(),
+    };
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
@@ -80,9 +79,7 @@ mod tests {
 
     #[test]
     fn ids_are_found_and_told_apart() {
-        let encode = |document: mongodb::bson::Document| {
-            mongodb::bson::RawDocumentBuf::try_from(&document).unwrap()
-        };
+        let encode = |document: bson::Document| bson::RawDocumentBuf::try_from(&document).unwrap();
         let (one, two) = (
             encode(doc! { "_id": 1, "a": "x" }),
             encode(doc! { "_id": 1, "b": 2.5 }),

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Restores what was prepared. What went wrong on the way is in the report; an error means that nothing was changed.
-pub async fn execute(
+pub(crate) async fn execute(
     mut prepared: Prepared,
     settings: &Settings,
     ctx: &Context,

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const WINDOW_BYTES: usize = 256 * 1024;
 
 /// What mongorestore is given, and where it puts it.
-pub struct Load {
+pub(crate) struct Load {
     pub contents: Arc<Contents>,
     pub steps: Vec<Step>,
     pub uri: MongoUri,
@@ -37,13 +37,18 @@ pub struct Load {
 }
 
 /// mongorestore takes four collections at once; each takes memory of it, and time of a processor.
-pub fn most_readers(settings: &Settings) -> usize {
+pub(crate) fn most_readers(settings: &Settings) -> usize {
     settings.threads.get().min(4)
 }
 
 impl Load {
     /// Streams the archive into mongorestore, with progress.
-    pub async fn run(self, settings: &Settings, ctx: &Context, cancel: &Cancel) -> LoadOutcome {
+    pub(crate) async fn run(
+        self,
+        settings: &Settings,
+        ctx: &Context,
+        cancel: &Cancel,
+    ) -> LoadOutcome {
         let options = RestoreOptions {
             tool: self.tool.clone(),
             uri: self.uri.without_database(),
@@ -156,7 +161,7 @@ fn copy(
 }
 
 /// What was read is not what was read before.
-pub fn changed(holding: &ArchivedNamespace) -> FeedError {
+pub(super) fn changed(holding: &ArchivedNamespace) -> FeedError {
     FeedError::Archive(format!(
         "{} is no longer what was verified: the disk may be failing",
         holding.namespace
@@ -164,6 +169,6 @@ pub fn changed(holding: &ArchivedNamespace) -> FeedError {
 }
 
 /// What was read before cannot be read again.
-pub fn broken_in(holding: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
+pub(super) fn broken_in(holding: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
     FeedError::Archive(format!("{}: {}", holding.namespace, reason(error)))
 }

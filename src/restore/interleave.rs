@@ -25,7 +25,7 @@ struct OpenCollection<'c> {
 }
 
 /// Feeds what is large enough and can be read apart; which holdings that were.
-pub fn feed(
+pub(super) fn feed(
     load: &Load,
     targets: &HashMap<usize, Namespace>,
     writer: &mut Feed,

@@ -23,14 +23,14 @@ mod reconcile;
 mod replay;
 mod selection;
 
-pub use contents::Contents;
-pub use definition::StoredDefinition;
-pub use diff::{CompareError, run as compare};
-pub use execute::execute;
-pub use feed::{Load, most_readers};
-pub use indexes::{BuildEnd, BuildOutcome, IndexBuilder, IndexCatalog, describe_left_out};
-pub use preflight::is_auth_version;
-pub use selection::Selection;
+pub(crate) use contents::Contents;
+pub(crate) use definition::StoredDefinition;
+pub(crate) use diff::{CompareError, run as compare};
+pub(crate) use execute::execute;
+pub(crate) use feed::{Load, most_readers};
+pub(crate) use indexes::{BuildEnd, BuildOutcome, IndexBuilder, IndexCatalog, describe_left_out};
+pub(crate) use preflight::is_auth_version;
+pub(crate) use selection::Selection;
 
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify;
@@ -56,7 +56,7 @@ use std::time::Instant;
 
 /// Why nothing was restored, or not everything.
 #[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
+pub(crate) enum RestoreError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     #[error(transparent)]
@@ -137,7 +137,7 @@ impl From<LoadError> for RestoreError {
 
 /// One namespace to restore.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(crate) struct Step {
     /// Its place in [`Contents::holdings`].
     pub holding: usize,
     pub to: Namespace,
@@ -146,7 +146,7 @@ pub struct Step {
 }
 
 /// Everything that is known before anything is changed.
-pub struct Prepared {
+pub(crate) struct Prepared {
     pub contents: Arc<Contents>,
     pub target: Target,
     pub uri: MongoUri,
@@ -166,7 +166,7 @@ pub struct Prepared {
 }
 
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
-pub async fn prepare(
+pub(crate) async fn prepare(
     settings: &Settings,
     ctx: &Context,
     uri: &MongoUri,
@@ -214,7 +214,7 @@ pub async fn prepare(
 }
 
 /// Opens and verifies an archive, as far as it is wanted, with progress.
-pub async fn open(
+pub(crate) async fn open(
     settings: &Settings,
     ctx: &Context,
     cancel: &Cancel,
@@ -248,7 +248,7 @@ pub async fn open(
 }
 
 /// What becomes of each namespace of the archive that was chosen.
-pub fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
+pub(crate) fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
     if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
         return Err(RestoreError::Name(format!(
             "--rename {unused} fits nothing that is to be restored;"

@@ -7,12 +7,12 @@ use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use mongodb::bson::{Bson, Document};
 
 /// Where operations on a namespace go; none when it is not restored.
-pub type Target<'t> = dyn Fn(&Namespace) -> Option<Namespace> + 't;
+pub(super) type Target<'t> = dyn Fn(&Namespace) -> Option<Namespace> + 't;
 
 /// An operation that cannot be replayed for a part of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("during the dump there was an operation that cannot be replayed: {0}")]
-pub struct Unfit(pub String);
+pub(crate) struct Unfit(pub String);
 
 /// Commands about one collection, which they name as their value.
 const ABOUT_ONE: [&str; 12] = [
@@ -31,7 +31,7 @@ const ABOUT_ONE: [&str; 12] = [
 ];
 
 /// An entry as it is to be replayed; none when it is about nothing that is restored.
-pub fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>, Unfit> {
+pub(super) fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>, Unfit> {
     let unfit = |what: &str| Unfit(what.to_owned());
     let operation = entry
         .get_str("op")
@@ -79,7 +79,7 @@ pub fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>,
 }
 
 /// Whether replaying an entry changes anything.
-pub fn does_something(entry: &Document) -> bool {
+pub(super) fn does_something(entry: &Document) -> bool {
     let Ok(object) = entry.get_document("o") else {
         return true;
     };

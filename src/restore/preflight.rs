@@ -14,7 +14,7 @@ const NAMED: usize = 10;
 const SYSTEM: &str = "system.";
 
 /// Whether a namespace holds the server's users or roles, which mongorestore hands to the server as a whole.
-pub fn is_users_or_roles(namespace: &Namespace) -> bool {
+pub(super) fn is_users_or_roles(namespace: &Namespace) -> bool {
     namespace.database == "admin"
         && matches!(
             namespace.collection.as_str(),
@@ -23,12 +23,12 @@ pub fn is_users_or_roles(namespace: &Namespace) -> bool {
 }
 
 /// Whether a namespace is the one from which mongorestore learns how users are stored. It is never written.
-pub fn is_auth_version(namespace: &Namespace) -> bool {
+pub(crate) fn is_auth_version(namespace: &Namespace) -> bool {
     namespace.database == "admin" && namespace.collection == "system.version"
 }
 
 /// Collections of the server's own that are on the target, in the databases where such are to be restored.
-pub async fn system_collections(
+pub(super) async fn system_collections(
     steps: &[Step],
     target: &Target,
     cancel: &Cancel,
@@ -48,7 +48,7 @@ pub async fn system_collections(
 
 impl Prepared {
     /// What stands in the way on the target.
-    pub fn refusal(&self) -> Option<RestoreError> {
+    pub(crate) fn refusal(&self) -> Option<RestoreError> {
         let namespaces = self.report.namespaces.iter();
         let existing: Vec<&Restored> = namespaces
             .filter(|one| one.exists && !is_auth_version(&one.to))
@@ -137,7 +137,7 @@ fn listed<'n>(namespaces: impl ExactSizeIterator<Item = &'n Namespace>) -> Strin
 }
 
 /// How to find out by hand whether users or roles are there that could not be counted.
-pub fn how_to_count(one: &Restored) -> String {
+pub(super) fn how_to_count(one: &Restored) -> String {
     let Restored { to, documents, .. } = one;
     format!(
         "{to}: not checked, since the server no longer answers the user who restored; log in as a user of the archive, and \

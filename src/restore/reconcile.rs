@@ -23,7 +23,7 @@ const COMPLAINTS: usize = 5;
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// Takes over what mongorestore printed.
-pub fn take_output(prepared: &mut Prepared, loaded: &LoadOutcome) {
+pub(super) fn take_output(prepared: &mut Prepared, loaded: &LoadOutcome) {
     let output = &loaded.output;
     let all_sent = loaded.result.is_ok();
     for one in &mut prepared.report.namespaces {
@@ -76,7 +76,7 @@ pub fn take_output(prepared: &mut Prepared, loaded: &LoadOutcome) {
 }
 
 /// Inspects what documents the server holds now, and names what is missing.
-pub async fn documents(prepared: &mut Prepared, ctx: &Context) {
+pub(super) async fn documents(prepared: &mut Prepared, ctx: &Context) {
     let mut expiring = Vec::new();
     if !prepared.target.answers(LONGEST_SILENCE).await {
         let problem = format!("{} does not answer any more", prepared.target.hosts());
@@ -206,7 +206,7 @@ async fn name_differences(
 }
 
 /// Holds options and indexes of all that was restored against the archive's, and says how building ended.
-pub async fn definitions(prepared: &mut Prepared, built: &BuildOutcome, ctx: &Context) {
+pub(super) async fn definitions(prepared: &mut Prepared, built: &BuildOutcome, ctx: &Context) {
     let mut found = HashMap::new();
     match &built.end {
         BuildEnd::Complete => {

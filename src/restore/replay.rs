@@ -13,11 +13,11 @@ use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
 /// Where operations on a namespace go; none when they are left out.
-pub type Operations = Box<dyn Fn(&Namespace) -> Option<Namespace> + Send>;
+pub(super) type Operations = Box<dyn Fn(&Namespace) -> Option<Namespace> + Send>;
 
 /// Why an oplog could not be read through.
 #[derive(Debug, thiserror::Error)]
-pub enum OperationError {
+pub(super) enum OperationError {
     #[error(transparent)]
     Unfit(#[from] Unfit),
     #[error("{0}")]
@@ -27,7 +27,7 @@ pub enum OperationError {
 }
 
 /// Hands over the operations that are to be replayed, as they are to be replayed.
-pub fn each_operation(
+pub(super) fn each_operation(
     content: &mut dyn Read,
     target: &oplog::Target,
     visit: &mut dyn FnMut(Document) -> Result<(), OperationError>,
@@ -57,7 +57,7 @@ pub fn each_operation(
 }
 
 /// Feeds the operations, without what they do to indexes: those are built by us in the end, as the catalog says.
-pub fn feed(
+pub(super) fn feed(
     contents: &Contents,
     oplog: usize,
     operations: &Operations,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Empty for everything.
     pub include: Vec<NamespacePattern>,
     pub exclude: Vec<NamespacePattern>,
@@ -23,7 +23,7 @@ pub struct Selection {
 impl Selection {
     /// Whether a namespace of the archive is wanted. Users and roles of the server stay as they are on the target, unless
     /// they are asked for by their database's name.
-    pub fn chooses(&self, namespace: &Namespace) -> bool {
+    pub(crate) fn chooses(&self, namespace: &Namespace) -> bool {
         let (database, collection) = (namespace.database.as_str(), namespace.collection.as_str());
         let own = SERVERS_OWN.contains(&database);
         let by_name = self.include.iter().any(|pattern| pattern.is_of(database));
@@ -41,7 +41,7 @@ impl Selection {
     }
 
     /// What a namespace will be called.
-    pub fn target(&self, namespace: &Namespace) -> Namespace {
+    pub(crate) fn target(&self, namespace: &Namespace) -> Namespace {
         let renamed = self
             .renames
             .iter()
@@ -53,7 +53,7 @@ impl Selection {
     }
 
     /// A rename that none of these namespaces needs: a slip, which would leave the names as they are.
-    pub fn unused_rename<'n>(
+    pub(crate) fn unused_rename<'n>(
         &self,
         namespaces: impl Iterator<Item = &'n Namespace> + Clone,
     ) -> Option<&Rename> {
@@ -66,7 +66,7 @@ impl Selection {
     }
 
     /// Where an operation on a namespace goes; none when it is to be left out.
-    pub fn target_of_operation(
+    pub(crate) fn target_of_operation(
         &self,
         from: &Namespace,
         untouchable: &HashSet<Namespace>,
@@ -77,7 +77,7 @@ impl Selection {
 }
 
 /// Why no collection can be called so.
-pub fn unfit_name(from: &Namespace, to: &Namespace) -> Option<&'static str> {
+pub(super) fn unfit_name(from: &Namespace, to: &Namespace) -> Option<&'static str> {
     if !is_database(&to.database) {
         return Some("no server takes a database of that name");
     }

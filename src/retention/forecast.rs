@@ -23,7 +23,7 @@ const MOST_SLOTS: usize = 500;
 const BACKUP_TAKES: TimeDelta = TimeDelta::minutes(1);
 
 /// Bytes the next archive will probably need, with a margin of 10 % or 16 MB; `None` without any archive.
-pub fn next_archive_bytes(archives: &[Archive]) -> Option<u64> {
+pub(crate) fn next_archive_bytes(archives: &[Archive]) -> Option<u64> {
     let pace = GrowthRate::of(archives)?;
     let probable = pace.last_bytes.saturating_add(pace.growth);
     Some(probable.saturating_add(LEAST_MARGIN.max(probable / MARGIN_DIVISOR)))
@@ -32,7 +32,7 @@ pub fn next_archive_bytes(archives: &[Archive]) -> Option<u64> {
 /// The first slot of `schedule` after `now` whose archive will not fit into `free_bytes`, at the pace so far and with
 /// old archives going as `policy` says. `None` if that is not within `horizon` or the next 500 archives, or if there
 /// is no archive to judge from.
-pub fn full_at(
+pub(crate) fn full_at(
     archives: &[Archive],
     policy: &RetentionPolicy,
     schedule: &Schedule,

@@ -13,7 +13,7 @@ const ENOUGH_AFTER_LEAP: usize = 3;
 
 /// Why nothing goes at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RetentionHold {
+pub(crate) enum RetentionHold {
     /// An archive was made later than now.
     ClockBehind {
         newest: String,
@@ -34,7 +34,7 @@ pub enum RetentionHold {
 
 impl RetentionHold {
     /// Whether setting the clock right would end it.
-    pub fn is_about_the_clock(&self) -> bool {
+    pub(crate) fn is_about_the_clock(&self) -> bool {
         !matches!(self, RetentionHold::Other(_))
     }
 

@@ -15,7 +15,7 @@ use std::fmt;
 
 /// Which archives stay; each field is a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionPolicy {
+pub(crate) struct RetentionPolicy {
     /// Archives older than this many days of 24 hours go.
     pub days: u32,
     /// Never fewer verified archives than this, at least 1.
@@ -32,7 +32,7 @@ pub struct RetentionPolicy {
 
 /// One archive in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Archive {
+pub(crate) struct Archive {
     /// What names it to the user; no two are the same.
     pub name: String,
     /// When its dump began, from its manifest; `None` if it has none.
@@ -44,7 +44,7 @@ pub struct Archive {
 
 /// Why an archive stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub(crate) enum Reason {
     Young,
     Minimum,
     Daily,
@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
 
 /// An archive that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub(crate) struct Kept {
     pub archive: Archive,
     /// At least one.
     pub reasons: Vec<Reason>,
@@ -95,7 +95,7 @@ pub struct Kept {
 
 /// What stays and what goes: together all archives, each in the order they came in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub keep: Vec<Kept>,
     pub go: Vec<Archive>,
     /// Why nothing goes; also where nothing would have gone, as a wrong clock gives new archives wrong times.
@@ -104,7 +104,12 @@ pub struct Plan {
 
 /// Plans which of `archives` stay and which go. `now` is taken after the last backup ended; days, weeks, months and
 /// years are those of `tz`.
-pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTime<Utc>) -> Plan {
+pub(crate) fn plan(
+    archives: &[Archive],
+    policy: &RetentionPolicy,
+    tz: Tz,
+    now: DateTime<Utc>,
+) -> Plan {
     let mut order: Vec<(Dated, usize)> = archives
         .iter()
         .enumerate()
@@ -170,7 +175,7 @@ pub fn plan(archives: &[Archive], policy: &RetentionPolicy, tz: Tz, now: DateTim
 
 impl Plan {
     /// The same, but nothing goes, for this reason.
-    pub fn halted(mut self, halt: RetentionHold) -> Self {
+    pub(crate) fn halted(mut self, halt: RetentionHold) -> Self {
         for archive in self.go.drain(..) {
             self.keep.push(Kept {
                 archive,
@@ -194,7 +199,7 @@ pub(crate) struct Dated {
 }
 
 impl Dated {
-    pub fn new(made_at: DateTime<Utc>, tz: Tz) -> Self {
+    pub(crate) fn new(made_at: DateTime<Utc>, tz: Tz) -> Self {
         let local = made_at.with_timezone(&tz);
         // An ISO week belongs to a year of its own: 2024-12-30 is in week 1 of 2025.
         let week = local.iso_week();

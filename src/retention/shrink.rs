@@ -17,7 +17,7 @@ const FEWEST_TO_EMPTY: u64 = 10;
 
 /// A namespace that is gone, or has far fewer documents than it had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loss {
+pub(crate) struct Loss {
     #[serde(flatten)]
     pub namespace: Namespace,
     pub documents_before: u64,
@@ -52,7 +52,11 @@ impl fmt::Display for Loss {
 }
 
 /// What `before` had and `now` has not, by namespace. `excluded` says what today's settings leave out on purpose.
-pub fn losses(before: &[Entry], now: &[Entry], excluded: &dyn Fn(&Namespace) -> bool) -> Vec<Loss> {
+pub(crate) fn losses(
+    before: &[Entry],
+    now: &[Entry],
+    excluded: &dyn Fn(&Namespace) -> bool,
+) -> Vec<Loss> {
     let now = documents(now);
     let watched = documents(before)
         .into_iter()
@@ -63,7 +67,7 @@ pub fn losses(before: &[Entry], now: &[Entry], excluded: &dyn Fn(&Namespace) -> 
 }
 
 /// Those of `earlier` that are still lost, with the documents they have `now`.
-pub fn still_lost(
+pub(crate) fn still_lost(
     earlier: &[Loss],
     now: &[Entry],
     excluded: &dyn Fn(&Namespace) -> bool,
@@ -84,7 +88,7 @@ pub fn still_lost(
 }
 
 /// Both together, by namespace. What is in both counts from what it had at first, and stands where it does now.
-pub fn merged(earlier: Vec<Loss>, new: Vec<Loss>) -> Vec<Loss> {
+pub(crate) fn merged(earlier: Vec<Loss>, new: Vec<Loss>) -> Vec<Loss> {
     let mut all: BTreeMap<Namespace, Loss> = BTreeMap::new();
     for loss in earlier.into_iter().chain(new) {
         let documents_now = loss.documents_now;

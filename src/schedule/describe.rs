@@ -10,7 +10,7 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::days(super::LONGEST_WAIT_DAYS);
 
 /// A slot to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upcoming {
+pub(crate) struct Upcoming {
     pub at: DateTime<Utc>,
     /// What a change of clocks does to it, where one does.
     pub note: Option<String>,
@@ -18,7 +18,7 @@ pub struct Upcoming {
 
 impl Schedule {
     /// The next `count` slots after `after`.
-    pub fn upcoming(&self, after: DateTime<Utc>, tz: Tz, count: usize) -> Vec<Upcoming> {
+    pub(crate) fn upcoming(&self, after: DateTime<Utc>, tz: Tz, count: usize) -> Vec<Upcoming> {
         let first_look = after.checked_sub_signed(LONGEST_PAUSE);
         let mut before = first_look.and_then(|first_look| self.last_in(first_look, after, tz));
         let mut after = after;
@@ -63,7 +63,7 @@ impl Schedule {
 }
 
 /// `Sunday 31 May 2026 at 02:00 CEST, in 3 days 4 h`.
-pub fn in_words(at: DateTime<Utc>, tz: Tz, now: DateTime<Utc>) -> String {
+pub(crate) fn in_words(at: DateTime<Utc>, tz: Tz, now: DateTime<Utc>) -> String {
     let distance = match at - now {
         distance if distance.abs() < TimeDelta::milliseconds(500) => "now".to_owned(),
         distance if distance < TimeDelta::zero() => format!("{} ago", rounded(-distance)),
@@ -73,7 +73,7 @@ pub fn in_words(at: DateTime<Utc>, tz: Tz, now: DateTime<Utc>) -> String {
 }
 
 /// `Sunday 31 May 2026 at 02:00 CEST`, which stays true.
-pub fn moment(at: DateTime<Utc>, tz: Tz) -> String {
+pub(crate) fn moment(at: DateTime<Utc>, tz: Tz) -> String {
     let local = at.with_timezone(&tz);
     let seconds = if at.second() == 0 { "" } else { ":%S" };
     let shown = local

@@ -26,7 +26,7 @@ pub(super) struct Slot {
 }
 
 impl Pattern {
-    pub fn new(cron: Cron) -> Self {
+    pub(super) fn new(cron: Cron) -> Self {
         // From the right, since seconds are optional.
         let hours = cron
             .pattern
@@ -39,12 +39,12 @@ impl Pattern {
         Pattern { cron, rhythm }
     }
 
-    pub fn is_rhythm(&self) -> bool {
+    pub(super) fn is_rhythm(&self) -> bool {
         self.rhythm
     }
 
     /// The first slot after `instant`.
-    pub fn next_slot(&self, instant: DateTime<Utc>, tz: Tz) -> Option<Slot> {
+    pub(super) fn next_slot(&self, instant: DateTime<Utc>, tz: Tz) -> Option<Slot> {
         let instant = instant.trunc_subsecs(0);
         let local = local_time(instant, tz)?;
         let LocalResult::Ambiguous(first, second) = tz.from_local_datetime(&local) else {
@@ -124,9 +124,9 @@ fn change_between(first: DateTime<Utc>, second: DateTime<Utc>, tz: Tz) -> DateTi
     while high - low > TimeDelta::seconds(1) {
         let middle = low + TimeDelta::seconds((high - low).num_seconds() / 2);
         if offset(middle, tz) == before {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     high

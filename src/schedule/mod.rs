@@ -13,9 +13,9 @@ mod describe;
 mod local_time;
 #[cfg(test)]
 mod tests;
-pub mod timetable;
+pub(crate) mod timetable;
 
-pub use describe::{in_words, moment};
+pub(crate) use describe::{in_words, moment};
 
 const NICKNAMES: [&str; 6] = [
     "@yearly",
@@ -33,7 +33,7 @@ const LONGEST_WAIT_DAYS: i64 = 8 * 366;
 
 /// Why a text is not a usable schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ScheduleError {
+pub(crate) enum ScheduleError {
     /// The text is not a cron expression; holds what is wrong with it.
     #[error("is not a schedule: {0}")]
     Syntax(String),
@@ -45,7 +45,7 @@ pub enum ScheduleError {
 /// A cron expression of 5 fields (minute, hour, day, month, weekday), of 6 (with seconds first), or a nickname such
 /// as `@daily`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     text: String,
     pattern: Pattern,
 }
@@ -55,7 +55,7 @@ impl Schedule {
     ///
     /// # Errors
     /// If the text is not one, or names no time within eight years.
-    pub fn parse(text: &str) -> Result<Self, ScheduleError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ScheduleError> {
         let syntax = |what: &str| Err(ScheduleError::Syntax(what.to_owned()));
         let text = text.trim();
         // The cron crate replaces nicknames anywhere in the text, and falls through on an unknown one.
@@ -87,7 +87,7 @@ impl Schedule {
     }
 
     /// The expression as it was given.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -97,12 +97,12 @@ impl Schedule {
     /// A local time that clocks jump over counts at the first instant after the jump, together with others that do. One
     /// that comes twice counts the first time, or both times when the hour field is `*` or has a step: such a schedule
     /// means a rhythm, and a rhythm does not pause.
-    pub fn next_after(&self, instant: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
+    pub(crate) fn next_after(&self, instant: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
         self.pattern.next_slot(instant, tz).map(|slot| slot.at)
     }
 
     /// The last instant that the schedule names after `after` and not after `until`.
-    pub fn last_in(
+    pub(crate) fn last_in(
         &self,
         after: DateTime<Utc>,
         until: DateTime<Utc>,

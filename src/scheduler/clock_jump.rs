@@ -8,13 +8,13 @@ use tokio::time::Instant;
 const JUMP: TimeDelta = TimeDelta::seconds(60);
 
 /// What the clocks said when they were last asked.
-pub struct Clock {
+pub(super) struct Clock {
     wall: DateTime<Utc>,
     own: Instant,
 }
 
 impl Clock {
-    pub fn new(now: DateTime<Utc>) -> Self {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
         Clock {
             wall: now,
             own: Instant::now(),
@@ -22,7 +22,7 @@ impl Clock {
     }
 
     /// In words, by how much the wall's clock jumped since it was last asked; none when it did not.
-    pub fn jump(&mut self, now: DateTime<Utc>) -> Option<String> {
+    pub(super) fn jump(&mut self, now: DateTime<Utc>) -> Option<String> {
         let own = Instant::now();
         let passed = TimeDelta::from_std(own - self.own).unwrap_or_default();
         let jump = (now - self.wall) - passed;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const TRIGGER: &str = "scheduled drill";
 
 /// When drills happen.
-pub struct Drills<'s> {
+pub(super) struct Drills<'s> {
     timetable: Timetable<'s>,
     ledger: Option<Ledger>,
     not_before: Instant,
@@ -21,7 +21,7 @@ pub struct Drills<'s> {
 
 impl<'s> Drills<'s> {
     /// None where they are not scheduled.
-    pub fn of(settings: &'s Settings) -> Option<Self> {
+    pub(super) fn of(settings: &'s Settings) -> Option<Self> {
         let schedule = settings.drill.schedule.as_ref()?;
         let timetable = Timetable {
             schedule,
@@ -35,13 +35,13 @@ impl<'s> Drills<'s> {
         })
     }
 
-    pub fn jumped(&mut self, now: DateTime<Utc>) {
+    pub(super) fn jumped(&mut self, now: DateTime<Utc>) {
         if let Some(ledger) = &mut self.ledger {
             self.timetable.jumped(ledger, now);
         }
     }
 
-    pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self.timetable.step(&mut self.ledger.clone()?, now) {
             Step::Wait { next } => next,
             Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),

@@ -20,7 +20,7 @@ mod startup;
 mod supervise;
 mod systemd;
 mod trigger;
-pub mod worker;
+pub(crate) mod worker;
 
 use crate::backup::Notifier;
 use crate::context::Context;
@@ -54,7 +54,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// How the service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// As asked.
     Stopped,
     /// It could not start.
@@ -64,7 +64,7 @@ pub enum End {
 }
 
 /// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,

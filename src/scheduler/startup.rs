@@ -20,7 +20,7 @@ use tokio::time::Instant;
 const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What there is before there is a scheduler.
-pub struct Starting<'s> {
+pub(super) struct Starting<'s> {
     pub settings: &'s Settings,
     pub uri: &'s MongoUri,
     pub ctx: &'s Context,
@@ -32,7 +32,7 @@ pub struct Starting<'s> {
 
 impl Starting<'_> {
     /// Waits for what is missing if its owner has been mailed, since then nobody is watching; fails at once otherwise.
-    pub async fn until_possible(&mut self) -> Result<Lock, End> {
+    pub(super) async fn until_possible(&mut self) -> Result<Lock, End> {
         let give_up = Instant::now() + GIVE_UP;
         let mut said = String::new();
         loop {

@@ -102,7 +102,7 @@ impl Service<'_> {
     pub(super) async fn supervise(
         &mut self,
         request: &WorkerRequest,
-    ) -> Result<worker::Ended, worker::WorkerFailure> {
+    ) -> Result<worker::Ended, WorkerFailure> {
         let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What systemd puts into our environment. It is meant for us alone, so that no child gets it.
-pub const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_OF];
+pub(super) const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_OF];
 const SOCKET: &str = "NOTIFY_SOCKET";
 /// In microseconds: without a sign of life for that long we are killed and started again.
 const WATCHDOG: &str = "WATCHDOG_USEC";
@@ -25,7 +25,7 @@ const LONGEST_TELLING: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Whoever started us and wants to know how we are, if anybody does.
-pub struct Systemd {
+pub(super) struct Systemd {
     line: Option<(UnixDatagram, SocketAddr)>,
     pulse: Option<Duration>,
     /// When the last sign of life was given.
@@ -34,7 +34,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    pub fn of(environment: &[(OsString, OsString)]) -> Self {
+    pub(super) fn of(environment: &[(OsString, OsString)]) -> Self {
         let value = |name| {
             environment
                 .iter()
@@ -66,17 +66,17 @@ impl Systemd {
     }
 
     /// We wait for the first run.
-    pub fn ready(&self) {
+    pub(super) fn ready(&self) {
         self.tell("READY=1");
     }
 
     /// What we are doing, for `systemctl status`.
-    pub fn status(&self, words: &str) {
+    pub(super) fn status(&self, words: &str) {
         self.tell(&format!("STATUS={}", one_line(words)));
     }
 
     /// We cannot start yet, and try again within `time`.
-    pub fn not_yet(&self, problem: &str, time: Duration) {
+    pub(super) fn not_yet(&self, problem: &str, time: Duration) {
         let words = format!(
             "cannot start: {}; trying again every {}",
             one_line(problem),
@@ -89,18 +89,18 @@ impl Systemd {
     }
 
     /// We end. Told once.
-    pub fn stopping(&self) {
+    pub(super) fn stopping(&self) {
         if !self.told_of_the_end.replace(true) {
             self.tell("STOPPING=1\nSTATUS=stopping");
         }
     }
 
-    pub fn is_told_of_the_end(&self) -> bool {
+    pub(super) fn is_told_of_the_end(&self) -> bool {
         self.told_of_the_end.get()
     }
 
     /// Gives a sign of life, if one is due.
-    pub fn alive(&self) {
+    pub(super) fn alive(&self) {
         // Asked at every pulse, a little early or late: half of it is near enough.
         let due = self.pulse.is_some_and(|pulse| {
             self.last
@@ -113,7 +113,7 @@ impl Systemd {
     }
 
     /// How often a sign of life is due, and never less often than `otherwise`.
-    pub fn pulse_or(&self, otherwise: Duration) -> Duration {
+    pub(super) fn pulse_or(&self, otherwise: Duration) -> Duration {
         self.pulse.map_or(otherwise, |pulse| pulse.min(otherwise))
     }
 

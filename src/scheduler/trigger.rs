@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 
 /// Why a run is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
+pub(super) enum Trigger {
     Slot {
         slot: DateTime<Utc>,
         late: TimeDelta,
@@ -20,7 +20,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Trigger::Slot { late, .. } if late > ON_TIME => "catch-up",
             Trigger::Slot { .. } => "scheduled",
@@ -29,7 +29,7 @@ impl Trigger {
         }
     }
 
-    pub fn say(self, time_zone: Tz, now: DateTime<Utc>) {
+    pub(super) fn say(self, time_zone: Tz, now: DateTime<Utc>) {
         match self {
             Trigger::Slot {
                 slot,

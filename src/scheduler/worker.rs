@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 /// The hidden command by which a run is started.
-pub const ARGUMENT: &str = "__run";
+pub(crate) const ARGUMENT: &str = "__run";
 /// How long a run has to end when it is told to. Docker kills everything after ten seconds.
 const GRACE: Duration = Duration::from_secs(7);
 /// How much longer than BACKUP_TIMEOUT a run may be at work before and after its backup.
@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_secs(30 * 60);
 
 /// What a run is told on its standard input.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct WorkerRequest {
+pub(crate) struct WorkerRequest {
     pub trigger: String,
     /// Not a backup, but a drill of the latest one.
     #[serde(default)]
@@ -34,7 +34,7 @@ pub struct WorkerRequest {
 
 /// What a run tells on its standard output when it ends.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct WorkerReport {
+pub(crate) struct WorkerReport {
     pub ended: Ended,
     /// Mails that were due; they hold no secrets.
     pub queued: QueuedMail,
@@ -45,7 +45,7 @@ pub struct WorkerReport {
 /// How a run ended, as far as the schedule is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ended {
+pub(crate) enum Ended {
     /// With an archive or without.
     Finished,
     /// Somebody else is at work in the folder.
@@ -55,14 +55,14 @@ pub enum Ended {
 }
 
 /// Why a run told nothing.
-pub struct WorkerFailure {
+pub(crate) struct WorkerFailure {
     pub error: String,
     /// What to do about it.
     pub advice: &'static str,
 }
 
 /// Runs one backup, or one drill.
-pub async fn run(
+pub(crate) async fn run(
     request: &WorkerRequest,
     timeout: Duration,
     ctx: &Context,

@@ -9,7 +9,10 @@ const OF_COMPOSE: &str = "MONGO_PASSWORD";
 
 /// Why the password may not be the one that its owner wrote, for when the server refuses it; nothing when it came from a
 /// file of its own, which nothing changes.
-pub fn env_file_hint(uri: &MongoUri, environment: &[(OsString, OsString)]) -> Option<&'static str> {
+pub(crate) fn env_file_hint(
+    uri: &MongoUri,
+    environment: &[(OsString, OsString)],
+) -> Option<&'static str> {
     let (setting, password) = (uri.password_setting(), uri.password()?);
     let is_setting = TABLE.iter().any(|known| known.name == setting);
     let from_file = format!("{setting}_FILE");

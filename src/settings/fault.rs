@@ -8,7 +8,7 @@ const GIVEN_MAX_CHARS: usize = 100;
 
 /// Why a value is not accepted. The problem is a phrase that follows the value: "is not a duration".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The part of a list that is refused; without it, the whole value is.
     pub item: Option<String>,
     /// What is wrong.
@@ -19,7 +19,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// The whole value is refused.
-    pub fn new(problem: impl Into<String>, accepted: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: impl Into<String>, accepted: impl Into<String>) -> Self {
         Self {
             item: None,
             problem: problem.into(),
@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// One item of a list is refused.
-    pub fn of(item: &str, problem: impl Into<String>, accepted: impl Into<String>) -> Self {
+    pub(crate) fn of(item: &str, problem: impl Into<String>, accepted: impl Into<String>) -> Self {
         Self {
             item: Some(item.to_owned()),
             ..Self::new(problem, accepted)
@@ -38,7 +38,7 @@ impl Refusal {
 
 /// One setting that needs attention; prints as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The name of the setting.
     pub setting: String,
     /// What was given, `***` for a secret; `None` if nothing was, or if it must not be shown at all.
@@ -81,7 +81,7 @@ impl fmt::Display for Fault {
 
 /// All that is wrong with the settings, in the order in which they are documented. Free of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub Vec<Fault>);
+pub(crate) struct Faults(pub Vec<Fault>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

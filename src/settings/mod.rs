@@ -23,17 +23,17 @@ mod table;
 mod tests;
 mod validate;
 
-pub use env_file::env_file_hint;
-pub use fault::{Faults, Refusal};
-pub use names::{NamespacePattern, Rename};
-pub use raw::without_bom;
+pub(crate) use env_file::env_file_hint;
+pub(crate) use fault::{Faults, Refusal};
+pub(crate) use names::{NamespacePattern, Rename};
+pub(crate) use raw::without_bom;
 
-pub use crate::retention::policy::RetentionPolicy;
-pub use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use crate::retention::policy::RetentionPolicy;
+pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     /// It talks to the server: a connection string is required.
     Server,
     /// It reads the backup folder only.
@@ -42,13 +42,13 @@ pub enum Needs {
 
 /// A redactor for all secrets among `vars`, of settings that are faulty too. Files named by `…_FILE` are read;
 /// unreadable ones are passed over, as [`Settings::load`] reports them.
-pub fn redactor(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Redactor {
+pub(crate) fn redactor(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Redactor {
     raw::Gathered::from_vars(vars).redactor()
 }
 
 /// The checked settings.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The server to back up; there whenever [`Needs::Server`] was asked for.
     pub mongodb: Option<MongoUri>,
     /// The databases to back up; empty means all.
@@ -97,7 +97,7 @@ pub struct Settings {
 
 /// Whether a dump includes the oplog, and so shows one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OplogMode {
+pub(crate) enum OplogMode {
     /// Where the server has one and the whole server is dumped.
     Auto,
     /// Always; a server without one is an error.
@@ -108,7 +108,7 @@ pub enum OplogMode {
 
 /// Trial restores.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DrillSettings {
+pub(crate) struct DrillSettings {
     /// The scratch server.
     pub uri: Option<MongoUri>,
     /// When to drill without being asked.
@@ -117,7 +117,7 @@ pub struct DrillSettings {
 
 /// How to send mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MailSettings {
+pub(crate) struct MailSettings {
     /// The SMTP server.
     pub host: String,
     /// Its port.
@@ -136,7 +136,7 @@ pub struct MailSettings {
 
 /// How a mail connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailSecurity {
+pub(crate) enum MailSecurity {
     /// It starts in clear and must change to TLS before anything else.
     StartTls,
     /// TLS from the first byte.
@@ -147,7 +147,7 @@ pub enum MailSecurity {
 
 /// When to send mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotifyOn {
+pub(crate) enum NotifyOn {
     /// When a run fails, still fails, or works again.
     Failure,
     /// After every run.
@@ -161,7 +161,7 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong, at once and free of secrets.
-    pub fn load(
+    pub(crate) fn load(
         vars: impl IntoIterator<Item = (OsString, OsString)>,
         needs: Needs,
     ) -> Result<Self, Faults> {

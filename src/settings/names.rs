@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The namespaces `DB.COLL`, where `*` stands for any run of characters; the collection may contain dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamespacePattern {
+pub(crate) struct NamespacePattern {
     database: String,
     collection: String,
 }
@@ -15,7 +15,7 @@ impl NamespacePattern {
     ///
     /// # Errors
     /// If it has no dot with text on both sides, or a character that no database name has before its first dot.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let advice = "write DATABASE.COLLECTION, where * stands for any text, such as shop.sessions, shop.tmp_* or \
                       *.cache";
         let pattern = match text.split_once('.') {
@@ -41,7 +41,7 @@ impl NamespacePattern {
     }
 
     /// The pattern that means this collection alone; none when its own name holds a star.
-    pub fn exactly(database: &str, collection: &str) -> Option<Self> {
+    pub(crate) fn exactly(database: &str, collection: &str) -> Option<Self> {
         let plain = !database.contains('*') && !collection.contains('*');
         plain.then(|| Self {
             database: database.to_owned(),
@@ -50,12 +50,12 @@ impl NamespacePattern {
     }
 
     /// Whether the pattern calls this database by its whole name.
-    pub fn is_of(&self, database: &str) -> bool {
+    pub(crate) fn is_of(&self, database: &str) -> bool {
         self.database == database
     }
 
     /// Whether the pattern names this collection of this database.
-    pub fn matches(&self, database: &str, collection: &str) -> bool {
+    pub(crate) fn matches(&self, database: &str, collection: &str) -> bool {
         glob(&self.database, database) && glob(&self.collection, collection)
     }
 }
@@ -68,7 +68,7 @@ impl fmt::Display for NamespacePattern {
 
 /// How namespaces are called that come back beside others: `FROM=TO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rename {
+pub(crate) struct Rename {
     from: NamespacePattern,
     to: NamespacePattern,
 }
@@ -79,7 +79,7 @@ impl Rename {
     ///
     /// # Errors
     /// If it is neither, or the two sides have different numbers of `*`.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let advice = "write DATABASE=OTHER, or DATABASE.COLLECTION=OTHER.NAME with as many * on both sides, such as \
                       shop=shop_old, shop.*=shop_old.* or shop.orders=shop.orders_of_may";
         let (from, to) = text
@@ -113,7 +113,7 @@ impl Rename {
     }
 
     /// The new database and collection; none when this one is not meant.
-    pub fn apply(&self, database: &str, collection: &str) -> Option<(String, String)> {
+    pub(crate) fn apply(&self, database: &str, collection: &str) -> Option<(String, String)> {
         let (of_database, of_collection) = (
             captures(&self.from.database, database)?,
             captures(&self.from.collection, collection)?,

@@ -176,7 +176,7 @@ fn normalised(setting: &Setting, text: &str) -> String {
 }
 
 /// Editors on Windows begin a file with a byte order mark, which is no part of what it holds.
-pub fn without_bom(text: &str) -> &str {
+pub(crate) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 

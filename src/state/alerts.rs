@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// What the mails have said so far; kept over restarts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AlertHistory {
+pub(crate) struct AlertHistory {
     pub failing: Option<Failing>,
     pub first_failures: Option<Today>,
     pub concerns: BTreeMap<Concern, DateTime<Utc>>,
@@ -15,7 +15,7 @@ pub struct AlertHistory {
 
 /// Runs fail since the last that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
+pub(crate) struct Failing {
     /// When the first of them failed.
     pub since: DateTime<Utc>,
     /// How many.
@@ -26,7 +26,7 @@ pub struct Failing {
 
 /// How often something happened on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Today {
+pub(crate) struct Today {
     pub date: NaiveDate,
     pub count: u32,
 }
@@ -34,7 +34,7 @@ pub struct Today {
 /// What a backup that succeeded may still have to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Concern {
+pub(crate) enum Concern {
     /// Namespaces or documents are gone that were there before.
     Shrunk,
     /// The clock cannot be trusted to say what is old.

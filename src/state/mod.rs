@@ -5,7 +5,7 @@
 //! kept in memory and written later. The folder is never created here: where it is missing, the disk may not be the one it
 //! was, and must not be made to look like it.
 
-pub mod alerts;
+pub(crate) mod alerts;
 
 use crate::retention::shrink::Loss;
 use crate::schedule::timetable::Ledger;
@@ -27,7 +27,7 @@ const RUNS_KEPT: usize = 120;
 /// What the next run has to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct State {
+pub(crate) struct State {
     pub ledger: Option<Ledger>,
     #[serde(rename = "alarm")]
     pub alerts: AlertHistory,
@@ -50,7 +50,7 @@ pub struct State {
 
 /// How the last drill ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastDrill {
+pub(crate) struct LastDrill {
     pub at: DateTime<Utc>,
     pub archive: String,
     /// None when it proved the archive.
@@ -59,14 +59,14 @@ pub struct LastDrill {
 
 /// Databases that a drill made and has not dropped yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOver {
+pub(crate) struct LeftOver {
     pub hosts: String,
     pub databases: Vec<String>,
 }
 
 /// A backup lost what an earlier one had; until that is settled, nothing is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shrunk {
+pub(crate) struct Shrunk {
     pub since: DateTime<Utc>,
     /// The last archive that has it all.
     pub archive: String,
@@ -75,7 +75,7 @@ pub struct Shrunk {
 
 /// One run, as history has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     pub began_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
     /// Why it ran, in words.
@@ -86,7 +86,7 @@ pub struct Run {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
-pub enum Ended {
+pub(crate) enum Ended {
     Done {
         archive: String,
         archive_bytes: u64,
@@ -115,21 +115,21 @@ pub enum Ended {
 
 /// The files, and what they could not be made to hold yet.
 #[derive(Debug)]
-pub struct StateStore {
+pub(crate) struct StateStore {
     folder: PathBuf,
     unsaved: Unsaved,
 }
 
 /// What the disk has not taken yet; a run hands it to the scheduler, and the scheduler to the next run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Unsaved {
+pub(crate) struct Unsaved {
     state: Option<State>,
     runs: Vec<Run>,
 }
 
 impl StateStore {
     /// `folder` is Pantry Keeper's own in the backup folder.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         StateStore {
             folder,
             unsaved: Unsaved::default(),
@@ -137,22 +137,22 @@ impl StateStore {
     }
 
     /// Goes on with what another could not write.
-    pub fn with_unsaved(self, unsaved: Unsaved) -> Self {
+    pub(crate) fn with_unsaved(self, unsaved: Unsaved) -> Self {
         StateStore { unsaved, ..self }
     }
 
     /// What could not be written.
-    pub fn unsaved(&self) -> Unsaved {
+    pub(crate) fn unsaved(&self) -> Unsaved {
         self.unsaved.clone()
     }
 
     /// Takes over what a run could not write, or has written.
-    pub fn adopt(&mut self, unsaved: Unsaved) {
+    pub(crate) fn adopt(&mut self, unsaved: Unsaved) {
         self.unsaved = unsaved;
     }
 
     /// The state as it is now.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.unsaved
             .state
             .clone()
@@ -166,14 +166,14 @@ impl StateStore {
     }
 
     /// The runs that are remembered, oldest first.
-    pub fn runs(&self) -> Vec<Run> {
+    pub(crate) fn runs(&self) -> Vec<Run> {
         let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE)).unwrap_or_default();
         runs.extend(self.unsaved.runs.iter().cloned());
         runs
     }
 
     /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it.
-    pub fn change<T>(
+    pub(crate) fn change<T>(
         &mut self,
         change: impl FnOnce(&mut State) -> T,
     ) -> (T, Result<(), FileError>) {
@@ -197,13 +197,13 @@ impl StateStore {
     }
 
     /// Adds a run to history.
-    pub fn record(&mut self, run: Run) -> Result<(), FileError> {
+    pub(crate) fn record(&mut self, run: Run) -> Result<(), FileError> {
         self.unsaved.runs.push(run);
         self.save_runs()
     }
 
     /// Tries again to write what could not be written.
-    pub fn save(&mut self) -> Result<(), FileError> {
+    pub(crate) fn save(&mut self) -> Result<(), FileError> {
         if self.unsaved.state.is_some() {
             self.change(|_| ()).1?;
         }
@@ -269,7 +269,7 @@ fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileErr
 }
 
 /// A note that the disk does not take is not worth a failure: the service writes it later.
-pub fn warn_unsaved(result: Result<(), FileError>) {
+pub(crate) fn warn_unsaved(result: Result<(), FileError>) {
     if let Err(error) = result {
         tracing::warn!("could not save state, will retry: {error}");
     }

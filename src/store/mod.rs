@@ -1,4 +1,4 @@
 //! Where archives are kept.
 
-pub mod repository;
-pub mod summary;
+pub(crate) mod repository;
+pub(crate) mod summary;

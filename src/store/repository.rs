@@ -33,7 +33,7 @@ const OVERLAP: TimeDelta = TimeDelta::hours(2);
 const LONGEST_SIDECAR: u64 = 4096;
 
 #[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
+pub(crate) enum RepositoryError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error(
@@ -64,7 +64,7 @@ pub enum RepositoryError {
 
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]
-pub struct Repository {
+pub(crate) struct Repository {
     folder: PathBuf,
     pub(super) prefix: String,
     pub(super) time_zone: Tz,
@@ -72,7 +72,7 @@ pub struct Repository {
 
 impl Repository {
     /// The backup folder that the settings name.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Repository::new(
             settings.backup_dir.clone(),
             settings.prefix.clone(),
@@ -80,7 +80,7 @@ impl Repository {
         )
     }
 
-    pub fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
+    pub(crate) fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
         Repository {
             folder,
             prefix,
@@ -88,13 +88,13 @@ impl Repository {
         }
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Our own folder inside it, which [`Repository::lock`] alone creates: on a disk that is not there, nothing may look as
     /// if it were.
-    pub fn own_folder(&self) -> PathBuf {
+    pub(crate) fn own_folder(&self) -> PathBuf {
         self.folder.join(OWN_FOLDER)
     }
 
@@ -102,7 +102,7 @@ impl Repository {
     ///
     /// With `known_only`, a folder that bears no trace of us is refused: it is what a mount point looks like when the disk
     /// that belongs there is not mounted, and it would fill the disk below.
-    pub fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
+    pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
             return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
@@ -118,7 +118,7 @@ impl Repository {
     }
 
     /// Whether [`Repository::lock`] could make the folder ready, as far as that can be told without doing it.
-    pub fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
+    pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
             return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
@@ -146,7 +146,7 @@ impl Repository {
 
     /// Keeps a second scheduler out, for as long as the lock is held. Backups made by hand take turns with the scheduler's
     /// by [`Repository::lock`]; only two schedulers would do everything twice.
-    pub fn lock_schedule(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
+    pub(crate) fn lock_schedule(&self, known_only: bool) -> Result<Lock, RepositoryLockError> {
         // Makes the folder ready, and says what is wrong with it now and not at the first run.
         match self.lock(known_only) {
             Err(RepositoryLockError::Lock(LockError::Held(_))) => {}
@@ -156,7 +156,7 @@ impl Repository {
     }
 
     /// Keeps a second drill out for as long as the lock is held. Backups do not mind one.
-    pub fn lock_drill(&self) -> Result<Lock, RepositoryLockError> {
+    pub(crate) fn lock_drill(&self) -> Result<Lock, RepositoryLockError> {
         let own = self.own_folder();
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("drill.lock"), &self.folder) {
@@ -166,12 +166,12 @@ impl Repository {
     }
 
     /// Where mails wait that could not be sent.
-    pub fn outbox_folder(&self) -> PathBuf {
+    pub(crate) fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")
     }
 
     /// Writes a little and takes it away again: a folder may be there and still take nothing.
-    pub fn try_writing(&self) -> Result<(), RepositoryError> {
+    pub(crate) fn try_writing(&self) -> Result<(), RepositoryError> {
         let probe = self.own_folder().join("probe");
         atomic_file::replace(&probe, b"written to see whether that is possible")
             .map_err(|error| self.explain(error))?;
@@ -179,7 +179,7 @@ impl Repository {
     }
 
     /// The scheduler's lock, which its file's time also shows to be alive.
-    pub fn scheduler_path(&self) -> PathBuf {
+    pub(crate) fn scheduler_path(&self) -> PathBuf {
         self.own_folder().join("scheduler.lock")
     }
 
@@ -206,12 +206,12 @@ impl Repository {
     }
 
     /// A name for an archive that begins now, without `.tar.gz`.
-    pub fn free_stem(&self, now: DateTime<Utc>) -> String {
+    pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
         let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
         file_name::free_stem(&self.prefix, now, self.time_zone, taken)
     }
 
-    pub fn archive_path(&self, stem: &str) -> PathBuf {
+    pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
         self.folder.join(file_name::archive(stem))
     }
 
@@ -221,12 +221,12 @@ impl Repository {
     }
 
     /// The stems of all archives of ours, oldest name first.
-    pub fn stems(&self) -> Result<Vec<String>, RepositoryError> {
+    pub(crate) fn stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&self.prefix)
     }
 
     /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
-    pub fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
+    pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }
 
@@ -261,7 +261,7 @@ impl Repository {
     }
 
     /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
-    pub fn find(&self, name: &str) -> Result<String, RepositoryError> {
+    pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
@@ -300,12 +300,12 @@ impl Repository {
     }
 
     /// Opens an archive to be read.
-    pub fn open(&self, stem: &str) -> Result<File, FileError> {
+    pub(crate) fn open(&self, stem: &str) -> Result<File, FileError> {
         let path = self.archive_path(stem);
         open_regular(&path).map_err(|error| FileError::new("open", path, error))
     }
 
-    pub fn sidecar(&self, stem: &str) -> Sidecar {
+    pub(crate) fn sidecar(&self, stem: &str) -> Sidecar {
         let mut text = String::new();
         let read = open_regular(&self.sidecar_path(stem))
             .and_then(|file| file.take(LONGEST_SIDECAR).read_to_string(&mut text));
@@ -317,7 +317,7 @@ impl Repository {
     }
 
     /// Bytes that can still be written to the folder's disk.
-    pub fn free_bytes(&self) -> Option<u64> {
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
         let disk = statvfs(&self.folder).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
@@ -325,7 +325,7 @@ impl Repository {
 
 /// The folder while no other process writes in it; what changes archives is possible on this alone.
 #[derive(Debug)]
-pub struct LockedRepository {
+pub(crate) struct LockedRepository {
     repository: Repository,
     _lock: Lock,
 }
@@ -340,7 +340,7 @@ impl Deref for LockedRepository {
 
 impl LockedRepository {
     /// Removes what an interrupted run left behind; how many files went.
-    pub fn sweep(&self) -> u64 {
+    pub(crate) fn sweep(&self) -> u64 {
         let mut swept = 0;
         for name in self.names().unwrap_or_default() {
             let Some(target) = name
@@ -368,14 +368,14 @@ impl LockedRepository {
     }
 
     /// Opens the file that will become the archive.
-    pub fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
+    pub(crate) fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
         Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
     }
 
     /// Gives a verified archive its name, and its checksum beside it.
     ///
     /// The archive is in place even when an error about the checksum or our own notes comes back.
-    pub fn commit(
+    pub(crate) fn commit(
         &self,
         partial: Partial,
         stem: &str,
@@ -395,7 +395,7 @@ impl LockedRepository {
     /// Removes an archive and its checksum. Only what retention's plan names.
     ///
     /// The archive goes first: a checksum without an archive misleads no reader.
-    pub fn remove(&self, stem: &str) -> Result<(), FileError> {
+    pub(crate) fn remove(&self, stem: &str) -> Result<(), FileError> {
         let path = self.archive_path(stem);
         let metadata =
             fs::symlink_metadata(&path).map_err(|error| FileError::new("remove", &path, error))?;
@@ -419,7 +419,7 @@ impl LockedRepository {
 
 /// Either the folder is not ours to use, or someone else is using it.
 #[derive(Debug, thiserror::Error)]
-pub enum RepositoryLockError {
+pub(crate) enum RepositoryLockError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]

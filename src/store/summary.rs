@@ -17,7 +17,7 @@ const VERIFIED_FILE: &str = "verified.json";
 
 /// What the last reading of an archive from end to end showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerificationRecord {
+pub(crate) struct VerificationRecord {
     pub at: DateTime<Utc>,
     /// The archive it was about: another file of the same name is another matter.
     pub archive_bytes: u64,
@@ -30,13 +30,13 @@ pub struct VerificationRecord {
 
 impl Repository {
     /// What a glance at an archive shows; reads its ends, not its middle.
-    pub fn summary(&self, stem: &str) -> ArchiveSummary {
+    pub(crate) fn summary(&self, stem: &str) -> ArchiveSummary {
         let verification = self.verifications().remove(stem);
         self.summary_with(stem, verification)
     }
 
     /// A glance at every archive.
-    pub fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
+    pub(crate) fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
         let mut verifications = self.verifications();
         Ok(self
             .stems()?
@@ -46,7 +46,7 @@ impl Repository {
     }
 
     /// The newest archive by its name that was verified; older ones are not even opened.
-    pub fn newest_good(&self) -> Option<ArchiveSummary> {
+    pub(crate) fn newest_good(&self) -> Option<ArchiveSummary> {
         let mut verifications = self.verifications();
         let glances = self.stems().ok()?.into_iter().rev();
         let mut listed = glances.map(|stem| {
@@ -124,7 +124,7 @@ impl Repository {
     }
 
     /// What an archive says it holds; none when it is not one of ours, or cannot be read.
-    pub fn manifest(&self, stem: &str) -> Option<Manifest> {
+    pub(crate) fn manifest(&self, stem: &str) -> Option<Manifest> {
         match container::open(self.open(stem).ok()?).ok()? {
             Opened::NativeArchive(ours) => Some(ours.manifest),
             Opened::Foreign(_) => None,
@@ -132,7 +132,7 @@ impl Repository {
     }
 
     /// Keeps what a reading from end to end showed.
-    pub fn record_verification(
+    pub(crate) fn record_verification(
         &self,
         stem: &str,
         verification: VerificationRecord,
@@ -151,7 +151,7 @@ impl Repository {
     }
 
     /// Keeps that a drill proved an archive, which was read from end to end for it.
-    pub fn record_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
+    pub(crate) fn record_drill(&self, stem: &str, at: DateTime<Utc>) -> Result<(), FileError> {
         let archive_bytes = fs::symlink_metadata(self.archive_path(stem)).map(|file| file.len());
         let archive_bytes = archive_bytes
             .map_err(|error| FileError::new("read", self.archive_path(stem), error))?;

@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the names of files end in that are not whole yet.
-pub const PARTIAL_EXTENSION: &str = ".partial";
+pub(crate) const PARTIAL_EXTENSION: &str = ".partial";
 
 /// A file operation that failed, and on what.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
-pub struct FileError {
+pub(crate) struct FileError {
     pub action: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
 }
 
 impl FileError {
-    pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+    pub(crate) fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         FileError {
             action,
             path: path.into(),
@@ -36,7 +36,7 @@ impl FileError {
 }
 
 /// A file under a name that nobody takes for the final one. Dropped before its commit, it goes.
-pub struct Partial {
+pub(crate) struct Partial {
     file: Arc<File>,
     path: PathBuf,
     target: PathBuf,
@@ -45,7 +45,7 @@ pub struct Partial {
 
 impl Partial {
     /// Creates `.NAME.partial` beside `target`, readable for its owner only. One that is there is not touched.
-    pub fn create(target: &Path) -> Result<Self, FileError> {
+    pub(crate) fn create(target: &Path) -> Result<Self, FileError> {
         let path = partial_path(target);
         let file = OpenOptions::new()
             .read(true)
@@ -63,19 +63,19 @@ impl Partial {
         })
     }
 
-    pub fn file(&self) -> Arc<File> {
+    pub(crate) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
 
     /// Puts everything written so far on the disk.
-    pub fn sync(&self) -> Result<(), FileError> {
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
         self.file
             .sync_all()
             .map_err(|error| FileError::new("sync", &self.path, error))
     }
 
     /// Opens the synced file to be read from the disk, not from memory: what memory holds proves nothing about the disk.
-    pub fn reopen_uncached(&self) -> Result<File, FileError> {
+    pub(crate) fn reopen_uncached(&self) -> Result<File, FileError> {
         let file =
             File::open(&self.path).map_err(|error| FileError::new("open", &self.path, error))?;
         // Advice that a file system does not take is no failure: there is then no better way to read it.
@@ -85,7 +85,7 @@ impl Partial {
     }
 
     /// Gives the synced file its final name, which must be free.
-    pub fn commit(mut self) -> Result<(), FileError> {
+    pub(crate) fn commit(mut self) -> Result<(), FileError> {
         rename_new(&self.path, &self.target)
             .map_err(|error| FileError::new("name", &self.target, error))?;
         self.committed = true;
@@ -106,7 +106,7 @@ impl Drop for Partial {
 }
 
 /// Writes a small file whole, over what has its name.
-pub fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
     let path = partial_path(target);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -125,7 +125,7 @@ pub fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
 }
 
 /// Creates a folder and those above it, open to their owner only. What exists stays as it is.
-pub fn create_folder(path: &Path) -> Result<(), FileError> {
+pub(crate) fn create_folder(path: &Path) -> Result<(), FileError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -137,13 +137,13 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// Whether an open file is still the one at `path`: another process, or another disk, may have taken its place.
-pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let (own, there) = (file.metadata()?, fs::metadata(path)?);
     Ok((own.dev(), own.ino()) == (there.dev(), there.ino()))
 }
 
 /// `.NAME.partial` beside `NAME`.
-pub fn partial_path(target: &Path) -> PathBuf {
+pub(crate) fn partial_path(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}{PARTIAL_EXTENSION}"))
 }

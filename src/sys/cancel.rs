@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// Why work ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Interruption {
+pub(crate) enum Interruption {
     #[error("stopped as asked")]
     Asked,
     #[error("it took longer than BACKUP_TIMEOUT allows")]
@@ -19,17 +19,17 @@ pub enum Interruption {
 
 /// Held by whoever works.
 #[derive(Debug, Clone)]
-pub struct Cancel {
+pub(crate) struct Cancel {
     asked: watch::Receiver<bool>,
     deadline: Option<Instant>,
 }
 
 /// Held by whoever may ask.
 #[derive(Debug)]
-pub struct Canceller(watch::Sender<bool>);
+pub(crate) struct Canceller(watch::Sender<bool>);
 
 impl Canceller {
-    pub fn new() -> (Self, Cancel) {
+    pub(crate) fn new() -> (Self, Cancel) {
         let (sender, asked) = watch::channel(false);
         (
             Canceller(sender),
@@ -40,19 +40,19 @@ impl Canceller {
         )
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.send_replace(true);
     }
 
     /// Whether it has been asked already.
-    pub fn asked(&self) -> bool {
+    pub(crate) fn asked(&self) -> bool {
         *self.0.borrow()
     }
 }
 
 impl Cancel {
     /// The same, but at the latest at `deadline`.
-    pub fn by(&self, deadline: Instant) -> Self {
+    pub(crate) fn by(&self, deadline: Instant) -> Self {
         Cancel {
             asked: self.asked.clone(),
             deadline: Some(deadline),
@@ -60,12 +60,12 @@ impl Cancel {
     }
 
     /// Whether somebody has asked.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         *self.asked.borrow()
     }
 
     /// Waits until it is time to stop.
-    pub async fn requested(&self) -> Interruption {
+    pub(crate) async fn requested(&self) -> Interruption {
         let mut asked = self.asked.clone();
         let deadline = self.deadline;
         let late = async move {
@@ -87,7 +87,7 @@ impl Cancel {
     }
 
     /// Runs something that may be dropped at any moment.
-    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
+    pub(crate) async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
         tokio::select! {
             biased;
             reason = self.requested() => Err(reason),
@@ -96,7 +96,7 @@ impl Cancel {
     }
 
     /// Runs something on a thread of its own that looks at a flag now and then.
-    pub async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
     ) -> Result<T, Interruption> {
@@ -114,7 +114,7 @@ impl Cancel {
     }
 
     /// The same for what ends soon after the flag is set, and whose result counts even then; none after `limit`.
-    pub async fn blocking_to_its_end<T: Send + 'static>(
+    pub(crate) async fn blocking_to_its_end<T: Send + 'static>(
         &self,
         limit: Duration,
         work: impl FnOnce(&AtomicBool) -> T + Send + 'static,

@@ -5,7 +5,7 @@ use tokio_rustls::rustls::CertificateError;
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CertificateProblem {
+pub(crate) enum CertificateProblem {
     Expired,
     NotValidYet,
     UnknownIssuer,
@@ -17,7 +17,7 @@ pub enum CertificateProblem {
 }
 
 impl CertificateProblem {
-    pub fn of(error: &CertificateError) -> Self {
+    pub(crate) fn of(error: &CertificateError) -> Self {
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -56,7 +56,7 @@ impl fmt::Display for CertificateProblem {
 }
 
 /// The command that makes a self-signed certificate which every client can be told to trust.
-pub fn self_signed_command(host: &str) -> String {
+pub(crate) fn self_signed_command(host: &str) -> String {
     let kind = match host.parse::<std::net::IpAddr>() {
         Ok(_) => "IP",
         Err(_) => "DNS",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `12.3 MB`: decimal units, as disks are sold and `ls --si` counts.
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     let mut value = count as f64;
     let mut unit = 0;
@@ -20,7 +20,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// `1,234,567`.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -33,7 +33,7 @@ pub fn count(number: u64) -> String {
 }
 
 /// `1 index`, `12 indexes`.
-pub fn indexes(number: u64) -> String {
+pub(crate) fn indexes(number: u64) -> String {
     match number {
         1 => "1 index".into(),
         many => format!("{} indexes", count(many)),
@@ -41,13 +41,13 @@ pub fn indexes(number: u64) -> String {
 }
 
 /// `1 document`, `2,000 documents`.
-pub fn counted(number: u64, thing: &str) -> String {
+pub(crate) fn counted(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", count(number))
 }
 
 /// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 days`.
-pub fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", time.as_secs_f64()),

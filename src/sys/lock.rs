@@ -14,12 +14,12 @@ const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// Held until dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     file: File,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     #[error("another Pantry Keeper is at work in {0}; wait for it, or stop it first")]
     Held(String),
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum LockError {
 
 impl Lock {
     /// Takes the lock in `path`, at once or not at all. `folder` is named when someone else has it.
-    pub fn take(path: &Path, folder: &Path) -> Result<Self, LockError> {
+    pub(crate) fn take(path: &Path, folder: &Path) -> Result<Self, LockError> {
         let file = open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { file }),
@@ -38,7 +38,7 @@ impl Lock {
     }
 
     /// Whether someone holds the lock in `path`, and when they last gave a sign of life. None when nobody does.
-    pub fn holder(path: &Path) -> Option<Option<SystemTime>> {
+    pub(crate) fn holder(path: &Path) -> Option<Option<SystemTime>> {
         // Shared, so that two who ask do not take each other for the holder.
         let file = OpenOptions::new()
             .read(true)
@@ -56,17 +56,17 @@ impl Lock {
     }
 
     /// Whether the file that is held is still the one at `path`.
-    pub fn is_at(&self, path: &Path) -> bool {
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
         atomic_file::is_at(&self.file, path).unwrap_or(false)
     }
 
     /// Gives a sign of life: the time of the lock's file. Written to the disk when the system finds it convenient.
-    pub fn beat(&self, now: SystemTime) -> std::io::Result<()> {
+    pub(crate) fn beat(&self, now: SystemTime) -> std::io::Result<()> {
         self.file.set_modified(now)
     }
 
     /// Takes the lock in `path` as soon as it is free. Only where it is never held for long.
-    pub fn wait(path: &Path) -> Result<Self, FileError> {
+    pub(crate) fn wait(path: &Path) -> Result<Self, FileError> {
         let file = open(path)?;
         file.lock()
             .map_err(|error| FileError::new("lock", path, error))?;

@@ -25,7 +25,7 @@ use tracing_subscriber::{Layer, fmt as layer};
 
 /// Logging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogSettings {
+pub(crate) struct LogSettings {
     /// The least severe level that is logged.
     pub level: tracing::Level,
     /// For people or for machines.
@@ -38,7 +38,7 @@ pub struct LogSettings {
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object per line.
@@ -46,10 +46,10 @@ pub enum LogFormat {
 }
 
 /// Events with this target go to `scheduler.log`, all others of ours to `backup.log`.
-pub const SCHEDULER: &str = "scheduler";
+pub(crate) const SCHEDULER: &str = "scheduler";
 
 /// Events with this target go to `backup.log` only: what they say was printed for whoever ran the command.
-pub const RECORD: &str = "record";
+pub(crate) const RECORD: &str = "record";
 
 const CRATE: &str = "pantry_keeper";
 
@@ -59,11 +59,11 @@ const TAIL_LINE_CHARS: usize = 500;
 
 /// The end of the log, as it was written: redacted.
 #[derive(Clone, Default)]
-pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
     /// The last lines, oldest first.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -91,7 +91,7 @@ impl Sink for Tail {
 ///
 /// Returns the end of the log from now on, and what kept log files from being opened: to be logged, now that there is a
 /// log.
-pub fn start(
+pub(crate) fn start(
     settings: &LogSettings,
     time_zone: Tz,
     folder: Option<&Path>,
@@ -319,7 +319,7 @@ impl<S: Sink> Drop for Line<S> {
 }
 
 /// Text with nothing in it that could pass for another event, or steer a terminal.
-pub fn one_event(text: &str) -> String {
+pub(crate) fn one_event(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         match c {

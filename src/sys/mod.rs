@@ -1,12 +1,12 @@
 //! What the program needs of the operating system: processes, files, locks, signals, logs, the terminal.
 
-pub mod atomic_file;
-pub mod cancel;
-pub mod certificate;
-pub mod humanize;
-pub mod lock;
-pub mod logging;
-pub mod process;
-pub mod progress;
-pub mod redact;
-pub mod runtime;
+pub(crate) mod atomic_file;
+pub(crate) mod cancel;
+pub(crate) mod certificate;
+pub(crate) mod humanize;
+pub(crate) mod lock;
+pub(crate) mod logging;
+pub(crate) mod process;
+pub(crate) mod progress;
+pub(crate) mod redact;
+pub(crate) mod runtime;

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
 
 /// The hidden first argument with which we start ourselves on the way to a child. See [`become_child`].
-pub const CHILD_ARGUMENT: &str = "__child";
+pub(crate) const CHILD_ARGUMENT: &str = "__child";
 
 /// How long a child has to end after SIGTERM before it is killed. Docker kills everything after ten seconds.
 const GRACE: Duration = Duration::from_secs(4);
@@ -42,7 +42,7 @@ const PASSED_ON: &[&str] = &[
 ];
 
 /// What to start.
-pub struct Command {
+pub(crate) struct Command {
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
     /// Written to a pipe that the child inherits; `--config /dev/fd/N` is added to its arguments.
@@ -52,14 +52,14 @@ pub struct Command {
 }
 
 /// A running child.
-pub struct Child {
+pub(crate) struct Child {
     child: tokio::process::Child,
     stderr: JoinHandle<Vec<String>>,
 }
 
 /// How a child ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: ExitStatus,
     /// The last lines it wrote on stderr, redacted.
     pub last_lines: Vec<String>,
@@ -67,7 +67,7 @@ pub struct Ended {
 
 impl Ended {
     /// `exit code 1`, or `signal 9 (killed, perhaps because memory ran out)`.
-    pub fn how(&self) -> String {
+    pub(crate) fn how(&self) -> String {
         match (self.status.code(), self.status.signal()) {
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(9)) => "signal 9 (killed, perhaps because memory ran out)".into(),
@@ -79,7 +79,7 @@ impl Ended {
 
 impl Command {
     /// Starts the child in a process group of its own. Its stdout is returned; each line of its stderr goes to `log`.
-    pub fn spawn(
+    pub(crate) fn spawn(
         self,
         redactor: Redactor,
         log: impl Fn(&str) + Send + Sync + 'static,
@@ -94,7 +94,7 @@ impl Command {
     }
 
     /// Likewise, but it is written to: its stdin is returned, and it has no stdout.
-    pub fn spawn_fed(
+    pub(crate) fn spawn_fed(
         self,
         redactor: Redactor,
         log: impl Fn(&str) + Send + Sync + 'static,
@@ -160,13 +160,13 @@ fn widened(pipe: OwnedFd) -> OwnedFd {
 
 impl Child {
     /// Waits for the child to end by itself, however long that takes. May be given up: the child goes on.
-    pub async fn end(&mut self) -> io::Result<Ended> {
+    pub(crate) async fn end(&mut self) -> io::Result<Ended> {
         let status = self.child.wait().await?;
         Ok(self.ended(status).await)
     }
 
     /// Waits for the child to end by itself, and ends it when it does not within `limit`.
-    pub async fn wait_for(mut self, limit: Duration) -> io::Result<Ended> {
+    pub(crate) async fn wait_for(mut self, limit: Duration) -> io::Result<Ended> {
         match tokio::time::timeout(limit, self.child.wait()).await {
             Ok(status) => Ok(self.ended(status?).await),
             Err(_) => self.stop().await,
@@ -174,7 +174,7 @@ impl Child {
     }
 
     /// Ends the child: SIGTERM first, SIGKILL when it does not listen.
-    pub async fn stop(mut self) -> io::Result<Ended> {
+    pub(crate) async fn stop(mut self) -> io::Result<Ended> {
         self.signal(Signal::TERM);
         let status = match tokio::time::timeout(GRACE, self.child.wait()).await {
             Ok(status) => status?,
@@ -213,7 +213,7 @@ impl Child {
 ///
 /// Between `fork` and `exec` only unsafe code can do that; a program that replaces itself needs none. Returns only when
 /// the program cannot be started.
-pub fn become_child(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
+pub(crate) fn become_child(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
     let parent = arguments
         .next()
         .and_then(|id| id.to_str()?.parse::<i32>().ok());
@@ -234,7 +234,7 @@ pub fn become_child(mut arguments: impl Iterator<Item = OsString>) -> io::Error 
 
 /// Becomes this program once more, with other arguments: each that equals `marker` is followed by the number of a file
 /// descriptor from which one of `hidden` can be read. Returns only when that is not possible.
-pub fn start_again(arguments: Vec<OsString>, marker: &str, hidden: &[Secret]) -> io::Error {
+pub(crate) fn start_again(arguments: Vec<OsString>, marker: &str, hidden: &[Secret]) -> io::Error {
     let program = match own_program() {
         Ok(program) => program,
         Err(error) => return error,
@@ -263,7 +263,7 @@ pub fn start_again(arguments: Vec<OsString>, marker: &str, hidden: &[Secret]) ->
 }
 
 /// A program by its name on PATH, as a shell would find it.
-pub fn find_program(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)
         .map(|folder| folder.join(name))
         .find(|candidate| is_executable(candidate))
@@ -274,7 +274,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// This program itself.
-pub fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn own_program() -> io::Result<PathBuf> {
     // Stays valid while an upgrade replaces the file.
     let link = Path::new("/proc/self/exe");
     if link.exists() {

@@ -14,7 +14,7 @@ const BAR_AFTER: Duration = Duration::from_millis(400);
 
 /// What progress is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     Documents,
     Bytes,
     /// The one that is being built is counted.
@@ -22,7 +22,7 @@ pub enum Unit {
 }
 
 /// Counts up from many threads, and is shown from one.
-pub struct Meter {
+pub(crate) struct Meter {
     what: String,
     unit: Unit,
     done: AtomicU64,
@@ -42,16 +42,16 @@ struct Shown {
 
 /// Where progress is drawn: lines of a log must not run into a bar.
 #[derive(Clone, Default)]
-pub struct Screen(Option<MultiProgress>);
+pub(crate) struct Screen(Option<MultiProgress>);
 
 impl Screen {
     /// Draws on stderr, if that is a terminal.
-    pub fn of_stderr() -> Self {
+    pub(crate) fn of_stderr() -> Self {
         Screen(std::io::stderr().is_terminal().then(MultiProgress::new))
     }
 
     /// Runs `print` while no bar is on the screen.
-    pub fn without_bars<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub(crate) fn without_bars<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bars) => bars.suspend(print),
             None => print(),
@@ -61,7 +61,7 @@ impl Screen {
 
 impl Meter {
     /// `what` is the line's beginning, such as `dumping`.
-    pub fn new(what: &str, unit: Unit, total: Option<u64>, screen: &Screen) -> Arc<Self> {
+    pub(crate) fn new(what: &str, unit: Unit, total: Option<u64>, screen: &Screen) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Meter {
             what: what.to_owned(),
@@ -80,17 +80,17 @@ impl Meter {
     }
 
     /// Bytes that have come out of mongodump.
-    pub fn stream_bytes(&self) -> u64 {
+    pub(crate) fn stream_bytes(&self) -> u64 {
         self.stream_bytes.load(Ordering::Relaxed)
     }
 
     /// Says how much there is to do, once that is known; an estimate will do.
-    pub fn set_total(&self, total: u64) {
+    pub(crate) fn set_total(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
     }
 
     /// How long it takes until a person sees anything of this.
-    pub fn first_shown_after(&self) -> Duration {
+    pub(crate) fn first_shown_after(&self) -> Duration {
         if self.screen.0.is_some() {
             BAR_AFTER
         } else {
@@ -102,12 +102,12 @@ impl Meter {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }
 
-    pub fn set(&self, done: u64) {
+    pub(crate) fn set(&self, done: u64) {
         self.done.store(done, Ordering::Relaxed);
     }
 
     /// How far it is, and what it is at.
-    pub fn set_at(&self, done: u64, name: &dyn std::fmt::Display) {
+    pub(crate) fn set_at(&self, done: u64, name: &dyn std::fmt::Display) {
         self.set(done);
         let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.to_string();
@@ -117,7 +117,7 @@ impl Meter {
     }
 
     /// A view of this meter for the thread that reads a dump.
-    pub fn watch(self: &Arc<Self>) -> DumpWatch {
+    pub(crate) fn watch(self: &Arc<Self>) -> DumpWatch {
         DumpWatch {
             meter: Arc::clone(self),
             before: self.done.load(Ordering::Relaxed),
@@ -126,7 +126,7 @@ impl Meter {
     }
 
     /// Draws the bar, or logs a line when it is time for one. To be called a few times a second.
-    pub fn show(&self) {
+    pub(crate) fn show(&self) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.done.load(Ordering::Relaxed);
         if let Some(screen) = &self.screen.0 {
@@ -187,7 +187,7 @@ impl Meter {
 }
 
 /// Notices when nothing moves any more.
-pub struct Stall {
+pub(crate) struct Stall {
     limit: Duration,
     bytes: u64,
     since: Instant,
@@ -195,7 +195,7 @@ pub struct Stall {
 
 impl Stall {
     /// One that is due when a meter's stream has stood still for `limit`.
-    pub fn after(limit: Duration, meter: &Meter) -> Self {
+    pub(crate) fn after(limit: Duration, meter: &Meter) -> Self {
         Stall {
             limit,
             bytes: meter.stream_bytes(),
@@ -204,7 +204,7 @@ impl Stall {
     }
 
     /// Whether it is due. To be asked a few times a second.
-    pub fn is_due(&mut self, meter: &Meter) -> bool {
+    pub(crate) fn is_due(&mut self, meter: &Meter) -> bool {
         let bytes = meter.stream_bytes();
         if bytes != self.bytes {
             (self.bytes, self.since) = (bytes, Instant::now());
@@ -232,26 +232,26 @@ impl Drop for Meter {
 }
 
 /// Carries what a dump's reader sees to the meter.
-pub struct DumpWatch {
+pub(crate) struct DumpWatch {
     meter: Arc<Meter>,
     before: u64,
     stream_before: u64,
 }
 
 impl DumpWatch {
-    pub fn moved(&mut self, stream_bytes: u64) {
+    pub(crate) fn moved(&mut self, stream_bytes: u64) {
         self.meter
             .stream_bytes
             .store(self.stream_before + stream_bytes, Ordering::Relaxed);
     }
 
-    pub fn at(&mut self, namespace: &dyn std::fmt::Display, documents: u64) {
+    pub(crate) fn at(&mut self, namespace: &dyn std::fmt::Display, documents: u64) {
         self.meter.set_at(self.before + documents, namespace);
     }
 }
 
 /// Shows progress while something else is waited for.
-pub async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
+pub(crate) async fn showing<T>(meter: &Meter, work: impl Future<Output = T>) -> T {
     let mut look = tokio::time::interval(Duration::from_millis(200));
     tokio::pin!(work);
     loop {

@@ -7,7 +7,7 @@ use std::path::Path;
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
+pub(crate) enum Runtime {
     Container,
     Systemd,
     Plain,
@@ -15,7 +15,7 @@ pub enum Runtime {
 
 impl Runtime {
     /// From the environment, and from what a container engine leaves at the root.
-    pub fn of(environment: &[(OsString, OsString)]) -> Self {
+    pub(crate) fn of(environment: &[(OsString, OsString)]) -> Self {
         let has = |wanted: &str| environment.iter().any(|(name, _)| name == wanted);
         // A unit may be in a container that runs systemd; the unit is nearer.
         if has("INVOCATION_ID") || has("NOTIFY_SOCKET") {
@@ -31,7 +31,7 @@ impl Runtime {
     }
 
     /// How to see whether MongoDB runs.
-    pub fn see_mongodb(self) -> &'static str {
+    pub(crate) fn see_mongodb(self) -> &'static str {
         match self {
             Self::Container => "docker compose ps, docker compose logs mongodb",
             Self::Systemd => "systemctl status mongod, journalctl -u mongod",

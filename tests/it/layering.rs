@@ -61,9 +61,9 @@ fn files() -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                collect(&path, found)
+                collect(&path, found);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }

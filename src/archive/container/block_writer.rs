@@ -37,7 +37,7 @@ const GATHER_BYTES: usize = 128 * 1024;
 
 /// Why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub(crate) enum WriteError {
     #[error("writing the archive failed: {0}")]
     Write(#[from] io::Error),
     #[error(transparent)]
@@ -49,20 +49,20 @@ pub enum WriteError {
 
 /// Stands for the position of a file in the archive, until [`Writer::positions`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId(usize);
+pub(crate) struct FileId(usize);
 
 /// Positions in bytes from the archive's start, by mark.
-pub struct Positions(Vec<u64>);
+pub(crate) struct Positions(Vec<u64>);
 
 impl Positions {
-    pub fn of(&self, mark: FileId) -> u64 {
+    pub(crate) fn of(&self, mark: FileId) -> u64 {
         self.0.get(mark.0).copied().unwrap_or_default()
     }
 }
 
 /// A complete archive, not yet synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     pub archive_bytes: u64,
     /// CRC-64/XZ of everything before the trailer, as it left us for the disk.
     pub crc64: u64,
@@ -102,7 +102,7 @@ struct Open {
     header_at: Option<usize>,
 }
 
-pub struct Writer {
+pub(crate) struct Writer {
     headers: Headers,
     packer: Packer,
     pool: Pool<Slot, Slot>,
@@ -116,7 +116,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
-    pub fn start(
+    pub(crate) fn start(
         file: Arc<File>,
         level: u8,
         threads: NonZeroUsize,
@@ -159,7 +159,7 @@ impl Writer {
     }
 
     /// Adds a whole small file. Small files share a member, at whose start a reader finds the first of them.
-    pub fn file(&mut self, path: &str, content: &[u8]) -> Result<FileId, WriteError> {
+    pub(crate) fn file(&mut self, path: &str, content: &[u8]) -> Result<FileId, WriteError> {
         let mut head = self.headers.long_name(path);
         head.extend_from_slice(&self.headers.file(path, content.len() as u64));
         let padding = padding(content.len() as u64);
@@ -183,7 +183,7 @@ impl Writer {
     }
 
     /// Begins a file whose size is not known yet.
-    pub fn open(&mut self, path: String) -> Result<FileId, WriteError> {
+    pub(crate) fn open(&mut self, path: String) -> Result<FileId, WriteError> {
         self.flush()?;
         let mark = self.mark()?;
         self.slot
@@ -200,7 +200,7 @@ impl Writer {
     }
 
     /// Adds content to the open file.
-    pub fn write(&mut self, content: &[u8]) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, content: &[u8]) -> Result<(), WriteError> {
         if let Some(open) = &mut self.open {
             open.content_bytes += content.len() as u64;
         }
@@ -208,7 +208,7 @@ impl Writer {
     }
 
     /// Ends the open file.
-    pub fn close(&mut self) -> Result<(), WriteError> {
+    pub(crate) fn close(&mut self) -> Result<(), WriteError> {
         let Some(bytes) = self.open.as_ref().map(|open| open.content_bytes) else {
             return Ok(());
         };
@@ -230,7 +230,7 @@ impl Writer {
     }
 
     /// Where everything so far lies.
-    pub fn positions(&mut self) -> Result<Positions, WriteError> {
+    pub(crate) fn positions(&mut self) -> Result<Positions, WriteError> {
         self.flush()?;
         let (reply, answer) = bounded(1);
         self.send(Step::Positions(reply))?;
@@ -238,7 +238,11 @@ impl Writer {
     }
 
     /// Adds the manifest and the end of the archive.
-    pub fn finish(mut self, manifest_path: &str, manifest: &[u8]) -> Result<Written, WriteError> {
+    pub(crate) fn finish(
+        mut self,
+        manifest_path: &str,
+        manifest: &[u8],
+    ) -> Result<Written, WriteError> {
         self.flush()?;
         let mark = self.file(manifest_path, manifest)?;
         self.flush()?;
@@ -247,7 +251,7 @@ impl Writer {
     }
 
     /// The reason why nothing more can be written.
-    pub fn into_error(self) -> WriteError {
+    pub(crate) fn into_error(self) -> WriteError {
         self.join().err().unwrap_or(WriteError::Lost)
     }
 
@@ -406,7 +410,7 @@ impl Appender {
         self.crc = crc;
         match position.checked_sub(self.written) {
             Some(at) => {
-                self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member)
+                self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member);
             }
             // Members are gathered whole, so the placeholder is all in the file or not at all.
             None => self.file.write_all_at(&member, position)?,

@@ -16,7 +16,7 @@ use std::thread;
 
 /// What reading the whole file showed, besides its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FullScan {
+pub(crate) struct FullScan {
     pub sha256: [u8; 32],
     /// Whether the CRC-64 in the trailer is that of the file.
     pub crc64_matches: bool,
@@ -26,7 +26,7 @@ impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
-    pub fn scrub(
+    pub(crate) fn scrub(
         &self,
         sections: &[Section],
         threads: NonZeroUsize,

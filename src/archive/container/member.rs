@@ -11,7 +11,7 @@
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 /// Tar bytes in one member.
-pub const BLOCK_BYTES: usize = 1024 * 1024;
+pub(super) const BLOCK_BYTES: usize = 1024 * 1024;
 
 /// gzip, deflate, with an extra field, no time, no name; made on "unknown". Then the extra field's length and its id.
 const DATA_HEAD: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, b'P', b'K', 4, 0];
@@ -20,7 +20,7 @@ const TRAILER_HEAD: [u8; 16] = [
 ];
 
 /// Bytes before the deflate stream of a data member.
-pub const HEADER_BYTES: usize = DATA_HEAD.len() + 4;
+pub(super) const HEADER_BYTES: usize = DATA_HEAD.len() + 4;
 /// CRC-32 and length, behind the deflate stream.
 const FOOTER_BYTES: usize = 8;
 /// What a stored deflate block adds to its content.
@@ -28,10 +28,10 @@ const STORED_BYTES: usize = 5;
 /// Two blocks of zeros end a tar.
 const TAR_END: [u8; 1024] = [0; 1024];
 /// The trailer's length in bytes, always.
-pub const TRAILER_BYTES: usize =
+pub(super) const TRAILER_BYTES: usize =
     TRAILER_HEAD.len() + 16 + STORED_BYTES + TAR_END.len() + FOOTER_BYTES;
 /// No member of ours is larger than this, in bytes: a full block that would not compress, and some slack.
-pub const LARGEST_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64 + 1024;
+pub(super) const LARGEST_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64 + 1024;
 
 /// libdeflate's level for each of gzip's. Its 6 takes a third more time than its 5 for archives 2 % smaller; on two cores
 /// that is what makes a backup slower than the dump it is made of.
@@ -39,7 +39,7 @@ const LIBDEFLATE_LEVELS: [i32; 9] = [1, 2, 3, 3, 4, 5, 6, 8, 9];
 
 /// What is wrong with a member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MemberError {
+pub(crate) enum MemberError {
     #[error("no compressed block begins here")]
     Head,
     #[error("a compressed block claims an impossible size of {0} bytes")]
@@ -52,7 +52,7 @@ pub enum MemberError {
 const QUICKER: u8 = 2;
 
 /// Compresses blocks; one for each thread.
-pub struct Packer {
+pub(super) struct Packer {
     thorough: Compressor,
     quick: Compressor,
     member: Vec<u8>,
@@ -60,14 +60,14 @@ pub struct Packer {
 
 /// How much time there is for a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effort {
+pub(super) enum Effort {
     Thorough,
     Quick,
 }
 
 impl Packer {
     /// `level` is on gzip's scale, 1 to 9; one outside is taken as the nearest.
-    pub fn new(level: u8) -> Self {
+    pub(super) fn new(level: u8) -> Self {
         let compressor = |level: u8| {
             let level = LIBDEFLATE_LEVELS[usize::from(level.clamp(1, 9)) - 1];
             Compressor::new(CompressionLvl::new(level).unwrap_or_default())
@@ -82,7 +82,7 @@ impl Packer {
 
     /// Puts the compressed member in the place of its block: while it waits to be written it takes no more memory than
     /// that. False when it did not fit, which the bound rules out.
-    pub fn pack(&mut self, buffer: &mut Vec<u8>, pace: Effort) -> bool {
+    pub(super) fn pack(&mut self, buffer: &mut Vec<u8>, pace: Effort) -> bool {
         let compressor = match pace {
             Effort::Thorough => &mut self.thorough,
             Effort::Quick => &mut self.quick,
@@ -104,7 +104,7 @@ impl Packer {
 }
 
 /// Decompresses members; one for each thread.
-pub struct Unpacker(Decompressor);
+pub(super) struct Unpacker(Decompressor);
 
 impl Default for Unpacker {
     fn default() -> Self {
@@ -114,7 +114,7 @@ impl Default for Unpacker {
 
 impl Unpacker {
     /// Writes what `member` holds over what `block` held.
-    pub fn unpack(&mut self, member: &[u8], block: &mut Vec<u8>) -> Result<(), MemberError> {
+    pub(super) fn unpack(&mut self, member: &[u8], block: &mut Vec<u8>) -> Result<(), MemberError> {
         block.resize(BLOCK_BYTES, 0);
         let length = self
             .0
@@ -127,7 +127,7 @@ impl Unpacker {
 
 /// A tar header in an uncompressed member of its own: it can be filled in later without changing its length. Before the
 /// header is known, pass zeros.
-pub fn placeholder(tar_header: &[u8; 512]) -> Vec<u8> {
+pub(super) fn placeholder(tar_header: &[u8; 512]) -> Vec<u8> {
     let mut member = vec![0; HEADER_BYTES];
     store(&mut member, tar_header);
     close(&mut member, tar_header);
@@ -137,7 +137,7 @@ pub fn placeholder(tar_header: &[u8; 512]) -> Vec<u8> {
 /// The last member: the end of the tar, and what makes the archive self-sufficient.
 ///
 /// `crc64` is the CRC-64/XZ of every byte of the file before this member.
-pub fn trailer(manifest_position: u64, crc64: u64) -> Vec<u8> {
+pub(super) fn trailer(manifest_position: u64, crc64: u64) -> Vec<u8> {
     let mut member = TRAILER_HEAD.to_vec();
     member.extend_from_slice(&manifest_position.to_le_bytes());
     member.extend_from_slice(&crc64.to_le_bytes());
@@ -148,7 +148,7 @@ pub fn trailer(manifest_position: u64, crc64: u64) -> Vec<u8> {
 }
 
 /// Reads a trailer back: the manifest's position and the CRC-64. None when a single bit of it is off.
-pub fn parse_trailer(bytes: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn parse_trailer(bytes: &[u8]) -> Option<(u64, u64)> {
     let field = |at: usize| {
         bytes
             .get(at..at + 8)?
@@ -160,12 +160,12 @@ pub fn parse_trailer(bytes: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// Whether a file that begins with these bytes was written by us.
-pub fn is_ours(first_bytes: &[u8]) -> bool {
+pub(super) fn is_ours(first_bytes: &[u8]) -> bool {
     first_bytes.get(12..14) == Some(&DATA_HEAD[12..14])
 }
 
 /// A member's whole size, from its first [`HEADER_BYTES`] bytes.
-pub fn member_bytes(header: &[u8; HEADER_BYTES]) -> Result<usize, MemberError> {
+pub(super) fn member_bytes(header: &[u8; HEADER_BYTES]) -> Result<usize, MemberError> {
     let (head, size) = header.split_at(DATA_HEAD.len());
     if head != DATA_HEAD {
         return Err(MemberError::Head);

@@ -8,17 +8,17 @@ const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Members by their position.
 #[derive(Default)]
-pub struct MemberCache {
+pub(super) struct MemberCache {
     members: BTreeMap<u64, Vec<u8>>,
     bytes: usize,
 }
 
 impl MemberCache {
-    pub fn get(&self, position: u64) -> Option<Vec<u8>> {
+    pub(super) fn get(&self, position: u64) -> Option<Vec<u8>> {
         self.members.get(&position).cloned()
     }
 
-    pub fn keep(&mut self, position: u64, member: &[u8]) {
+    pub(super) fn keep(&mut self, position: u64, member: &[u8]) {
         if self.bytes + member.len() <= KEPT_BYTES
             && self.members.insert(position, member.to_vec()).is_none()
         {

@@ -1,6 +1,6 @@
 //! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
 
-pub mod block_writer;
+pub(crate) mod block_writer;
 mod full_scan;
 
 mod member;
@@ -11,8 +11,8 @@ mod tar_header;
 mod untrusted;
 mod writer;
 
-pub use untrusted::{files, walk};
+pub(crate) use untrusted::{files, walk};
 
-pub use block_writer::WriteError;
-pub use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
-pub use writer::{ArchiveSink, Plan};
+pub(crate) use block_writer::WriteError;
+pub(crate) use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
+pub(crate) use writer::{ArchiveSink, Plan};

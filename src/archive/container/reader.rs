@@ -15,7 +15,7 @@ const LONGEST_MANIFEST: u64 = 128 * 1024 * 1024;
 
 /// What keeps an archive from being read.
 #[derive(Debug, thiserror::Error)]
-pub enum Damage {
+pub(crate) enum Damage {
     #[error("reading failed: {0}")]
     Read(#[from] io::Error),
     #[error("the file is empty")]
@@ -34,7 +34,7 @@ pub enum Damage {
 
 /// What a file in the archive is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     Prelude,
     /// Options and indexes of the manifest's namespace with this index.
     Metadata(usize),
@@ -45,7 +45,7 @@ pub enum Role {
 
 /// A file that the manifest says is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// With the archive's folder in front.
     pub path: String,
     pub role: Role,
@@ -53,7 +53,7 @@ pub struct Expected {
 
 /// A run of gzip members that begins with a tar header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
+pub(crate) struct Section {
     pub start: u64,
     pub end: u64,
     pub files: Vec<Expected>,
@@ -61,7 +61,7 @@ pub struct Section {
 
 impl Section {
     /// Whether it holds anything of the manifest's namespaces that `chosen` names.
-    pub fn holds(&self, chosen: &dyn Fn(usize) -> bool) -> bool {
+    pub(crate) fn holds(&self, chosen: &dyn Fn(usize) -> bool) -> bool {
         self.files.iter().any(|file| match file.role {
             Role::Metadata(index) | Role::Data(index) => chosen(index),
             Role::Prelude | Role::Manifest => false,
@@ -70,14 +70,14 @@ impl Section {
 }
 
 /// A file, and whose it is.
-pub enum Opened {
+pub(crate) enum Opened {
     NativeArchive(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
     Foreign(File),
 }
 
 /// An archive of ours with an intact trailer and manifest.
-pub struct NativeArchive {
+pub(crate) struct NativeArchive {
     pub(super) file: File,
     pub manifest: Manifest,
     pub archive_bytes: u64,
@@ -89,7 +89,7 @@ pub struct NativeArchive {
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
-pub fn open(mut file: File) -> Result<Opened, Damage> {
+pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
     let archive_bytes = file.metadata()?.len();
     if archive_bytes == 0 {
         return Err(Damage::Empty);
@@ -172,7 +172,11 @@ pub(super) struct Members {
 
 impl Members {
     /// Reads the next member over what `member` held.
-    pub fn next(&mut self, input: &mut impl Read, member: &mut Vec<u8>) -> Result<(), Damage> {
+    pub(super) fn next(
+        &mut self,
+        input: &mut impl Read,
+        member: &mut Vec<u8>,
+    ) -> Result<(), Damage> {
         let position = self.position;
         let cut = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Damage::Cut { position },
@@ -199,7 +203,7 @@ impl Members {
 
 impl NativeArchive {
     /// The archive's sections, in file order, or what in the manifest contradicts itself.
-    pub fn sections(&self) -> Result<Vec<Section>, Damage> {
+    pub(crate) fn sections(&self) -> Result<Vec<Section>, Damage> {
         let mut starts: BTreeMap<u64, Vec<Expected>> = BTreeMap::new();
         let root = &self.manifest.archive;
         let inside = |path: &str| format!("{root}/{path}");
@@ -247,7 +251,7 @@ impl NativeArchive {
 }
 
 /// The damage below an input's error, without the layers that carried it.
-pub fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = inner {
         if let Some(damage) = current.downcast_ref::<Damage>() {

@@ -11,7 +11,7 @@ use std::sync::{MutexGuard, PoisonError};
 use tar::{EntryType, Header};
 
 /// The tar bytes of one section.
-pub struct Extract<'a> {
+pub(crate) struct Extract<'a> {
     ours: &'a NativeArchive,
     members: Members,
     unpacker: Unpacker,
@@ -22,7 +22,7 @@ pub struct Extract<'a> {
 
 impl NativeArchive {
     /// Reads one section of [`NativeArchive::sections`]. Several may be read at once.
-    pub fn extract(&self, section: &Section) -> Extract<'_> {
+    pub(crate) fn extract(&self, section: &Section) -> Extract<'_> {
         Extract {
             ours: self,
             members: Members {
@@ -40,7 +40,10 @@ impl NativeArchive {
     /// such a section: small collections share theirs.
     ///
     /// For sections that were verified before.
-    pub fn extract_alone(&self, section: &Section) -> io::Result<Option<io::Take<Extract<'_>>>> {
+    pub(crate) fn extract_alone(
+        &self,
+        section: &Section,
+    ) -> io::Result<Option<io::Take<Extract<'_>>>> {
         if !matches!(
             section.files.as_slice(),
             [Expected {
@@ -73,7 +76,7 @@ impl NativeArchive {
 
 impl Extract<'_> {
     /// Where in the archive reading has come to, in bytes.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.members.position
     }
 

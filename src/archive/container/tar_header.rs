@@ -3,20 +3,20 @@
 use tar::{EntryType, Header};
 
 /// Tar counts in blocks of this many bytes.
-pub const TAR_BLOCK: usize = 512;
+pub(super) const TAR_BLOCK: usize = 512;
 
 /// The name that GNU tar gives to an entry that holds the next one's long name.
 const LONG_LINK: &str = "././@LongLink";
 
 /// Writes headers for files that all share one time.
-pub struct Headers {
+pub(super) struct Headers {
     /// Seconds since 1970.
     pub modified_at: u64,
 }
 
 impl Headers {
     /// What precedes a file's header: nothing, or the entry that carries a name too long for it.
-    pub fn long_name(&self, path: &str) -> Vec<u8> {
+    pub(super) fn long_name(&self, path: &str) -> Vec<u8> {
         if fits(path) {
             return Vec::new();
         }
@@ -30,7 +30,7 @@ impl Headers {
     }
 
     /// A regular file's header. Sizes over 8 GiB are written in base 256, which all four readers know.
-    pub fn file(&self, path: &str, size_bytes: u64) -> [u8; TAR_BLOCK] {
+    pub(super) fn file(&self, path: &str, size_bytes: u64) -> [u8; TAR_BLOCK] {
         let mut header = self.plain(EntryType::Regular, size_bytes);
         set_name(&mut header, path);
         header.set_cksum();
@@ -50,7 +50,7 @@ impl Headers {
 }
 
 /// Zeros that follow `size_bytes` of content, up to a whole block.
-pub fn padding(size_bytes: u64) -> usize {
+pub(super) fn padding(size_bytes: u64) -> usize {
     (TAR_BLOCK - (size_bytes % TAR_BLOCK as u64) as usize) % TAR_BLOCK
 }
 

@@ -24,7 +24,7 @@ const LONGEST_PADDING: u64 = 16 * 1024 * 1024;
 const MOST_ENTRIES: usize = 250_000;
 
 /// How a walk ended.
-pub struct Walked {
+pub(crate) struct Walked {
     pub sha256: [u8; 32],
     /// Why it ended before the end of the archive.
     pub problem: Option<String>,
@@ -34,7 +34,7 @@ pub struct Walked {
 /// folder (`DB/FILE`, or `FILE` at the top), and its content.
 ///
 /// `moved` is told the compressed bytes read so far. Only being interrupted, or a file that cannot be read, is an error.
-pub fn walk(
+pub(crate) fn walk(
     file: File,
     stop: &AtomicBool,
     moved: &dyn Fn(u64),
@@ -68,10 +68,10 @@ pub fn walk(
 }
 
 /// Is shown a file's name and content, and says what is wrong with them.
-pub type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 'v;
+pub(super) type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 'v;
 
 /// Shows each regular file of a tar to `visit`, and gives the input back. Ends at the first problem.
-pub fn files<R: Read>(input: R, visit: &mut Visit) -> (R, Result<(), String>) {
+pub(crate) fn files<R: Read>(input: R, visit: &mut Visit) -> (R, Result<(), String>) {
     let fence = Rc::new(Cell::new(None));
     let mut tar = tar::Archive::new(Fenced {
         input,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// What the archive is called and how it is compressed.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The archive's name without `.tar.gz`, also the folder inside it.
     pub name: String,
     pub level: u8,
@@ -21,7 +21,7 @@ pub struct Plan {
 }
 
 /// An archive being made from one or more dump streams.
-pub struct ArchiveSink {
+pub(crate) struct ArchiveSink {
     plan: Plan,
     writer: Option<Writer>,
     header: Option<StreamHeader>,
@@ -45,7 +45,7 @@ struct Done {
 }
 
 impl ArchiveSink {
-    pub fn create(file: Arc<File>, plan: Plan) -> Result<Self, WriteError> {
+    pub(crate) fn create(file: Arc<File>, plan: Plan) -> Result<Self, WriteError> {
         let modified_at = u64::try_from(plan.started_at.timestamp()).unwrap_or_default();
         let writer = Writer::start(file, plan.level, plan.threads, modified_at)?;
         Ok(ArchiveSink {
@@ -59,7 +59,10 @@ impl ArchiveSink {
     }
 
     /// Completes the archive with its manifest. Nothing is synced yet.
-    pub fn finish(mut self, finished_at: DateTime<Utc>) -> Result<(Written, Manifest), WriteError> {
+    pub(crate) fn finish(
+        mut self,
+        finished_at: DateTime<Utc>,
+    ) -> Result<(Written, Manifest), WriteError> {
         if self.current.is_some() || !self.waiting.is_empty() {
             return Err(WriteError::Lost);
         }

@@ -20,7 +20,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 
 /// Why a stream cannot become an archive.
 #[derive(Debug, thiserror::Error)]
-pub enum StreamError<E> {
+pub(crate) enum StreamError<E> {
     #[error("reading from mongodump failed: {0}")]
     Read(io::Error),
     #[error("mongodump's output stopped {0}")]
@@ -49,14 +49,14 @@ pub enum StreamError<E> {
 
 /// What went by.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Streamed {
+pub(crate) struct Streamed {
     pub namespaces: u64,
     pub documents: u64,
     pub bytes: u64,
 }
 
 /// Told as the stream moves on, so that a person can be shown how far it is and a stall can be noticed.
-pub trait Watch {
+pub(crate) trait Watch {
     /// Bytes read from mongodump so far.
     fn moved(&mut self, stream_bytes: u64);
     /// Where it is, and documents so far; called once for every window of bytes, not for every document.
@@ -74,7 +74,7 @@ impl Watch for DumpWatch {
 }
 
 /// Reads one whole stream. Namespaces that `wanted` turns down are checked but not handed on.
-pub fn read<R: Read, S: DumpSink, W: Watch>(
+pub(crate) fn read<R: Read, S: DumpSink, W: Watch>(
     input: R,
     sink: &mut S,
     watch: &mut W,

@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, Write};
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Takes a dump and makes the stream of it. Several namespaces may be under way in turns.
-pub struct StreamWriter<W: Write> {
+pub(crate) struct StreamWriter<W: Write> {
     output: BufWriter<W>,
     watch: DumpWatch,
     kinds: HashMap<Namespace, Kind>,
@@ -25,7 +25,7 @@ pub struct StreamWriter<W: Write> {
 }
 
 impl<W: Write> StreamWriter<W> {
-    pub fn new(output: W, watch: DumpWatch) -> Self {
+    pub(crate) fn new(output: W, watch: DumpWatch) -> Self {
         StreamWriter {
             output: BufWriter::with_capacity(BUFFER_BYTES, output),
             watch,
@@ -38,7 +38,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     /// Says that there is no more. A stream that is not finished is one that mongorestore refuses.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.all_announced()?;
         self.output.flush()
     }

@@ -2,7 +2,7 @@
 
 mod native;
 mod other_format;
-pub mod report;
+pub(crate) mod report;
 mod scan;
 mod subset;
 mod system_indexes;
@@ -10,8 +10,8 @@ mod system_indexes;
 mod tests;
 mod untrusted;
 
-pub use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
-pub use untrusted::plain;
+pub(crate) use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
+pub(crate) use untrusted::plain;
 
 use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::{EXTENSION, archive as archive_name};
@@ -29,7 +29,7 @@ const MOST_METADATA: usize = 256 * 1024 * 1024;
 const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than fits into memory";
 
 /// How to read.
-pub struct Options<'o> {
+pub(crate) struct Options<'o> {
     pub threads: NonZeroUsize,
     /// Set from elsewhere, it ends the reading soon.
     pub stop: &'o AtomicBool,
@@ -40,7 +40,7 @@ pub struct Options<'o> {
 /// Reading was given up because `stop` was set.
 #[derive(Debug, thiserror::Error)]
 #[error("reading the archive was interrupted")]
-pub struct Interrupted;
+pub(crate) struct Interrupted;
 
 /// What reading brought to light, so far.
 #[derive(Default)]
@@ -111,7 +111,7 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
 }
 
 /// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
-pub fn verify(
+pub(crate) fn verify(
     name: &str,
     file: File,
     sidecar: &Sidecar,
@@ -160,7 +160,7 @@ pub fn verify(
 }
 
 /// Compares a verified archive with the manifest that was in memory while it was written.
-pub fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
+pub(crate) fn same_namespaces(report: &VerifyReport, manifest: &Manifest) -> bool {
     let read = report
         .namespaces
         .iter()

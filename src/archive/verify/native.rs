@@ -11,10 +11,14 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Options and indexes larger than this, in bytes, are not mongodump's.
-pub const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
+pub(super) const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
 /// Reads all of it.
-pub fn verify(ours: &NativeArchive, options: &Options, found: &mut Found) -> Result<(), Damage> {
+pub(super) fn verify(
+    ours: &NativeArchive,
+    options: &Options,
+    found: &mut Found,
+) -> Result<(), Damage> {
     let Some(sections) = sections(ours, found) else {
         return Ok(());
     };
@@ -38,7 +42,7 @@ pub fn verify(ours: &NativeArchive, options: &Options, found: &mut Found) -> Res
 }
 
 /// Reads what belongs to the manifest's namespaces that `chosen` names, and nothing else.
-pub fn verify_part(
+pub(super) fn verify_part(
     ours: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     options: &Options,
@@ -203,7 +207,7 @@ fn check_file(
 }
 
 /// Reads a small JSON file to its end, and gives its text.
-pub fn json(input: &mut dyn Read) -> Result<String, String> {
+pub(super) fn json(input: &mut dyn Read) -> Result<String, String> {
     let mut text = Vec::new();
     input
         .take(LONGEST_METADATA)

@@ -10,7 +10,7 @@ const NAMED: usize = 3;
 
 /// What a file is instead of a packed dump folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OtherFormat {
+pub(crate) enum OtherFormat {
     /// What `mongodump --archive` writes.
     DumpStream { gzip: bool },
     /// Files of collections in no database's folder.
@@ -19,7 +19,7 @@ pub enum OtherFormat {
 
 impl OtherFormat {
     /// Recognizes what is told by a file's first bytes. Leaves the file at its start.
-    pub fn by_magic(file: &mut File) -> io::Result<Option<Self>> {
+    pub(crate) fn by_magic(file: &mut File) -> io::Result<Option<Self>> {
         file.rewind()?;
         let mut head = Vec::new();
         (&*file).take(4).read_to_end(&mut head)?;
@@ -38,7 +38,7 @@ impl OtherFormat {
     }
 
     /// What it is and what to do, in a sentence. `name` is the archive's file name.
-    pub fn explain(&self, name: &str) -> String {
+    pub(crate) fn explain(&self, name: &str) -> String {
         match self {
             OtherFormat::DumpStream { gzip } => {
                 let gzip = if *gzip { " --gzip" } else { "" };

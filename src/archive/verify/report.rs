@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// One namespace, as read from an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NamespaceCheck {
+pub(crate) struct NamespaceCheck {
     #[serde(flatten)]
     pub namespace: Namespace,
     #[serde(rename = "type")]
@@ -19,7 +19,7 @@ pub struct NamespaceCheck {
 
 /// What reading an archive from end to end showed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VerifyReport {
+pub(crate) struct VerifyReport {
     /// The file's name.
     pub archive: String,
     pub sound: bool,
@@ -40,7 +40,7 @@ pub struct VerifyReport {
 
 impl VerifyReport {
     /// For a file that could not even be opened.
-    pub fn unreadable(archive: &str, problem: String) -> Self {
+    pub(crate) fn unreadable(archive: &str, problem: String) -> Self {
         VerifyReport {
             archive: archive.to_owned(),
             sound: false,
@@ -57,7 +57,7 @@ impl VerifyReport {
     }
 
     /// Every fault, in one sentence each.
-    pub fn faults(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
         let namespaces = self.namespaces.iter().filter_map(|checked| {
             let damage = checked.damage.as_ref()?;
             Some(format!("{}: {damage}", checked.namespace))

@@ -10,7 +10,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 
 /// Why documents could not be read to their end.
 #[derive(Debug, thiserror::Error)]
-pub enum ScanError {
+pub(super) enum ScanError {
     #[error("{0}")]
     Read(io::Error),
     #[error("{0}")]
@@ -21,7 +21,7 @@ pub enum ScanError {
 
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub(super) enum Depth {
     /// Lengths only: a checksum vouches for the rest.
     Framing,
     /// Every element of every document.
@@ -29,7 +29,7 @@ pub enum Depth {
 }
 
 /// Reads `input` to its end. The totals tell how far it came, also when it failed.
-pub fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(), ScanError>) {
+pub(super) fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(), ScanError>) {
     let mut scan = Scan {
         framer: BsonFramer::default(),
         crc: Digest::new(CrcAlgorithm::Crc64Xz),

@@ -13,7 +13,7 @@ use std::fs::File;
 
 /// One namespace in an archive, sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchivedNamespace {
+pub(crate) struct ArchivedNamespace {
     pub namespace: Namespace,
     pub kind: Kind,
     pub totals: Totals,
@@ -25,7 +25,7 @@ pub struct ArchivedNamespace {
 
 /// Verified parts of an archive.
 #[derive(Debug, Default)]
-pub struct Parts {
+pub(crate) struct Parts {
     pub holdings: Vec<ArchivedNamespace>,
     /// What should be known, though it keeps nothing from being restored.
     pub warnings: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Parts {
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub(crate) enum Unusable {
     #[error("reading was interrupted")]
     Interrupted,
     #[error("{}", .0.join("\n"))]
@@ -65,7 +65,7 @@ fn is_most(ours: &NativeArchive, chosen: &dyn Fn(usize) -> bool) -> Result<bool,
 
 /// Verifies the namespaces of an archive of ours that `chosen` names by their place in the manifest: the whole file when
 /// that is most of it, and else only what belongs to them.
-pub fn ours_parts(
+pub(crate) fn ours_parts(
     ours: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     sidecar: &Sidecar,
@@ -84,7 +84,7 @@ pub fn ours_parts(
                 .warnings
                 .push("the .sha256 beside the archive is not its own; its own checksums say that it is sound".into()),
             (Sidecar::Unreadable(problem), _) => {
-                parts.warnings.push(format!("the .sha256 beside the archive {problem}"))
+                parts.warnings.push(format!("the .sha256 beside the archive {problem}"));
             }
             _ => {}
         }
@@ -129,13 +129,13 @@ pub fn ours_parts(
 
 /// What a tar.gz of a dump folder says of its origin: versions of the server and of mongodump.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     pub server_version: Option<String>,
     pub tool_version: Option<String>,
 }
 
 /// Verifies a tar.gz of a dump folder that anyone may have made, all of it.
-pub fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable> {
+pub(crate) fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable> {
     let mut found = Found::default();
     let survey = untrusted::verify(file, options, &mut found)?;
     let mut damage = std::mem::take(&mut found.damage);

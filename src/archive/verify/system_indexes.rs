@@ -13,18 +13,18 @@ const COLLECTION: &str = "system.indexes";
 
 /// Indexes by the collection that they belong to.
 #[derive(Debug, Default)]
-pub struct SystemIndexes {
+pub(super) struct SystemIndexes {
     by_namespace: BTreeMap<Namespace, Vec<Document>>,
 }
 
 /// Whether a collection of that name holds indexes instead of documents.
-pub fn is_system_indexes(namespace: &Namespace) -> bool {
+pub(super) fn is_system_indexes(namespace: &Namespace) -> bool {
     namespace.collection == COLLECTION && !namespace.database.is_empty()
 }
 
 impl SystemIndexes {
     /// Takes the indexes of one database over, all documents of its file.
-    pub fn add(&mut self, database: &str, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn add(&mut self, database: &str, bytes: &[u8]) -> Result<(), String> {
         let (totals, scanned) = scan::documents(bytes, Depth::Elements);
         scanned.map_err(|error| error.to_string())?;
         let mut rest = bytes;
@@ -56,7 +56,7 @@ impl SystemIndexes {
     }
 
     /// What a collection's metadata file would say; none where nothing is known of its indexes.
-    pub fn metadata(&self, namespace: &Namespace) -> Option<String> {
+    pub(super) fn metadata(&self, namespace: &Namespace) -> Option<String> {
         let indexes = self.by_namespace.get(namespace)?;
         let indexes: Vec<Bson> = indexes.iter().cloned().map(Bson::Document).collect();
         let metadata = Bson::Document(doc! { "options": {}, "indexes": indexes });

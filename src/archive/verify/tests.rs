@@ -429,8 +429,8 @@ fn a_collection_over_8_gib_is_read_by_every_tar() {
         .create_new(true)
         .open(&path)
         .unwrap();
-    let zeros = mongodb::bson::Binary {
-        subtype: mongodb::bson::spec::BinarySubtype::Generic,
+    let zeros = bson::Binary {
+        subtype: bson::spec::BinarySubtype::Generic,
         bytes: vec![0; 16 << 20],
     };
     let document = encode(&doc! { "_id": 1, "zeros": zeros });

@@ -33,7 +33,11 @@ const MACOS_PREFIX: &str = "._";
 const MACOS_MAGIC: [[u8; 4]; 2] = [[0, 5, 0x16, 7], [0, 5, 0x16, 0]];
 
 /// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
-pub fn verify(mut file: File, options: &Options, found: &mut Found) -> Result<Survey, Damage> {
+pub(super) fn verify(
+    mut file: File,
+    options: &Options,
+    found: &mut Found,
+) -> Result<Survey, Damage> {
     found.other_format = OtherFormat::by_magic(&mut file)?;
     if found.other_format.is_some() {
         return Ok(Survey::default());
@@ -58,7 +62,7 @@ pub fn verify(mut file: File, options: &Options, found: &mut Found) -> Result<Su
 
 /// What a walk through the tar has come across, by path below the top folder and without `.gz`.
 #[derive(Default)]
-pub struct Survey {
+pub(super) struct Survey {
     /// Documents found.
     pub data: BTreeMap<String, Totals>,
     /// Options and indexes.
@@ -78,7 +82,7 @@ pub struct Survey {
 }
 
 /// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
-pub fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
+pub(crate) fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
     match path.strip_suffix(".gz") {
         Some(plain) => (
             plain,
@@ -309,7 +313,7 @@ fn file_name(path: &str) -> &str {
 }
 
 /// Whose documents lie in a file, as far as its name tells.
-pub fn namespace_of(path: &str) -> (Namespace, Kind) {
+pub(super) fn namespace_of(path: &str) -> (Namespace, Kind) {
     let (database, file) = path.rsplit_once('/').unwrap_or(("", path));
     let collection = namespace::unescape_collection(file.strip_suffix(".bson").unwrap_or(file));
     match collection.strip_prefix(namespace::BUCKETS_PREFIX) {

@@ -21,7 +21,7 @@ struct BackupDocument<'r> {
     retention: Option<&'r PruneReport>,
 }
 
-pub async fn backup(
+pub(crate) async fn backup(
     settings: &Settings,
     ctx: &Context,
     output: &Output,

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::doctor;
 use crate::settings::Settings;
 
-pub async fn doctor(
+pub(crate) async fn doctor(
     settings: &Settings,
     ctx: &Context,
     output: &Output,

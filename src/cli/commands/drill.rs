@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::Repository;
 
-pub async fn drill(
+pub(crate) async fn drill(
     settings: &Settings,
     ctx: &Context,
     arguments: &DrillArguments,

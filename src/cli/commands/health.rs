@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::health;
 use crate::settings::Settings;
 
-pub fn health(settings: &Settings, ctx: &Context, output: &Output) -> ExitStatus {
+pub(crate) fn health(settings: &Settings, ctx: &Context, output: &Output) -> ExitStatus {
     let now = (ctx.now)();
     let report = health::look(settings, now);
     if output.json {

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::Repository;
 
-pub fn list(
+pub(crate) fn list(
     settings: &Settings,
     ctx: &Context,
     output: &Output,

@@ -1,16 +1,16 @@
 //! The commands, a file each: from what was asked for to what is printed.
 
-pub mod backup;
-pub mod doctor;
-pub mod drill;
-pub mod health;
-pub mod list;
-pub mod notify_test;
-pub mod prune;
-pub mod restore;
-pub mod run;
-pub mod verify;
-pub mod worker;
+pub(super) mod backup;
+pub(super) mod doctor;
+pub(super) mod drill;
+pub(super) mod health;
+pub(super) mod list;
+pub(super) mod notify_test;
+pub(super) mod prune;
+pub(super) mod restore;
+pub(super) mod run;
+pub(super) mod verify;
+pub(super) mod worker;
 
 use super::exit::CommandError;
 use crate::mongo::uri::MongoUri;

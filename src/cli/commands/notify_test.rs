@@ -3,6 +3,7 @@
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
+use crate::mongo::uri::MongoUri;
 use crate::notify::channels::mail::{LONGEST_TALK, deliver};
 use crate::notify::outbox::Outbox;
 use crate::notify::templates::{self, MailContext, Notification};
@@ -12,7 +13,7 @@ use crate::sys::humanize;
 
 /// Sends what is due, and what could not be sent before. What cannot be sent now is kept for the next run; the backup is
 /// what it is, whatever becomes of its mails.
-pub async fn send(
+pub(crate) async fn send(
     settings: &Settings,
     ctx: &Context,
     repository: &Repository,
@@ -38,12 +39,15 @@ pub async fn send(
 }
 
 /// Sends a test mail, whatever NOTIFY_ON says: whoever asks for it wants it.
-pub async fn notify_test(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
+pub(crate) async fn notify_test(
+    settings: &Settings,
+    ctx: &Context,
+) -> Result<ExitStatus, CommandError> {
     let mail = settings.mail.as_ref().ok_or_else(|| {
         let help = "set it to the name of your mail server, such as smtp.gmail.com, to get mail";
         CommandError::usage(format!("SMTP_HOST is not set; {help}"))
     })?;
-    let hosts = settings.mongodb.as_ref().map(|uri| uri.hosts());
+    let hosts = settings.mongodb.as_ref().map(MongoUri::hosts);
     let context = MailContext {
         prefix: &settings.prefix,
         hosts: hosts.unwrap_or("(MONGODB_URI is not set)"),

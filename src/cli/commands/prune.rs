@@ -16,7 +16,7 @@ use crate::sys::logging;
 use chrono::{DateTime, Utc};
 use std::sync::atomic::AtomicBool;
 
-pub fn prune(
+pub(crate) fn prune(
     settings: &Settings,
     ctx: &Context,
     arguments: &PruneArguments,
@@ -70,7 +70,9 @@ fn lock(settings: &Settings, repository: &Repository) -> Result<LockedRepository
             RepositoryLockError::Lock(LockError::Held(_)) => {
                 CommandError::busy("nothing was removed", error.to_string())
             }
-            error => CommandError::failed("nothing was removed", error.to_string()),
+            error @ RepositoryLockError::Lock(_) => {
+                CommandError::failed("nothing was removed", error.to_string())
+            }
         })
 }
 

@@ -21,14 +21,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 /// Stands for a connection string until its pipe is open.
-pub const HIDDEN: &str = "--to=/dev/fd/";
+pub(crate) const HIDDEN: &str = "--to=/dev/fd/";
 /// Longer names of collections are cut in tables.
 const LONGEST_NAME: usize = 48;
 /// A connection string is one line.
 const LONGEST_FILE: u64 = 64 * 1024;
 
 /// How the program starts itself again.
-pub struct Restart {
+pub(crate) struct Restart {
     pub arguments: Vec<OsString>,
     /// What goes into pipes instead, in the order of [`HIDDEN`] among the arguments.
     pub hidden: Vec<Secret>,
@@ -36,7 +36,7 @@ pub struct Restart {
 
 /// Arguments under which to start again, when a password is among them: everybody on this machine can read them. It goes
 /// into a pipe instead, which the one who starts again reads like a file.
-pub fn without_passwords(arguments: &[OsString]) -> Option<Restart> {
+pub(crate) fn without_passwords(arguments: &[OsString]) -> Option<Restart> {
     let mut hidden = Vec::new();
     let mut kept: Vec<OsString> = Vec::new();
     let mut after_to = false;
@@ -66,7 +66,7 @@ pub fn without_passwords(arguments: &[OsString]) -> Option<Restart> {
 }
 
 /// The target of `--to`, and everything in it that must not be shown.
-pub fn target(to: &str) -> Result<MongoUri, String> {
+pub(crate) fn target(to: &str) -> Result<MongoUri, String> {
     let text = match to.contains("://") {
         true => to.to_owned(),
         false => {
@@ -88,7 +88,7 @@ pub fn target(to: &str) -> Result<MongoUri, String> {
     }
 }
 
-pub async fn restore(
+pub(crate) async fn restore(
     settings: &Settings,
     ctx: &Context,
     arguments: &RestoreArguments,

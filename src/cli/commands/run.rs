@@ -7,7 +7,7 @@ use crate::scheduler::{self, End};
 use crate::settings::Settings;
 use tokio::sync::mpsc;
 
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     ctx: &Context,
     backup_now: mpsc::Receiver<()>,

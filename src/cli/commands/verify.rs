@@ -24,7 +24,7 @@ struct VerifyDocument<'r> {
     archives: &'r [VerifyReport],
 }
 
-pub async fn verify(
+pub(crate) async fn verify(
     settings: &Settings,
     ctx: &Context,
     arguments: &VerifyArguments,

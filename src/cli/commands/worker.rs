@@ -19,7 +19,7 @@ struct Run {
     queued: QueuedMail,
 }
 
-pub async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
+pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
     let mut request = Vec::new();
     let request: WorkerRequest = std::io::stdin()
         .lock()

@@ -1,3 +1,3 @@
 //! The ways a message takes to its reader.
 
-pub mod mail;
+pub(crate) mod mail;

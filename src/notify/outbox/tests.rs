@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-pub fn numbered(kind: Kind, number: i64) -> Notification {
+pub(super) fn numbered(kind: Kind, number: i64) -> Notification {
     let written_at = noon() + chrono::Duration::seconds(number);
     Notification {
         id: format!("n{number}"),
@@ -20,7 +20,7 @@ pub fn numbered(kind: Kind, number: i64) -> Notification {
     }
 }
 
-pub fn ids(outbox: &Outbox) -> Vec<String> {
+pub(super) fn ids(outbox: &Outbox) -> Vec<String> {
     outbox
         .waiting()
         .into_iter()
@@ -28,7 +28,7 @@ pub fn ids(outbox: &Outbox) -> Vec<String> {
         .collect()
 }
 
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -37,12 +37,12 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-pub struct Place {
+pub(super) struct Place {
     root: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = Place {
             root: tempfile::tempdir().unwrap(),
         };
@@ -50,15 +50,15 @@ impl Place {
         place
     }
 
-    pub fn own(&self) -> PathBuf {
+    pub(super) fn own(&self) -> PathBuf {
         self.root.path().join(".pantry-keeper")
     }
 
-    pub fn folder(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> PathBuf {
         self.own().join("outbox")
     }
 
-    pub fn outbox(&self) -> Outbox {
+    pub(super) fn outbox(&self) -> Outbox {
         Outbox::new(self.folder())
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const LONGEST_SUBJECT: usize = 120;
 
 /// Who writes, and from where.
-pub struct MailContext<'s> {
+pub(crate) struct MailContext<'s> {
     /// What the archives' names start with: tells one Pantry Keeper of an owner's from another.
     pub prefix: &'s str,
     /// The server's hosts; never its credentials.
@@ -26,7 +26,7 @@ pub struct MailContext<'s> {
 }
 
 /// The archive that would be restored now.
-pub struct LastGood {
+pub(crate) struct LastGood {
     pub archive: String,
     pub made_at: DateTime<Utc>,
     pub archive_bytes: u64,
@@ -34,7 +34,7 @@ pub struct LastGood {
 }
 
 /// What went wrong.
-pub struct FailureMail<'t> {
+pub(crate) struct FailureMail<'t> {
     /// What was being done.
     pub stage: &'t str,
     /// What happened and, on further lines, what to do about it.
@@ -55,7 +55,7 @@ pub struct FailureMail<'t> {
 }
 
 /// How a backup that was made ended beside its archive.
-pub struct Ending<'e> {
+pub(crate) struct Ending<'e> {
     pub report: &'e BackupReport,
     /// Names of archives that were removed since they are old enough.
     pub removed: Vec<String>,
@@ -64,7 +64,7 @@ pub struct Ending<'e> {
 }
 
 /// A run failed: the first, or the first of a later day.
-pub fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
+pub(crate) fn failed(sender: &MailContext, trouble: &FailureMail) -> Notification {
     let first = trouble.day <= 1;
     let since = local(trouble.since, sender.time_zone);
     let (kind, subject, headline) = if first {
@@ -134,7 +134,7 @@ fn last_good(sender: &MailContext, trouble: &FailureMail) -> String {
 }
 
 /// A run succeeded after some that failed.
-pub fn recovered(
+pub(crate) fn recovered(
     sender: &MailContext,
     since: DateTime<Utc>,
     runs: u32,
@@ -163,7 +163,7 @@ pub fn recovered(
 }
 
 /// A backup was made, but there is something that its owner should look at.
-pub fn warning(sender: &MailContext, ending: &Ending) -> Notification {
+pub(crate) fn warning(sender: &MailContext, ending: &Ending) -> Notification {
     let first = ending
         .concerns
         .first()
@@ -185,7 +185,7 @@ pub fn warning(sender: &MailContext, ending: &Ending) -> Notification {
 }
 
 /// A backup was made.
-pub fn receipt(sender: &MailContext, ending: &Ending) -> Notification {
+pub(crate) fn receipt(sender: &MailContext, ending: &Ending) -> Notification {
     let report = ending.report;
     let subject = format!(
         "{} backup made: {}, {}",
@@ -205,7 +205,7 @@ pub fn receipt(sender: &MailContext, ending: &Ending) -> Notification {
 }
 
 /// A mail that only shows that mails arrive, and with which settings, none of them secret.
-pub fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Notification {
+pub(crate) fn test(sender: &MailContext, settings: Vec<(&'static str, String)>) -> Notification {
     let subject = format!("{}: test mail from Pantry Keeper", sender.prefix);
     let headline = "Mails about your backups arrive here.".to_owned();
     let paragraphs = vec!["This one was asked for by `pantry-keeper notify-test`.".to_owned()];

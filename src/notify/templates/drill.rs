@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// A drill that did not prove its archive.
-pub struct FailedDrill<'d> {
+pub(crate) struct FailedDrill<'d> {
     pub archive: &'d str,
     /// What differs, or why it could not be tried.
     pub problems: Vec<String>,
@@ -21,7 +21,7 @@ pub struct FailedDrill<'d> {
     pub log: Vec<String>,
 }
 
-pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
+pub(crate) fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
     let first = drill.day <= 1;
     let (kind, subject) = match first {
         true => (
@@ -76,7 +76,7 @@ pub fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
 }
 
 /// A drill proved its archive after some that did not.
-pub fn drill_recovered(
+pub(crate) fn drill_recovered(
     sender: &MailContext,
     since: DateTime<Utc>,
     report: &DrillReport,
@@ -99,7 +99,7 @@ pub fn drill_recovered(
 }
 
 /// The receipt of a drill that proved its archive.
-pub fn drill_receipt(sender: &MailContext, report: &DrillReport) -> Notification {
+pub(crate) fn drill_receipt(sender: &MailContext, report: &DrillReport) -> Notification {
     let documents = humanize::counted(report.documents, "document");
     let subject = format!("{} drill: {documents} restored and equal", sender.prefix);
     proof(sender, Kind::DrillReceipt, &subject, Vec::new(), report)

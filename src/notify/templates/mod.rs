@@ -6,17 +6,17 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{
+pub(crate) use backup::{
     Ending, FailureMail, LastGood, MailContext, failed, receipt, recovered, test, warning,
 };
-pub use drill::{FailedDrill, drill_failed, drill_receipt, drill_recovered};
+pub(crate) use drill::{FailedDrill, drill_failed, drill_receipt, drill_recovered};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A mail, ready to be sent. It holds no secrets: all that goes into it is redacted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notification {
+pub(crate) struct Notification {
     /// The same however often it is tried.
     pub id: String,
     pub kind: Kind,
@@ -29,7 +29,7 @@ pub struct Notification {
 /// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     Failed,
     StillFailing,
     Recovered,

@@ -2,14 +2,14 @@
 
 /// The colour of the bar at the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub(super) enum Severity {
     Good,
     Attention,
     Bad,
 }
 
 /// What a mail says, before it has a form.
-pub struct Page {
+pub(super) struct Page {
     pub mood: Severity,
     pub headline: String,
     /// Paragraphs below the headline.
@@ -21,7 +21,7 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.headline);
         for paragraph in &self.paragraphs {
             text.push_str(&format!("\n{paragraph}\n"));
@@ -50,7 +50,7 @@ impl Page {
         plain(&text)
     }
 
-    pub fn html(&self) -> String {
+    pub(super) fn html(&self) -> String {
         let colour = match self.mood {
             Severity::Good => "#2e7d32",
             Severity::Attention => "#b26a00",

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The indexes of every collection that is restored, by its name on the target.
 #[derive(Debug, Default, Clone)]
-pub struct IndexCatalog {
+pub(crate) struct IndexCatalog {
     collections: BTreeMap<Namespace, CollectionIndexes>,
 }
 
@@ -24,14 +24,14 @@ struct CollectionIndexes {
 
 /// A legacy option that an index is built without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOutOption {
+pub(crate) struct LeftOutOption {
     pub namespace: Namespace,
     pub index: String,
     pub option: &'static str,
 }
 
 impl IndexCatalog {
-    pub fn new(contents: &Contents, steps: &[Step]) -> Self {
+    pub(crate) fn new(contents: &Contents, steps: &[Step]) -> Self {
         let mut catalog = IndexCatalog::default();
         for step in steps {
             let holding = &contents.holdings[step.holding];
@@ -50,13 +50,13 @@ impl IndexCatalog {
     }
 
     /// Collections with at least one index beside that of `_id`.
-    pub fn collections(&self) -> impl Iterator<Item = (&Namespace, &[IndexSpec])> {
+    pub(crate) fn collections(&self) -> impl Iterator<Item = (&Namespace, &[IndexSpec])> {
         let all = self.collections.iter();
         all.map(|(namespace, one)| (namespace, one.indexes.as_slice()))
             .filter(|(_, indexes)| !indexes.is_empty())
     }
 
-    pub fn indexes(&self, namespace: &Namespace) -> &[IndexSpec] {
+    pub(crate) fn indexes(&self, namespace: &Namespace) -> &[IndexSpec] {
         match self.collections.get(namespace) {
             Some(one) => &one.indexes,
             None => &[],
@@ -64,16 +64,16 @@ impl IndexCatalog {
     }
 
     /// How many indexes there are to build.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.collections().map(|(_, indexes)| indexes.len()).sum()
     }
 
-    pub fn left_out(&self) -> impl Iterator<Item = &LeftOutOption> {
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = &LeftOutOption> {
         self.collections.values().flat_map(|one| &one.left_out)
     }
 
     /// Takes over what an operation of the oplog does to indexes. What is left of it for mongorestore; none when nothing is.
-    pub fn replay(&mut self, entry: Document) -> Option<Document> {
+    pub(crate) fn replay(&mut self, entry: Document) -> Option<Document> {
         let namespace = entry.get_str("ns").unwrap_or_default();
         let database = namespace.split('.').next().unwrap_or_default().to_owned();
         match (entry.get_str("op"), entry.get_document("o")) {

@@ -4,8 +4,8 @@
 mod catalog;
 mod spec;
 
-pub use catalog::IndexCatalog;
-pub use spec::{IndexSpec, script};
+pub(crate) use catalog::IndexCatalog;
+pub(super) use spec::{IndexSpec, script};
 
 use crate::archive::namespace::{Namespace, printable};
 use crate::mongo::client::{ServerError, Target};
@@ -24,7 +24,7 @@ const NAMED: usize = 3;
 
 /// What became of one index when it was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IndexState {
+pub(super) enum IndexState {
     Built,
     /// Why, in the server's words.
     Refused(String),
@@ -36,7 +36,7 @@ pub enum IndexState {
 
 /// How building ended.
 #[derive(Debug)]
-pub enum BuildEnd {
+pub(crate) enum BuildEnd {
     /// Each was tried.
     Complete,
     Interrupted(Interruption),
@@ -45,7 +45,7 @@ pub enum BuildEnd {
 
 /// What became of all indexes.
 #[derive(Debug)]
-pub struct BuildOutcome {
+pub(crate) struct BuildOutcome {
     /// In the order of the catalog.
     states: BTreeMap<Namespace, Vec<IndexState>>,
     pub end: BuildEnd,
@@ -53,7 +53,7 @@ pub struct BuildOutcome {
 
 impl BuildOutcome {
     /// Nothing has been built yet, or nothing is to be.
-    pub fn unbuilt(catalog: &IndexCatalog) -> Self {
+    pub(crate) fn unbuilt(catalog: &IndexCatalog) -> Self {
         let states = catalog.collections().map(|(namespace, indexes)| {
             (namespace.clone(), vec![IndexState::NotBuilt; indexes.len()])
         });
@@ -63,7 +63,7 @@ impl BuildOutcome {
         }
     }
 
-    pub fn built(&self) -> u64 {
+    pub(crate) fn built(&self) -> u64 {
         let all = self.states.values().flatten();
         all.filter(|state| **state == IndexState::Built).count() as u64
     }
@@ -76,7 +76,7 @@ impl BuildOutcome {
     }
 
     /// What is wrong with the indexes of a collection, held against those that the server has, where it says.
-    pub fn problems(
+    pub(crate) fn problems(
         &self,
         namespace: &Namespace,
         indexes: &[IndexSpec],
@@ -118,7 +118,7 @@ fn problem(index: &IndexSpec, state: &IndexState, found: Option<&[Document]>) ->
 }
 
 /// Builds what a catalog holds.
-pub struct IndexBuilder<'b> {
+pub(crate) struct IndexBuilder<'b> {
     pub target: &'b Target,
     /// How long a server may answer nothing at all.
     pub limit: Duration,
@@ -128,7 +128,7 @@ pub struct IndexBuilder<'b> {
 
 impl IndexBuilder<'_> {
     /// Builds all of them, as far as the server takes them, with progress.
-    pub async fn run(&self, catalog: &IndexCatalog) -> BuildOutcome {
+    pub(crate) async fn run(&self, catalog: &IndexCatalog) -> BuildOutcome {
         let mut outcome = BuildOutcome::unbuilt(catalog);
         if catalog.len() == 0 {
             return outcome;
@@ -215,7 +215,7 @@ impl IndexBuilder<'_> {
 
 /// What was left out of which indexes, in one sentence; none when nothing was. `name` tells what a collection is called
 /// in the archive.
-pub fn describe_left_out(
+pub(crate) fn describe_left_out(
     catalog: &IndexCatalog,
     name: &dyn Fn(&Namespace) -> Namespace,
 ) -> Option<String> {

@@ -23,13 +23,13 @@ const LARGEST_EXACT: i64 = 1 << 53;
 
 /// An index as the server is told it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct IndexSpec(Document);
+pub(crate) struct IndexSpec(Document);
 
 impl IndexSpec {
     /// An index as an archive or an oplog has it, and the legacy options that were left out of it. None for the index of
     /// `_id`, which collections have by themselves. Where a collection has a collation, an index without one has the
     /// simple one.
-    pub fn parse(index: &Document, collated: bool) -> Option<(Self, Vec<&'static str>)> {
+    pub(crate) fn parse(index: &Document, collated: bool) -> Option<(Self, Vec<&'static str>)> {
         if is_of_id(index) {
             return None;
         }
@@ -49,16 +49,16 @@ impl IndexSpec {
         Some((IndexSpec(document), left_out))
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.0.get_str("name").unwrap_or_default()
     }
 
-    pub fn document(&self) -> &Document {
+    pub(crate) fn document(&self) -> &Document {
         &self.0
     }
 
     /// Changes options as `collMod` does.
-    pub fn modify(&mut self, changes: &Document) {
+    pub(crate) fn modify(&mut self, changes: &Document) {
         for (option, value) in changes {
             if !matches!(option.as_str(), "name" | "keyPattern") {
                 self.0.insert(option, value.clone());
@@ -67,7 +67,7 @@ impl IndexSpec {
     }
 
     /// Whether this is the index that `collMod` or `dropIndexes` speaks of.
-    pub fn is_called(&self, name: Option<&Bson>) -> bool {
+    pub(crate) fn is_called(&self, name: Option<&Bson>) -> bool {
         match name {
             Some(Bson::String(name)) => name == self.name() || name == "*",
             Some(Bson::Array(names)) => names.iter().any(|name| self.is_called(Some(name))),
@@ -77,7 +77,7 @@ impl IndexSpec {
     }
 
     /// Whether an index of a server is this one.
-    pub fn is_met_by(&self, found: &Document) -> bool {
+    pub(crate) fn is_met_by(&self, found: &Document) -> bool {
         let wanted: Document = self
             .0
             .iter()
@@ -93,7 +93,7 @@ impl IndexSpec {
     }
 
     /// The command that makes it, for mongosh.
-    pub fn command(&self, namespace: &Namespace) -> String {
+    pub(crate) fn command(&self, namespace: &Namespace) -> String {
         let text = |text: &str| script(&Bson::String(text.to_owned()));
         format!(
             "db.getSiblingDB({}).runCommand({{createIndexes: {}, indexes: [{}]}})",
@@ -132,7 +132,7 @@ fn whole(value: &Bson) -> Option<i64> {
 }
 
 /// A value as JavaScript, in one line and without anything that could confuse a terminal.
-pub fn script(value: &Bson) -> String {
+pub(crate) fn script(value: &Bson) -> String {
     // JavaScript moves keys that look like numbers to the front, and takes this name for something else.
     let needs_map = |key: &String| key == "__proto__" || key.parse::<u32>().is_ok();
     match value {

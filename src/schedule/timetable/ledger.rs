@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What has been done, and under which promise. Kept on disk between ticks and restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// The text of the schedule whose slots these are.
     pub schedule: String,
     /// The IANA name of the zone in which it is read.
@@ -36,7 +36,7 @@ pub struct Ledger {
 
 /// A run that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartedRun {
+pub(crate) struct StartedRun {
     pub slot: DateTime<Utc>,
     /// When it was begun last.
     pub at: DateTime<Utc>,

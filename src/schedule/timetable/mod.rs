@@ -14,20 +14,20 @@ mod tests;
 #[cfg(test)]
 mod wrong_clock_tests;
 
-pub use ledger::{Ledger, StartedRun};
+pub(crate) use ledger::{Ledger, StartedRun};
 
 /// How late a run may start and still count as being on time: a busy machine, a slow boot.
-pub const ON_TIME: TimeDelta = TimeDelta::minutes(5);
+pub(crate) const ON_TIME: TimeDelta = TimeDelta::minutes(5);
 /// How far the clock may stand behind what was done without that meaning more than a correction to wait for.
-pub const CORRECTION: TimeDelta = TimeDelta::hours(1);
+pub(crate) const CORRECTION: TimeDelta = TimeDelta::hours(1);
 /// After this many beginnings without an end a slot is given up: its run may be what brings the machine down.
-pub const MOST_BEGINNINGS: u32 = 3;
+pub(crate) const MOST_BEGINNINGS: u32 = 3;
 /// Slots are counted up to here: what is said of more would be no clearer, and a decade has millions of minutes.
-pub const MOST_COUNTED: u32 = 1000;
+pub(crate) const MOST_COUNTED: u32 = 1000;
 
 /// A schedule, and what to do about the slots it names.
 #[derive(Debug, Clone, Copy)]
-pub struct Timetable<'s> {
+pub(crate) struct Timetable<'s> {
     pub schedule: &'s Schedule,
     pub time_zone: Tz,
     /// Whether one run makes up for slots that were missed.
@@ -36,7 +36,7 @@ pub struct Timetable<'s> {
 
 /// What is to be done at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing, until `next`; `None` if no slot is to come. The clock may be set before then: keep asking.
     Wait { next: Option<DateTime<Utc>> },
     /// A run for `slot`: call [`Timetable::begin`], run, call [`Timetable::finish`].
@@ -55,7 +55,7 @@ type Span = (DateTime<Utc>, DateTime<Utc>);
 
 impl Timetable<'_> {
     /// What is to be done at `now`. The ledger is to be kept when it has changed.
-    pub fn step(&self, ledger: &mut Ledger, now: DateTime<Utc>) -> Step {
+    pub(crate) fn step(&self, ledger: &mut Ledger, now: DateTime<Utc>) -> Step {
         let mut due = self.due(ledger.base(now), now);
         if ledger.ahead.is_some_and(|ahead| now >= ahead) {
             // By itself time brings one slot after another. Several at once are no outage: the clock was set right, and
@@ -85,7 +85,7 @@ impl Timetable<'_> {
     }
 
     /// A run for `slot` is about to start. The ledger must be on disk before it does.
-    pub fn begin(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) {
+    pub(crate) fn begin(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) {
         let before = ledger
             .begun
             .as_ref()
@@ -100,7 +100,12 @@ impl Timetable<'_> {
 
     /// The run for `slot` has ended, well or not. Returns how many slots came due while it was at work, at most
     /// [`MOST_COUNTED`]: they are skipped, as two runs one after the other would help no one.
-    pub fn finish(&self, ledger: &mut Ledger, slot: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+    pub(crate) fn finish(
+        &self,
+        ledger: &mut Ledger,
+        slot: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> u32 {
         // Asked first, as it notices when the clock has been set right during the run.
         let from = slot.max(ledger.base(now));
         let Ok((first, last)) = self.due(from, now) else {
@@ -112,7 +117,7 @@ impl Timetable<'_> {
     }
 
     /// The clock was seen to jump while the program was running.
-    pub fn jumped(&self, ledger: &mut Ledger, now: DateTime<Utc>) {
+    pub(crate) fn jumped(&self, ledger: &mut Ledger, now: DateTime<Utc>) {
         ledger.clock_set(now);
     }
 

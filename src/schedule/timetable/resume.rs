@@ -10,7 +10,7 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::days(8 * 366);
 
 /// A ledger to go on with, and what was found out about the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
+pub(crate) struct Opened {
     pub ledger: Ledger,
     /// A run that was cut off. Its slot is due again, unless it was given up.
     pub interrupted: Option<StartedRun>,
@@ -23,7 +23,7 @@ pub struct Opened {
 impl Timetable<'_> {
     /// The ledger to start with: `stored` is what was kept, if anything was, and `newest_archive` when the newest
     /// verified archive was begun. Keep the ledger before the first step.
-    pub fn open(
+    pub(crate) fn open(
         &self,
         stored: Option<Ledger>,
         newest_archive: Option<DateTime<Utc>>,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(super) struct Dice(pub u64);
 
 impl Dice {
-    pub fn below(&mut self, limit: i64) -> i64 {
+    pub(super) fn below(&mut self, limit: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,11 +17,11 @@ impl Dice {
         ((mixed ^ (mixed >> 31)) % limit.unsigned_abs()) as i64
     }
 
-    pub fn one_in(&mut self, chances: i64) -> bool {
+    pub(super) fn one_in(&mut self, chances: i64) -> bool {
         self.below(chances) == 0
     }
 
-    pub fn up_to(&mut self, time: TimeDelta) -> TimeDelta {
+    pub(super) fn up_to(&mut self, time: TimeDelta) -> TimeDelta {
         TimeDelta::seconds(self.below(time.num_seconds()))
     }
 }

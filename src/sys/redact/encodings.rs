@@ -79,7 +79,7 @@ fn go_quote(text: &str) -> String {
 }
 
 /// `text` with everything but RFC 3986's unreserved characters percent-encoded: safe in any part of a URI.
-pub fn percent_encode(text: &str) -> String {
+pub(crate) fn percent_encode(text: &str) -> String {
     encode(text, "", true)
 }
 
@@ -106,7 +106,7 @@ fn push_hex(text: &mut String, before: &str, byte: u8, upper: bool) {
 }
 
 /// `text` percent-decoded; `None` if a `%` is not followed by two hex digits, or the result is not UTF-8.
-pub fn percent_decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

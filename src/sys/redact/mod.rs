@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 mod encodings;
 
-pub use encodings::{percent_decode, percent_encode};
+pub(crate) use encodings::{percent_decode, percent_encode};
 
 /// What stands where a secret was.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// Below this many bytes a secret is likely to be part of ordinary words. It must be longer than [`MASK`]: the
 /// redactor relies on every replacement making the text shorter.
@@ -21,16 +21,16 @@ const SHORTEST_NEEDLE_BYTES: usize = 4;
 
 /// A text that must not be shown: `Debug` and `Display` print `***`, and it cannot be serialised.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
     /// Wraps `text`.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The text itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for Secret {
 /// A secret of fewer than 4 bytes would shred ordinary text. It is hidden only in `:SECRET@`, and as a whole word
 /// right after `password`, `passwd` or `pwd`.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Needles>);
+pub(crate) struct Redactor(Arc<Needles>);
 
 #[derive(Default)]
 struct Needles {
@@ -67,7 +67,7 @@ struct Needles {
 
 impl Redactor {
     /// A redactor for these secrets; empty ones are ignored.
-    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mut needles = Needles::default();
         for secret in secrets {
             for form in encodings::of(secret.expose()) {
@@ -86,13 +86,13 @@ impl Redactor {
     }
 
     /// The same for more secrets.
-    pub fn with(self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn with(self, secrets: impl IntoIterator<Item = Secret>) -> Self {
         let known = self.0.long.iter().chain(&self.0.short).map(Secret::new);
         Self::new(known.chain(secrets).collect::<Vec<_>>())
     }
 
     /// `text` without the secrets; borrowed when there was nothing to hide.
-    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         // All kinds of match are found in the original text and joined before anything is replaced: replacing one
         // first could cut another in two and leave its rest readable.
         let mut found = Vec::new();

@@ -12,7 +12,7 @@ fn a_collection_that_is_whole_comes_back_out_of_an_archive_damaged_elsewhere() {
     let archive = site.with_sound_archive();
     let range = data_range(&archive, "bulk/noise.bson");
     rewrite(&archive, |bytes| {
-        bytes[(range.start + range.end) as usize / 2] ^= 0x10
+        bytes[(range.start + range.end) as usize / 2] ^= 0x10;
     });
     let target = Server::standalone();
     for options in [

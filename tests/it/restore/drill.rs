@@ -9,18 +9,18 @@ fn drilling_on(site: Site, server: &Server) -> Site {
     site.with("DRILL_URI", server.uri())
 }
 
-pub fn state(site: &Site) -> Value {
+pub(super) fn state(site: &Site) -> Value {
     serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/state.json")).unwrap())
         .unwrap()
 }
 
-pub fn history(site: &Site) -> Vec<Value> {
+pub(super) fn history(site: &Site) -> Vec<Value> {
     serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/history.json")).unwrap())
         .unwrap()
 }
 
 /// A mongorestore after which what came back is not what was sent.
-pub fn tampering(server: &Server) -> String {
+pub(super) fn tampering(server: &Server) -> String {
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mongo.py");
     format!(
         "\"$REAL\" \"$@\"; code=$?; {} {} tamper '{}'; exit $code",

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// All files in an archive, by their path in it.
-pub fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive).unwrap()));
     let mut files = BTreeMap::new();
     for entry in tar.entries().unwrap() {
@@ -26,12 +26,12 @@ pub fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-pub fn member_names(archive: &Path) -> Vec<String> {
+pub(crate) fn member_names(archive: &Path) -> Vec<String> {
     stored_files(archive).into_keys().collect()
 }
 
 /// The bytes of the archive in which a collection's documents lie, going by its manifest.
-pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
+pub(crate) fn data_range(archive: &Path, path: &str) -> Range<u64> {
     let files = stored_files(archive);
     let (_, manifest) = files
         .iter()
@@ -59,14 +59,14 @@ pub fn data_range(archive: &Path, path: &str) -> Range<u64> {
 }
 
 /// Changes an archive's bytes in place.
-pub fn rewrite(archive: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn rewrite(archive: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(archive).unwrap();
     change(&mut bytes);
     fs::write(archive, bytes).unwrap();
 }
 
 /// Unpacks with GNU tar.
-pub fn unpack(archive: &Path, into: &Path) {
+pub(crate) fn unpack(archive: &Path, into: &Path) {
     fs::create_dir_all(into).unwrap();
     let mut tar = Command::new("tar");
     tar.arg("xzf").arg(archive).arg("-C").arg(into);
@@ -74,7 +74,7 @@ pub fn unpack(archive: &Path, into: &Path) {
 }
 
 /// Packs a folder with GNU tar, as one would by hand.
-pub fn pack(parent: &Path, folder: &str, archive: &Path) {
+pub(crate) fn pack(parent: &Path, folder: &str, archive: &Path) {
     fs::create_dir_all(archive.parent().unwrap()).unwrap();
     command(
         "tar",

@@ -22,7 +22,7 @@ fn library() -> PathBuf {
 
 impl Site {
     /// Runs see this time, which goes on from here; the time that the program measures by itself stays real.
-    pub fn with_clock(self, at: &str) -> Self {
+    pub(crate) fn with_clock(self, at: &str) -> Self {
         self.set_clock(at);
         let file = self.path("clock").display().to_string();
         self.with("LD_PRELOAD", library().display())
@@ -33,7 +33,7 @@ impl Site {
     }
 
     /// Sets the clock, as a network or a person does, also under a run that is going on.
-    pub fn set_clock(&self, at: &str) {
+    pub(crate) fn set_clock(&self, at: &str) {
         let at = DateTime::parse_from_rfc3339(at).unwrap().to_utc();
         let offset = (at - Utc::now()).num_milliseconds() as f64 / 1000.0;
         let new = self.path("clock.new");

@@ -11,13 +11,13 @@ use std::path::Path;
 
 /// A tar that is being made.
 #[derive(Clone, Default)]
-pub struct Craft {
+pub(crate) struct Craft {
     tar: Vec<u8>,
 }
 
 impl Craft {
     /// A dump of one collection with one document, `shop.orders`, to which something may be added.
-    pub fn dump() -> Self {
+    pub(crate) fn dump() -> Self {
         let order = mongodb::bson::doc! { "_id": 1, "of": "soup" }
             .to_vec()
             .unwrap();
@@ -25,7 +25,7 @@ impl Craft {
     }
 
     /// Adds a collection as mongodump writes it.
-    pub fn collection(self, database: &str, name: &str, documents: &[u8]) -> Self {
+    pub(crate) fn collection(self, database: &str, name: &str, documents: &[u8]) -> Self {
         let metadata = format!(
             r#"{{"indexes":[],"collectionName":"{name}","type":"collection","options":{{}}}}"#
         );
@@ -36,18 +36,18 @@ impl Craft {
             )
     }
 
-    pub fn file(self, path: &str, content: &[u8]) -> Self {
+    pub(crate) fn file(self, path: &str, content: &[u8]) -> Self {
         self.entry(b'0', path, "", content)
     }
 
     /// Adds an entry of any type.
-    pub fn entry(self, kind: u8, path: &str, link: &str, content: &[u8]) -> Self {
+    pub(crate) fn entry(self, kind: u8, path: &str, link: &str, content: &[u8]) -> Self {
         let size = format!("{:011o}\0", content.len());
         self.claiming(kind, path, link, size.as_bytes(), content)
     }
 
     /// Adds an entry whose header says this about its size, whatever the content.
-    pub fn claiming(
+    pub(crate) fn claiming(
         mut self,
         kind: u8,
         path: &str,
@@ -77,17 +77,17 @@ impl Craft {
     }
 
     /// As a tar.gz, ended as a tar should be.
-    pub fn packed(&self) -> Vec<u8> {
+    pub(crate) fn packed(&self) -> Vec<u8> {
         gzip(&[self.tar.as_slice(), &[0; 1024]].concat())
     }
 
     /// As a tar.gz, without the end of a tar.
-    pub fn cut(&self) -> Vec<u8> {
+    pub(crate) fn cut(&self) -> Vec<u8> {
         gzip(&self.tar)
     }
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::new(6));
     packer.write_all(bytes).unwrap();
     packer.finish().unwrap()
@@ -97,7 +97,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 const TRAILER: usize = 16 + 16 + 5 + 1024 + 8;
 
 /// Changes the manifest of an archive of ours and makes all checksums fit again, as one who knows the format can.
-pub fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
+pub(crate) fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
     let files = stored_files(archive);
     let (path, manifest) = files
         .iter()

@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// What a script begins with to be taken for mongodump.
-pub const ANSWER_VERSION: &str =
+pub(crate) const ANSWER_VERSION: &str =
     r#"[ "$1" = --version ] && { echo "mongodump version: 100.12.2"; exit 0; }"#;
 
 /// The same for mongorestore. `$REAL` is the real one.
-pub fn answer_restore_version() -> String {
+pub(super) fn answer_restore_version() -> String {
     format!(
         "[ \"$1\" = --version ] && {{ echo 'mongorestore version: 100.12.2'; exit 0; }}\nREAL={}",
         tool("mongorestore").display()
@@ -23,7 +23,7 @@ pub fn answer_restore_version() -> String {
 
 impl Site {
     /// Puts a program named mongorestore before all others on PATH; its version is asked for before the script runs.
-    pub fn with_false_mongorestore(self, script: &str) -> Self {
+    pub(crate) fn with_false_mongorestore(self, script: &str) -> Self {
         let script = format!("#!/bin/sh\n{}\n{script}\n", answer_restore_version());
         self.put_program("mongorestore", script.as_bytes(), "755");
         let path = format!("{}:{}", self.path("bin").display(), path_with_tools());
@@ -31,7 +31,7 @@ impl Site {
     }
 
     /// A false mongodump beside a false mongorestore.
-    pub fn with_false_mongodump_beside(self, script: &str) -> Self {
+    pub(crate) fn with_false_mongodump_beside(self, script: &str) -> Self {
         self.put_program(
             "mongodump",
             format!("#!/bin/sh\n{ANSWER_VERSION}\n{script}\n").as_bytes(),
@@ -41,7 +41,7 @@ impl Site {
     }
 
     /// A mongorestore that only leaves a trace of having been started.
-    pub fn with_mongorestore_traced(self) -> Self {
+    pub(crate) fn with_mongorestore_traced(self) -> Self {
         let trace = self.path("mongorestore-was-started");
         self.with_false_mongorestore(&format!(
             "touch {}; cat > /dev/null; exit 1",
@@ -50,17 +50,17 @@ impl Site {
     }
 
     /// Whether the one of [`Site::with_mongorestore_traced`] was started.
-    pub fn mongorestore_was_started(&self) -> bool {
+    pub(crate) fn mongorestore_was_started(&self) -> bool {
         self.path("mongorestore-was-started").exists()
     }
 
     /// Puts a program named mongodump before all others on PATH.
-    pub fn with_false_mongodump(self, script: &str) -> Self {
+    pub(crate) fn with_false_mongodump(self, script: &str) -> Self {
         self.with_mongodump_file(format!("#!/bin/sh\n{script}\n").as_bytes(), "755")
     }
 
     /// Leaves no mongodump but this file on PATH.
-    pub fn with_mongodump_file(self, content: &[u8], mode: &str) -> Self {
+    pub(crate) fn with_mongodump_file(self, content: &[u8], mode: &str) -> Self {
         self.put_program("mongodump", content, mode);
         // Programs that the scripts use lie in these.
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
@@ -83,7 +83,7 @@ impl Site {
     }
 
     /// A mongodump that sends these bytes and is content.
-    pub fn with_mongodump_sending(self, stream: &[u8]) -> Self {
+    pub(crate) fn with_mongodump_sending(self, stream: &[u8]) -> Self {
         fs::write(self.path("stream"), stream).unwrap();
         let script = format!("{ANSWER_VERSION}\ncat {}", self.path("stream").display());
         self.with_false_mongodump(&script)
@@ -91,7 +91,7 @@ impl Site {
 }
 
 /// What the real mongodump sent once.
-pub fn recorded_stream() -> &'static [u8] {
+pub(crate) fn recorded_stream() -> &'static [u8] {
     static STREAM: OnceLock<Vec<u8>> = OnceLock::new();
     STREAM.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();

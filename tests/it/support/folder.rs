@@ -7,16 +7,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The name of an archive from long ago.
-pub const OLDER: &str = "jorbites_backup_20250105_020000";
+pub(crate) const OLDER: &str = "jorbites_backup_20250105_020000";
 
 /// A folder's content at one moment, without `.pantry-keeper`.
-pub struct Before {
+pub(crate) struct Before {
     folder: PathBuf,
     content: BTreeMap<String, String>,
 }
 
 impl Before {
-    pub fn of(folder: &Path) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         Before {
             folder: folder.to_owned(),
             content: content(folder),
@@ -24,7 +24,7 @@ impl Before {
     }
 
     /// Fails unless everything is as it was, and nothing was added.
-    pub fn still_holds(&self) {
+    pub(crate) fn still_holds(&self) {
         assert_eq!(
             content(&self.folder),
             self.content,
@@ -35,7 +35,7 @@ impl Before {
     }
 
     /// Names that have been added; everything older must be as it was.
-    pub fn added(&self) -> Vec<String> {
+    pub(crate) fn added(&self) -> Vec<String> {
         let mut now = content(&self.folder);
         for (name, what) in &self.content {
             assert_eq!(now.remove(name).as_ref(), Some(what), "{name} has changed");

@@ -15,23 +15,23 @@ mod stream;
 mod strict;
 mod tools;
 
-pub use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
-pub use craft::{Craft, forge, gzip};
-pub use fake::{ANSWER_VERSION, recorded_stream};
-pub use folder::{Before, OLDER};
-pub use proxy::{Proxy, Then, Trap};
-pub use secret::{PASSWORD, PASSWORD_ENCODED};
-pub use server::{Server, empty_port, shared};
-pub use site::{Outcome, Running, Site, is_alive};
-pub use smtp::{Mail, Smtp};
-pub use stream::{Sent, sent, sent_in};
-pub use strict::{Manner, Strict, Version};
-pub use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
+pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
+pub(crate) use craft::{Craft, forge, gzip};
+pub(crate) use fake::{ANSWER_VERSION, recorded_stream};
+pub(crate) use folder::{Before, OLDER};
+pub(crate) use proxy::{Proxy, Then, Trap};
+pub(crate) use secret::{PASSWORD, PASSWORD_ENCODED};
+pub(crate) use server::{Server, empty_port, shared};
+pub(crate) use site::{Outcome, Running, Site, is_alive};
+pub(crate) use smtp::{Mail, Smtp};
+pub(crate) use stream::{Sent, sent, sent_in};
+pub(crate) use strict::{Manner, Strict, Version};
+pub(crate) use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
 
 use std::time::{Duration, Instant};
 
 /// Waits until something is so, and fails the test when it never is.
-pub fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !so() {
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
@@ -39,4 +39,4 @@ pub fn until(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     }
 }
 
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);

@@ -8,7 +8,7 @@ use std::thread;
 
 /// When it fails.
 #[derive(Clone, Copy)]
-pub enum Trap {
+pub(crate) enum Trap {
     /// After so many bytes from the server, on all connections together.
     Bytes(u64),
     /// When a client sends this text.
@@ -17,7 +17,7 @@ pub enum Trap {
 
 /// How it fails.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Then {
+pub(crate) enum Then {
     /// Connections stay open, and nothing comes from the server any more.
     Stall,
     /// All connections are closed, and no new ones accepted.
@@ -39,13 +39,13 @@ struct Shared {
     changed: Condvar,
 }
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
 }
 
 impl Proxy {
-    pub fn to(server: u16, trap: Trap, then: Then) -> Self {
+    pub(crate) fn to(server: u16, trap: Trap, then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State {
@@ -77,14 +77,14 @@ impl Proxy {
     }
 
     /// Waits until it has failed.
-    pub fn sprung(&self) {
+    pub(crate) fn sprung(&self) {
         until("the network fails", SOON, || {
             self.shared.state.lock().unwrap().sprung
         });
     }
 
     /// Lets everything pass again.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.shared.state.lock().unwrap().released = true;
         self.shared.changed.notify_all();
     }

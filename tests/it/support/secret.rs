@@ -3,14 +3,14 @@
 use std::path::Path;
 
 /// Holds what has a meaning in a URI, and what is another text once it is percent-decoded again.
-pub const PASSWORD: &str = "Pa@n/t:r%79-s3ntinel";
-pub const PASSWORD_ENCODED: &str = "Pa%40n%2Ft%3Ar%2579-s3ntinel";
+pub(crate) const PASSWORD: &str = "Pa@n/t:r%79-s3ntinel";
+pub(crate) const PASSWORD_ENCODED: &str = "Pa%40n%2Ft%3Ar%2579-s3ntinel";
 
 /// Parts that no form of the password lacks, or that one form alone has.
 const TRACES: &[&str] = &["s3ntinel", "Pa@n", "Pa%40n", "pa%40n%2ft"];
 
 /// Fails the test when the password, in any form, is in `bytes`.
-pub fn nowhere_in(place: &str, bytes: &[u8]) {
+pub(super) fn nowhere_in(place: &str, bytes: &[u8]) {
     for trace in TRACES {
         let found = bytes
             .windows(trace.len())
@@ -26,7 +26,7 @@ pub fn nowhere_in(place: &str, bytes: &[u8]) {
 }
 
 /// Searches every file below `folder` but archives, which hold the owner's data.
-pub fn nowhere_below(folder: &Path) {
+pub(super) fn nowhere_below(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         nowhere_in("a file's name", path.as_os_str().as_encoded_bytes());

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// The first of `tests/support/users.json`, where all are whom [`Server::with_password`] knows.
 const ADMIN: &str = "root:r00t-of-the-test";
 
-pub struct Server {
+pub(crate) struct Server {
     pub port: u16,
     /// Starts the server, and ends it when the test lets go of the pipe or is itself killed: `tests/support/server.py`.
     keeper: Option<Child>,
@@ -26,7 +26,7 @@ pub struct Server {
 }
 
 /// A port on which nobody listens.
-pub fn empty_port() -> u16 {
+pub(crate) fn empty_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -36,7 +36,7 @@ pub fn empty_port() -> u16 {
 
 /// A server that many tests read from and none changes: three small databases, and a password. Where each test is a
 /// process, one server waits for all of them: `server.py shared`.
-pub fn shared() -> &'static Server {
+pub(crate) fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| match std::env::var("PANTRY_SHARED_SERVER") {
         Ok(line) => Server::described_by(&line, None),
@@ -46,16 +46,16 @@ pub fn shared() -> &'static Server {
 
 impl Server {
     /// An empty server with an oplog.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::launch(&json!({}))
     }
 
-    pub fn standalone() -> Self {
+    pub(crate) fn standalone() -> Self {
         Self::launch(&json!({ "standalone": true }))
     }
 
     /// A server that asks for a password, which is [`PASSWORD`](super::PASSWORD) for all but its administrator.
-    pub fn with_password(sets: &[&str]) -> Self {
+    pub(crate) fn with_password(sets: &[&str]) -> Self {
         Self::launch(&json!({ "seed": sets, "users": true }))
     }
 
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// For the test itself, which may do everything.
-    pub fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         match self.auth {
             true => self.address(&format!("{ADMIN}@"), "?authSource=admin"),
             false => self.address("", ""),
@@ -106,12 +106,12 @@ impl Server {
     }
 
     /// For Pantry Keeper.
-    pub fn backup_uri(&self) -> String {
+    pub(crate) fn backup_uri(&self) -> String {
         self.backup_uri_by(self.port)
     }
 
     /// The same through another port.
-    pub fn backup_uri_by(&self, port: u16) -> String {
+    pub(crate) fn backup_uri_by(&self, port: u16) -> String {
         let (user, source) = match self.auth {
             true => (
                 format!("backup%40er:{PASSWORD_ENCODED}@"),
@@ -126,53 +126,53 @@ impl Server {
     }
 
     /// For somebody who may do everything, with the password that is searched for.
-    pub fn owner_uri(&self) -> String {
+    pub(crate) fn owner_uri(&self) -> String {
         self.address(
             &format!("owner:{PASSWORD_ENCODED}@"),
             "?directConnection=true&authSource=admin",
         )
     }
 
-    pub fn seed(&self, set: &str) {
+    pub(crate) fn seed(&self, set: &str) {
         mongo(&["seed", &self.uri(), set], "");
     }
 
     /// Makes so many collections of one document each.
-    pub fn seed_many(&self, collections: u32) {
+    pub(crate) fn seed_many(&self, collections: u32) {
         mongo(&["seed", &self.uri(), "many", &collections.to_string()], "");
     }
 
     /// Changes a collection: `drop`, `empty` or `fill` it.
-    pub fn change(&self, how: &str, namespace: &str) {
+    pub(crate) fn change(&self, how: &str, namespace: &str) {
         mongo(&["change", &self.uri(), how, namespace], "");
     }
 
     /// Everything it holds, by namespace, as a plain client sees it.
-    pub fn fingerprint(&self) -> BTreeMap<String, serde_json::Value> {
+    pub(crate) fn fingerprint(&self) -> BTreeMap<String, Value> {
         serde_json::from_slice(&mongo(&["fingerprint", &self.uri()], "").stdout).unwrap()
     }
 
     /// Whether it is MongoDB itself, which can do what its stand-in cannot.
-    pub fn is_mongod(&self) -> bool {
+    pub(crate) fn is_mongod(&self) -> bool {
         self.mongod
     }
 
     /// Such as (7, 0); what stands in for MongoDB says which one it is like.
-    pub fn version(&self) -> (u64, u64) {
+    pub(crate) fn version(&self) -> (u64, u64) {
         self.version
     }
 
     /// Drops all that is on it but what is its own.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         mongo(&["clear", &self.uri()], "");
     }
 
     /// Whether there is nothing on it but what is its own.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.fingerprint().is_empty()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).unwrap();
     }
 }

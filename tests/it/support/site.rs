@@ -21,7 +21,7 @@ use tempfile::TempDir;
 /// No run of a test takes longer, even on a slow machine.
 const LONGEST_RUN: Duration = Duration::from_secs(90);
 
-pub struct Site {
+pub(crate) struct Site {
     root: TempDir,
     environment: BTreeMap<String, String>,
     /// Started by this program instead of by the test.
@@ -30,7 +30,7 @@ pub struct Site {
 
 impl Site {
     /// A place with no settings but its folders, and with mongodump on PATH.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let site = Site {
@@ -47,31 +47,31 @@ impl Site {
     }
 
     /// A place that backs up a server.
-    pub fn of(server: &Server) -> Self {
+    pub(crate) fn of(server: &Server) -> Self {
         Self::new().with("MONGODB_URI", server.backup_uri())
     }
 
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.insert(name.into(), value.to_string());
         self
     }
 
     /// Starts the program with other words in front, such as `sh -c 'ulimit …; exec "$@"' sh`.
-    pub fn started_by(mut self, words: &[&str]) -> Self {
+    pub(crate) fn started_by(mut self, words: &[&str]) -> Self {
         self.by = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    pub fn backups(&self) -> PathBuf {
+    pub(crate) fn backups(&self) -> PathBuf {
         self.path("backups")
     }
 
     /// Puts an archive from long ago, its checksum, and files of other people into the backup folder.
-    pub fn with_older_files(&self) -> Before {
+    pub(crate) fn with_older_files(&self) -> Before {
         let folder = self.backups();
         fs::create_dir_all(&folder).unwrap();
         let (archive, name) = (
@@ -96,7 +96,7 @@ impl Site {
     }
 
     /// Puts an archive as it was made into the folder, without a checksum beside it; its path.
-    pub fn with_sound_archive(&self) -> PathBuf {
+    pub(crate) fn with_sound_archive(&self) -> PathBuf {
         let (name, content) = sound_archive();
         fs::create_dir_all(self.backups()).unwrap();
         let path = self.backups().join(name);
@@ -105,7 +105,7 @@ impl Site {
     }
 
     /// The names of all archives in the folder, oldest first.
-    pub fn archives(&self) -> Vec<String> {
+    pub(crate) fn archives(&self) -> Vec<String> {
         let names = fs::read_dir(self.backups())
             .into_iter()
             .flatten()
@@ -117,7 +117,7 @@ impl Site {
     }
 
     /// The only archive in the folder.
-    pub fn archive(&self) -> PathBuf {
+    pub(crate) fn archive(&self) -> PathBuf {
         let names = fs::read_dir(self.backups())
             .unwrap()
             .map(|entry| entry.unwrap().path());
@@ -128,11 +128,11 @@ impl Site {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.start(arguments).end(LONGEST_RUN)
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let program = env!("CARGO_BIN_EXE_pantry-keeper");
         let mut words = self
             .by
@@ -206,7 +206,7 @@ impl Capture {
 }
 
 /// A run that has not ended yet; killed when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: Capture,
     stderr: Capture,
@@ -216,16 +216,16 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it has said something on stderr.
-    pub fn until_it_says(&self, words: &str) {
+    pub(crate) fn until_it_says(&self, words: &str) {
         let deadline = Instant::now() + SOON;
         while !self.said().contains(words) {
             assert!(
@@ -238,29 +238,29 @@ impl Running {
     }
 
     /// The process id of the first one it started: the program, when something else started that.
-    pub fn child(&self) -> u32 {
+    pub(crate) fn child(&self) -> u32 {
         children(self.child.id())[0]
     }
 
     /// What it has said on stderr so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.stderr.so_far()
     }
 
     /// Waits until it has said something so many times.
-    pub fn until_it_says_times(&self, words: &str, times: usize) {
+    pub(crate) fn until_it_says_times(&self, words: &str, times: usize) {
         until(&format!("it says {words:?} {times} times"), SOON, || {
             self.said().matches(words).count() >= times
         });
     }
 
     /// Waits for the mongodump that it starts, and gives its process id.
-    pub fn mongodump(&self) -> u32 {
+    pub(crate) fn mongodump(&self) -> u32 {
         self.tool("mongodump")
     }
 
     /// Waits for a tool that it starts, and gives its process id.
-    pub fn tool(&self, name: &str) -> u32 {
+    pub(crate) fn tool(&self, name: &str) -> u32 {
         let mut found = None;
         until(&format!("{name} is started"), SOON, || {
             found = descendants(self.child.id()).into_iter().find(|pid| {
@@ -277,7 +277,7 @@ impl Running {
     }
 
     /// Waits for its end, and looks for the password wherever it was written.
-    pub fn end(mut self, limit: Duration) -> Outcome {
+    pub(crate) fn end(mut self, limit: Duration) -> Outcome {
         let deadline = self.begun + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -349,7 +349,7 @@ fn command_line(pid: u32) -> Vec<String> {
 }
 
 /// How a run ended.
-pub struct Outcome {
+pub(crate) struct Outcome {
     status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
@@ -358,16 +358,16 @@ pub struct Outcome {
 
 impl Outcome {
     /// None when a signal ended it.
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
     /// Everything went well.
-    pub fn done(self) -> Self {
+    pub(crate) fn done(self) -> Self {
         self.ended_with(0)
     }
 
-    pub fn ended_with(self, code: i32) -> Self {
+    pub(crate) fn ended_with(self, code: i32) -> Self {
         let Outcome {
             status,
             stdout,
@@ -384,7 +384,7 @@ impl Outcome {
     }
 
     /// All of these are in what it said on stderr.
-    pub fn saying(self, words: &[&str]) -> Self {
+    pub(crate) fn saying(self, words: &[&str]) -> Self {
         for word in words {
             assert!(
                 self.stderr.contains(word),
@@ -396,7 +396,7 @@ impl Outcome {
     }
 
     /// All of these are in what it printed on stdout.
-    pub fn printing(self, words: &[&str]) -> Self {
+    pub(crate) fn printing(self, words: &[&str]) -> Self {
         for word in words {
             assert!(
                 self.stdout.contains(word),
@@ -407,7 +407,7 @@ impl Outcome {
         self
     }
 
-    pub fn within(self, limit: Duration) -> Self {
+    pub(crate) fn within(self, limit: Duration) -> Self {
         assert!(
             self.took < limit,
             "it took {:?}:\n{}",
@@ -418,7 +418,7 @@ impl Outcome {
     }
 
     /// The largest memory of [`Site::measured`], in bytes.
-    pub fn peak_bytes(&self) -> u64 {
+    pub(crate) fn peak_bytes(&self) -> u64 {
         let peak = self
             .stderr
             .lines()
@@ -431,14 +431,14 @@ impl Outcome {
     }
 
     /// The one JSON document on stdout.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
     }
 }
 
 /// Whether a process is there; one that has ended but was not asked after is not.
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .unwrap_or_default();
     stat.rsplit_once(')')

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// A mail as a mail program shows it.
 #[derive(Debug, Deserialize)]
-pub struct Mail {
+pub(crate) struct Mail {
     pub subject: String,
     pub text: String,
     pub html: String,
@@ -22,7 +22,7 @@ pub struct Mail {
 
 impl Mail {
     /// The only header of this name.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut found = self
             .headers
             .iter()
@@ -35,7 +35,7 @@ impl Mail {
     }
 }
 
-pub struct Smtp {
+pub(crate) struct Smtp {
     pub port: u16,
     folder: TempDir,
     options: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Smtp {
 
 impl Smtp {
     /// A server with the options of `smtp.py`.
-    pub fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut smtp = Smtp {
             port: 0,
@@ -57,12 +57,12 @@ impl Smtp {
     }
 
     /// What a client must trust; the server's names are `localhost` and `127.0.0.1`.
-    pub fn authority() -> PathBuf {
+    pub(crate) fn authority() -> PathBuf {
         in_project("tests/fixtures/smtp/ca.pem")
     }
 
     /// Goes down; connections are then refused.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             drop(child.stdin.take());
             let _ = child.wait();
@@ -70,7 +70,7 @@ impl Smtp {
     }
 
     /// Starts, on the same port as before if there was one, with the mails it had.
-    pub fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         self.stop();
         let mut child = Command::new(python())
             .arg(in_project("tests/support/smtp.py"))
@@ -93,7 +93,7 @@ impl Smtp {
     }
 
     /// Every mail it accepted, the oldest first.
-    pub fn mails(&self) -> Vec<Mail> {
+    pub(crate) fn mails(&self) -> Vec<Mail> {
         let paths = (0..).map(|number| self.folder.path().join(format!("{number}.json")));
         let texts = paths.map_while(|path| fs::read(path).ok());
         texts
@@ -102,13 +102,13 @@ impl Smtp {
     }
 
     /// The commands it was sent, each as `clear WORD` or `tls WORD`.
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("seen")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
     /// How many commands with this word it was sent.
-    pub fn count(&self, word: &str) -> usize {
+    pub(crate) fn count(&self, word: &str) -> usize {
         self.seen()
             .iter()
             .filter(|line| line.ends_with(&format!(" {word}")))

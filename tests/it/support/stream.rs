@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What a stream holds.
 #[derive(Debug, Default)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Announced namespaces: `database.collection`, and the metadata.
     pub announced: Vec<(String, String)>,
     /// Documents by namespace, in the order they came.
@@ -16,14 +16,14 @@ pub struct Sent {
 }
 
 /// Reads a recorded stream, which must be whole.
-pub fn sent(path: &Path) -> Sent {
+pub(crate) fn sent(path: &Path) -> Sent {
     let bytes = std::fs::read(path)
         .unwrap_or_else(|error| panic!("mongorestore was sent nothing: {error}"));
     sent_in(&bytes)
 }
 
 /// The same, of bytes.
-pub fn sent_in(bytes: &[u8]) -> Sent {
+pub(crate) fn sent_in(bytes: &[u8]) -> Sent {
     let mut rest = bytes;
     assert_eq!(
         take(&mut rest, 4),

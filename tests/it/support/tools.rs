@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 const SETUP: &str = "run scripts/setup first";
 
-pub fn in_project(path: &str) -> PathBuf {
+pub(crate) fn in_project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -18,12 +18,12 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// A program that the machine is expected to have.
-pub fn needed(name: &str, how: &str) -> PathBuf {
+pub(crate) fn needed(name: &str, how: &str) -> PathBuf {
     on_path(name).unwrap_or_else(|| panic!("this test needs {name} on PATH: {how}"))
 }
 
 /// mongodump, mongorestore or bsondump: what is installed for the project comes before what the machine has.
-pub fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let ours = in_project(".tools/bin").join(name);
     let found = if ours.is_file() {
         Some(ours)
@@ -34,7 +34,7 @@ pub fn tool(name: &str) -> PathBuf {
 }
 
 /// A Python that has pymongo and aiosmtpd.
-pub fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let given = std::env::var_os("PANTRY_TEST_PYTHON").map(PathBuf::from);
     let ours = in_project(".tools/venv/bin/python");
     given
@@ -43,7 +43,7 @@ pub fn python() -> PathBuf {
 }
 
 /// A PATH on which mongodump is found.
-pub fn path_with_tools() -> String {
+pub(crate) fn path_with_tools() -> String {
     format!(
         "{}:/usr/local/bin:/usr/bin:/bin",
         tool("mongodump").parent().unwrap().display()
@@ -51,7 +51,7 @@ pub fn path_with_tools() -> String {
 }
 
 /// Runs a program that must succeed.
-pub fn command<A: AsRef<OsStr>>(
+pub(crate) fn command<A: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: impl IntoIterator<Item = A>,
 ) -> Output {
@@ -60,7 +60,7 @@ pub fn command<A: AsRef<OsStr>>(
     succeed(command)
 }
 
-pub fn succeed(mut command: Command) -> Output {
+pub(crate) fn succeed(mut command: Command) -> Output {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -74,7 +74,7 @@ pub fn succeed(mut command: Command) -> Output {
 }
 
 /// Runs `tests/support/mongo.py`.
-pub fn mongo(arguments: &[&str], input: &str) -> Output {
+pub(super) fn mongo(arguments: &[&str], input: &str) -> Output {
     use std::io::Write;
     let mut command = Command::new(python());
     command

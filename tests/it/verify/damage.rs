@@ -9,7 +9,7 @@ fn a_flipped_bit_names_the_collection_it_hit_and_no_other() {
     let archive = site.with_sound_archive();
     let range = data_range(&archive, "bulk/noise.bson");
     rewrite(&archive, |bytes| {
-        bytes[(range.start + range.end) as usize / 2] ^= 0x10
+        bytes[(range.start + range.end) as usize / 2] ^= 0x10;
     });
     let outcome = site
         .run(&["verify"])
@@ -38,7 +38,7 @@ fn a_cut_archive_names_the_collection_it_was_cut_in() {
     let archive = site.with_sound_archive();
     let range = data_range(&archive, "bulk/noise.bson");
     rewrite(&archive, |bytes| {
-        bytes.truncate((range.start + range.end) as usize / 2)
+        bytes.truncate((range.start + range.end) as usize / 2);
     });
     site.run(&["verify"])
         .ended_with(1)

@@ -12,7 +12,7 @@ const GMAIL_HINT: &str = "; Gmail wants an app password: https://myaccount.googl
 
 /// How far the conversation with a mail server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     Resolve,
     Connect,
     Tls,
@@ -43,7 +43,7 @@ impl fmt::Display for Stage {
 
 /// What a server answered: its code and its words, on one line, without secrets and control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub code: u16,
     pub text: String,
 }
@@ -57,7 +57,7 @@ impl Reply {
     }
 
     /// The server may well accept the same later.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         self.code / 100 == 4
     }
 
@@ -88,9 +88,9 @@ pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
             break;
         }
         if c.is_control() {
-            shown.extend(c.escape_default())
+            shown.extend(c.escape_default());
         } else {
-            shown.push(c)
+            shown.push(c);
         }
     }
     shown
@@ -98,14 +98,14 @@ pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
 
 /// A recipient whom the server does not take, and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Refused {
     pub address: String,
     pub reply: Reply,
 }
 
 /// Why a mail was not sent. `place` is always `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MailError {
+pub(crate) enum MailError {
     #[error("{address:?} cannot be used as a mail address: {problem}; correct {setting}")]
     Address {
         setting: &'static str,
@@ -209,7 +209,7 @@ pub enum MailError {
 
 impl MailError {
     /// Whether the same may succeed later without anybody doing anything.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             MailError::Resolve { .. }
             | MailError::Connect { .. }
@@ -231,12 +231,12 @@ impl MailError {
     }
 
     /// Whether somebody has got the mail all the same, so that it must not be sent again.
-    pub fn was_delivered(&self) -> bool {
+    pub(crate) fn was_delivered(&self) -> bool {
         matches!(self, MailError::SomeRecipients { .. })
     }
 
     /// Whether it is this one mail that the server does not want: another one may well go through.
-    pub fn is_about_the_letter(&self) -> bool {
+    pub(crate) fn is_about_the_letter(&self) -> bool {
         matches!(
             self,
             MailError::Rejected {

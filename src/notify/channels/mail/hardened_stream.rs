@@ -21,7 +21,7 @@ const TEXT_COLUMN: usize = 4;
 
 /// Shared with the client, so that TLS can begin under it. Only ever used by one task.
 #[derive(Debug, Clone)]
-pub struct HardenedStream(Arc<Mutex<State>>);
+pub(super) struct HardenedStream(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -41,11 +41,11 @@ enum Line {
 }
 
 impl HardenedStream {
-    pub fn clear(stream: TcpStream) -> Self {
+    pub(super) fn clear(stream: TcpStream) -> Self {
         Self::over(Line::Clear(stream))
     }
 
-    pub fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self::over(Line::Tls(Box::new(stream)))
     }
 
@@ -59,7 +59,7 @@ impl HardenedStream {
     }
 
     /// The connection in clear, to begin TLS with; None when it is no longer in clear.
-    pub fn take_clear(&self) -> Option<TcpStream> {
+    pub(super) fn take_clear(&self) -> Option<TcpStream> {
         let mut state = self.state();
         match std::mem::replace(&mut state.line, Line::Gone) {
             Line::Clear(stream) => Some(stream),
@@ -70,7 +70,7 @@ impl HardenedStream {
         }
     }
 
-    pub fn begin_tls(&self, stream: TlsStream<TcpStream>) {
+    pub(super) fn begin_tls(&self, stream: TlsStream<TcpStream>) {
         let mut state = self.state();
         state.line = Line::Tls(Box::new(stream));
         (state.column, state.feed) = (0, false);

@@ -13,20 +13,20 @@ use std::time::{Duration, SystemTime};
 
 /// Who writes, and to whom.
 #[derive(Debug)]
-pub struct Envelope {
+pub(super) struct Envelope {
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
 }
 
 impl Envelope {
-    pub fn of(mail: &MailSettings) -> Result<Self, MailError> {
+    pub(super) fn of(mail: &MailSettings) -> Result<Self, MailError> {
         let from = mailbox("EMAIL_FROM", &mail.from)?;
         let to: Result<Vec<_>, _> = mail.to.iter().map(|to| mailbox("EMAIL_TO", to)).collect();
         Ok(Envelope { from, to: to? })
     }
 
     /// The first address, if any, that needs a server which takes more than ASCII.
-    pub fn beyond_ascii(&self) -> Option<&str> {
+    pub(super) fn beyond_ascii(&self) -> Option<&str> {
         let mailboxes = std::iter::once(&self.from).chain(&self.to);
         mailboxes
             .map(|mailbox| mailbox.email.as_ref())
@@ -88,7 +88,10 @@ impl Header for AutoSubmitted {
 }
 
 /// The whole mail, in ASCII whatever it says, so that every server takes it.
-pub fn compose(notification: &Notification, parties: &Envelope) -> Result<Vec<u8>, MailError> {
+pub(super) fn compose(
+    notification: &Notification,
+    parties: &Envelope,
+) -> Result<Vec<u8>, MailError> {
     let mut builder = Message::builder()
         .from(parties.from.clone())
         .subject(one_line(&notification.subject))

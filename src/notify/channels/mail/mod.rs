@@ -6,11 +6,11 @@ mod message;
 mod session;
 mod tls;
 
-pub use error::MailError;
-pub use session::{deliver, probe};
+pub(crate) use error::MailError;
+pub(crate) use session::{deliver, probe};
 
 /// The longest conversation with a mail server; at a terminal, somebody waits for its end.
-pub const LONGEST_TALK: std::time::Duration = std::time::Duration::from_secs(30);
+pub(crate) const LONGEST_TALK: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[cfg(test)]
 mod hostile_tests;

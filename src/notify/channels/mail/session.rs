@@ -37,7 +37,7 @@ const MOST_QUESTIONS: usize = 3;
 ///
 /// # Errors
 /// [`MailError`], free of what `redactor` and the settings know to be secret.
-pub async fn deliver(
+pub(crate) async fn deliver(
     mail: &MailSettings,
     notification: &Notification,
     redactor: &Redactor,
@@ -66,7 +66,7 @@ pub async fn deliver(
 ///
 /// # Errors
 /// As with [`deliver`]; a refused recipient is an error also when others are accepted.
-pub async fn probe(
+pub(crate) async fn probe(
     mail: &MailSettings,
     redactor: &Redactor,
     limit: Duration,

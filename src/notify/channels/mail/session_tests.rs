@@ -14,11 +14,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-pub const PASSWORD: &str = "correct horse";
-pub const AMPLE: Duration = Duration::from_secs(20);
-pub const SHORT: Duration = Duration::from_secs(1);
+pub(crate) const PASSWORD: &str = "correct horse";
+pub(crate) const AMPLE: Duration = Duration::from_secs(20);
+pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
-pub fn settings(port: u16) -> MailSettings {
+pub(crate) fn settings(port: u16) -> MailSettings {
     MailSettings {
         host: "127.0.0.1".into(),
         port,
@@ -30,7 +30,7 @@ pub fn settings(port: u16) -> MailSettings {
     }
 }
 
-pub fn signing_in(port: u16) -> MailSettings {
+pub(crate) fn signing_in(port: u16) -> MailSettings {
     MailSettings {
         username: Some("p".into()),
         password: Some(Secret::new(PASSWORD)),
@@ -38,7 +38,7 @@ pub fn signing_in(port: u16) -> MailSettings {
     }
 }
 
-pub fn notification() -> Notification {
+pub(crate) fn notification() -> Notification {
     Notification {
         id: "one".into(),
         kind: Kind::Failed,
@@ -49,7 +49,7 @@ pub fn notification() -> Notification {
     }
 }
 
-pub fn run<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -82,15 +82,16 @@ async fn play(listener: TcpListener, greeting: &str, answers: &[(&str, &str)]) -
     said
 }
 
-pub const HELLO: (&str, &str) = ("EHLO", "250-mx\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n");
-pub const SENDER: (&str, &str) = ("MAIL", "250 ok\r\n");
-pub const RECIPIENT: (&str, &str) = ("RCPT", "250 ok\r\n");
-pub const DATA: (&str, &str) = ("DATA", "354 go on\r\n");
-pub const END: (&str, &str) = (".", "250 queued\r\n");
-pub const QUIT: (&str, &str) = ("QUIT", "221 bye\r\n");
+pub(crate) const HELLO: (&str, &str) =
+    ("EHLO", "250-mx\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n");
+pub(crate) const SENDER: (&str, &str) = ("MAIL", "250 ok\r\n");
+pub(crate) const RECIPIENT: (&str, &str) = ("RCPT", "250 ok\r\n");
+pub(crate) const DATA: (&str, &str) = ("DATA", "354 go on\r\n");
+pub(crate) const END: (&str, &str) = (".", "250 queued\r\n");
+pub(crate) const QUIT: (&str, &str) = ("QUIT", "221 bye\r\n");
 
 /// Delivers to a played server; the outcome, what the server was sent, and how long it took.
-pub fn delivered(
+pub(crate) fn delivered(
     settings: impl Fn(u16) -> MailSettings,
     greeting: &str,
     answers: &[(&str, &str)],

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The certificates to trust.
-pub struct RootStore {
+pub(super) struct RootStore {
     roots: RootCertStore,
     /// Why those of the system are not among them.
     problem: Option<String>,
@@ -19,7 +19,7 @@ pub struct RootStore {
 impl RootStore {
     /// Those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or where it has none, such as in a bare
     /// container, those that are built in. Reads files.
-    pub fn of_system() -> Self {
+    pub(super) fn of_system() -> Self {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -34,7 +34,7 @@ impl RootStore {
         RootStore { roots, problem }
     }
 
-    pub fn connector(&self) -> Result<TlsConnector, rustls::Error> {
+    pub(super) fn connector(&self) -> Result<TlsConnector, rustls::Error> {
         // Named, since a process-wide default is there only if someone has installed it.
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -44,7 +44,7 @@ impl RootStore {
     }
 
     /// What a failed handshake means.
-    pub fn failure(&self, place: &str, error: &io::Error) -> MailError {
+    pub(super) fn failure(&self, place: &str, error: &io::Error) -> MailError {
         let place = place.to_owned();
         match error
             .get_ref()
@@ -85,7 +85,7 @@ impl RootStore {
 }
 
 /// The name that a certificate must be for.
-pub fn server_name(host: &str, place: &str) -> Result<ServerName<'static>, MailError> {
+pub(super) fn server_name(host: &str, place: &str) -> Result<ServerName<'static>, MailError> {
     ServerName::try_from(host.to_owned()).map_err(|_| MailError::Tls {
         place: place.to_owned(),
         problem: "no certificate can be for such a name".into(),

@@ -12,7 +12,7 @@ const INDEX_OPTIONS: &str = "2dsphereIndexVersion background bits bucketSize coa
     language_override max min name ns partialFilterExpression sparse storageEngine \
     textIndexVersion unique v weights wildcardProjection prepareUnique";
 
-pub fn index_specification(version: Version, index: &Document) -> Option<Refusal> {
+pub(super) fn index_specification(version: Version, index: &Document) -> Option<Refusal> {
     let refusal = |words: &str| Some(Refusal::new(67, "CannotCreateIndex", words));
     let within = |words: &str| {
         format!(
@@ -80,7 +80,7 @@ fn key_value(value: &Bson, format: f64) -> Option<String> {
 }
 
 /// What is wrong with a time to live.
-pub fn expiry(version: Version, seconds: &Bson) -> Option<String> {
+pub(super) fn expiry(version: Version, seconds: &Bson) -> Option<String> {
     let option = "TTL index 'expireAfterSeconds' option";
     let Some(seconds) = number(seconds) else {
         return Some(format!(
@@ -103,7 +103,7 @@ pub fn expiry(version: Version, seconds: &Bson) -> Option<String> {
 }
 
 /// Whether there is another index of that name, or of that key.
-pub fn conflict(
+pub(super) fn conflict(
     database: &str,
     collection: &str,
     index: &Document,
@@ -156,11 +156,11 @@ pub fn conflict(
     None
 }
 
-pub fn indexes(database: &str, collection: &str, server: &mut Upstream) -> Vec<Document> {
+pub(super) fn indexes(database: &str, collection: &str, server: &mut Upstream) -> Vec<Document> {
     first_batch(&server.ask(database, doc! { "listIndexes": collection }))
 }
 
-pub fn first_batch(answer: &Document) -> Vec<Document> {
+pub(super) fn first_batch(answer: &Document) -> Vec<Document> {
     let cursor = answer.get_document("cursor").ok();
     let batch = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok());
     batch

@@ -3,23 +3,23 @@
 use mongodb::bson::{Bson, Document, doc};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub(crate) enum Version {
     V4_4,
     V7_0,
     V8_0,
 }
 
 impl Version {
-    pub const ALL: [Version; 3] = [Version::V4_4, Version::V7_0, Version::V8_0];
+    pub(crate) const ALL: [Version; 3] = [Version::V4_4, Version::V7_0, Version::V8_0];
 
-    pub fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let found = Self::ALL
             .into_iter()
             .find(|version| version.label() == name);
         found.unwrap_or_else(|| panic!("no such version: {name}"))
     }
 
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Version::V4_4 => "4.4",
             Version::V7_0 => "7.0",
@@ -45,7 +45,7 @@ impl Version {
 }
 
 #[derive(Debug, Clone)]
-pub struct Manner {
+pub(crate) struct Manner {
     pub version: Version,
     /// Another wire version than the version's own.
     wire: Option<i32>,
@@ -58,7 +58,7 @@ pub struct Manner {
 }
 
 impl Manner {
-    pub fn of(version: Version) -> Self {
+    pub(crate) fn of(version: Version) -> Self {
         Manner {
             version,
             wire: None,
@@ -70,7 +70,7 @@ impl Manner {
     }
 
     /// Lists the collections of users and roles, as MongoDB does, and takes the user away who replaces them.
-    pub fn showing_users(self) -> Self {
+    pub(crate) fn showing_users(self) -> Self {
         Manner {
             shows_users: true,
             ..self
@@ -78,7 +78,7 @@ impl Manner {
     }
 
     /// MongoDB's list of the collections of `admin`.
-    pub fn admin_collections(&self) -> Option<Document> {
+    pub(crate) fn admin_collections(&self) -> Option<Document> {
         let names = ["system.users", "system.version", "system.roles"];
         let named = names.map(|name| doc! { "name": name, "type": "collection", "options": {}, "info": { "readOnly": false } });
         self.shows_users.then(|| {
@@ -88,7 +88,7 @@ impl Manner {
     }
 
     /// Says that it speaks no newer protocol than this.
-    pub fn speaking(self, wire: i32) -> Self {
+    pub(crate) fn speaking(self, wire: i32) -> Self {
         Manner {
             wire: Some(wire),
             ..self
@@ -96,7 +96,7 @@ impl Manner {
     }
 
     /// A set of one that was initiated under this `HOST:PORT`.
-    pub fn advertising(self, name: &str) -> Self {
+    pub(crate) fn advertising(self, name: &str) -> Self {
         Manner {
             advertised: Some(name.to_owned()),
             ..self
@@ -104,7 +104,7 @@ impl Manner {
     }
 
     /// A set whose only member is neither primary nor secondary.
-    pub fn without_primary(self) -> Self {
+    pub(crate) fn without_primary(self) -> Self {
         Manner {
             has_primary: false,
             ..self
@@ -112,7 +112,7 @@ impl Manner {
     }
 
     /// The user has these roles, each as `ROLE` of `admin` or as `ROLE@DATABASE`, and what they do not allow is refused.
-    pub fn with_roles(self, roles: &[&str]) -> Self {
+    pub(crate) fn with_roles(self, roles: &[&str]) -> Self {
         Manner {
             roles: Some(roles.iter().map(|role| (*role).to_owned()).collect()),
             ..self
@@ -120,7 +120,7 @@ impl Manner {
     }
 
     /// Changes what a server says about itself; none when this is about something else.
-    pub fn dress(&self, mut document: Document, server: u16, port: u16) -> Option<Document> {
+    pub(crate) fn dress(&self, mut document: Document, server: u16, port: u16) -> Option<Document> {
         if document.contains_key("maxWireVersion") {
             document.insert("maxWireVersion", self.wire.unwrap_or(self.version.wire()));
             let (real, known) = (format!("127.0.0.1:{server}"), format!("127.0.0.1:{port}"));
@@ -152,7 +152,7 @@ impl Manner {
     }
 
     /// Who is connected, and what he may do: by the roles, if there are any.
-    pub fn connection_status(&self, command: &Document) -> Option<Document> {
+    pub(crate) fn connection_status(&self, command: &Document) -> Option<Document> {
         let roles: Vec<(&str, &str)> = self
             .roles
             .as_ref()?

@@ -10,8 +10,8 @@ mod rules;
 mod shell;
 mod wire;
 
-pub use manner::{Manner, Version};
-pub use wire::Refusal;
+pub(crate) use manner::{Manner, Version};
+pub(super) use wire::Refusal;
 
 use wire::Message;
 
@@ -25,7 +25,7 @@ use std::thread;
 /// Longer answers are never those about the server itself.
 const LONGEST_GREETING: usize = 64 * 1024;
 
-pub struct Strict {
+pub(crate) struct Strict {
     pub port: u16,
     shared: Arc<Shared>,
 }
@@ -43,7 +43,7 @@ struct Shared {
 
 impl Strict {
     /// Before the server on this port.
-    pub fn before(server: u16, manner: Manner) -> Self {
+    pub(crate) fn before(server: u16, manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -71,7 +71,7 @@ impl Strict {
     }
 
     /// To connect as a user who only knows a host and a port does.
-    pub fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         format!(
             "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000",
             self.port
@@ -79,7 +79,7 @@ impl Strict {
     }
 
     /// Sends one command through it.
-    pub fn ask(&self, database: &str, command: Document) -> Document {
+    pub(crate) fn ask(&self, database: &str, command: Document) -> Document {
         Upstream {
             port: self.port,
             stream: None,
@@ -88,7 +88,7 @@ impl Strict {
     }
 
     /// What was refused so far: the command, and why.
-    pub fn refused(&self) -> Vec<(String, Refusal)> {
+    pub(crate) fn refused(&self) -> Vec<(String, Refusal)> {
         self.shared.refused.lock().unwrap().clone()
     }
 }
@@ -223,13 +223,13 @@ impl Shared {
 
 /// A connection of the relay's own, to look at the server and to change it; made when it is first needed. The server
 /// must not ask for a password.
-pub struct Upstream {
+pub(super) struct Upstream {
     port: u16,
     stream: Option<TcpStream>,
 }
 
 impl Upstream {
-    pub fn ask(&mut self, database: &str, command: Document) -> Document {
+    pub(super) fn ask(&mut self, database: &str, command: Document) -> Document {
         self.try_ask(database, command)
             .unwrap_or_else(|error| doc! { "ok": 0.0, "code": 6, "errmsg": error.to_string() })
     }

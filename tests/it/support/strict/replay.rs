@@ -4,7 +4,7 @@ use super::Upstream;
 use mongodb::bson::{Bson, Document, doc};
 
 /// Applies what the command holds, in its order, and ends at the first operation that fails.
-pub fn apply(command: &Document, server: &mut Upstream) -> Document {
+pub(super) fn apply(command: &Document, server: &mut Upstream) -> Document {
     let operations = command.get_array("applyOps").cloned().unwrap_or_default();
     let mut results = Vec::new();
     for operation in operations.iter().filter_map(Bson::as_document) {
@@ -101,7 +101,7 @@ fn is_change(object: &Document) -> bool {
 }
 
 /// An update as a driver sends it, from how the oplog of any version keeps it.
-pub fn update(object: &Document) -> Result<Bson, String> {
+pub(super) fn update(object: &Document) -> Result<Bson, String> {
     if !is_change(object) {
         return Ok(Bson::from(object));
     }

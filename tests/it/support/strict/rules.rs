@@ -30,7 +30,7 @@ const ALWAYS: &str = "hello ismaster isMaster buildInfo buildinfo ping saslStart
     connectionStatus endSessions getParameter hostInfo replSetGetStatus getLog";
 
 /// Why this command is refused, if it is.
-pub fn refuse(
+pub(super) fn refuse(
     manner: &Manner,
     database: &str,
     command: &Document,
@@ -222,6 +222,6 @@ fn catalog(database: &str, collection: &str, server: &mut Upstream) -> Vec<Docum
 }
 
 /// Whether a word is in a list.
-pub fn is_in(list: &str, word: &str) -> bool {
+pub(super) fn is_in(list: &str, word: &str) -> bool {
     list.split_whitespace().any(|one| one == word)
 }

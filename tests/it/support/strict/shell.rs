@@ -2,11 +2,11 @@
 
 use mongodb::bson::{Bson, Document};
 
-pub fn number_of(document: &Document, field: &str) -> Option<f64> {
+pub(super) fn number_of(document: &Document, field: &str) -> Option<f64> {
     document.get(field).and_then(number)
 }
 
-pub fn number(value: &Bson) -> Option<f64> {
+pub(super) fn number(value: &Bson) -> Option<f64> {
     match value {
         Bson::Int32(number) => Some(f64::from(*number)),
         Bson::Int64(number) => Some(*number as f64),
@@ -15,7 +15,7 @@ pub fn number(value: &Bson) -> Option<f64> {
     }
 }
 
-pub fn type_name(value: &Bson) -> &'static str {
+pub(super) fn type_name(value: &Bson) -> &'static str {
     match value {
         Bson::Boolean(_) => "bool",
         Bson::String(_) => "string",
@@ -28,7 +28,7 @@ pub fn type_name(value: &Bson) -> &'static str {
 }
 
 /// A document in the words in which MongoDB shows it.
-pub fn shown(document: &Document) -> String {
+pub(super) fn shown(document: &Document) -> String {
     let fields: Vec<String> = document
         .iter()
         .map(|(name, its)| format!("{name}: {}", value(its)))
@@ -40,7 +40,7 @@ pub fn shown(document: &Document) -> String {
     }
 }
 
-pub fn value(value: &Bson) -> String {
+pub(super) fn value(value: &Bson) -> String {
     let list = |values: &[Bson]| {
         values
             .iter()

@@ -14,11 +14,11 @@ const MORE_TO_COME: u32 = 2;
 const REPLY_PREFIX: usize = 20;
 
 /// A whole message with its header.
-pub struct Message(Vec<u8>);
+pub(super) struct Message(Vec<u8>);
 
 impl Message {
     /// The next one; none when the other side has closed the connection.
-    pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
         match from.read_exact(&mut length) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -34,18 +34,18 @@ impl Message {
         Ok(Some(Message(message)))
     }
 
-    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(&self.0)
     }
 
     /// A command for a database.
-    pub fn command(id: i32, database: &str, mut command: Document) -> Self {
+    pub(super) fn command(id: i32, database: &str, mut command: Document) -> Self {
         command.insert("$db", database);
         Self::of(id, 0, &command)
     }
 
     /// What a server would say to this message.
-    pub fn answer(&self, answer: &Document) -> Self {
+    pub(super) fn answer(&self, answer: &Document) -> Self {
         Self::of(0, self.number(4), answer)
     }
 
@@ -67,17 +67,17 @@ impl Message {
             .map_or(0, |bytes| i32::from_le_bytes(bytes.try_into().unwrap()))
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether an answer is waited for.
-    pub fn is_awaited(&self) -> bool {
+    pub(super) fn is_awaited(&self) -> bool {
         self.number(12) != OP_MSG || self.number(16) as u32 & MORE_TO_COME == 0
     }
 
     /// The command or the answer, with the documents that are sent beside it in their place.
-    pub fn document(&self) -> Option<Document> {
+    pub(super) fn document(&self) -> Option<Document> {
         match self.number(12) {
             OP_MSG => self.sections(),
             OP_REPLY => Document::from_reader(self.0.get(HEADER_BYTES + REPLY_PREFIX..)?).ok(),
@@ -111,7 +111,7 @@ impl Message {
     }
 
     /// The same answer with another document.
-    pub fn saying(&self, document: &Document) -> Self {
+    pub(super) fn saying(&self, document: &Document) -> Self {
         if self.number(12) == OP_MSG {
             let mut message = Self::of(self.number(4), self.number(8), document);
             message.0[16..20].copy_from_slice(&self.0[16..20]);
@@ -129,14 +129,14 @@ impl Message {
 
 /// Why a server refuses something.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     pub code: i32,
     pub name: &'static str,
     pub message: String,
 }
 
 impl Refusal {
-    pub fn new(code: i32, name: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: i32, name: &'static str, message: impl Into<String>) -> Self {
         Refusal {
             code,
             name,
@@ -144,7 +144,7 @@ impl Refusal {
         }
     }
 
-    pub fn document(&self) -> Document {
+    pub(crate) fn document(&self) -> Document {
         doc! { "ok": 0.0, "errmsg": &self.message, "code": self.code, "codeName": self.name }
     }
 }
