@@ -211,7 +211,7 @@ fn without_a_terminal_nobody_is_asked_and_nothing_happens() {
     let outcome = site.run(&["restore", "latest", "--to", &uri]).ended_with(2);
     outcome
         .printing(&["shop.products"])
-        .saying(&["nobody is here to be asked", "--yes"]);
+        .saying(&["there is no terminal to ask on", "--yes"]);
     assert!(target.is_empty());
 }
 
