@@ -46,7 +46,7 @@ impl Scratch {
             .any(|name| target.facts.databases.contains(name))
         {
             // Twice the same second and random number: more likely a clock and a generator that stand still.
-            return Err(RestoreError::Lost);
+            return Err(RestoreError::ScratchTaken { stem });
         }
         let steps = steps
             .into_iter()

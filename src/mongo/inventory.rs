@@ -111,7 +111,7 @@ pub(crate) async fn examine(
     let asked = async {
         let client = connect(uri).await?;
         let admin = client.database("admin");
-        let status = admin.run_command(doc! { "connectionStatus": 1 }).await.ok();
+        let status = privileges::connection_status(&client).await.ok();
         let hello = admin.run_command(doc! { "hello": 1 }).await.ok();
         let oplog = match facts.server.topology {
             Topology::ReplicaSet => {
@@ -126,7 +126,6 @@ pub(crate) async fn examine(
             }
             _ => None,
         };
-        let access = privileges::access(&client).await;
         client.shutdown().immediate(true).await;
         let clock = hello.and_then(|hello| {
             hello
@@ -136,7 +135,10 @@ pub(crate) async fn examine(
         });
         Ok(Examination {
             roles: status.as_ref().and_then(roles),
-            access,
+            access: status
+                .as_ref()
+                .map(privileges::access_in)
+                .unwrap_or_default(),
             clock,
             oplog,
             facts,
@@ -149,21 +151,16 @@ pub(crate) async fn examine(
 
 /// The roles in an answer to `connectionStatus`; none when nobody is signed in.
 fn roles(status: &Document) -> Option<Vec<(String, String)>> {
-    let info = status.get_document("authInfo").ok()?;
-    if info.get_array("authenticatedUsers").ok()?.is_empty() {
+    if privileges::auth_info(status, "authenticatedUsers")?.is_empty() {
         return None;
     }
-    let roles = info
-        .get_array("authenticatedUserRoles")
-        .ok()?
-        .iter()
-        .filter_map(|role| {
-            let role = role.as_document()?;
-            Some((
-                role.get_str("role").ok()?.to_owned(),
-                role.get_str("db").ok()?.to_owned(),
-            ))
-        });
+    let roles = privileges::auth_info(status, "authenticatedUserRoles")?;
+    let roles = roles.into_iter().filter_map(|role| {
+        Some((
+            role.get_str("role").ok()?.to_owned(),
+            role.get_str("db").ok()?.to_owned(),
+        ))
+    });
     Some(roles.collect())
 }
 

@@ -12,14 +12,28 @@ const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];
 /// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`; none
 /// when the connection string names no user.
 pub(crate) fn grant(uri: &MongoUri) -> Option<String> {
+    Some(grant_roles(uri, user(uri)?, &["backup"]))
+}
+
+/// The same for a server that is restored into and read back.
+pub(crate) fn grant_restore(uri: &MongoUri) -> Option<String> {
+    Some(grant_roles(uri, user(uri)?, &["restore", "backup"]))
+}
+
+/// The line for `mongosh` that gives `user` these roles of `admin`.
+pub(super) fn grant_roles(uri: &MongoUri, user: &str, roles: &[&str]) -> String {
     let auth = uri
         .option("authSource")
         .or_else(|| uri.database())
         .unwrap_or("admin");
-    let user = user(uri)?;
-    Some(format!(
-        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"backup\", db: \"admin\" }}])"
-    ))
+    let roles: Vec<String> = roles
+        .iter()
+        .map(|role| format!("{{ role: \"{role}\", db: \"admin\" }}"))
+        .collect();
+    format!(
+        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{}])",
+        roles.join(", ")
+    )
 }
 
 /// The user's name; a certificate or a cloud's account signs in without one in the connection string.
@@ -28,17 +42,16 @@ fn user(uri: &MongoUri) -> Option<&str> {
     uri.user().or(elsewhere)
 }
 
-/// The same for a server that is restored into and read back.
-pub(crate) fn grant_restore(uri: &MongoUri) -> Option<String> {
-    let user = user(uri)?;
-    let auth = uri
-        .option("authSource")
-        .or_else(|| uri.database())
-        .unwrap_or("admin");
-    Some(format!(
-        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{{ role: \"restore\", db: \"admin\" }}, {{ role: \
-         \"backup\", db: \"admin\" }}])"
-    ))
+/// Asks the server who is signed in, and what he may do.
+pub(super) async fn connection_status(client: &Client) -> mongodb::error::Result<Document> {
+    let command = doc! { "connectionStatus": 1, "showPrivileges": true };
+    client.database("admin").run_command(command).await
+}
+
+/// One of the lists in an answer to `connectionStatus`; none when it is not there.
+pub(super) fn auth_info<'s>(status: &'s Document, list: &str) -> Option<Vec<&'s Document>> {
+    let listed = status.get_document("authInfo").ok()?.get_array(list).ok()?;
+    Some(listed.iter().filter_map(|one| one.as_document()).collect())
 }
 
 /// What a user may do, as far as the server tells it.
@@ -52,28 +65,13 @@ pub(crate) struct Access {
 
 /// Asks for it. A server that does not answer is one of which nothing is known.
 pub(crate) async fn access(client: &Client) -> Access {
-    let command = doc! { "connectionStatus": 1, "showPrivileges": true };
-    let status = client.database("admin").run_command(command).await;
+    let status = connection_status(client).await;
     status.map(|status| access_in(&status)).unwrap_or_default()
 }
 
-fn access_in(status: &Document) -> Access {
-    let info = status.get_document("authInfo");
-    let list = |name: &str| -> Vec<&Document> {
-        let listed = info
-            .as_ref()
-            .ok()
-            .and_then(|info| info.get_array(name).ok());
-        listed
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one.as_document())
-            .collect()
-    };
-    let (privileges, roles) = (
-        list("authenticatedUserPrivileges"),
-        list("authenticatedUserRoles"),
-    );
+pub(super) fn access_in(status: &Document) -> Access {
+    let privileges = auth_info(status, "authenticatedUserPrivileges").unwrap_or_default();
+    let roles = auth_info(status, "authenticatedUserRoles").unwrap_or_default();
     let by_privilege = privileges.iter().filter_map(|one| readable_by(one));
     let by_role = roles.iter().filter_map(|role| {
         let reads = READING_ROLES.contains(&role.get_str("role").ok()?);
@@ -91,7 +89,7 @@ fn access_in(status: &Document) -> Access {
     }
 }
 
-fn allows(privilege: &Document, wanted: &str) -> bool {
+pub(super) fn allows(privilege: &Document, wanted: &str) -> bool {
     let actions = privilege.get_array("actions");
     actions.is_ok_and(|actions| actions.iter().any(|action| action.as_str() == Some(wanted)))
 }

@@ -1,8 +1,9 @@
 //! Whether the user of a connection string may replay an oplog, by the answer to `connectionStatus`.
 
 use super::client::{ServerError, Target, explain};
+use super::privileges::{self, auth_info};
 use super::uri::MongoUri;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::Document;
 use mongodb::error::ErrorKind;
 
 /// Roles of `admin` that allow `applyOps` and every operation in it.
@@ -32,18 +33,11 @@ const OPERATIONS: [&str; 2] = ["update", "remove"];
 /// Whether an answer to `connectionStatus` shows a user who may replay an oplog. One who is not known to be short of
 /// anything may.
 pub(crate) fn may_replay(status: &Document) -> bool {
-    let Ok(info) = status.get_document("authInfo") else {
-        return true;
-    };
-    let documents = |name: &str| -> Option<Vec<&Document>> {
-        let list = info.get_array(name).ok()?;
-        Some(list.iter().filter_map(|one| one.as_document()).collect())
-    };
     // Without users, everybody may do everything.
-    if documents("authenticatedUsers").is_none_or(|users| users.is_empty()) {
+    if auth_info(status, "authenticatedUsers").is_none_or(|users| users.is_empty()) {
         return true;
     }
-    let roles = documents("authenticatedUserRoles").unwrap_or_default();
+    let roles = auth_info(status, "authenticatedUserRoles").unwrap_or_default();
     let is_replaying = |role: &&Document| {
         role.get_str("db").is_ok_and(|database| database == "admin")
             && role
@@ -53,8 +47,8 @@ pub(crate) fn may_replay(status: &Document) -> bool {
     if roles.iter().any(is_replaying) {
         return true;
     }
-    match documents("authenticatedUserPrivileges") {
-        Some(privileges) => allow_replay(&privileges),
+    match auth_info(status, "authenticatedUserPrivileges") {
+        Some(held) => allow_replay(&held),
         None => roles.iter().any(|role| {
             role.get_str("role")
                 .is_ok_and(|name| !OTHER_ROLES.contains(&name))
@@ -62,20 +56,19 @@ pub(crate) fn may_replay(status: &Document) -> bool {
     }
 }
 
-fn allow_replay(privileges: &[&Document]) -> bool {
+fn allow_replay(held: &[&Document]) -> bool {
     let is_any = |privilege: &Document| {
         privilege
             .get_document("resource")
             .is_ok_and(|resource| resource.get_bool("anyResource").unwrap_or(false))
     };
     let allows = |privilege: &Document, action: &str| {
-        let actions = privilege.get_array("actions").into_iter().flatten();
-        actions
-            .filter_map(|one| one.as_str())
-            .any(|one| one == action || one == "anyAction")
+        [action, "anyAction"]
+            .iter()
+            .any(|one| privileges::allows(privilege, one))
     };
     let everything = |privilege: &&&Document| is_any(privilege) && allows(privilege, "anyAction");
-    if privileges.iter().any(|privilege| everything(&privilege)) {
+    if held.iter().any(|privilege| everything(&privilege)) {
         return true;
     }
     let on_cluster = |privilege: &&&Document| {
@@ -83,31 +76,26 @@ fn allow_replay(privileges: &[&Document]) -> bool {
         let cluster = resource.is_ok_and(|resource| resource.get_bool("cluster").unwrap_or(false));
         (cluster || is_any(privilege)) && allows(privilege, "applyOps")
     };
-    privileges.iter().any(|privilege| on_cluster(&privilege))
+    held.iter().any(|privilege| on_cluster(&privilege))
         && OPERATIONS
             .iter()
-            .all(|action| privileges.iter().any(|privilege| allows(privilege, action)))
+            .all(|action| held.iter().any(|privilege| allows(privilege, action)))
 }
 
 /// The line that lets the user of a connection string replay an oplog, for an administrator's `mongosh`.
 pub(crate) fn replay_grant(uri: &MongoUri) -> String {
-    let auth = uri
-        .option("authSource")
-        .or_else(|| uri.database())
-        .unwrap_or("admin");
     let user = uri.user().unwrap_or("USER");
     format!(
         "db.getSiblingDB(\"admin\").createRole({{ role: \"replayOplog\", privileges: [{{ resource: {{ anyResource: true }}, \
-         actions: [\"anyAction\"] }}], roles: [] }}); db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", \
-         [{{ role: \"replayOplog\", db: \"admin\" }}])"
+         actions: [\"anyAction\"] }}], roles: [] }}); {}",
+        privileges::grant_roles(uri, user, &["replayOplog"])
     )
 }
 
 impl Target {
     /// Whether our user may replay an oplog, as far as the server says.
     pub(crate) async fn may_replay(&self) -> Result<bool, ServerError> {
-        let command = doc! { "connectionStatus": 1, "showPrivileges": true };
-        match self.client.database("admin").run_command(command).await {
+        match privileges::connection_status(&self.client).await {
             Ok(status) => Ok(may_replay(&status)),
             // A server that does not know the command will say at the replay what it thinks of it.
             Err(error) if matches!(*error.kind, ErrorKind::Command(_)) => Ok(true),
@@ -119,7 +107,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::Bson;
+    use mongodb::bson::{Bson, doc};
 
     fn status(roles: &[&str], privileges: Option<Vec<Document>>) -> Document {
         let roles: Vec<Document> = roles

@@ -80,7 +80,7 @@ async fn finish(prepared: &mut Prepared, loaded: LoadOutcome, settings: &Setting
 
 /// After the documents were counted: from then on, a TTL index may remove some.
 async fn build_indexes(prepared: &Prepared, settings: &Settings, ctx: &Context) -> BuildOutcome {
-    if prepared.wishes.indexes == IndexPolicy::None {
+    if prepared.selection.indexes == IndexPolicy::None {
         return BuildOutcome::unbuilt(&prepared.indexes);
     }
     let builder = IndexBuilder {
@@ -94,15 +94,16 @@ async fn build_indexes(prepared: &Prepared, settings: &Settings, ctx: &Context) 
 
 fn load(prepared: &Prepared, settings: &Settings) -> Load {
     let operations = (prepared.operations_fed > 0).then(|| {
-        let (wishes, untouchable) = (prepared.wishes.clone(), prepared.untouchable.clone());
-        Box::new(move |from: &Namespace| wishes.target_of_operation(from, &untouchable)) as Box<_>
+        let (selection, untouchable) = (prepared.selection.clone(), prepared.untouchable.clone());
+        Box::new(move |from: &Namespace| selection.target_of_operation(from, &untouchable))
+            as Box<_>
     });
     Load {
         contents: Arc::clone(&prepared.contents),
         steps: prepared.steps.clone(),
         uri: prepared.uri.clone(),
         tool: prepared.tool.clone(),
-        drop: prepared.wishes.drop,
+        drop: prepared.selection.drop,
         readers: most_readers(settings),
         operations,
     }

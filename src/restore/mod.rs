@@ -122,8 +122,10 @@ pub(crate) enum RestoreError {
     Stopped,
     #[error("{0}")]
     Interrupted(#[from] Interruption),
-    #[error("a part of Pantry Keeper stopped early; please report this")]
-    Lost,
+    #[error(
+        "the scratch databases {stem}_… are there already, and are not the drill's own; try again"
+    )]
+    ScratchTaken { stem: String },
 }
 
 impl From<LoadError> for RestoreError {
@@ -152,7 +154,7 @@ pub(crate) struct Prepared {
     pub uri: MongoUri,
     pub tool: Tool,
     pub steps: Vec<Step>,
-    pub wishes: Selection,
+    pub selection: Selection,
     pub report: RestoreReport,
     begun: Instant,
     /// Namespaces on the target that the oplog must leave alone.
@@ -171,7 +173,7 @@ pub(crate) async fn prepare(
     ctx: &Context,
     uri: &MongoUri,
     name: &str,
-    wishes: Selection,
+    selection: Selection,
 ) -> Result<Prepared, RestoreError> {
     let begun = Instant::now();
     let stem = Repository::of(settings).find(name)?;
@@ -179,13 +181,13 @@ pub(crate) async fn prepare(
         .stop
         .or(Tool::find("mongorestore", ctx.path()))
         .await??;
-    let contents = open(settings, ctx, &ctx.stop, &stem, &wishes).await?;
-    let steps = plan(&contents, &wishes)?;
+    let contents = open(settings, ctx, &ctx.stop, &stem, &selection).await?;
+    let steps = plan(&contents, &selection)?;
     let target = ctx
         .stop
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;
-    let mut report = preview(&contents, &steps, &target, &wishes, &ctx.stop).await?;
+    let mut report = preview(&contents, &steps, &target, &selection, &ctx.stop).await?;
     report.warnings.extend(compatibility::warnings(
         &contents.origin,
         &target.facts.server.version,
@@ -198,7 +200,7 @@ pub(crate) async fn prepare(
         uri: uri.clone(),
         tool,
         steps,
-        wishes,
+        selection,
         report,
         begun,
         untouchable: HashSet::new(),
@@ -219,14 +221,14 @@ pub(crate) async fn open(
     ctx: &Context,
     cancel: &Cancel,
     stem: &str,
-    wishes: &Selection,
+    selection: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
     let repository = Repository::of(settings);
     let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
-    let (threads, stem, wishes, shown) = (
+    let (threads, stem, selection, shown) = (
         settings.threads,
         stem.to_owned(),
-        wishes.clone(),
+        selection.clone(),
         Arc::clone(&meter),
     );
     let opening = cancel.blocking(move |stop| {
@@ -239,7 +241,7 @@ pub(crate) async fn open(
         Contents::open(
             &repository,
             &stem,
-            &|namespace| wishes.chooses(namespace),
+            &|namespace| selection.chooses(namespace),
             &options,
         )
     });
@@ -248,8 +250,10 @@ pub(crate) async fn open(
 }
 
 /// What becomes of each namespace of the archive that was chosen.
-pub(crate) fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>, RestoreError> {
-    if let Some(unused) = wishes.unused_rename(contents.holdings.iter().map(|one| &one.namespace)) {
+pub(crate) fn plan(contents: &Contents, selection: &Selection) -> Result<Vec<Step>, RestoreError> {
+    if let Some(unused) =
+        selection.unused_rename(contents.holdings.iter().map(|one| &one.namespace))
+    {
         return Err(RestoreError::Name(format!(
             "--rename {unused} fits nothing that is to be restored;"
         )));
@@ -262,7 +266,7 @@ pub(crate) fn plan(contents: &Contents, wishes: &Selection) -> Result<Vec<Step>,
         .enumerate()
         .filter(|(_, one)| one.kind != Kind::Oplog)
     {
-        let to = wishes.target(&one.namespace);
+        let to = selection.target(&one.namespace);
         if let Some(problem) = selection::unfit_name(&one.namespace, &to) {
             return Err(RestoreError::Name(match one.namespace == to {
                 true => {
@@ -290,7 +294,7 @@ async fn preview(
     contents: &Contents,
     steps: &[Step],
     target: &Target,
-    wishes: &Selection,
+    selection: &Selection,
     stop: &Cancel,
 ) -> Result<RestoreReport, RestoreError> {
     let live: HashMap<&Namespace, Kind> = target
@@ -330,7 +334,7 @@ async fn preview(
         hosts: target.hosts().to_owned(),
         dry_run: true,
         restored: false,
-        drop: wishes.drop,
+        drop: selection.drop,
         safety_archive: None,
         documents: namespaces.iter().map(|one| one.documents).sum(),
         bytes: namespaces.iter().map(|one| one.bytes).sum(),
@@ -347,7 +351,7 @@ async fn preview(
 impl Prepared {
     /// Finds out which operations of the oplog belong to what is restored.
     async fn inspect_oplog(&mut self, stop: &Cancel) -> Result<(), RestoreError> {
-        let Some(oplog) = self.contents.oplog().filter(|_| self.wishes.oplog) else {
+        let Some(oplog) = self.contents.oplog().filter(|_| self.selection.oplog) else {
             return Ok(());
         };
         let held: HashSet<Namespace> = self.steps.iter().map(|step| step.to.clone()).collect();
@@ -361,9 +365,9 @@ impl Prepared {
         self.untouchable = there
             .filter(|namespace| !held.contains(namespace))
             .collect();
-        let (contents, wishes, untouchable) = (
+        let (contents, selection, untouchable) = (
             Arc::clone(&self.contents),
-            self.wishes.clone(),
+            self.selection.clone(),
             self.untouchable.clone(),
         );
         let mut read = OplogEffects {
@@ -375,7 +379,7 @@ impl Prepared {
         let looking = stop.blocking(move |stop| {
             let touched = RefCell::new(HashSet::new());
             let target = |from: &Namespace| {
-                let to = wishes.target_of_operation(from, &untouchable)?;
+                let to = selection.target_of_operation(from, &untouchable)?;
                 touched.borrow_mut().insert(to.clone());
                 Some(to)
             };
@@ -413,7 +417,7 @@ impl Prepared {
 
     /// What will become of indexes, and which of their options nobody needs.
     fn planned_indexes(&mut self) -> IndexReport {
-        let policy = self.wishes.indexes;
+        let policy = self.selection.indexes;
         if policy != IndexPolicy::None {
             let left_out = describe_left_out(&self.indexes, &Namespace::clone);
             self.report.warnings.extend(left_out);

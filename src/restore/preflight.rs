@@ -56,7 +56,7 @@ impl Prepared {
         if existing.is_empty() {
             return None;
         }
-        match self.wishes.drop {
+        match self.selection.drop {
             true => self.refuse_to_drop(&existing),
             false => Some(self.refuse_to_merge(&existing)),
         }
@@ -116,7 +116,7 @@ impl Prepared {
     /// Said before users and roles are replaced.
     pub(super) fn warn_of_users(&mut self) {
         let replaced = |one: &Restored| one.exists && is_users_or_roles(&one.to);
-        if self.wishes.drop && self.report.namespaces.iter().any(replaced) {
+        if self.selection.drop && self.report.namespaces.iter().any(replaced) {
             self.report.warnings.push(format!(
                 "users and roles of {} are replaced by those of the archive, the user who restores included: log in with \
                  the archive's users and passwords afterwards",

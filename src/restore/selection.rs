@@ -102,7 +102,7 @@ pub(super) fn unfit_name(from: &Namespace, to: &Namespace) -> Option<&'static st
 mod tests {
     use super::*;
 
-    fn wishes(include: &[&str], exclude: &[&str], renames: &[&str]) -> Selection {
+    fn selection(include: &[&str], exclude: &[&str], renames: &[&str]) -> Selection {
         let patterns = |texts: &[&str]| {
             texts
                 .iter()
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    fn chosen(wishes: &Selection) -> Vec<&'static str> {
+    fn chosen(selection: &Selection) -> Vec<&'static str> {
         let all = [
             "shop.orders",
             "shop.sessions",
@@ -138,33 +138,33 @@ mod tests {
                 .unwrap()
         };
         all.into_iter()
-            .filter(|text| wishes.chooses(&of(text)))
+            .filter(|text| selection.chooses(&of(text)))
             .collect()
     }
 
     #[test]
     fn everything_is_chosen_but_what_is_the_servers_own_or_left_out() {
         assert_eq!(
-            chosen(&wishes(&[], &[], &[])),
+            chosen(&selection(&[], &[], &[])),
             ["shop.orders", "shop.sessions", "blog.posts"]
         );
         assert_eq!(
-            chosen(&wishes(&["*.*"], &[], &[])),
+            chosen(&selection(&["*.*"], &[], &[])),
             ["shop.orders", "shop.sessions", "blog.posts"]
         );
         assert_eq!(
-            chosen(&wishes(&["shop.*"], &["*.sess*"], &[])),
+            chosen(&selection(&["shop.*"], &["*.sess*"], &[])),
             ["shop.orders"]
         );
         assert_eq!(
-            chosen(&wishes(&["admin.*"], &[], &[])),
+            chosen(&selection(&["admin.*"], &[], &[])),
             ["admin.system.users"]
         );
     }
 
     #[test]
     fn the_first_rename_that_fits_counts() {
-        let wishes = wishes(
+        let selection = selection(
             &[],
             &[],
             &[
@@ -173,7 +173,7 @@ mod tests {
                 "*.po*=kept_*.po*",
             ],
         );
-        let to = |d: &str, c: &str| wishes.target(&Namespace::new(d, c)).to_string();
+        let to = |d: &str, c: &str| selection.target(&Namespace::new(d, c)).to_string();
         assert_eq!(to("shop", "orders"), "shop.orders_of_may");
         assert_eq!(to("shop", "a.b"), "old.a.b");
         assert_eq!(to("blog", "posts"), "kept_blog.posts");
