@@ -4,7 +4,7 @@
     mongo.py clear URI            drops everything
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
     mongo.py expire URI           gives the sessions that a drill restored another time to live
-    mongo.py change URI HOW DB.COLL   HOW is drop, empty or fill
+    mongo.py change URI HOW DB.COLL   HOW is drop, empty, fill or index
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
     mongo.py compare URI URI      whether two servers hold the same: collections, options, indexes, and every byte of every document
 """
@@ -170,6 +170,8 @@ def change(server, how, namespace):
         server[database].drop_collection(collection)
     elif how == "fill":
         server[database][collection].insert_many([{"_id": n} for n in range(200)])
+    elif how == "index":
+        server[database][collection].create_index("late", expireAfterSeconds=3600)
     else:
         server[database][collection].delete_many({})
 

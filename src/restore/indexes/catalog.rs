@@ -119,15 +119,19 @@ impl IndexCatalog {
                 self.collections.remove(&namespace);
                 Some(object)
             }
-            "createIndexes" => {
-                object.remove("createIndexes");
-                self.add(&namespace, &object);
-                None
-            }
-            "commitIndexBuild" => {
-                let indexes = object.get_array("indexes").into_iter().flatten();
-                for index in indexes.filter_map(Bson::as_document) {
-                    self.add(&namespace, index);
+            // One index with its fields beside the command, or several in a list: MongoDB itself writes the first form for
+            // the one and the second for the other, and what calls itself compatible may mix them.
+            "createIndexes" | "commitIndexBuild" => {
+                match object.get_array("indexes") {
+                    Ok(indexes) => {
+                        for index in indexes.iter().filter_map(Bson::as_document) {
+                            self.add(&namespace, index);
+                        }
+                    }
+                    Err(_) => {
+                        object.remove(&command);
+                        self.add(&namespace, &object);
+                    }
                 }
                 None
             }
@@ -167,10 +171,15 @@ impl IndexCatalog {
         let Some((index, left_out)) = IndexSpec::parse(index, collection.collated) else {
             return;
         };
-        // An oplog begins a little before the dump, which may have it already.
-        collection
+        // An oplog begins a little before the dump, which may have it already. Making it once more changes nothing, as on
+        // a server: what the server said of an index that is there counts, not how it was asked for.
+        let is_known = collection
             .indexes
-            .retain(|known| known.name() != index.name());
+            .iter()
+            .any(|known| known.name() == index.name());
+        if is_known {
+            return;
+        }
         let left_out = left_out.into_iter().map(|option| LeftOutOption {
             namespace: namespace.clone(),
             index: index.name().to_owned(),
@@ -202,19 +211,25 @@ mod tests {
     fn what_an_oplog_does_to_indexes_is_done_here_and_nothing_of_it_is_left() {
         let mut catalog = IndexCatalog::default();
         for object in [
-            doc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x_1" },
+            doc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x_1", "safe": true },
             doc! { "startIndexBuild": "a", "indexes": [{ "key": { "z": 1 }, "name": "z_1" }] },
             doc! { "commitIndexBuild": "a", "indexes": [{ "key": { "y": 1 }, "name": "y_1", "expireAfterSeconds": 5 }] },
-            doc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x_1", "safe": true },
+            doc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x_1", "sparse": true },
         ] {
             assert_eq!(catalog.replay(entry(object)), None);
         }
-        assert_eq!(names(&catalog), ["y_1", "x_1"]);
+        assert_eq!(names(&catalog), ["x_1", "y_1"]);
+        let first = &catalog.indexes(&Namespace::new("shop", "a"))[0];
+        assert!(!first.document().contains_key("sparse"));
+        // The same index once more, in the other form.
+        let listed = doc! { "createIndexes": "a", "indexes": [{ "v": 2, "key": { "x": 1 }, "name": "x_1", "safe": true }] };
+        assert_eq!(catalog.replay(entry(listed)), None);
+        assert_eq!(names(&catalog), ["x_1", "y_1"]);
         assert_eq!(catalog.left_out().next().unwrap().option, "safe");
         let change =
             doc! { "collMod": "a", "index": { "name": "y_1", "expireAfterSeconds": 7_i64 } };
         assert_eq!(catalog.replay(entry(change)), None);
-        let changed = &catalog.indexes(&Namespace::new("shop", "a"))[0];
+        let changed = &catalog.indexes(&Namespace::new("shop", "a"))[1];
         assert_eq!(
             changed.document().get_i64("expireAfterSeconds").ok(),
             Some(7)

@@ -186,6 +186,19 @@ fn indexes_made_changed_and_dropped_during_the_dump_are_as_they_were_in_the_end(
 }
 
 /// Stuck or cut off while indexes are built: the documents are there, and the rest is a few commands away.
+/// The oplog that comes with the dump begins with it.
+#[test]
+fn an_index_made_right_before_the_dump_is_one_index() {
+    let source = Server::start();
+    source.change("fill", "shop.orders");
+    source.change("index", "shop.orders");
+    let site = Site::of(&source);
+    site.run(&["backup"]).done();
+    let target = Server::standalone();
+    restore_of(&site, "latest", &target, &[]).done();
+    assert_eq!(names(&target, "shop.orders"), ["_id_", "late_1"]);
+}
+
 #[test]
 fn ended_while_indexes_are_built_it_names_those_that_are_missing() {
     let site = twins();
