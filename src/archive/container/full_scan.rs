@@ -145,7 +145,7 @@ impl Sequential<'_> {
                 };
                 slot.position = members.position;
                 let content = match members.next(&mut self.input, &mut slot.member) {
-                    Ok(()) => self.pool.submit(slot).ok_or(Damage::Interrupted),
+                    Ok(()) => Ok(self.pool.submit(slot)),
                     Err(damage) => {
                         spare = Some(slot);
                         Err(damage)
@@ -209,7 +209,7 @@ impl SectionReader<'_> {
         let Some(piece) = self.stream.next.take() else {
             return Ok(false);
         };
-        let slot = piece.content?.wait().ok_or(Damage::Interrupted)?;
+        let slot = piece.content?.wait();
         let (position, unpacked) = (slot.position, slot.unpacked.clone());
         self.at = 0;
         self.slot = Some(slot);

@@ -1,5 +1,6 @@
 //! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
 
+mod appender;
 pub(crate) mod block_writer;
 mod full_scan;
 
