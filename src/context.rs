@@ -1,5 +1,8 @@
 //! What every command is given: the clock, the request to stop, the environment, where to print.
 
+use crate::mongo::supervise::ToolOptions;
+use crate::mongo::tool::Tool;
+use crate::mongo::uri::MongoUri;
 use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
@@ -7,6 +10,7 @@ use crate::sys::redact::Redactor;
 use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 /// What work needs besides the settings.
 pub(crate) struct Context {
@@ -24,6 +28,22 @@ impl Context {
     /// What the program runs under.
     pub(crate) fn runtime(&self) -> Runtime {
         Runtime::of(&self.environment)
+    }
+
+    /// What mongodump or mongorestore is told about a server.
+    pub(crate) fn tool_options(
+        &self,
+        tool: Tool,
+        uri: &MongoUri,
+        stall_timeout: Duration,
+    ) -> ToolOptions {
+        ToolOptions {
+            tool,
+            uri: uri.without_database(),
+            environment: self.environment.clone(),
+            redactor: self.redactor.clone(),
+            stall_timeout,
+        }
     }
 
     /// Where programs are looked for.

@@ -18,7 +18,8 @@ use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError, DumpOptions};
+use crate::mongo::mongodump::{self, DumpError};
+use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::BackupReport;
@@ -82,13 +83,7 @@ async fn make(
     }
     stage.set(Stage::Tool);
     let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
-    let order = DumpOptions {
-        tool,
-        uri: uri.without_database(),
-        environment: ctx.environment.clone(),
-        redactor: ctx.redactor.clone(),
-        stall_timeout: settings.stall_timeout,
-    };
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
     let mut attempts = Attempts {
         left: settings.retries,
         wait: FIRST_WAIT,
@@ -103,7 +98,7 @@ async fn make(
             ctx,
             stop: &stop,
             repository,
-            order: &order,
+            options: &options,
             oplog,
             need,
             stage,
@@ -159,7 +154,7 @@ struct Attempt<'j> {
     ctx: &'j Context,
     stop: &'j Cancel,
     repository: &'j LockedRepository,
-    order: &'j DumpOptions,
+    options: &'j ToolOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
     stage: &'j Cell<Stage>,
@@ -266,7 +261,7 @@ impl Attempt<'_> {
         let _counting = self.count(choice, facts, &meter);
         for part in &choice.parts {
             let wanted = choice.filter();
-            let result = mongodump::run(self.order, part, wanted, sink, &meter, self.stop).await;
+            let result = mongodump::run(self.options, part, wanted, sink, &meter, self.stop).await;
             sink = match result {
                 Ok(sink) => sink,
                 Err(DumpError::Sink(error)) => return Err(failed(error)),

@@ -4,7 +4,7 @@ use super::findings::Findings;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
 use crate::mongo::client::{Examination, ServerError};
-use crate::mongo::mongodump::{self, DumpOptions};
+use crate::mongo::mongodump;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::Problem;
@@ -54,13 +54,7 @@ async fn probe(
     if examined.as_ref().is_err_and(ServerError::is_absence) {
         return;
     }
-    let options = DumpOptions {
-        tool,
-        uri: uri.without_database(),
-        environment: ctx.environment.clone(),
-        redactor: ctx.redactor.clone(),
-        stall_timeout: settings.stall_timeout,
-    };
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
     let namespace = probed_namespace(settings, examined);
     let probed = mongodump::probe(&options, &namespace, LONGEST_PROBE).await;
     match (probed, examined) {

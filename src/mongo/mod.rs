@@ -10,6 +10,7 @@ pub(crate) mod mongorestore;
 mod mongorestore_output;
 pub(crate) mod privileges;
 pub(crate) mod replay_access;
+pub(crate) mod supervise;
 mod target;
 pub(crate) mod tool;
 mod topology;

@@ -50,11 +50,7 @@ impl Load {
         cancel: &Cancel,
     ) -> LoadOutcome {
         let options = RestoreOptions {
-            tool: self.tool.clone(),
-            uri: self.uri.without_database(),
-            environment: ctx.environment.clone(),
-            redactor: ctx.redactor.clone(),
-            stall_timeout: settings.stall_timeout,
+            tool: ctx.tool_options(self.tool.clone(), &self.uri, settings.stall_timeout),
             drop: self.drop,
             replay: self.operations.is_some(),
         };

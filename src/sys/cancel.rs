@@ -134,7 +134,7 @@ impl Cancel {
 }
 
 /// What a thread came to; one that panicked takes the program along, as it would have without a thread.
-fn joined<T>(ended: Result<T, JoinError>) -> T {
+pub(crate) fn joined<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => unreachable!("threads are never aborted: {error}"),

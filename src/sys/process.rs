@@ -75,6 +75,23 @@ impl Ended {
             (None, None) => "an unknown status".into(),
         }
     }
+
+    /// The last line in which one of `words` stands.
+    pub(crate) fn line_with(&self, words: &[&str]) -> Option<&str> {
+        let has_one = |line: &&String| words.iter().any(|word| line.contains(word));
+        self.last_lines
+            .iter()
+            .rev()
+            .find(has_one)
+            .map(String::as_str)
+    }
+
+    /// What it said at last about why it failed.
+    pub(crate) fn reason(&self) -> String {
+        let last = || self.last_lines.last().map(String::as_str);
+        let line = self.line_with(&["Failed:", "error", "panic"]).or_else(last);
+        line.unwrap_or("it gave no reason").to_owned()
+    }
 }
 
 impl Command {
