@@ -22,7 +22,7 @@ use crate::mongo::mongodump::{self, DumpError};
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::BackupReport;
+use crate::report::{BackupReport, Explain};
 use crate::settings::{OplogMode, Settings};
 use crate::store::repository::{LockedRepository, Repository};
 use crate::store::summary::VerificationRecord;
@@ -131,7 +131,7 @@ impl Attempts {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        if !error.may_pass() || (self.left == 0 && !dropped) {
+        if !error.is_transient() || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(
@@ -209,7 +209,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
+    /// Fails early if the archive will not fit: a full disk takes everything else on it down as well.
     async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
         let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
             return Ok(());

@@ -18,7 +18,7 @@ use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::prune;
-use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, Explain, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
@@ -80,10 +80,11 @@ pub(crate) async fn run(
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let text = ctx.redactor.redact(&failed.to_string()).into_owned();
+            let problem = failed.error.problem(ctx.runtime()).to_string();
+            let text = ctx.redactor.redact(&problem).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let queued =
-                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let help = failed.stage.help(ctx.runtime());
+            let queued = notifier.failure(status, failed.stage.words(), &text, &help);
             let ended = Ended::Failed {
                 stage: failed.stage.words().into(),
                 error: text,

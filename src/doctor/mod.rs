@@ -10,7 +10,7 @@ mod tools;
 use crate::context::Context;
 use crate::mongo::client::{self, ServerError};
 use crate::mongo::uri::MongoUri;
-use crate::report::{DoctorReport, FindingVerdict};
+use crate::report::{DoctorReport, Explain, FindingVerdict};
 use crate::settings::{self, Settings};
 use crate::sys::cancel::Interruption;
 use findings::Findings;
@@ -32,7 +32,7 @@ pub(crate) async fn inspect(
     let examined = stop.or(examining).await?;
     match &examined {
         Ok(examination) => server::server(&mut findings, settings, uri, examination),
-        Err(error) => findings.problem("server", error.problem(Some(ctx.runtime()))),
+        Err(error) => findings.problem("server", error.problem(ctx.runtime())),
     }
     if let Err(ServerError::Credentials { .. }) = &examined
         && let Some(hint) = settings::env_file_hint(uri, &ctx.environment)
@@ -44,10 +44,10 @@ pub(crate) async fn inspect(
     if let Some(drill) = &settings.drill.uri {
         match stop.or(client::examine(drill, &[], limit)).await? {
             Ok(examination) => server::drill(&mut findings, drill, &examination),
-            Err(error) => findings.problem("drill", error.problem(Some(ctx.runtime()))),
+            Err(error) => findings.problem("drill", error.problem(ctx.runtime())),
         }
     }
-    folder::folder(&mut findings, settings, now);
+    folder::folder(&mut findings, settings, ctx);
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
     stop.or(mail::mail(&mut findings, settings, &ctx.redactor))

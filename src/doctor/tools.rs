@@ -7,7 +7,7 @@ use crate::mongo::client::{Examination, ServerError};
 use crate::mongo::mongodump;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::Problem;
+use crate::report::{Explain, Problem};
 use crate::settings::Settings;
 use crate::sys::cancel::Interruption;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) async fn tools(
                     ctx.stop.or(probing).await?;
                 }
             }
-            Err(error) => findings.problem(name, error.problem()),
+            Err(error) => findings.problem(name, error.problem(ctx.runtime())),
         }
     }
     Ok(())

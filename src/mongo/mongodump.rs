@@ -3,11 +3,14 @@
 use crate::archive::dump_stream::reader::{self as dump_stream, StreamError};
 use crate::archive::namespace::{DumpSink, Namespace};
 use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
+use crate::report::Explain;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::process::{Child, Ended};
 use crate::sys::progress::Meter;
+use crate::sys::runtime::Runtime;
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -40,9 +43,7 @@ pub(crate) enum DumpError<E> {
     Interrupted(Interruption),
     #[error("mongodump failed with {how}: {reason}")]
     Failed { how: String, reason: String },
-    #[error(
-        "the user who backs up may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
-    )]
+    #[error("the user who backs up may not read everything: {reason}")]
     Role { reason: String },
     #[error("MongoDB refused the user name or the password")]
     Credentials,
@@ -57,9 +58,18 @@ pub(crate) enum DumpError<E> {
     Sink(E),
 }
 
-impl<E> DumpError<E> {
+impl<E: fmt::Display> Explain for DumpError<E> {
+    fn help(&self, _: Runtime) -> Option<String> {
+        match self {
+            DumpError::Role { .. } => {
+                Some("grant it the role \"backup\" on the database admin".into())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the same dump may succeed a little later.
-    pub(crate) fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         matches!(
             self,
             DumpError::Stalled(_)
@@ -80,7 +90,7 @@ pub(crate) async fn run<S: DumpSink + Send + 'static>(
     cancel: &Cancel,
 ) -> Result<S, DumpError<S::Error>>
 where
-    S::Error: std::fmt::Display + Send + 'static,
+    S::Error: fmt::Display + Send + 'static,
 {
     let (child, stdout) = start(options, arguments(part))?;
     let mut watch = meter.watch();
@@ -153,7 +163,7 @@ pub(crate) async fn probe(
 }
 
 /// What it was when the stream could not be read to its end: mongodump's own reason, where it has one.
-async fn explain<E: std::fmt::Display>(child: Child, error: StreamError<E>) -> DumpError<E> {
+async fn explain<E: fmt::Display>(child: Child, error: StreamError<E>) -> DumpError<E> {
     let problem = match error {
         // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
         StreamError::Sink(error) => {

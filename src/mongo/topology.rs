@@ -3,7 +3,6 @@
 //! The driver says only that its time was up. Its heartbeats know more, so they are kept while a connection is made.
 
 use crate::mongo::uri::MongoUri;
-use crate::report::Problem;
 use crate::sys::certificate::{self, CertificateProblem};
 use crate::sys::runtime::Runtime;
 use mongodb::bson::Document;
@@ -231,7 +230,7 @@ impl SelectionFailure {
     }
 
     /// What to do about it; `setting` holds the connection string.
-    pub(crate) fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
+    pub(crate) fn help(&self, setting: &str, runtime: Runtime) -> String {
         match self {
             Self::TooOld { .. } => format!("update MongoDB to {OLDEST_SERVER} or later"),
             Self::OtherSet {
@@ -328,7 +327,7 @@ impl HostFailure {
         }
     }
 
-    fn help(&self, host: &str, setting: &str, runtime: Option<Runtime>) -> String {
+    fn help(&self, host: &str, setting: &str, runtime: Runtime) -> String {
         match self {
             Self::UnknownName => format!(
                 "check the host name in {setting}, and that this program is in the same network as MongoDB"
@@ -346,14 +345,11 @@ impl HostFailure {
     }
 }
 
-fn absent_help(setting: &str, runtime: Option<Runtime>) -> String {
-    match runtime {
-        Some(runtime) => format!(
-            "check that it runs ({}) and that {setting} names it",
-            runtime.see_mongodb()
-        ),
-        None => format!("check that it runs and that {setting} names it"),
-    }
+fn absent_help(setting: &str, runtime: Runtime) -> String {
+    format!(
+        "check that it runs ({}) and that {setting} names it",
+        runtime.see_mongodb()
+    )
 }
 
 fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> String {
@@ -375,17 +371,4 @@ fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> 
             "if it is your own, add tlsCAFile=FILE to {setting}, with the certificate of its authority (CA)"
         ),
     }
-}
-
-/// A whole sentence of it, for one server.
-pub(super) fn problem(
-    failure: &SelectionFailure,
-    hosts: &str,
-    setting: &str,
-    runtime: Option<Runtime>,
-) -> Problem {
-    Problem::new(
-        format!("cannot reach MongoDB at {hosts}: {}", failure.summary()),
-        failure.help(setting, runtime),
-    )
 }

@@ -8,12 +8,13 @@
 mod tests;
 
 use super::summary::VerificationRecord;
-
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
+use crate::report::Explain;
 use crate::settings::Settings;
 use crate::sys::atomic_file::{self, FileError, Partial};
 use crate::sys::lock::{Lock, LockError};
+use crate::sys::runtime::Runtime;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rustix::fs::{OFlags, statvfs};
@@ -36,30 +37,48 @@ const LONGEST_SIDECAR: u64 = 4096;
 pub(crate) enum RepositoryError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error(
-        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
-         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
-    )]
+    #[error("cannot write in {}: it belongs to {owner}, and this runs as {user}", folder.display())]
     NotWritable {
         folder: PathBuf,
         owner: String,
         user: String,
     },
     #[error(
-        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
-         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
+        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)", folder.display()
     )]
-    NotTheDisk(PathBuf, PathBuf),
-    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
+    NotTheDisk {
+        folder: PathBuf,
+        /// What a disk that is ours has.
+        own_folder: PathBuf,
+    },
+    #[error("there is no backup folder {}", .0.display())]
     NoFolder(PathBuf),
-    #[error(
-        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
-    )]
+    #[error("{0:?} is not an archive's name")]
     NotAName(String),
     #[error("there is no {name} in {}", folder.display())]
     NoSuchArchive { name: String, folder: PathBuf },
     #[error("there are no archives in {} yet", .0.display())]
     Empty(PathBuf),
+}
+
+impl Explain for RepositoryError {
+    fn help(&self, runtime: Runtime) -> Option<String> {
+        Some(match self {
+            RepositoryError::File(error) => return error.help(runtime),
+            RepositoryError::NotWritable { folder, user, .. } => {
+                format!("allow it with: sudo chown -R {user} {}", folder.display())
+            }
+            RepositoryError::NotTheDisk { own_folder, .. } => format!(
+                "mount the right disk; if this is a new one, say so with: mkdir -p {}",
+                own_folder.display()
+            ),
+            RepositoryError::NoFolder(_) => "make a backup first, or check BACKUP_DIR".into(),
+            RepositoryError::NotAName(_) => {
+                "give a file name from `pantry-keeper list`, not a path".into()
+            }
+            RepositoryError::NoSuchArchive { .. } | RepositoryError::Empty(_) => return None,
+        })
+    }
 }
 
 /// The folder and what our files in it are called.
@@ -105,7 +124,7 @@ impl Repository {
     pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
+            return Err(self.not_the_disk(own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
@@ -121,7 +140,7 @@ impl Repository {
     pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
+            return Err(self.not_the_disk(own));
         }
         let ancestors = self.folder.ancestors().map(|path| {
             if path.as_os_str().is_empty() {
@@ -181,6 +200,13 @@ impl Repository {
     /// The scheduler's lock, which its file's time also shows to be alive.
     pub(crate) fn scheduler_path(&self) -> PathBuf {
         self.own_folder().join("scheduler.lock")
+    }
+
+    fn not_the_disk(&self, own_folder: PathBuf) -> RepositoryError {
+        RepositoryError::NotTheDisk {
+            folder: self.folder.clone(),
+            own_folder,
+        }
     }
 
     /// Says who may write where, when that is why a file could not be made.
@@ -424,6 +450,22 @@ pub(crate) enum RepositoryLockError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+}
+
+impl RepositoryLockError {
+    /// Whether somebody else is at work in the folder.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Lock(LockError::Held(_)))
+    }
+}
+
+impl Explain for RepositoryLockError {
+    fn help(&self, runtime: Runtime) -> Option<String> {
+        match self {
+            Self::Lock(error) => error.help(runtime),
+            Self::Repository(error) => error.help(runtime),
+        }
+    }
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.
