@@ -3,6 +3,7 @@
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
+use crate::report::Explain;
 use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
@@ -19,7 +20,7 @@ pub(crate) struct Context {
     pub screen: Screen,
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
-    pub stop: Cancel,
+    pub cancel: Cancel,
     /// The end of the log.
     pub tail: Tail,
 }
@@ -28,6 +29,12 @@ impl Context {
     /// What the program runs under.
     pub(crate) fn runtime(&self) -> Runtime {
         Runtime::of(&self.environment)
+    }
+
+    /// An error in one line, as it may be shown: what is wrong, and what to do about it.
+    pub(crate) fn explain(&self, error: &impl Explain) -> String {
+        let problem = error.problem(self.runtime()).to_string();
+        self.redactor.redact(&problem).into_owned()
     }
 
     /// What mongodump or mongorestore is told about a server.

@@ -73,7 +73,7 @@ async fn make(
     stage: &Cell<Stage>,
 ) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
-    let stop = ctx.stop.by(begun + settings.timeout);
+    let stop = ctx.cancel.by(begun + settings.timeout);
     let swept = repository.sweep();
     if swept > 0 {
         tracing::info!(
@@ -330,7 +330,7 @@ impl Attempt<'_> {
             )
         });
         let verified = showing(&meter, reading).await?;
-        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
+        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Cancelled))?;
         let problem = report.faults().next();
         if let Some(problem) = problem {
             return Err(JobError::NotSound(problem));

@@ -76,8 +76,8 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// Whether it failed because it was told to stop.
-    pub(crate) fn was_asked(&self) -> bool {
-        matches!(self.error, JobError::Interrupted(Interruption::Asked))
+    pub(crate) fn was_cancelled(&self) -> bool {
+        matches!(self.error, JobError::Interrupted(Interruption::Cancelled))
     }
 
     /// Whether somebody else is at work in the folder.
@@ -127,9 +127,7 @@ pub(crate) enum JobError {
     },
     #[error(transparent)]
     File(#[from] FileError),
-    #[error(
-        "the archive was read back from the disk and is not what was written: {0}"
-    )]
+    #[error("the archive was read back from the disk and is not what was written: {0}")]
     NotSound(String),
     #[error("the backup was not finished: {0}")]
     Interrupted(#[from] Interruption),

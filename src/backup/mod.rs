@@ -18,7 +18,7 @@ use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::prune;
-use crate::report::{ArchiveSummary, BackupReport, Explain, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
@@ -73,15 +73,14 @@ pub(crate) async fn run(
             (Ok(report), Some(pruned), queued, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
-        Err(failed) if failed.was_asked() => (
+        Err(failed) if failed.was_cancelled() => (
             Err(failed),
             None,
             QueuedMail::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let problem = failed.error.problem(ctx.runtime()).to_string();
-            let text = ctx.redactor.redact(&problem).into_owned();
+            let text = ctx.explain(&failed.error);
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
             let help = failed.stage.help(ctx.runtime());
             let queued = notifier.failure(status, failed.stage.words(), &text, &help);
@@ -157,7 +156,7 @@ async fn make(
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
     let before = ctx
-        .stop
+        .cancel
         .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
@@ -215,7 +214,7 @@ async fn retain(
         alerts: AlertHistory::default(),
         ..state
     };
-    let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
         };

@@ -25,9 +25,9 @@ pub(super) fn listen(backup_now: Option<mpsc::Sender<()>>) -> Cancel {
                         let _ = backup_now
                             .as_ref()
                             .map(|backup_now| backup_now.try_send(()));
-                    } else if !canceller.asked() {
+                    } else if !canceller.is_cancelled() {
                         tracing::info!("stopping");
-                        canceller.stop();
+                        canceller.cancel();
                     }
                 }
             });

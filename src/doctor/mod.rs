@@ -25,7 +25,7 @@ pub(crate) async fn inspect(
     uri: &MongoUri,
     ctx: &Context,
 ) -> Result<DoctorReport, Interruption> {
-    let (stop, now) = (&ctx.stop, (ctx.now)());
+    let (stop, now) = (&ctx.cancel, (ctx.now)());
     let limit = LIMIT.min(settings.stall_timeout);
     let mut findings = Findings::default();
     let examining = client::examine(uri, &settings.databases, limit);

@@ -28,12 +28,12 @@ pub(super) async fn tools(
         .ok()
         .map(|examination| examination.facts.server.version.as_str());
     for name in ["mongodump", "mongorestore"] {
-        match ctx.stop.or(Tool::find(name, ctx.path())).await? {
+        match ctx.cancel.or(Tool::find(name, ctx.path())).await? {
             Ok(tool) => {
                 version(findings, name, &tool, server_version);
                 if name == "mongodump" {
                     let probing = probe(findings, settings, uri, ctx, tool, examined);
-                    ctx.stop.or(probing).await?;
+                    ctx.cancel.or(probing).await?;
                 }
             }
             Err(error) => findings.problem(name, error.problem(ctx.runtime())),

@@ -48,10 +48,7 @@ pub(crate) enum ServerError {
         reason: String,
     },
     #[error("MongoDB at {hosts} answered with an error: {reason}")]
-    Other {
-        hosts: String,
-        reason: String,
-    },
+    Other { hosts: String, reason: String },
 }
 
 impl ServerError {

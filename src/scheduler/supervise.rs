@@ -106,7 +106,7 @@ impl Service<'_> {
         let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));
-        let stop = self.ctx.stop.clone();
+        let stop = self.ctx.cancel.clone();
         let report = loop {
             tokio::select! {
                 biased;

@@ -75,7 +75,7 @@ pub(crate) async fn run(
     let mut report = Vec::new();
     let talking = talk(&mut child, request, &mut report);
     let ended = ctx
-        .stop
+        .cancel
         .or(tokio::time::timeout(timeout + SLACK, talking))
         .await;
     let status = match ended {

@@ -25,9 +25,7 @@ impl Runtime {
             Self::Systemd
         } else if has("KUBERNETES_SERVICE_HOST") {
             Self::Kubernetes
-        } else if has("container")
-            || CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists())
-        {
+        } else if has("container") || CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists()) {
             Self::Container
         } else {
             Self::Plain

@@ -10,7 +10,7 @@ mod system_indexes;
 mod tests;
 mod untrusted;
 
-pub(crate) use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
+pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, ours_parts, survey};
 pub(crate) use untrusted::plain;
 
 use crate::archive::container::{self, Damage, Opened};

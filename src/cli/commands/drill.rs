@@ -35,7 +35,7 @@ pub(crate) async fn drill(
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
         error => {
-            let message = ctx.redactor.redact(&error.to_string()).into_owned();
+            let message = ctx.explain(&error);
             if busy {
                 CommandError::busy("nothing was drilled", message)
             } else {

@@ -8,11 +8,11 @@ use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
-use crate::restore::{self, Prepared, RestoreError, Selection, is_auth_version};
+use crate::restore::{self, RestoreError, RestorePlan, Selection, is_auth_version};
 use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
 use crate::store::repository::{RepositoryError, RepositoryLockError};
+use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
-use crate::sys::lock::LockError;
 use crate::sys::redact::Secret;
 use chrono_tz::Tz;
 use std::ffi::OsString;
@@ -101,20 +101,20 @@ pub(crate) async fn restore(
     };
     let refused = |error| refused(error, ctx);
     let selection = selection(arguments).map_err(CommandError::usage)?;
-    let prepared = restore::prepare(settings, ctx, uri, &arguments.name, selection).await;
-    let prepared = prepared.map_err(refused)?;
-    let preview = shown_before(&prepared.report, settings.time_zone);
+    let plan = restore::prepare(settings, ctx, uri, &arguments.name, selection).await;
+    let plan = plan.map_err(refused)?;
+    let planned = plan.preview();
+    let preview = shown_before(&planned, settings.time_zone);
     if !output.json {
         output::print(&preview);
     }
-    let said = prepared.report.warnings.len();
-    for warning in &prepared.report.warnings {
+    for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
     if arguments.dry_run {
-        return Ok(dry_run(&prepared, output.json));
+        return Ok(dry_run(&plan, &planned, output.json, ctx));
     }
-    if let Some(refusal) = prepared.refusal() {
+    if let Some(refusal) = plan.refusal() {
         return Err(refused(refusal));
     }
     if !arguments.yes {
@@ -123,7 +123,7 @@ pub(crate) async fn restore(
         }
         match confirm(ctx).await {
             Answer::Yes => {}
-            Answer::No => return Err(refused(RestoreError::Stopped)),
+            Answer::No => return Err(refused(Interruption::Cancelled.into())),
             Answer::NoTerminal => {
                 return Err(CommandError::usage(
                     "there is no terminal to ask on: confirm with --yes",
@@ -131,10 +131,10 @@ pub(crate) async fn restore(
             }
         }
     }
-    let report = restore::execute(prepared, settings, ctx)
+    let report = restore::execute(plan, settings, ctx)
         .await
         .map_err(refused)?;
-    let lines = shown_after(&report, said);
+    let lines = shown_after(&report, planned.warnings.len());
     if report.restored {
         tracing::info!("{lines}");
     } else {
@@ -147,13 +147,18 @@ pub(crate) async fn restore(
 }
 
 /// Says whether the restore could be done.
-fn dry_run(prepared: &Prepared, as_json: bool) -> ExitStatus {
+fn dry_run(
+    plan: &RestorePlan,
+    planned: &RestoreReport,
+    as_json: bool,
+    ctx: &Context,
+) -> ExitStatus {
     if as_json {
-        output::json(&prepared.report);
+        output::json(planned);
     }
-    let refusal = prepared.refusal();
+    let refusal = plan.refusal();
     if let Some(refusal) = &refusal {
-        tracing::error!("{refusal}");
+        tracing::error!("{}", ctx.explain(refusal));
     }
     ExitStatus::of(refusal.is_none())
 }
@@ -197,7 +202,7 @@ async fn confirm(ctx: &Context) -> Answer {
     }
     eprint!("Restore this? Type yes: ");
     let _ = std::io::stderr().flush();
-    let answered = ctx.stop.blocking(|_| {
+    let answered = ctx.cancel.blocking(|_| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
@@ -208,12 +213,10 @@ async fn confirm(ctx: &Context) -> Answer {
 }
 
 fn refused(error: RestoreError, ctx: &Context) -> CommandError {
-    let message = ctx.redactor.redact(&error.to_string()).into_owned();
+    let message = ctx.explain(&error);
     match error {
         RestoreError::Repository(error) => error.into(),
-        RestoreError::Lock(RepositoryLockError::Lock(LockError::Held(_))) => {
-            CommandError::busy("nothing was restored", message)
-        }
+        _ if error.is_busy() => CommandError::busy("nothing was restored", message),
         RestoreError::NothingChosen { .. }
         | RestoreError::Name(_)
         | RestoreError::Lock(RepositoryLockError::Repository(RepositoryError::NotAName(_))) => {

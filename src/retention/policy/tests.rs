@@ -265,7 +265,7 @@ fn a_day_in_two_pieces_is_one_day() {
 }
 
 #[test]
-fn three_years_of_days_thin_out_to_what_was_asked_for() {
+fn three_years_of_days_thin_out_to_what_was_cancelled_for() {
     let policy = RetentionPolicy {
         days: 1,
         min_keep: 3,
