@@ -16,7 +16,7 @@ pub(crate) use untrusted::plain;
 use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::{EXTENSION, archive as archive_name};
 use crate::archive::manifest::Manifest;
-use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::sidecar::Sidecar;
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
@@ -150,7 +150,7 @@ pub(crate) fn verify(
         archive_bytes,
         documents: owners().map(|checked| checked.documents).sum(),
         bytes: owners().map(|checked| checked.bytes).sum(),
-        sha256: found.sha256.map(|sha256| hex(&sha256)),
+        sha256: found.sha256.map(hex::encode),
         namespaces: found.namespaces,
         other_format: found.other_format.map(|format| format.explain(name)),
         damage: found.damage,
