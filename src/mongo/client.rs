@@ -175,6 +175,16 @@ async fn hello(client: &Client) -> Result<Document, Error> {
     }
 }
 
+fn topology(hello: &Document) -> Topology {
+    if hello.get_str("msg").is_ok_and(|text| text == "isdbgrid") {
+        Topology::Sharded
+    } else if hello.contains_key("setName") {
+        Topology::ReplicaSet
+    } else {
+        Topology::Standalone
+    }
+}
+
 pub(super) async fn facts(
     client: &Client,
     uri: &MongoUri,
@@ -188,16 +198,6 @@ pub(super) async fn facts(
         .run_command(doc! { "buildInfo": 1 })
         .await
         .map_err(|error| explain(uri, "ask for the server's version", error))?;
-    let topology = if hello
-        .get_str("msg")
-        .is_ok_and(|message| message == "isdbgrid")
-    {
-        Topology::Sharded
-    } else if hello.contains_key("setName") {
-        Topology::ReplicaSet
-    } else {
-        Topology::Standalone
-    };
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
     // Names only: for sizes, some servers read all their files.
     let (listed, guessed) = match client.list_database_names().await {
@@ -230,7 +230,7 @@ pub(super) async fn facts(
         server: Server {
             version,
             hosts: uri.hosts().to_owned(),
-            topology,
+            topology: topology(&hello),
         },
         databases,
         found,

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 mod driver_options;
 pub(crate) mod error;
+mod host_failure;
 pub(crate) mod indexes;
 mod inventory;
 pub(crate) mod mongodump;

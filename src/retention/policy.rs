@@ -119,20 +119,8 @@ pub(crate) fn plan(
     order.sort_by_key(|(dated, index)| (dated.made_at, &archives[*index].name));
     let (dated, indexes): (Vec<Dated>, Vec<usize>) = order.into_iter().unzip();
 
-    let halt = RetentionHold::behind(archives, now).or_else(|| {
-        let last_before = hold::leap(&dated, policy, now)?;
-        let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
-        let after_at = dated
-            .get(last_before + 1)
-            .map_or(now, |after| after.made_at);
-        Some(RetentionHold::ClockLeap {
-            before: name(last_before)?,
-            before_at: dated[last_before].made_at,
-            after: name(last_before + 1),
-            after_at,
-        })
-    });
-
+    let halt = RetentionHold::behind(archives, now)
+        .or_else(|| leap(archives, &dated, &indexes, policy, now));
     let mut met = vec![[false; RULES.len()]; archives.len()];
     for (flags, index) in rules_met(&dated, policy, now).into_iter().zip(indexes) {
         met[index] = flags;
@@ -171,6 +159,25 @@ pub(crate) fn plan(
         });
     }
     plan
+}
+
+/// A clock that has leapt, with the archives on both sides of the leap. `dated` are those with these indexes.
+fn leap(
+    archives: &[Archive],
+    dated: &[Dated],
+    indexes: &[usize],
+    policy: &RetentionPolicy,
+    now: DateTime<Utc>,
+) -> Option<RetentionHold> {
+    let last_before = hold::leap(dated, policy, now)?;
+    let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
+    let after_at = dated.get(last_before + 1);
+    Some(RetentionHold::ClockLeap {
+        before: name(last_before)?,
+        before_at: dated[last_before].made_at,
+        after: name(last_before + 1),
+        after_at: after_at.map_or(now, |after| after.made_at),
+    })
 }
 
 impl Plan {

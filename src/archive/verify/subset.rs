@@ -92,26 +92,17 @@ pub(crate) fn ours_parts(
         native::verify_part(ours, chosen, options, &mut found)?;
     }
     let mut damage = std::mem::take(&mut found.damage);
-    let of_chosen = found
-        .namespaces
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| chosen(*index));
-    damage.extend(of_chosen.filter_map(|(_, checked)| {
-        checked
-            .damage
-            .as_ref()
-            .map(|problem| format!("{}: {problem}", checked.namespace))
+    let checked = found.namespaces.iter().enumerate();
+    damage.extend(checked.filter_map(|(index, one)| {
+        let problem = one.damage.as_ref().filter(|_| chosen(index))?;
+        Some(format!("{}: {problem}", one.namespace))
     }));
     if !damage.is_empty() {
         return Err(Unusable::Damaged(damage));
     }
     let mut metadata = found.metadata.unwrap_or_default();
-    for (index, entry) in entries
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| chosen(*index))
-    {
+    let of_chosen = entries.iter().enumerate();
+    for (index, entry) in of_chosen.filter(|(index, _)| chosen(*index)) {
         parts.holdings.push(ArchivedNamespace {
             namespace: entry.namespace.clone(),
             kind: entry.kind,

@@ -1,5 +1,7 @@
 //! Reports as people read them.
 
+pub(super) mod restore;
+
 use crate::archive::verify::report::VerifyReport;
 use crate::report::{
     ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport,
