@@ -169,7 +169,9 @@ async fn make(
     let (pruned, clock, full_at) =
         retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
-    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
+    concerns.extend(
+        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
+    );
     concerns.extend(clock.map(|text| {
         (
             Concern::Clock,
@@ -220,15 +222,14 @@ async fn retain(
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(RetentionHold::Other(
-                "the new archive could not be held against the one before it".into(),
-            ));
+            plan = plan.halted(RetentionHold::Other {
+                reason: "the new archive could not be held against the one before it".into(),
+                help: None,
+            });
         }
-        let clock = plan
-            .halt
-            .as_ref()
-            .filter(|halt| halt.is_about_the_clock())
-            .map(ToString::to_string);
+        let halt = plan.halt.as_ref();
+        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
+        let clock = prune::halted(&plan).filter(|_| clock);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned

@@ -132,12 +132,10 @@ fn retention(
     now: DateTime<Utc>,
 ) {
     if let Some(halt) = prune::plan(settings, listed, state, now).halt {
-        let halt = halt.to_string();
-        let (why, what_to_do) = halt.rsplit_once('\n').unwrap_or((&halt, "see backup.log"));
         findings.advice(
             "retention",
-            format!("nothing is removed for now: {why}"),
-            what_to_do,
+            format!("nothing is removed for now: {halt}"),
+            halt.help().unwrap_or("see backup.log"),
         );
     }
 }

@@ -23,11 +23,12 @@ impl Problem {
     }
 }
 
-/// Both on one line, where there is one line only.
+/// Both on one line, unless there are more already.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary)?;
         match &self.help {
+            Some(help) if self.summary.contains('\n') => write!(f, "\n{help}"),
             Some(help) => write!(f, "; {help}"),
             None => Ok(()),
         }
