@@ -48,7 +48,7 @@ pub(crate) fn plan(
     }
 }
 
-/// Why nothing may go, whatever its age.
+/// Why nothing may go, however old.
 fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
     let other = |problem: Problem| RetentionHold::Other {
         reason: problem.summary,

@@ -1,6 +1,6 @@
 //! Work for all cores whose results come back in the order it was given.
 //!
-//! The queue is bounded, so that memory is too: whoever submits waits while the workers are behind.
+//! The queue is bounded, so that memory is too: submitting waits while the workers are behind.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
@@ -54,7 +54,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
                         // used for nothing.
                         let work = AssertUnwindSafe(|| function(input, jobs.len()));
                         let output = catch_unwind(work);
-                        // A receiver that has gone has given up; there is nobody left to tell.
+                        // A receiver that has gone has given up.
                         let _ = result.send(output);
                     }
                 })?;

@@ -28,7 +28,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// What was being done: `while dumping`.
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Stage::Folder => "preparing the backup folder",
             Stage::Tool => "starting mongodump",

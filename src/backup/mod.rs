@@ -81,11 +81,11 @@ pub(crate) async fn run(
         ),
         Err(failed) => {
             let text = ctx.explain(&failed.error);
-            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
+            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
             let help = failed.stage.help(ctx.runtime());
-            let queued = notifier.failure(status, failed.stage.words(), &text, &help);
+            let queued = notifier.failure(status, failed.stage.label(), &text, &help);
             let ended = Ended::Failed {
-                stage: failed.stage.words().into(),
+                stage: failed.stage.label().into(),
                 error: text,
             };
             (Err(failed), None, queued, Some(ended))

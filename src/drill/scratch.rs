@@ -73,7 +73,7 @@ impl Scratch {
         };
         if let (_, Err(error)) = status.change(|state| state.left_over.push(left)) {
             tracing::warn!(
-                "the names of the scratch databases are not noted, should this be interrupted: {error}"
+                "could not save the names of the scratch databases; if the drill is interrupted, drop them by hand: {error}"
             );
         }
     }
@@ -122,7 +122,7 @@ pub(super) async fn sweep(status: &mut StateStore, target: &Target) {
         .into_iter()
         .filter(|left| left.hosts == target.hosts())
         .flat_map(|left| left.databases)
-        // Whoever can write our notes must not choose what is dropped.
+        // A changed state file must not choose what is dropped.
         .filter(|name| name.starts_with(PREFIX))
         .collect();
     for name in left {

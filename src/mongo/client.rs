@@ -45,7 +45,7 @@ pub(crate) struct Facts {
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
 ///
 /// A user who may not list databases may still read those that were `chosen` by name.
-/// A server that takes longer than `limit` to answer is as good as away.
+/// A server that takes longer than `limit` to answer is treated as unreachable.
 pub(crate) async fn ask(
     uri: &MongoUri,
     chosen: &[String],
@@ -219,7 +219,7 @@ pub(super) async fn facts(
         }
     }
     if guessed {
-        // Nobody has said that they are there; a database without collections is not.
+        // The server has not said that they are there; a database without collections is not.
         databases.retain(|name| {
             found
                 .iter()
@@ -248,7 +248,7 @@ pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error
         };
         listed.push((collection.name, kind));
     }
-    // The server's own collections are dumped where mongodump dumps them; nobody asks for them.
+    // The server's own collections are dumped where mongodump dumps them; they are not chosen.
     listed.retain(|(name, _)| !name.starts_with("system."));
     listed.sort();
     let named = |(name, kind)| Found {

@@ -1,4 +1,4 @@
-//! Runs mongodump and feeds its stream to whoever makes an archive of it.
+//! Runs mongodump and feeds its stream to a sink that makes an archive of it.
 
 use crate::archive::dump_stream::reader::{self as dump_stream, StreamError};
 use crate::archive::namespace::{DumpSink, Namespace};

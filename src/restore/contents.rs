@@ -52,7 +52,7 @@ enum Archive {
 /// Why reading ended early.
 pub(crate) enum Broken<E> {
     Archive(String),
-    /// Whoever was shown the documents wants no more.
+    /// The visitor wants no more documents.
     Visitor(E),
 }
 
@@ -72,11 +72,11 @@ pub(crate) async fn open(
         selection.clone(),
         Arc::clone(&meter),
     );
-    let opening = cancel.blocking(move |stop| {
+    let opening = cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = Options {
             threads,
-            stop,
+            cancelled,
             moved: &moved,
         };
         Contents::open(
@@ -92,7 +92,7 @@ pub(crate) async fn open(
 
 impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
-    /// `options.stop` is set.
+    /// `options.cancelled` is set.
     pub(crate) fn open(
         repository: &Repository,
         stem: &str,
@@ -103,11 +103,11 @@ impl Contents {
         let file = repository.open(stem)?;
         let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
         match opened {
-            Opened::NativeArchive(native) => {
+            Opened::Native(native) => {
                 let sidecar = repository.sidecar(stem);
                 Self::of_native(name, native, &sidecar, chosen, options)
             }
-            Opened::Foreign(file) => Self::of_untrusted(name, file, chosen, options),
+            Opened::Untrusted(file) => Self::of_untrusted(name, file, chosen, options),
         }
     }
 
@@ -126,7 +126,7 @@ impl Contents {
                 .get(index)
                 .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
         };
-        let parts = verify::ours_parts(&native, &wanted, sidecar, options);
+        let parts = verify::native_parts(&native, &wanted, sidecar, options);
         let parts = parts.map_err(|problem| unusable(&name, problem))?;
         let sections = native.sections();
         let sections = sections.map_err(|damage| unusable(&name, damage.into()))?;
@@ -150,10 +150,13 @@ impl Contents {
             .map_err(|error| unusable(&name, Damage::Read(error).into()))?;
         let surveyed = verify::survey(file, options);
         let (mut parts, origin) = surveyed.map_err(|problem| unusable(&name, problem))?;
-        let all = parts.holdings.iter().map(|one| (one.kind, &one.namespace));
+        let all = parts
+            .namespaces
+            .iter()
+            .map(|one| (one.kind, &one.namespace));
         refuse_empty(&name, all, chosen)?;
         parts
-            .holdings
+            .namespaces
             .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
         let archive = Archive::Untrusted(again);
         Ok(Self::new(name, archive, parts, origin, None))
@@ -166,14 +169,14 @@ impl Contents {
         origin: Origin,
         made_at: Option<DateTime<Utc>>,
     ) -> Self {
-        let files = parts.holdings.iter().enumerate();
+        let files = parts.namespaces.iter().enumerate();
         let by_file = files
             .filter_map(|(index, one)| Some((one.file.clone()?, ArchivedId(index))))
             .collect();
         Contents {
             archive,
             name,
-            namespaces: parts.holdings,
+            namespaces: parts.namespaces,
             origin,
             made_at,
             warnings: parts.warnings,
@@ -198,7 +201,7 @@ impl Contents {
     pub(crate) fn each<E>(
         &self,
         wanted: &dyn Fn(ArchivedId) -> bool,
-        stop: &AtomicBool,
+        cancelled: &AtomicBool,
         visit: &mut dyn FnMut(ArchivedId, &mut dyn Read) -> Result<(), E>,
     ) -> Result<(), Broken<E>> {
         let mut given_up = None;
@@ -220,7 +223,7 @@ impl Contents {
                 &|file| self.by_file.get(file).is_some_and(|id| wanted(*id)),
                 &mut show,
             ),
-            Archive::Untrusted(file) => read_untrusted(file, stop, &mut show),
+            Archive::Untrusted(file) => read_untrusted(file, cancelled, &mut show),
         };
         match (given_up, outcome) {
             (Some(error), _) => return Err(Broken::Visitor(error)),
@@ -327,10 +330,10 @@ fn read_sections(
     Ok(())
 }
 
-fn read_untrusted(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), String> {
+fn read_untrusted(file: &File, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
     let mut file = file.try_clone().map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
-    let walked = container::walk(file, stop, &|_| {}, &mut |path, content| {
+    let walked = container::walk(file, cancelled, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });

@@ -4,7 +4,7 @@ use super::policy::{Archive, Dated, RetentionPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 
-/// Nobody is surprised by a shorter time without backups.
+/// A shorter time without backups is plausible.
 const LONGEST_PLAUSIBLE_GAP: TimeDelta = TimeDelta::days(180);
 /// A gap may be this many times as long as the longest other one.
 const PLAUSIBLE_FACTOR: i32 = 3;

@@ -146,7 +146,7 @@ pub(crate) fn plan(
             plan.go.push(archive);
             continue;
         }
-        // Whoever is not among the newest of anything today will not be later: only age can hold such an archive.
+        // An archive that is not among the newest of anything today will not be later: only its age can hold it.
         let by_age = reasons == [Reason::Young] && plan.halt.is_none();
         let goes_at = archive
             .made_at
@@ -264,7 +264,7 @@ impl RetentionPolicy {
         TimeDelta::days(i64::from(self.days))
     }
 
-    /// How many always stay; one at least, whatever was set.
+    /// How many always stay; at least one.
     pub(super) fn newest(&self) -> usize {
         self.min_keep.max(1) as usize
     }

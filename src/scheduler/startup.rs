@@ -16,7 +16,7 @@ use crate::sys::logging::SCHEDULER;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a start that keeps failing is tried again before it is left to whoever started us.
+/// How long a start that keeps failing is tried again before it is left to what started us.
 const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What there is before there is a scheduler.

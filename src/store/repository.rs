@@ -203,7 +203,7 @@ impl Repository {
         self.stems_with(&self.prefix)
     }
 
-    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    /// Likewise of those that hold what restores replaced. Only their owner removes them.
     pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }

@@ -204,7 +204,7 @@ impl Child {
     }
 
     async fn ended(&mut self, status: ExitStatus) -> Ended {
-        // Someone whom the child left behind may hold its stderr open; nobody waits for that.
+        // A process that the child left behind may hold its stderr open; that is not waited for.
         let last_lines = tokio::time::timeout(LAST_LINES, &mut self.stderr).await;
         Ended {
             status,
@@ -303,7 +303,7 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 
 /// The reading end of a pipe that holds `content`, open to children.
 fn pipe_with(content: &[u8]) -> io::Result<OwnedFd> {
-    // Nobody reads yet, so that more than a pipe holds would block us for ever.
+    // Nothing reads yet, so that more than a pipe holds would block for ever.
     if content.len() > 32 * 1024 {
         return Err(io::Error::other("the connection string is too long"));
     }

@@ -26,7 +26,7 @@ impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
-    pub(crate) fn scrub(
+    pub(crate) fn full_scan(
         &self,
         sections: &[Section],
         threads: NonZeroUsize,

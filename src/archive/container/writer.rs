@@ -80,9 +80,9 @@ impl ArchiveSink {
 
     fn manifest(&mut self, finished_at: DateTime<Utc>, positions: &Positions) -> Manifest {
         let place = |file: Option<(String, FileId)>| {
-            file.map(|(path, mark)| Place {
+            file.map(|(path, id)| Place {
                 path,
-                position: positions.of(mark),
+                position: positions.of(id),
             })
         };
         let namespaces: Vec<Entry> = std::mem::take(&mut self.done)

@@ -22,7 +22,7 @@ pub(crate) async fn drill(
         (None, false) => {
             return Err(CommandError::usage(
                 "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to drill on \
-                 that of MONGODB_URI, in databases of other names",
+                 the one that is backed up, in databases of other names",
             ));
         }
     };

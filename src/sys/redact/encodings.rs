@@ -39,18 +39,18 @@ pub(super) fn of(secret: &str) -> BTreeSet<String> {
         // Dropping white space from anything else than an app password still gives the same secret to most readers.
         plain.insert(compact);
     }
-    let mut forms = BTreeSet::new();
+    let mut encodings = BTreeSet::new();
     for text in plain {
         for set in &ENCODED {
             for encoded in [encode(&text, set), lower_hex(&text, set)] {
-                forms.insert(encoded.replace("%20", "+"));
-                forms.insert(encoded);
+                encodings.insert(encoded.replace("%20", "+"));
+                encodings.insert(encoded);
             }
         }
-        forms.extend(escaped(&text));
-        forms.insert(text);
+        encodings.extend(escaped(&text));
+        encodings.insert(text);
     }
-    forms
+    encodings
 }
 
 /// The text in JSON (with and without Go's HTML-safe escapes) and in a quoted string of Go or Rust.
