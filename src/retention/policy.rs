@@ -7,7 +7,6 @@
 mod tests;
 
 use super::hold::{self, RetentionHold};
-
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use chrono_tz::Tz;
 use std::collections::HashSet;

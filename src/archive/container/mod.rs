@@ -3,7 +3,6 @@
 mod appender;
 pub(crate) mod block_writer;
 mod full_scan;
-
 mod member;
 mod member_cache;
 mod reader;
@@ -12,8 +11,7 @@ mod tar_header;
 mod untrusted;
 mod writer;
 
-pub(crate) use untrusted::{files, walk};
-
 pub(crate) use block_writer::WriteError;
 pub(crate) use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
+pub(crate) use untrusted::{files, walk};
 pub(crate) use writer::{ArchiveSink, Plan};
