@@ -22,7 +22,7 @@ use crate::mongo::uri::MongoUri;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore};
+use crate::state::{Ended, LastDrill, Run, StateStore, warn_unsaved};
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::lock::Lock;
 use attempt::Attempt;
@@ -92,9 +92,7 @@ pub(crate) async fn run(
         trigger: trigger.into(),
         ended,
     };
-    if let Err(error) = status.record(run) {
-        tracing::warn!("could not save state, will retry: {error}");
-    }
+    warn_unsaved(status.record(run));
     outcome
 }
 

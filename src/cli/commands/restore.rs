@@ -78,7 +78,7 @@ pub(crate) fn target(to: &str) -> Result<MongoUri, String> {
     };
     match MongoUri::parse(&text) {
         Ok(uri) => Ok(uri.given_as("--to")),
-        Err(error) => Err(format!("--to {error}: {}", error.advice())),
+        Err(error) => Err(format!("--to {error}: {}", error.help())),
     }
 }
 

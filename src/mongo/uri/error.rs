@@ -40,7 +40,7 @@ pub(crate) enum UriError {
 
 impl UriError {
     /// What to do about it.
-    pub(crate) fn advice(self) -> &'static str {
+    pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Scheme => {
                 "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them"
