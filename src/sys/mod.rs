@@ -3,6 +3,7 @@
 pub(crate) mod atomic_file;
 pub(crate) mod cancel;
 pub(crate) mod certificate;
+pub(crate) mod http;
 pub(crate) mod humanize;
 pub(crate) mod lock;
 pub(crate) mod logging;
@@ -10,3 +11,4 @@ pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod redact;
 pub(crate) mod runtime;
+pub(crate) mod tls;

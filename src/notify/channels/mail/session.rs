@@ -6,10 +6,11 @@
 use super::error::{MailError, Refused, Reply, Stage, harmless, is_gmail};
 use super::hardened_stream::HardenedStream;
 use super::message::{self, Envelope};
-use super::tls::{RootStore, server_name};
+use super::tls::{self, server_name};
 use crate::notify::templates::Notification;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
+use crate::sys::tls::RootStore;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp;
@@ -191,17 +192,15 @@ impl SessionContext<'_> {
             problem,
         };
         let reading = tokio::task::spawn_blocking(RootStore::of_system);
-        let trust = self
+        let roots = self
             .within(Stage::Tls, reading)
             .await?
             .map_err(|error| broken(error.to_string()))?;
-        let connector = trust
-            .connector()
-            .map_err(|error| broken(error.to_string()))?;
+        let connector = tls::connector(&roots).map_err(|error| broken(error.to_string()))?;
         let shaken = self
             .within(Stage::Tls, connector.connect(name, stream))
             .await?;
-        shaken.map_err(|error| trust.failure(&self.place, &error))
+        shaken.map_err(|error| tls::failure(&roots, &self.place, &error))
     }
 }
 
