@@ -21,4 +21,5 @@ mod service;
 mod settings;
 mod strict;
 mod support;
+mod texts;
 mod verify;
