@@ -112,11 +112,11 @@ fn options_of_other_drivers_do_no_harm_and_mongodump_connects_too() {
 
 #[test]
 fn tools_that_are_too_old_or_older_than_the_server_needs() {
-    let old = self::site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.2.0"));
+    let old = site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.2.0"));
     old.run(&["doctor"])
         .ended_with(1)
         .printing(&["✗ mongodump", "100.2.0"]);
-    let old = self::site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.3.1"));
+    let old = site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.3.1"));
     let outcome = old.run(&["doctor"]);
     match shared().version() < (5, 0) {
         true => outcome.printing(&["✓ mongodump", "100.3.1"]),
