@@ -1,6 +1,8 @@
 use super::{Repository, RepositoryError, VerificationRecord};
 use crate::archive::compression::Compression;
 use crate::archive::sidecar::Sidecar;
+use crate::report::Explain;
+use crate::sys::runtime::Runtime;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};
 use mongodb::bson::doc;
@@ -133,10 +135,12 @@ fn only_leftovers_of_ours_are_swept() {
 #[test]
 fn a_folder_that_bears_no_trace_of_us_is_refused_when_the_disk_has_to_be_the_one_it_was() {
     let (folder, repository) = kitchen();
-    let refusal = repository.lock(true).unwrap_err().to_string();
+    let refusal = repository.lock(true).unwrap_err().problem(Runtime::Plain);
+    let help = refusal.help.unwrap_or_default();
     assert!(
-        refusal.contains("is not the disk it was") && refusal.contains("mkdir -p"),
-        "{refusal}"
+        refusal.summary.contains("is not the disk it was") && help.contains("mkdir -p"),
+        "{}; {help}",
+        refusal.summary
     );
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
