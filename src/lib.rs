@@ -12,6 +12,7 @@ mod health;
 mod mongo;
 mod notify;
 mod prune;
+mod query;
 mod report;
 mod restore;
 mod retention;

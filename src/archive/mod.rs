@@ -3,6 +3,7 @@
 pub(crate) mod bson_framer;
 pub(crate) mod container;
 pub(crate) mod dump_stream;
+pub(crate) mod element;
 pub(crate) mod file_name;
 pub(crate) mod fingerprint;
 pub(crate) mod io;
