@@ -9,6 +9,7 @@ mod context;
 mod doctor;
 mod drill;
 mod health;
+mod inspect;
 mod mongo;
 mod notify;
 mod prune;

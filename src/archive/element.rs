@@ -125,8 +125,8 @@ pub(crate) fn get<'a>(document: &'a [u8], key: &[u8]) -> Option<Value<'a>> {
 mod tests {
     use super::*;
     use mongodb::bson::{
-        Binary, Bson, DateTime, Decimal128, Regex, Timestamp, cstr, doc, oid::ObjectId,
-        spec::BinarySubtype,
+        Binary, Bson, DateTime, Decimal128, JavaScriptCodeWithScope, Regex, Timestamp, cstr, doc,
+        oid::ObjectId, spec::BinarySubtype,
     };
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         };
         document.insert(
             "u",
-            Bson::JavaScriptCodeWithScope(mongodb::bson::JavaScriptCodeWithScope {
+            Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {
                 code: "f()".into(),
                 scope: doc! { "x": 1 },
             }),

@@ -2,6 +2,7 @@
 
 pub(crate) mod bson_framer;
 pub(crate) mod container;
+pub(crate) mod document_reader;
 pub(crate) mod dump_stream;
 pub(crate) mod element;
 pub(crate) mod file_name;

@@ -1,6 +1,6 @@
 //! MongoDB's own order of values: first by what they are, numbers of all types together, then by what they hold.
 
-use crate::archive::element::{self, Value, cstrings, elements, kind, text};
+use crate::archive::element::{Value, cstrings, elements, kind, text};
 use mongodb::bson::Decimal128;
 use std::cmp::Ordering;
 
@@ -102,7 +102,7 @@ fn code_and_scope(bytes: &[u8]) -> (&[u8], &[u8]) {
     let code = bytes.get(4..).unwrap_or_default();
     let end = (length(code) as usize).saturating_add(4);
     match (code.get(..end), code.get(end..)) {
-        (Some(code), Some(scope)) => (element::text(code), scope),
+        (Some(code), Some(scope)) => (text(code), scope),
         _ => (code, &[]),
     }
 }
