@@ -122,6 +122,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let backup_dir = checker.value(&table::BACKUP_DIR);
     let log_dir = checker.value(&table::LOG_DIR);
     let prefix = checker.value(&table::BACKUP_PREFIX);
+    let compression = checker.value(&table::BACKUP_COMPRESSION);
     let compression_level = checker.value(&table::BACKUP_COMPRESSION_LEVEL);
     let threads = checker.optional(&table::BACKUP_THREADS);
     let timeout = checker.value(&table::BACKUP_TIMEOUT);
@@ -145,6 +146,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         backup_dir: backup_dir?,
         log_dir: log_dir?,
         prefix: prefix?,
+        compression: compression?,
         compression_level: compression_level?,
         threads: threads?.unwrap_or_else(all_cores),
         timeout: timeout?,
