@@ -22,3 +22,4 @@ mod settings;
 mod strict;
 mod support;
 mod verify;
+mod zstd_archives;
