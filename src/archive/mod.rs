@@ -3,7 +3,9 @@
 pub(crate) mod bson_framer;
 pub(crate) mod compression;
 pub(crate) mod container;
+pub(crate) mod document_reader;
 pub(crate) mod dump_stream;
+pub(crate) mod element;
 pub(crate) mod file_name;
 pub(crate) mod fingerprint;
 pub(crate) mod io;

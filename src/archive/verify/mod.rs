@@ -10,6 +10,7 @@ mod system_indexes;
 mod tests;
 mod untrusted;
 
+pub(crate) use native::{contradiction, json};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
