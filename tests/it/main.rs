@@ -23,3 +23,4 @@ mod strict;
 mod support;
 mod texts;
 mod verify;
+mod zstd_archives;
