@@ -159,10 +159,7 @@ fn execute(
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive
-            .name
-            .strip_suffix(file_name::EXTENSION)
-            .unwrap_or(&archive.name);
+        let stem = file_name::stem_of(&archive.name).unwrap_or(&archive.name);
         match remove(stem) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;

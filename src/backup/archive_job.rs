@@ -12,6 +12,7 @@ pub(crate) use super::selection::leaves_out;
 use super::commit::UncommittedArchive;
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::verify;
@@ -173,7 +174,8 @@ impl Attempt<'_> {
         selection.announce(&facts);
         self.check_room(&selection, &facts).await?;
         self.stage.set(Stage::Dump);
-        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
+        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem(now, compression));
         let partial = self.repository.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
         let warnings = selection.missing(&facts, &manifest)?;
@@ -249,7 +251,8 @@ impl Attempt<'_> {
         stem: &str,
     ) -> Result<(Manifest, u64), JobError> {
         let plan = Plan {
-            name: stem.to_owned(),
+            name: file_name::bare(stem).to_owned(),
+            compression: self.settings.compression,
             level: self.settings.compression_level,
             threads: self.settings.threads,
             started_at: (self.ctx.now)(),

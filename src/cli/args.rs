@@ -107,7 +107,7 @@ pub(super) struct Output {
 
 #[derive(Args)]
 pub(super) struct VerifyArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(
         value_name = "NAME|latest",
         default_value = "latest",
@@ -123,7 +123,7 @@ pub(super) struct VerifyArguments {
 
 #[derive(Args)]
 pub(super) struct RestoreArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest")]
     pub name: String,
     /// Restore into this server, or the one whose connection string is in a file; otherwise into the server that is backed up
@@ -177,7 +177,7 @@ impl From<Indexes> for IndexPolicy {
 
 #[derive(Args)]
 pub(super) struct DrillArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
     /// Use the server that is backed up, in databases of other names, instead of that of DRILL_URI

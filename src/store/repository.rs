@@ -10,6 +10,7 @@ mod tests;
 pub(crate) use super::error::{RepositoryError, RepositoryLockError};
 
 use super::summary::VerificationRecord;
+use crate::archive::compression::Compression;
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::settings::Settings;
@@ -183,10 +184,12 @@ impl Repository {
         }
     }
 
-    /// A name for an archive that begins now, without `.tar.gz`.
-    pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
-        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
-        file_name::free_stem(&self.prefix, now, self.time_zone, taken)
+    /// The stem of an archive that begins now. No other one has its name, not even with another extension.
+    pub(crate) fn free_stem(&self, now: DateTime<Utc>, compression: Compression) -> String {
+        let exists = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        let taken = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let name = file_name::free_name(&self.prefix, now, self.time_zone, taken);
+        file_name::stem(&name, compression)
     }
 
     pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
@@ -194,8 +197,7 @@ impl Repository {
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
-        self.folder
-            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+        self.folder.join(file_name::sidecar(stem))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -215,7 +217,7 @@ impl Repository {
         })?;
         let mut stems: Vec<String> = names
             .iter()
-            .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
+            .filter_map(|name| file_name::stem_of(name))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
             .filter(|stem| {
                 fs::symlink_metadata(self.archive_path(stem))
@@ -238,24 +240,31 @@ impl Repository {
             .collect()
     }
 
-    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    /// The stem of a name as a person gives it: with or without its extension, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
-        let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
+        let stem = file_name::bare(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
             return Err(RepositoryError::NotAName(name.to_owned()));
         }
-        let metadata = fs::symlink_metadata(self.archive_path(stem));
-        if metadata.is_ok_and(|metadata| metadata.is_file()) {
-            Ok(stem.to_owned())
-        } else {
-            let name = file_name::archive(stem);
-            Err(RepositoryError::NoSuchArchive {
-                name,
+        let mut there = match file_name::stem_of(name) {
+            Some(stem) => vec![stem.to_owned()],
+            None => stems_of(name),
+        };
+        there.retain(|stem| {
+            fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file())
+        });
+        match there.as_slice() {
+            [_, _, ..] => Err(RepositoryError::SeveralSuchArchives(
+                there.iter().map(|stem| file_name::archive(stem)).collect(),
+            )),
+            [stem] => Ok(stem.clone()),
+            [] => Err(RepositoryError::NoSuchArchive {
+                name: file_name::archive(file_name::stem_of(name).unwrap_or(name)),
                 folder: self.folder.clone(),
-            })
+            }),
         }
     }
 
@@ -327,9 +336,7 @@ impl LockedRepository {
             else {
                 continue;
             };
-            let stem = target
-                .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let stem = file_name::stem_of_either(target);
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
                 [&self.prefix, &safety]
@@ -393,6 +400,15 @@ impl LockedRepository {
             _ => Ok(()),
         }
     }
+}
+
+/// The stems that archives of this name have, one for each extension.
+fn stems_of(bare: &str) -> Vec<String> {
+    let mut stems = Vec::new();
+    for compression in Compression::ALL {
+        stems.push(file_name::stem(bare, compression));
+    }
+    stems
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

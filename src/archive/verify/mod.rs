@@ -14,8 +14,9 @@ pub(crate) use native::{contradiction, json};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
+use crate::archive::compression::Compression;
 use crate::archive::container::{self, Damage, Opened};
-use crate::archive::file_name::{EXTENSION, archive as archive_name};
+use crate::archive::file_name::bare;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::verify::other_format::OtherFormat;
@@ -85,10 +86,11 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
     let again = file.try_clone();
     match container::open(file) {
         Ok(Opened::Native(native)) => {
-            if native.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+            if native.manifest.archive != bare(name) {
                 found.not_checked.push(format!(
-                    "its name: it was written as {}",
-                    archive_name(&native.manifest.archive)
+                    "its name: it was written as {}{}",
+                    native.manifest.archive,
+                    Compression::of_name(name).extension()
                 ));
             }
             native::verify(&native, options, found)
