@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "sys",
     "archive",
+    "query",
     "schedule",
     "retention",
     "report",
@@ -21,6 +22,7 @@ const ORDER: &[&str] = &[
     "backup",
     "restore",
     "drill",
+    "inspect",
     "health",
     "doctor",
     "scheduler",

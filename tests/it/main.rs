@@ -7,6 +7,7 @@ mod docs;
 mod doctor;
 mod faults;
 mod harness;
+mod inspect;
 mod layering;
 mod list;
 mod mail;
