@@ -15,6 +15,7 @@ mod env_file;
 mod fault;
 
 mod names;
+mod offsite;
 mod parse;
 mod raw;
 mod suggest;
@@ -26,6 +27,7 @@ mod validate;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
+pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
 
 pub(crate) use crate::retention::policy::RetentionPolicy;
@@ -85,6 +87,8 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Copies elsewhere.
+    pub offsite: OffsiteSettings,
     /// Trial restores.
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.
