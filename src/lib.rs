@@ -11,6 +11,7 @@ mod drill;
 mod health;
 mod mongo;
 mod notify;
+mod offsite;
 mod prune;
 mod report;
 mod restore;

@@ -47,7 +47,7 @@ pub(crate) fn plan(
 }
 
 /// Why nothing may go, whatever its age.
-fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
+pub(crate) fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
     if state.unreadable {
         return Some(
             "what is remembered of earlier backups cannot be read: see .pantry-keeper/state.json"

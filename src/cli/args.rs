@@ -23,9 +23,11 @@ pub(super) enum Command {
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
-    List(Output),
+    List(ListArguments),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring a copy home from elsewhere: whole, and verified like an archive just made
+    Fetch(FetchArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -43,10 +45,11 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output)
-            | Command::List(output)
-            | Command::Doctor(output)
-            | Command::Health(output) => output.json,
+            Command::Backup(output) | Command::Doctor(output) | Command::Health(output) => {
+                output.json
+            }
+            Command::List(arguments) => arguments.output.json,
+            Command::Fetch(arguments) => arguments.output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
@@ -91,6 +94,24 @@ pub(super) struct Output {
 }
 
 #[derive(Args)]
+pub(super) struct ListArguments {
+    /// The copies elsewhere instead
+    #[arg(long)]
+    pub offsite: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct FetchArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
 pub(super) struct VerifyArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(
@@ -102,6 +123,9 @@ pub(super) struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    /// Copies elsewhere instead, at every place that has one
+    #[arg(long)]
+    pub offsite: bool,
     #[command(flatten)]
     pub output: Output,
 }

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "context",
     "notify",
     "prune",
+    "offsite",
     "backup",
     "restore",
     "drill",

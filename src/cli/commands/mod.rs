@@ -6,6 +6,7 @@ pub(super) mod drill;
 pub(super) mod health;
 pub(super) mod list;
 pub(super) mod notify_test;
+pub(super) mod offsite;
 pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod run;

@@ -1,9 +1,7 @@
 //! Copies elsewhere: where to, with which credentials, and what stays there.
 
 use super::Checker;
-use crate::settings::{
-    OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table,
-};
+use crate::settings::{OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table};
 
 pub(super) fn offsite(
     checker: &mut Checker,
