@@ -344,7 +344,13 @@ impl Visit<'_> {
             .map_err(|error| StoreError::new(StoreErrorKind::Local, error.to_string(), ""))?;
         let bytes = one.archive_bytes;
         let transfer = Transfer::new(self.settings.offsite.bandwidth);
-        let source = Source::of_file(file, bytes, sha256, &transfer);
+        let source = Source::of_file(
+            file,
+            self.repository.archive_path(stem),
+            bytes,
+            sha256,
+            &transfer,
+        );
         let meter = self.meter("copying", one);
         let putting = store.put(&one.archive, source);
         let proof = match moving(self.settings, &transfer, &meter, putting).await {

@@ -128,9 +128,10 @@ fn place(text: &str) -> Result<OffsitePlace, Refusal> {
         return Err(refuse("has a line break or another control character"));
     }
     if let Some(remote) = text.strip_prefix("rclone:") {
-        // One that begins with a dash would be an option, one with a comma several.
+        // A name alone: with options in it, secrets of theirs would show in the list of processes.
+        let plain = |c: char| c.is_alphanumeric() || "_-.+@ ".contains(c);
         let named = remote.split_once(':').is_some_and(|(name, _)| {
-            !name.is_empty() && !name.starts_with('-') && !name.contains('/')
+            !name.is_empty() && !name.starts_with('-') && name.chars().all(plain)
         });
         let remote = remote.trim_end_matches('/').to_owned();
         return if named {

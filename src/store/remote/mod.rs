@@ -7,8 +7,11 @@
 mod error;
 mod folder;
 mod http;
+mod rclone;
 mod s3;
+mod sftp;
 mod source;
+mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
 pub(crate) use source::{Comparison, Source, Transfer};
@@ -17,10 +20,13 @@ use crate::settings::{OffsiteCredentials, OffsitePlace};
 use crate::sys::redact::Redactor;
 use chrono::{DateTime, Utc};
 use folder::FolderStore;
+use rclone::RcloneStore;
 use s3::S3Store;
+use sftp::SftpStore;
 use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
+use webdav::WebDavStore;
 
 /// How much is known of a file elsewhere.
 #[derive(
@@ -61,6 +67,9 @@ pub(crate) struct Access<'a> {
 pub(crate) enum Store {
     Folder(FolderStore),
     S3(S3Store),
+    Sftp(Box<SftpStore>),
+    WebDav(WebDavStore),
+    Rclone(RcloneStore),
 }
 
 impl Store {
@@ -72,11 +81,11 @@ impl Store {
         match place {
             OffsitePlace::Folder(path) => Ok(Store::Folder(FolderStore::open(path)?)),
             OffsitePlace::S3 { .. } => Ok(Store::S3(S3Store::new(place, access)?)),
-            _ => Err(StoreError::new(
-                StoreErrorKind::Other,
-                "this kind of place is not known yet",
-                "",
-            )),
+            OffsitePlace::Sftp { .. } => {
+                Ok(Store::Sftp(Box::new(SftpStore::open(place, access).await?)))
+            }
+            OffsitePlace::WebDav { .. } => Ok(Store::WebDav(WebDavStore::new(place, access)?)),
+            OffsitePlace::Rclone { .. } => Ok(Store::Rclone(RcloneStore::new(place, access)?)),
         }
     }
 
@@ -85,6 +94,9 @@ impl Store {
         match self {
             Store::Folder(store) => store.put(name, source).await,
             Store::S3(store) => store.put(name, source).await,
+            Store::Sftp(store) => store.put(name, source).await,
+            Store::WebDav(store) => store.put(name, source).await,
+            Store::Rclone(store) => store.put(name, source).await,
         }
     }
 
@@ -93,6 +105,9 @@ impl Store {
         match self {
             Store::Folder(store) => store.size(name).await,
             Store::S3(store) => store.size(name).await,
+            Store::Sftp(store) => store.size(name).await,
+            Store::WebDav(store) => store.size(name).await,
+            Store::Rclone(store) => store.size(name).await,
         }
     }
 
@@ -106,6 +121,9 @@ impl Store {
         match self {
             Store::Folder(store) => store.read(name, range, sink).await,
             Store::S3(store) => store.read(name, range, sink).await,
+            Store::Sftp(store) => store.read(name, range, sink).await,
+            Store::WebDav(store) => store.read(name, range, sink).await,
+            Store::Rclone(store) => store.read(name, range, sink).await,
         }
     }
 
@@ -114,6 +132,9 @@ impl Store {
         match self {
             Store::Folder(store) => store.list().await,
             Store::S3(store) => store.list().await,
+            Store::Sftp(store) => store.list().await,
+            Store::WebDav(store) => store.list().await,
+            Store::Rclone(store) => store.list().await,
         }
     }
 
@@ -121,6 +142,9 @@ impl Store {
         match self {
             Store::Folder(store) => store.remove(name).await,
             Store::S3(store) => store.remove(name).await,
+            Store::Sftp(store) => store.remove(name).await,
+            Store::WebDav(store) => store.remove(name).await,
+            Store::Rclone(store) => store.remove(name).await,
         }
     }
 
@@ -128,7 +152,7 @@ impl Store {
     pub(crate) async fn sweep(&self, ours: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
         match self {
             Store::S3(store) => store.abort_uploads(ours).await,
-            Store::Folder(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 }

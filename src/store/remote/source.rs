@@ -5,6 +5,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Transfer {
 
 #[derive(Clone)]
 enum Input {
-    File(Arc<File>),
+    File(Arc<File>, Arc<PathBuf>),
     Bytes(Bytes),
 }
 
@@ -119,12 +120,13 @@ impl Clone for Source {
 impl Source {
     pub(crate) fn of_file(
         file: File,
+        path: PathBuf,
         bytes: u64,
         sha256: [u8; 32],
         transfer: &Arc<Transfer>,
     ) -> Self {
         Source {
-            input: Input::File(Arc::new(file)),
+            input: Input::File(Arc::new(file), Arc::new(path)),
             bytes,
             sha256,
             position: 0,
@@ -157,6 +159,27 @@ impl Source {
         &self.transfer
     }
 
+    /// Where the file is, for a program that sends it by itself.
+    pub(super) fn path(&self) -> Option<Arc<PathBuf>> {
+        match &self.input {
+            Input::File(_, path) => Some(Arc::clone(path)),
+            Input::Bytes(_) => None,
+        }
+    }
+
+    /// Reads all of it once, and holds it against its checksum.
+    pub(super) async fn check(&mut self) -> Result<(), StoreError> {
+        let silent = Source {
+            transfer: Transfer::new(None),
+            ..self.clone()
+        };
+        let mut all = silent;
+        while all.next().await?.is_some() {
+            self.transfer.advance(1);
+        }
+        Ok(())
+    }
+
     /// The next piece; none at the end. The last one only comes when all of them were what they should be.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let left = self.bytes - self.position;
@@ -184,7 +207,7 @@ impl Source {
                 self.hasher.update(&piece);
                 return Ok(piece);
             }
-            Input::File(file) => file,
+            Input::File(file, _) => file,
         };
         let mut hasher = std::mem::take(&mut self.hasher);
         let reading = tokio::task::spawn_blocking(move || {
