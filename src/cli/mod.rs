@@ -105,7 +105,7 @@ fn prepare_and_run(
             redactor,
             screen,
             now: Utc::now,
-            stop: cancel,
+            cancel,
             tail,
         };
         dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await
@@ -135,6 +135,8 @@ async fn dispatch(
             commands::offsite::verify(settings, ctx, arguments).await
         }
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
+        Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
+        Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }

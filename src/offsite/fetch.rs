@@ -4,7 +4,7 @@ use super::copies::Copy;
 use super::verify::checksum;
 use super::{moving, open};
 use crate::archive::file_name;
-use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::sidecar::Sidecar;
 use crate::archive::verify::{self, report::VerifyReport};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
@@ -46,12 +46,9 @@ pub(crate) async fn fetch(
     place: &OffsitePlace,
     copy: &Copy,
 ) -> Result<VerifyReport, FetchError> {
-    let stem = copy
-        .archive
-        .strip_suffix(file_name::EXTENSION)
-        .unwrap_or(&copy.archive);
-    let store = ctx.stop.or(open(settings, ctx, place)).await??;
-    let sha256 = ctx.stop.or(checksum(&store, &copy.archive)).await??;
+    let stem = file_name::stem_of(&copy.archive).unwrap_or(&copy.archive);
+    let store = ctx.cancel.or(open(settings, ctx, place)).await??;
+    let sha256 = ctx.cancel.or(checksum(&store, &copy.archive)).await??;
     repository.sweep();
     let partial = repository.begin(stem)?;
     let transfer = Transfer::new(None);
@@ -65,7 +62,7 @@ pub(crate) async fn fetch(
     let what = format!("fetching {}", copy.archive);
     let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
     let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
-    ctx.stop
+    ctx.cancel
         .or(moving(settings, &transfer, &meter, reading))
         .await??;
     drop(meter);
@@ -95,7 +92,7 @@ pub(crate) async fn fetch(
         damage: None,
         drilled_at: None,
     };
-    for problem in repository.commit(partial, stem, &hex(&sha256), verification)? {
+    for problem in repository.commit(partial, stem, &hex::encode(sha256), verification)? {
         tracing::warn!("{problem}");
     }
     Ok(report)
@@ -111,15 +108,15 @@ async fn prove(
     let bytes = file.metadata().ok().map(|metadata| metadata.len());
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
     let (threads, shown, name) = (settings.threads, Arc::clone(&meter), name.to_owned());
-    let reading = ctx.stop.blocking(move |stop| {
+    let reading = ctx.cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
-            stop,
+            cancelled,
             moved: &moved,
         };
         verify::verify(&name, file, &Sidecar::Sha256(sha256), &options)
     });
     let report = crate::sys::progress::showing(&meter, reading).await?;
-    report.map_err(|_| Interruption::Asked)
+    report.map_err(|_| Interruption::Cancelled)
 }

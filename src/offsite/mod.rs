@@ -109,9 +109,7 @@ fn in_days(time: Duration) -> String {
 
 /// Whether a file elsewhere is one of ours: an archive, or its checksum.
 fn is_ours(prefix: &str, name: &str) -> bool {
-    let stem = name
-        .strip_suffix(file_name::SIDECAR_EXTENSION)
-        .or_else(|| name.strip_suffix(file_name::EXTENSION));
+    let stem = file_name::stem_of_either(name);
     stem.is_some_and(|stem| file_name::time_of(prefix, stem).is_some())
 }
 

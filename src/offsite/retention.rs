@@ -4,7 +4,6 @@ use super::needed;
 use super::record::PlaceRecord;
 use crate::prune;
 use crate::report::ArchiveSummary;
-use crate::retention::hold::RetentionHold;
 use crate::retention::policy::{self, Archive, Plan};
 use crate::settings::Settings;
 use crate::state::State;
@@ -40,8 +39,8 @@ pub(super) fn plan(
         }
     }
     let plan = policy::plan(&all, &settings.offsite.retention, settings.time_zone, now);
-    match prune::hold_reason(settings, state) {
-        Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
+    match prune::hold(settings, state) {
+        Some(hold) if plan.halt.is_none() => plan.halted(hold),
         _ => plan,
     }
 }

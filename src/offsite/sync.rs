@@ -9,7 +9,7 @@
 use super::record::{Book, CopyRecord};
 use super::{is_ours, moving, needed, open, retention};
 use crate::archive::file_name;
-use crate::archive::sidecar::{self, Sidecar, hex};
+use crate::archive::sidecar::{self, Sidecar};
 use crate::context::Context;
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, Settings};
@@ -67,7 +67,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
             place: shown.clone(),
             problems: Vec::new(),
         };
-        let result = ctx.stop.or(visit.sync(place)).await;
+        let result = ctx.cancel.or(visit.sync(place)).await;
         let problems = std::mem::take(&mut visit.problems);
         match conclude(ctx, &mut book, &shown, result, problems) {
             RoundEnd::Stopped => return RoundEnd::Stopped,
@@ -143,10 +143,7 @@ impl Visit<'_> {
         let mut there = self.look(&store, place).await?;
         self.sweep(&store, &mut there).await;
         for one in self.wanted(&local) {
-            let stem = one
-                .archive
-                .strip_suffix(file_name::EXTENSION)
-                .unwrap_or(&one.archive);
+            let stem = file_name::stem_of(&one.archive).unwrap_or(&one.archive);
             match self.bring(&store, one, stem, &there).await {
                 Ok(()) => {}
                 // One that cannot be copied does not keep the others.
@@ -256,7 +253,7 @@ impl Visit<'_> {
         there: &Listing,
     ) -> Result<(), StoreError> {
         let needed = needed(self.settings);
-        let sidecar_name = format!("{stem}{}", file_name::SIDECAR_EXTENSION);
+        let sidecar_name = file_name::sidecar(stem);
         let known = self
             .book
             .place(&self.place)
@@ -285,7 +282,7 @@ impl Visit<'_> {
             None => self.send(store, one, stem, sha256).await?,
         };
         if !has_sidecar {
-            let line = sidecar::line(&hex(&sha256), &one.archive);
+            let line = sidecar::line(&hex::encode(sha256), &one.archive);
             let transfer = Transfer::new(None);
             let source = Source::of_bytes(line, &transfer);
             let putting = store.put(&sidecar_name, source);
@@ -418,7 +415,7 @@ impl Visit<'_> {
         let copy = CopyRecord {
             made_at: one.made_by_manifest(),
             bytes: one.archive_bytes,
-            sha256: hex(&sha256),
+            sha256: hex::encode(sha256),
             proof,
             at: (self.ctx.now)(),
             damage,
@@ -449,8 +446,8 @@ impl Visit<'_> {
             now,
         );
         for going in plan.go {
-            let stem = going.name.strip_suffix(file_name::EXTENSION);
-            let sidecar = stem.map(|stem| format!("{stem}{}", file_name::SIDECAR_EXTENSION));
+            let stem = file_name::stem_of(&going.name);
+            let sidecar = stem.map(file_name::sidecar);
             match store.remove(&going.name).await {
                 Ok(()) => {}
                 Err(error) if error.is(StoreErrorKind::Missing) => {}

@@ -5,7 +5,7 @@ use super::open;
 use super::record::{Book, CopyRecord};
 use super::sync::hash;
 use crate::archive::file_name;
-use crate::archive::sidecar::{self, Sidecar, hex};
+use crate::archive::sidecar::{self, Sidecar};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::warn_unsaved;
@@ -87,7 +87,7 @@ fn remember(
     let known = CopyRecord {
         made_at: made_at.or(copy.made_at),
         bytes: copy.archive_bytes,
-        sha256: hex(&sha256),
+        sha256: hex::encode(sha256),
         proof: Proof::Read,
         at: (ctx.now)(),
         damage,
@@ -98,10 +98,8 @@ fn remember(
 
 /// What the `.sha256` beside a copy says.
 pub(super) async fn checksum(store: &Store, archive: &str) -> Result<[u8; 32], StoreError> {
-    let stem = archive
-        .strip_suffix(file_name::EXTENSION)
-        .unwrap_or(archive);
-    let name = format!("{stem}{}", file_name::SIDECAR_EXTENSION);
+    let stem = file_name::stem_of(archive).unwrap_or(archive);
+    let name = file_name::sidecar(stem);
     let bytes = store.size(&name).await?.ok_or_else(|| {
         StoreError::new(
             StoreErrorKind::Missing,
@@ -139,11 +137,9 @@ pub(crate) fn find<'c>(places: &'c [Copies], name: &str) -> Option<(usize, &'c C
         return sound
             .max_by_key(|(at, copy)| (copy.made_at, &copy.archive, std::cmp::Reverse(*at)));
     }
-    let archive = match name.ends_with(file_name::EXTENSION) {
-        true => name.to_owned(),
-        false => file_name::archive(name),
-    };
-    let mut named = all.filter(|(_, copy)| copy.archive == archive);
+    let wanted = file_name::bare(name);
+    let is_named = |copy: &Copy| copy.archive == name || file_name::bare(&copy.archive) == wanted;
+    let mut named = all.filter(|(_, copy)| is_named(copy));
     let first = named.next()?;
     Some(match first.1.damage {
         None => first,

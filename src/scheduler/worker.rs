@@ -71,7 +71,7 @@ pub(crate) async fn run(
     ctx: &Context,
 ) -> Result<WorkerReport, WorkerFailure> {
     let what = if request.drill { "drill" } else { "backup" };
-    supervise(request, what, timeout, &ctx.stop).await
+    supervise(request, what, timeout, &ctx.cancel).await
 }
 
 /// Makes one round over the places for copies. Nothing else waits for it.
@@ -102,7 +102,7 @@ async fn supervise(
     let status = match ended {
         Ok(Ok(status)) => status,
         Ok(Err(_)) => {
-            // Nobody waits for one that hangs on a dying disk.
+            // One that hangs on a dying disk is not waited for.
             let _ = child.start_kill();
             let advice = "See whether the disk or the network share of the backup folder hangs.";
             return Err(WorkerFailure {
@@ -158,7 +158,7 @@ fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
 fn start() -> std::io::Result<Child> {
     let own = process::own_program()?;
     let mut command = Command::new(&own);
-    // It is us whom systemd asks.
+    // Only the parent talks to systemd.
     for variable in systemd::VARIABLES {
         command.env_remove(variable);
     }

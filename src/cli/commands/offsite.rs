@@ -50,7 +50,7 @@ async fn look(settings: &Settings, ctx: &Context) -> Result<Vec<Copies>, Command
     let mut found = Vec::new();
     for place in &settings.offsite.places {
         let looking = offsite::copies(settings, ctx, place, &record, &local, &state);
-        let copies = ctx.stop.or(looking).await;
+        let copies = ctx.cancel.or(looking).await;
         found.push(copies.map_err(|_| CommandError::stopped("not all places were looked at"))?);
     }
     Ok(found)
@@ -96,7 +96,7 @@ pub(crate) async fn verify(
         {
             let reading =
                 offsite::verify::verify(settings, ctx, &settings.offsite.places[at], copy);
-            let one = ctx.stop.or(reading).await;
+            let one = ctx.cancel.or(reading).await;
             let one = one.map_err(|_| CommandError::stopped("verifying was not finished"))?;
             let (line, lines) = output::verified_copy(&one);
             match one.sound {

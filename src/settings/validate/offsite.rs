@@ -1,22 +1,22 @@
 //! Copies elsewhere: where to, with which credentials, and what stays there.
 
-use super::Checker;
+use super::{Checker, Faulty};
 use crate::settings::{OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table};
 
 pub(super) fn offsite(
     checker: &mut Checker,
-    local: Option<&RetentionPolicy>,
-) -> Option<OffsiteSettings> {
+    local: Result<RetentionPolicy, Faulty>,
+) -> Result<OffsiteSettings, Faulty> {
     let places = checker.optional(&table::OFFSITE_URL);
     let verify = checker.value(&table::OFFSITE_VERIFY);
     let bandwidth = checker.optional(&table::OFFSITE_BANDWIDTH);
     let max_lag = checker.value(&table::OFFSITE_MAX_LAG);
     let retention = retention(checker, local);
     let credentials = credentials(checker);
-    if let Some(Some(places)) = &places {
+    if let Ok(Some(places)) = &places {
         needs(checker, places);
     }
-    Some(OffsiteSettings {
+    Ok(OffsiteSettings {
         places: places?.unwrap_or_default(),
         verify: verify?,
         bandwidth: bandwidth?,
@@ -27,7 +27,10 @@ pub(super) fn offsite(
 }
 
 /// What stays elsewhere is what stays here, where nothing else was said.
-fn retention(checker: &mut Checker, local: Option<&RetentionPolicy>) -> Option<RetentionPolicy> {
+fn retention(
+    checker: &mut Checker,
+    local: Result<RetentionPolicy, Faulty>,
+) -> Result<RetentionPolicy, Faulty> {
     let days = checker.optional(&table::OFFSITE_RETENTION_DAYS);
     let min_keep = checker.optional(&table::OFFSITE_RETENTION_MIN_KEEP);
     let daily = checker.optional(&table::OFFSITE_RETENTION_DAILY);
@@ -35,7 +38,7 @@ fn retention(checker: &mut Checker, local: Option<&RetentionPolicy>) -> Option<R
     let monthly = checker.optional(&table::OFFSITE_RETENTION_MONTHLY);
     let yearly = checker.optional(&table::OFFSITE_RETENTION_YEARLY);
     let local = local?;
-    Some(RetentionPolicy {
+    Ok(RetentionPolicy {
         days: days?.unwrap_or(local.days),
         min_keep: min_keep?.unwrap_or(local.min_keep),
         daily: daily?.unwrap_or(local.daily),
@@ -45,7 +48,7 @@ fn retention(checker: &mut Checker, local: Option<&RetentionPolicy>) -> Option<R
     })
 }
 
-fn credentials(checker: &mut Checker) -> Option<OffsiteCredentials> {
+fn credentials(checker: &mut Checker) -> Result<OffsiteCredentials, Faulty> {
     let aws_access_key_id = checker.optional(&table::AWS_ACCESS_KEY_ID);
     let aws_secret_access_key = checker.optional(&table::AWS_SECRET_ACCESS_KEY);
     let aws_session_token = checker.optional(&table::AWS_SESSION_TOKEN);
@@ -56,7 +59,7 @@ fn credentials(checker: &mut Checker) -> Option<OffsiteCredentials> {
     let webdav_username = checker.optional(&table::WEBDAV_USERNAME);
     let webdav_password = checker.optional(&table::WEBDAV_PASSWORD);
     let rclone_config = checker.optional(&table::RCLONE_CONFIG);
-    Some(OffsiteCredentials {
+    Ok(OffsiteCredentials {
         aws_access_key_id: aws_access_key_id?,
         aws_secret_access_key: aws_secret_access_key?,
         aws_session_token: aws_session_token?,

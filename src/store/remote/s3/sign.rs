@@ -1,6 +1,5 @@
 //! AWS Signature Version 4: every request is signed with the checksum of its body, which the service checks.
 
-use crate::archive::sidecar::hex;
 use crate::sys::redact::Secret;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -34,7 +33,7 @@ impl Signer {
             now.format("%Y%m%dT%H%M%SZ").to_string(),
             now.format("%Y%m%d").to_string(),
         );
-        let body_sha256 = hex(&signed.body_sha256);
+        let body_sha256 = hex::encode(signed.body_sha256);
         let mut headers: Vec<(String, String)> = vec![
             ("host".into(), signed.host.into()),
             ("x-amz-content-sha256".into(), body_sha256.clone()),
@@ -56,7 +55,7 @@ impl Signer {
             signed.method, signed.path, signed.query
         );
         let scope = format!("{date}/{}/s3/aws4_request", self.region);
-        let hashed = hex(&Sha256::digest(canonical.as_bytes()));
+        let hashed = hex::encode(Sha256::digest(canonical.as_bytes()));
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{hashed}");
         let mut key = mac(
             format!("AWS4{}", self.secret.expose()).as_bytes(),
@@ -65,7 +64,7 @@ impl Signer {
         for part in [self.region.as_str(), "s3", "aws4_request"] {
             key = mac(&key, part.as_bytes());
         }
-        let signature = hex(&mac(&key, to_sign.as_bytes()));
+        let signature = hex::encode(mac(&key, to_sign.as_bytes()));
         let key_id = &self.key_id;
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}"

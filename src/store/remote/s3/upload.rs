@@ -4,7 +4,6 @@ use super::super::error::{StoreError, StoreErrorKind};
 use super::super::http;
 use super::super::source::Source;
 use super::{Ask, S3Store, answers};
-use crate::archive::sidecar::hex;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use md5::{Digest as _, Md5};
@@ -37,7 +36,7 @@ impl S3Store {
         let key = self.key(name);
         if source.bytes() <= PART_BYTES {
             let content = gather(&mut source, PART_BYTES).await?;
-            let expected = hex(&Md5::digest(&content));
+            let expected = hex::encode(Md5::digest(&content));
             self.put_whole(name, &key, content).await?;
             return Ok(expected);
         }
@@ -141,7 +140,7 @@ impl S3Store {
             body: Bytes::from(list),
         };
         self.create(name, bytes, ask).await?;
-        Ok(format!("{}-{}", hex(&all.finalize()), parts.len()))
+        Ok(format!("{}-{}", hex::encode(all.finalize()), parts.len()))
     }
 
     async fn send_part(
