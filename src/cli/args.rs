@@ -23,9 +23,11 @@ pub(super) enum Command {
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
-    List(Output),
+    List(ListArguments),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring a copy home from elsewhere: whole, and verified like an archive just made
+    Fetch(FetchArguments),
     /// Look into an archive: what it holds, or the documents of one of its collections
     Show(ShowArguments),
     /// Take the documents of one collection out of an archive, for other tools
@@ -49,10 +51,11 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output)
-            | Command::List(output)
-            | Command::Doctor(output)
-            | Command::Health(output) => output.json,
+            Command::Backup(output) | Command::Doctor(output) | Command::Health(output) => {
+                output.json
+            }
+            Command::List(arguments) => arguments.output.json,
+            Command::Fetch(arguments) => arguments.output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
@@ -106,6 +109,24 @@ pub(super) struct Output {
 }
 
 #[derive(Args)]
+pub(super) struct ListArguments {
+    /// The copies elsewhere instead
+    #[arg(long)]
+    pub offsite: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct FetchArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
 pub(super) struct VerifyArguments {
     /// An archive's file name, with or without its extension
     #[arg(
@@ -117,6 +138,9 @@ pub(super) struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    /// Copies elsewhere instead, at every place that has one
+    #[arg(long)]
+    pub offsite: bool,
     #[command(flatten)]
     pub output: Output,
 }

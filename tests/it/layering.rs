@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "context",
     "notify",
     "prune",
+    "offsite",
     "backup",
     "restore",
     "drill",

@@ -11,6 +11,7 @@ mod inspect;
 mod layering;
 mod list;
 mod mail;
+mod offsite;
 mod papers;
 mod readers;
 mod real;

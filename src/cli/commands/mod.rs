@@ -8,6 +8,7 @@ pub(super) mod extract;
 pub(super) mod health;
 pub(super) mod list;
 pub(super) mod notify_test;
+pub(super) mod offsite;
 pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod run;
