@@ -1,7 +1,7 @@
-//! One run, from the lock to the mail. It reads top to bottom:
+//! One run, from the lock to the notification. It reads top to bottom:
 //!
 //! ```text
-//! lock → what was there before → make the archive → has it shrunk? → retention → history → letters
+//! lock → what was there before → make the archive → has it shrunk? → retention → history → notifications
 //! ```
 //!
 //! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
@@ -11,14 +11,14 @@ mod commit;
 mod error;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Notifier, QueuedMail};
+pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::prune;
-use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, Problem, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
@@ -32,7 +32,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A disk that will be full sooner than this is mentioned in mails.
+/// A disk that will be full sooner than this is mentioned in notifications.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
 /// How long the removal of one archive may go on once we are told to stop.
 const LAST_REMOVAL: Duration = Duration::from_secs(2);
@@ -42,8 +42,8 @@ pub(crate) struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
-    /// Mails that were due.
-    pub queued: QueuedMail,
+    /// Notifications that were due.
+    pub queued: Queued,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -72,18 +72,22 @@ pub(crate) async fn run(
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), queued, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
+        Err(failed) if failed.is_busy() => (Err(failed), None, Queued::default(), None),
         Err(failed) if failed.was_asked() => (
             Err(failed),
             None,
-            QueuedMail::default(),
+            Queued::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
             let text = ctx.redactor.redact(&failed.to_string()).into_owned();
             tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let queued =
-                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let failure = Failure {
+                stage: failed.stage.words(),
+                problem: Problem::new(text.as_str(), ""),
+                help: failed.stage.advice().into(),
+            };
+            let queued = notifier.failure(status, &failure);
             let ended = Ended::Failed {
                 stage: failed.stage.words().into(),
                 error: text,

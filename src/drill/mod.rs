@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock → leftovers of a drill that was cut off → verify → restore documents into scratch databases
-//!     → compare documents → build indexes → compare indexes and options → drop → history → mails
+//!     → compare documents → build indexes → compare indexes and options → drop → history → notifications
 //! ```
 //!
 //! Indexes come after the comparison of documents: what has expired must not vanish while it is compared, and a TTL index
@@ -14,7 +14,7 @@
 mod attempt;
 mod scratch;
 
-use crate::backup::{Notifier, QueuedMail};
+use crate::backup::{Notifier, Queued};
 use crate::context::Context;
 use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 /// How a drill ended.
 pub(crate) struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
-    pub queued: QueuedMail,
+    pub queued: Queued,
 }
 
 impl Outcome {
@@ -78,7 +78,7 @@ pub(crate) async fn run(
     let repository = Repository::of(settings);
     let mut outcome = Outcome {
         result: drill(settings, uri, ctx, &repository, status, name).await,
-        queued: QueuedMail::default(),
+        queued: Queued::default(),
     };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
