@@ -17,6 +17,7 @@ use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::notify::notification::Interest;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, Problem, PruneReport, last_good};
 use crate::retention::forecast;
@@ -59,7 +60,12 @@ pub(crate) async fn run(
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
-        Ok(locked) => make(settings, uri, ctx, &Arc::new(locked), status).await,
+        Ok(locked) => {
+            let beginning = notifier.begin(Interest::EveryBackup);
+            let made = make(settings, uri, ctx, &Arc::new(locked), status).await;
+            beginning.finish(ctx).await;
+            made
+        }
         Err(error) => Err(Failed {
             stage: Stage::Folder,
             error: error.into(),

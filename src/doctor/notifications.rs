@@ -20,7 +20,7 @@ pub(super) async fn notifications(
         findings.advice(
             "mail",
             "off: nobody is told when a backup fails",
-            "set SMTP_HOST, EMAIL_FROM and EMAIL_TO",
+            "set SMTP_HOST, EMAIL_FROM and EMAIL_TO, or NOTIFY_URLS",
         );
     } else if settings.notify_on == NotifyOn::Never {
         findings.advice(

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::channels;
+use crate::notify::channels::{self, Channel};
 use crate::notify::notification::{
     Event, Facts, Interest, LastGood, Notification, Origin, Severity,
 };
@@ -15,6 +15,10 @@ use crate::state::{Ended, LastDrill, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// What became of the notifications that were due.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -41,7 +45,25 @@ pub(crate) struct Notifier<'o> {
     uri: &'o MongoUri,
     ctx: &'o Context,
     next_run: Option<DateTime<Utc>>,
+    channels: Vec<Arc<dyn Channel>>,
     outbox: Outbox,
+    /// Of the run that was begun.
+    run_id: OnceCell<String>,
+}
+
+/// Tells those who watch that a run has begun.
+pub(crate) struct Beginning(Vec<JoinHandle<()>>);
+
+impl Beginning {
+    /// Waits until they know, or cannot be told: they must not learn of the end first.
+    pub(crate) async fn finish(self, ctx: &Context) {
+        for task in self.0 {
+            let abort = task.abort_handle();
+            if ctx.stop.or(task).await.is_err() {
+                abort.abort();
+            }
+        }
+    }
 }
 
 impl<'o> Notifier<'o> {
@@ -58,7 +80,49 @@ impl<'o> Notifier<'o> {
             ctx,
             next_run,
             outbox: sender::outbox(settings, &channels),
+            channels,
+            run_id: OnceCell::new(),
         }
+    }
+
+    /// Begins a backup or a drill, beside which those who watch are told.
+    pub(crate) fn begin(&self, interest: Interest) -> Beginning {
+        let id = self.run_id.get_or_init(|| self.new_run_id());
+        let channels = self.channels.iter();
+        let watching = channels.filter(|channel| channel.interest() == interest);
+        let tasks = watching.map(|channel| {
+            let (channel, id) = (Arc::clone(channel), id.clone());
+            tokio::spawn(async move { channel.begin(&id).await })
+        });
+        Beginning(tasks.collect())
+    }
+
+    /// A UUID that no other run has.
+    fn new_run_id(&self) -> String {
+        let now = (self.ctx.now)().to_rfc3339();
+        let process = std::process::id();
+        let text = format!(
+            "{} {} {now} {process}",
+            self.settings.prefix,
+            self.uri.hosts()
+        );
+        let mut digest = Sha256::digest(text);
+        // Version 8, which leaves to everybody how it is made.
+        digest[6] = digest[6] & 0x0f | 0x80;
+        digest[8] = digest[8] & 0x3f | 0x80;
+        let hex: String = digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        parts.join("-")
     }
 
     /// Puts them into the outbox.
@@ -77,8 +141,9 @@ impl<'o> Notifier<'o> {
     pub(crate) fn failure(&self, status: &mut StateStore, failure: &Failure) -> Queued {
         let mut alerts = status.state().alerts;
         let news = self.failure_news(&mut alerts, failure);
+        let ping = self.failure_ping(&alerts, failure);
         // The outbox first: once it counts as written, nobody will write it again.
-        let queued = self.queue(news);
+        let queued = self.queue(news.into_iter().chain(ping));
         warn_unsaved(status.change(|state| state.alerts = alerts).1);
         queued
     }
@@ -91,7 +156,9 @@ impl<'o> Notifier<'o> {
             help: format!("After putting it right: {}", self.ctx.runtime().restart()),
         };
         let mut starting = status.state().starting;
-        let queued = self.queue(self.failure_news(&mut starting, &failure));
+        let news = self.failure_news(&mut starting, &failure);
+        let ping = self.failure_ping(&starting, &failure);
+        let queued = self.queue(news.into_iter().chain(ping));
         // The folder may well be what is wrong; that is being said already.
         let _ = status.change(|state| state.starting = starting);
         queued
@@ -142,6 +209,7 @@ impl<'o> Notifier<'o> {
         facts.concerns = concerns
             .map(|text| self.ctx.redactor.redact(&text).into_owned())
             .collect();
+        let ping = self.ping(Event::BackupDone, Severity::Good, facts.clone(), Vec::new());
         let news = match recovered {
             Some(failing) => {
                 facts.failing_since = Some(failing.since);
@@ -155,9 +223,9 @@ impl<'o> Notifier<'o> {
             None => None,
         };
         let news = news.filter(|_| self.has_readers());
-        let queued = self.queue(
-            news.map(|(event, severity)| self.notification(event, severity, facts, Vec::new())),
-        );
+        let news =
+            news.map(|(event, severity)| self.notification(event, severity, facts, Vec::new()));
+        let queued = self.queue(news.into_iter().chain(ping));
         warn_unsaved(status.change(|state| state.alerts = alerts).1);
         queued
     }
@@ -175,7 +243,9 @@ impl<'o> Notifier<'o> {
             (None, Some(report)) => self.drill_success(&mut alerts, report),
             (None, None) => None,
         };
-        let queued = self.queue(news.filter(|_| self.has_readers()));
+        let ping = self.drill_ping(last, report);
+        let news = news.filter(|_| self.has_readers());
+        let queued = self.queue(news.into_iter().chain(ping));
         let change = status.change(|state| {
             state.drill_alerts = alerts;
             state.drill = Some(last.clone());
@@ -236,6 +306,54 @@ impl<'o> Notifier<'o> {
             false => Severity::Attention,
         };
         Some(self.notification(event, severity, facts, Vec::new()))
+    }
+
+    fn drill_ping(&self, last: &LastDrill, report: Option<&DrillReport>) -> Option<Notification> {
+        let Some(problem) = &last.problem else {
+            let facts = report.map(drill_facts)?;
+            return self.ping(Event::DrillDone, Severity::Good, facts, Vec::new());
+        };
+        let problems = report.map(|report| report.problems.clone());
+        let facts = Facts {
+            archive: Some(last.archive.clone()),
+            problems: problems.unwrap_or_else(|| vec![problem.clone()]),
+            ..Facts::default()
+        };
+        self.ping(Event::DrillNotDone, Severity::Bad, facts, Vec::new())
+    }
+
+    fn failure_ping(&self, alerts: &AlertHistory, failure: &Failure) -> Option<Notification> {
+        if !self.outbox.has_recipient(Interest::EveryBackup) {
+            return None;
+        }
+        let failed = self.failed(alerts, None, failure);
+        self.ping(
+            Event::BackupNotDone,
+            Severity::Bad,
+            failed.facts,
+            failed.help,
+        )
+    }
+
+    /// How a run ended, for those who watch, if anybody does.
+    fn ping(
+        &self,
+        event: Event,
+        severity: Severity,
+        facts: Facts,
+        help: Vec<String>,
+    ) -> Option<Notification> {
+        if !self.outbox.has_recipient(event.interest()) {
+            return None;
+        }
+        let facts = Facts {
+            run_id: self.run_id.get().cloned(),
+            log: self.ctx.tail.lines(),
+            ..facts
+        };
+        let mut ping = self.notification(event, severity, facts, help);
+        ping.id.push_str(".ping");
+        Some(ping)
     }
 
     fn failure_news(&self, alerts: &mut AlertHistory, failure: &Failure) -> Option<Notification> {

@@ -126,6 +126,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let notify_urls = checker.optional(&table::NOTIFY_URLS);
+    let ping = checker.optional(&table::PING_URL);
     let log = log(checker);
     Some(Settings {
         mongodb: mongodb?,
@@ -148,7 +150,9 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         retention: retention?,
         drill: drill?,
         mail: mail?,
+        notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
+        ping: ping?,
         log: log?,
     })
 }
@@ -198,6 +202,7 @@ fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
 fn drill(checker: &mut Checker) -> Option<DrillSettings> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
+    let ping = checker.optional(&table::DRILL_PING_URL);
     if matches!(schedule, Some(Some(_))) && matches!(uri, Some(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
@@ -208,6 +213,7 @@ fn drill(checker: &mut Checker) -> Option<DrillSettings> {
     Some(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+        ping: ping?,
     })
 }
 

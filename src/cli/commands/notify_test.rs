@@ -4,7 +4,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::channels::{self, Channel, Delivery, LONGEST_DELIVERY};
+use crate::notify::channels::{self, Channel, LONGEST_DELIVERY};
 use crate::notify::notification::{Event, Facts, Notification, Severity};
 use crate::notify::notifier;
 use crate::settings::{NotifyOn, Settings};
@@ -18,23 +18,23 @@ pub(crate) async fn notify_test(
 ) -> Result<ExitStatus, CommandError> {
     let channels = channels::of(settings, &ctx.redactor);
     if channels.is_empty() {
-        let help = "set it to the name of your mail server, such as smtp.gmail.com, to get mail";
+        let help = "set it to the name of your mail server, such as smtp.gmail.com, to get mail, or set NOTIFY_URLS";
         return Err(CommandError::usage(format!("SMTP_HOST is not set; {help}")));
     }
     let failed = |problem: String| CommandError::failed("the test was not sent", problem);
     let limit = humanize::duration(LONGEST_DELIVERY);
     let tests = channels.iter().map(|channel| async {
         tracing::debug!("asking {}, for at most {limit}", channel.place());
-        channel.send(&test(settings, ctx, channel.as_ref())).await
+        channel.test(&test(settings, ctx, channel.as_ref())).await
     });
     let sending = ctx.stop.or(join_all(tests)).await;
-    let deliveries = sending.map_err(|interruption| failed(interruption.to_string()))?;
+    let answers = sending.map_err(|interruption| failed(interruption.to_string()))?;
     let mut problems = Vec::new();
-    for (channel, delivery) in channels.iter().zip(deliveries) {
-        if matches!(delivery, Delivery::Delivered { complaint: None }) {
-            output::print(&format!("{}\n", channel.accepted()));
+    for answer in answers {
+        match answer {
+            Ok(answer) => output::print(&format!("{answer}\n")),
+            Err(problem) => problems.push(ctx.redactor.redact(&problem.to_string()).into_owned()),
         }
-        problems.extend(delivery.problem().map(|problem| problem.to_string()));
     }
     match problems.is_empty() {
         true => Ok(ExitStatus::Done),

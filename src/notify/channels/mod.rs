@@ -1,14 +1,18 @@
 //! The ways a notification takes to its reader. One is a folder or a file here that implements [`Channel`], and a line in [`of`].
 
 pub(crate) mod mail;
+mod ping;
+mod web;
 
 use crate::notify::notification::{Interest, Notification};
 use crate::report::Problem;
 use crate::settings::Settings;
 use crate::sys::redact::Redactor;
+use ping::PingChannel;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use web::WebChannel;
 
 /// The longest that a channel may take for one notification; at a terminal, its end is waited for.
 pub(crate) const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
@@ -48,9 +52,19 @@ pub(crate) trait Channel: Send + Sync {
     /// Sends one, within [`LONGEST_DELIVERY`].
     fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery>;
 
-    /// What is said of a test that was delivered.
-    fn accepted(&self) -> String {
-        format!("accepted by {}", self.place())
+    /// A run has begun. Nothing waits for it, and no failure counts.
+    fn begin<'a>(&'a self, _run_id: &'a str) -> Answer<'a, ()> {
+        Box::pin(async {})
+    }
+
+    /// Sends a test; what was answered.
+    fn test<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Result<String, Problem>> {
+        Box::pin(async move {
+            match self.send(notification).await.problem() {
+                None => Ok(format!("accepted by {}", self.place())),
+                Some(problem) => Err(problem),
+            }
+        })
     }
 }
 
@@ -88,5 +102,41 @@ pub(crate) fn of(settings: &Settings, redactor: &Redactor) -> Vec<Arc<dyn Channe
     if let Some(mail) = &settings.mail {
         channels.push(Arc::new(mail::MailChannel::new(mail, redactor)));
     }
+    let urls = settings.notify_urls.iter();
     channels
+        .extend(urls.map(|url| -> Arc<dyn Channel> { Arc::new(WebChannel::new(url, redactor)) }));
+    let pings = [
+        (Interest::EveryBackup, &settings.ping),
+        (Interest::EveryDrill, &settings.drill.ping),
+    ];
+    for (interest, url) in pings {
+        if let Some(url) = url {
+            channels.push(Arc::new(PingChannel::new(interest, url, redactor)));
+        }
+    }
+    channels
+}
+
+/// What a server says is cut after so many characters: enough for a reason and a link.
+const LONGEST_REPLY_CHARS: usize = 300;
+
+/// Text of a server as it may be shown, on one line. Secrets go first: escaping or cutting one would make it unknown.
+fn harmless(text: &str, redactors: &[&Redactor]) -> String {
+    let mut text = text.to_owned();
+    for redactor in redactors {
+        text = redactor.redact(&text).into_owned();
+    }
+    let mut shown = String::new();
+    for (at, c) in text.trim().chars().enumerate() {
+        if at == LONGEST_REPLY_CHARS {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }

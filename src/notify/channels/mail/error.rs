@@ -1,14 +1,11 @@
 //! Why a mail was not sent: where, at which stage, and what to do about it.
 
-use crate::notify::channels::Delivery;
+use crate::notify::channels::{Delivery, harmless};
 use crate::report::Problem;
 use crate::sys::humanize;
 use crate::sys::redact::Redactor;
 use std::fmt;
 use std::time::Duration;
-
-/// What a server says is cut after so many characters: enough for a reason and a link.
-const LONGEST_REPLY_CHARS: usize = 300;
 
 const CHECK_PLACE: &str = "check SMTP_HOST and SMTP_PORT, and firewalls in between";
 const CHECK_LOGIN: &str = "check SMTP_USERNAME and SMTP_PASSWORD";
@@ -78,27 +75,6 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.text)
     }
-}
-
-/// Text of a server as it may be shown. Secrets go first: escaping or cutting one would make it unknown.
-pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
-    let mut text = text.to_owned();
-    for redactor in redactors {
-        text = redactor.redact(&text).into_owned();
-    }
-    let mut shown = String::new();
-    for (at, c) in text.trim().chars().enumerate() {
-        if at == LONGEST_REPLY_CHARS {
-            shown.push('…');
-            break;
-        }
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 /// A recipient whom the server does not take, and its words.

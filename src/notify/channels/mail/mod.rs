@@ -86,12 +86,17 @@ impl Channel for MailChannel {
         })
     }
 
-    fn accepted(&self) -> String {
-        format!(
-            "accepted by {} for {}",
-            self.place(),
-            self.mail.to.join(", ")
-        )
+    fn test<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Result<String, Problem>> {
+        Box::pin(async {
+            match self.send(notification).await.problem() {
+                None => Ok(format!(
+                    "accepted by {} for {}",
+                    self.place(),
+                    self.mail.to.join(", ")
+                )),
+                Some(problem) => Err(problem),
+            }
+        })
     }
 }
 

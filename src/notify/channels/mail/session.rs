@@ -3,10 +3,11 @@
 //! Each step waits until the same moment, so a server that sends a byte now and then gains nothing. When it passes after
 //! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID.
 
-use super::error::{MailError, Refused, Reply, Stage, harmless, is_gmail};
+use super::error::{MailError, Refused, Reply, Stage, is_gmail};
 use super::hardened_stream::HardenedStream;
 use super::message::{self, Envelope};
 use super::tls::{self, server_name};
+use crate::notify::channels::harmless;
 use crate::notify::notification::Notification;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
