@@ -73,8 +73,8 @@ pub(crate) async fn run(
     };
     let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let queued = notifier.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
+            let queued = notifier.success(status, &report, &pruned, concerns);
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), queued, Some(ended))
         }

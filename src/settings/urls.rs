@@ -365,7 +365,7 @@ fn server(host: &str, secure: bool, before: &[String]) -> Result<String, Fault> 
     let scheme = if secure { "https" } else { "http" };
     let path: String = before.iter().map(|part| format!("/{part}")).collect();
     let server = format!("{scheme}://{host}{path}");
-    let valid = Uri::try_from(server.as_str()).is_ok_and(|uri| uri.host().is_some_and(is_host));
+    let valid = Uri::try_from(server.as_str()).is_ok_and(|uri| names_server(&uri));
     if host.contains('@') || !valid {
         return Err((
             "it names no server",
@@ -375,17 +375,24 @@ fn server(host: &str, secure: bool, before: &[String]) -> Result<String, Fault> 
     Ok(server)
 }
 
-fn is_host(host: &str) -> bool {
-    !host.is_empty() && !host.starts_with('.')
+fn names_server(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    // What follows a colon and is no port is passed over by the parser.
+    let port = authority.rsplit(']').next().unwrap_or_default();
+    let port = port
+        .split_once(':')
+        .is_none_or(|_| uri.port_u16().is_some());
+    !host.is_empty() && !host.starts_with('.') && port
 }
 
 /// Reads the address of a ping.
 pub(super) fn ping_url(text: &str) -> Result<PingUrl, Refusal> {
     let accepted = "paste it as healthchecks.io or Uptime Kuma (push) shows it: https://hc-ping.com/UUID or \
                     https://HOST/api/push/TOKEN";
-    let uri = Uri::try_from(text).ok().filter(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(is_host)
-    });
+    let uri = Uri::try_from(text)
+        .ok()
+        .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && names_server(uri));
     let uri = uri.ok_or_else(|| Refusal::new("is not an address", accepted))?;
     if uri.path().trim_matches('/').is_empty() {
         return Err(Refusal::new("has nothing after the host", accepted));
