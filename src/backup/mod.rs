@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;
 use crate::prune;
-use crate::report::{ArchiveSummary, BackupReport, Problem, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, Explain, Problem, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
@@ -79,23 +79,29 @@ pub(crate) async fn run(
             (Ok(report), Some(pruned), queued, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, Queued::default(), None),
-        Err(failed) if failed.was_asked() => (
+        Err(failed) if failed.was_cancelled() => (
             Err(failed),
             None,
             Queued::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let text = ctx.redactor.redact(&failed.to_string()).into_owned();
-            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
+            let redact = |text: String| ctx.redactor.redact(&text).into_owned();
+            let problem = failed.error.problem(ctx.runtime());
+            let problem = Problem {
+                summary: redact(problem.summary),
+                help: problem.help.map(redact),
+            };
+            let text = problem.to_string();
+            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
             let failure = Failure {
-                stage: failed.stage.words(),
-                problem: Problem::new(text.as_str(), ""),
-                help: failed.stage.advice().into(),
+                stage: failed.stage.label(),
+                problem,
+                help: failed.stage.help(ctx.runtime()),
             };
             let queued = notifier.failure(status, &failure);
             let ended = Ended::Failed {
-                stage: failed.stage.words().into(),
+                stage: failed.stage.label().into(),
                 error: text,
             };
             (Err(failed), None, queued, Some(ended))
@@ -139,7 +145,7 @@ impl Before {
             .find(good)
             .or_else(|| last_good(&listed))
             .and_then(|last| {
-                let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
+                let stem = file_name::stem_of(&last.archive)?;
                 Some((last.archive.clone(), repository.manifest(stem)?))
             });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
@@ -166,7 +172,7 @@ async fn make(
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
     let before = ctx
-        .stop
+        .cancel
         .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
@@ -179,7 +185,9 @@ async fn make(
     let (pruned, clock, full_at) =
         retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
-    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
+    concerns.extend(
+        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
+    );
     concerns.extend(clock.map(|text| {
         (
             Concern::Clock,
@@ -224,21 +232,20 @@ async fn retain(
         alerts: AlertHistory::default(),
         ..state
     };
-    let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(RetentionHold::Other(
-                "the new archive could not be held against the one before it".into(),
-            ));
+            plan = plan.halted(RetentionHold::Other {
+                reason: "the new archive could not be held against the one before it".into(),
+                help: None,
+            });
         }
-        let clock = plan
-            .halt
-            .as_ref()
-            .filter(|halt| halt.is_about_the_clock())
-            .map(ToString::to_string);
+        let halt = plan.halt.as_ref();
+        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
+        let clock = prune::halted(&plan).filter(|_| clock);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned
@@ -294,10 +301,7 @@ fn compare(
     status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
-    let stem = report
-        .archive
-        .strip_suffix(file_name::EXTENSION)
-        .unwrap_or(&report.archive);
+    let stem = file_name::stem_of(&report.archive).unwrap_or(&report.archive);
     let Some(manifest) = repository.manifest(stem) else {
         return false;
     };

@@ -59,7 +59,7 @@ impl Beginning {
     pub(crate) async fn finish(self, ctx: &Context) {
         for task in self.0 {
             let abort = task.abort_handle();
-            if ctx.stop.or(task).await.is_err() {
+            if ctx.cancel.or(task).await.is_err() {
                 abort.abort();
             }
         }

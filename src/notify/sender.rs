@@ -50,7 +50,7 @@ impl Sender {
             let round = Round {
                 channel,
                 outbox: Arc::clone(&outbox),
-                stop: ctx.stop.clone(),
+                stop: ctx.cancel.clone(),
                 woken: wake.subscribe(),
             };
             tokio::spawn(round.walk())
@@ -94,7 +94,7 @@ pub(crate) async fn send_now(settings: &Settings, ctx: &Context, unkept: Vec<Not
     let outbox = outbox(settings, &channels);
     keep(&outbox, unkept);
     let flushing = channels.iter().map(|channel| async {
-        let flushed = outbox.flush(channel.as_ref(), &ctx.stop).await;
+        let flushed = outbox.flush(channel.as_ref(), &ctx.cancel).await;
         if flushed.sent > 0 {
             tracing::info!("{}", sent(channel.as_ref(), flushed.sent));
         }

@@ -27,7 +27,7 @@ pub(crate) async fn notify_test(
         tracing::debug!("asking {}, for at most {limit}", channel.place());
         channel.test(&test(settings, ctx, channel.as_ref())).await
     });
-    let sending = ctx.stop.or(join_all(tests)).await;
+    let sending = ctx.cancel.or(join_all(tests)).await;
     let answers = sending.map_err(|interruption| failed(interruption.to_string()))?;
     let mut problems = Vec::new();
     for answer in answers {

@@ -294,7 +294,7 @@ fn being_told_to_stop_leaves_what_waits() {
         let channel = channel(&mail);
         let asks = async {
             let connection = listener.accept().await.unwrap();
-            stopper.stop();
+            stopper.cancel();
             connection
         };
         let (flushed, _connection) = tokio::join!(outbox.flush(&channel, &stop), asks);
