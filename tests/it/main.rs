@@ -12,6 +12,7 @@ mod layering;
 mod list;
 mod mail;
 mod offsite;
+mod notify;
 mod papers;
 mod readers;
 mod real;
