@@ -38,7 +38,7 @@ pub(super) enum Command {
     Prune(PruneArguments),
     /// Look at everything a backup depends on, and say what to do about it
     Doctor(Output),
-    /// Send a test mail
+    /// Send a test by mail and every other channel
     NotifyTest,
     /// Whether the newest backup is as fresh as the schedule promises
     Health(Output),

@@ -3,7 +3,7 @@
 mod clock;
 mod findings;
 mod folder;
-mod mail;
+mod notifications;
 mod server;
 mod tools;
 
@@ -51,7 +51,11 @@ pub(crate) async fn inspect(
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
     cancel
-        .or(mail::mail(&mut findings, settings, &ctx.redactor))
+        .or(notifications::notifications(
+            &mut findings,
+            settings,
+            &ctx.redactor,
+        ))
         .await?;
     clock::schedule(&mut findings, settings, now);
     let findings = findings.redacted(|text| ctx.redactor.redact(&text).into_owned());

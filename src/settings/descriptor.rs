@@ -12,6 +12,10 @@ pub(super) enum Secrecy {
     ConnectionString,
     /// The whole value is a password. Spaces at its ends belong to it.
     Password,
+    /// URLs that hold tokens.
+    NotifyUrls,
+    /// A URL that is a token by itself.
+    PingUrl,
 }
 
 /// One setting, with a value of any type.

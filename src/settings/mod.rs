@@ -20,6 +20,7 @@ mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
+mod urls;
 mod validate;
 
 pub(crate) use crate::archive::compression::Compression;
@@ -29,6 +30,7 @@ pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
 pub(crate) use raw::without_bom;
+pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +92,12 @@ pub(crate) struct Settings {
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.
     pub mail: Option<MailSettings>,
-    /// When to send mail.
+    /// Where else to send messages.
+    pub notify_urls: Vec<NotifyUrl>,
+    /// When to notify.
     pub notify_on: NotifyOn,
+    /// Who learns how each backup ended.
+    pub ping: Option<PingUrl>,
     /// Logging.
     pub log: LogSettings,
 }
@@ -114,6 +120,8 @@ pub(crate) struct DrillSettings {
     pub uri: Option<MongoUri>,
     /// When to drill without being asked.
     pub schedule: Option<Schedule>,
+    /// Who learns how each drill ended.
+    pub ping: Option<PingUrl>,
 }
 
 /// How to send mail.
@@ -146,7 +154,7 @@ pub(crate) enum MailSecurity {
     None,
 }
 
-/// When to send mail.
+/// When to notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotifyOn {
     /// When a run fails, still fails, or works again.

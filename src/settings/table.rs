@@ -6,6 +6,7 @@ use super::descriptor::Docs;
 use super::descriptor::{Descriptor, Secrecy, Setting, settings};
 use super::names::NamespacePattern;
 use super::parse;
+use super::urls::{self, NotifyUrl, PingUrl};
 use super::{Compression, LogFormat, MailSecurity, NotifyOn, OplogMode};
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
@@ -179,8 +180,22 @@ settings! {
             why "Who gets the mail, with commas or semicolons between.",
             docs "who gets the mail, with commas or semicolons between: `me@example.org`, `Name <me@example.org>` or `\"Last, First\" <me@example.org>`";
         NOTIFY_ON notify_on: NotifyOn = "failure", Open, |text| parse::choice(text, NOTIFY),
-            why "When to mail: failure, always or never.",
+            why "When to notify, by mail and in other ways: failure, always or never.",
             docs "`failure`, `always` or `never`; see [below](#mails)";
+    }
+    section "Messages and pings" {
+        NOTIFY_URLS notify_urls: Vec<NotifyUrl> = "", NotifyUrls, urls::notify_urls,
+            sample "'ntfy://TOPIC,gotifys://HOST/TOKEN'",
+            why "Messages to your phone: ntfy, gotify, discord, slack, telegram, matrix, pushover, json, with commas between.",
+            docs "messages by `ntfy://`, `gotify://`, `discord://`, `slack://`, `telegram://`, `matrix://`, `pushover://` or `json://`, with commas between: [recipes](notifications.md)";
+        PING_URL ping_url: PingUrl = "", PingUrl, urls::ping_url,
+            sample "'https://hc-ping.com/UUID'",
+            why "Told how each backup ended, so that silence raises an alarm: of healthchecks.io, or a push monitor of Uptime Kuma.",
+            docs "told how each backup ended, so that silence raises an alarm: the address of a check of healthchecks.io, or of a push monitor of Uptime Kuma; see [pings](notifications.md#pings)";
+        DRILL_PING_URL drill_ping_url: PingUrl = "", PingUrl, urls::ping_url,
+            sample "'https://hc-ping.com/UUID'",
+            why "The same for drills.",
+            docs "the same for drills";
     }
     section "Logs" {
         LOG_LEVEL log_level: Level = "info", Open, |text| parse::choice(text, LEVELS),

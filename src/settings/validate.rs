@@ -133,6 +133,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let notify_urls = checker.optional(&table::NOTIFY_URLS);
+    let ping = checker.optional(&table::PING_URL);
     let log = log(checker);
     Ok(Settings {
         mongodb: mongodb?,
@@ -156,7 +158,9 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         retention: retention?,
         drill: drill?,
         mail: mail?,
+        notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
+        ping: ping?,
         log: log?,
     })
 }
@@ -205,6 +209,7 @@ fn retention(checker: &mut Checker) -> Result<RetentionPolicy, Faulty> {
 fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
+    let ping = checker.optional(&table::DRILL_PING_URL);
     if matches!(schedule, Ok(Some(_))) && matches!(uri, Ok(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
@@ -215,6 +220,7 @@ fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     Ok(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+        ping: ping?,
     })
 }
 

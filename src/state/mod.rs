@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub shrunk: Option<Shrunk>,
     /// The newest archive that was held against the one before it.
     pub compared: Option<String>,
-    /// How the last drill ended, and what its mails have said.
+    /// How the last drill ended, and what was told about drills.
     pub drill: Option<LastDrill>,
     #[serde(rename = "drill_alarm")]
     pub drill_alerts: AlertHistory,
@@ -303,6 +303,22 @@ mod tests {
             Some(1)
         );
         assert_eq!(again.runs(), [run(1)]);
+    }
+
+    #[test]
+    fn a_state_of_an_earlier_version_says_who_was_told_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = include_str!("../../tests/fixtures/state-0.1/state.json");
+        fs::write(folder.path().join(STATE_FILE), old).unwrap();
+        let state = StateStore::new(folder.path().into()).state();
+        let mut alerts = state.alerts;
+        assert!(alerts.failing().unwrap().was_notified() && !state.unreadable);
+        // Told on that day already, and due on the next.
+        let at = |time: &str| time.parse().unwrap();
+        let due = alerts.failure_due(at("2025-05-31T20:00:00Z"), chrono_tz::Tz::UTC);
+        assert_eq!(due, None);
+        let due = alerts.failure_due(at("2025-06-01T02:00:00Z"), chrono_tz::Tz::UTC);
+        assert_eq!(due, Some(4));
     }
 
     #[test]

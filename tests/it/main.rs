@@ -10,6 +10,7 @@ mod harness;
 mod layering;
 mod list;
 mod mail;
+mod notify;
 mod papers;
 mod readers;
 mod real;

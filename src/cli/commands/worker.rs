@@ -6,17 +6,17 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill;
-use crate::notify::notifier::QueuedMail;
+use crate::notify::notifier::Queued;
 use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::Repository;
 use std::io::Read;
 
-/// How a run ended, and the mails that could not be kept.
+/// How a run ended, and the notifications that could not be kept.
 struct Run {
     ended: Ended,
-    queued: QueuedMail,
+    queued: Queued,
 }
 
 pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {

@@ -2,7 +2,8 @@
 
 use super::{code_blocks, page};
 use crate::support::{
-    Craft, OLDER, Outcome, Server, Site, empty_port, in_project, needed, python, rewrite, shared,
+    Craft, OLDER, Outcome, Reply, Server, Site, Web, empty_port, in_project, needed,
+    path_with_tools, python, rewrite, shared, succeed,
 };
 use mongodb::bson::doc;
 use rustix::process::Signal;
@@ -114,7 +115,13 @@ fn problems(documents: &[Value], unseen: Option<Value>) -> String {
 
 #[test]
 fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
-    let parts = [errors, backups_over_time, restores_and_drills, checkups];
+    let parts = [
+        errors,
+        backups_over_time,
+        restores_and_drills,
+        checkups,
+        notifications,
+    ];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
         threads
@@ -305,6 +312,66 @@ fn checkups() -> Printed {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
     printed.report(&site, &["doctor"], 0);
     printed
+}
+
+/// What `json://` posts: a backup and drills that fail, go on failing and recover, and receipts of both.
+fn notifications() -> Printed {
+    let web = Web::start(|_| Reply::ok());
+    let site = Site::of(shared())
+        .with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port))
+        .with("NOTIFY_ON", "always")
+        .with("RETENTION_MIN_KEEP", 1)
+        .with("DRILL_URI", shared().uri())
+        .with("BACKUP_DATABASES", "blog")
+        .with_clock("2026-01-01T12:00:00Z");
+    site.run(&["notify-test"]).done();
+    site.run(&["backup"]).done();
+    let site = site.with("BACKUP_DATABASES", "nowhere");
+    site.set_clock("2026-03-01T12:00:00Z");
+    site.run(&["backup"]).ended_with(1);
+    site.set_clock("2026-03-02T12:00:00Z");
+    site.run(&["backup"]).ended_with(1);
+    let site = site.with("BACKUP_DATABASES", "blog");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-06-01T12:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["drill"]).done();
+    let broken = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
+    broken.run(&["drill"]).ended_with(1);
+    broken.set_clock("2026-06-02T12:00:00Z");
+    broken.run(&["drill"]).ended_with(1);
+    let site = broken.with("PATH", path_with_tools());
+    site.run(&["drill"]).done();
+    // Without a folder, and with one in which there is nothing.
+    let site = site
+        .with("BACKUP_DATABASES", "nowhere")
+        .with("BACKUP_DIR", "/dev/null/backups");
+    site.run(&["backup"]).ended_with(1);
+    shrunk(&web);
+    let documents = web.seen().into_iter().map(|request| {
+        json!({ "command": "notification", "from": "json://", "document": request.json() })
+    });
+    Printed(documents.collect())
+}
+
+/// A backup by the scheduler that lacks what the one before it had.
+fn shrunk(web: &Web) {
+    let server = Server::standalone();
+    server.seed("small");
+    let site = Site::of(&server).with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
+    site.run(&["backup"]).done();
+    let drop = "import pymongo, sys\nclient = pymongo.MongoClient(sys.argv[1], directConnection=True)\n\
+                client.drop_database('shop')";
+    let mut dropping = Command::new(python());
+    dropping.args(["-c", drop, &server.uri()]);
+    succeed(dropping);
+    let sent = web.seen().len();
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    running.signal(Signal::USR1);
+    web.until_seen(sent + 1);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(60)).done();
 }
 
 #[test]
