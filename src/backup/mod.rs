@@ -20,7 +20,7 @@ use crate::mongo::uri::MongoUri;
 use crate::offsite;
 use crate::notify::notification::Interest;
 use crate::prune;
-use crate::report::{ArchiveSummary, BackupReport, Explain, Problem, PruneReport, last_good};
+use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
@@ -87,12 +87,7 @@ pub(crate) async fn run(
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let redact = |text: String| ctx.redactor.redact(&text).into_owned();
-            let problem = failed.error.problem(ctx.runtime());
-            let problem = Problem {
-                summary: redact(problem.summary),
-                help: problem.help.map(redact),
-            };
+            let problem = ctx.problem(&failed.error);
             let text = problem.to_string();
             tracing::error!("the backup failed while {}: {text}", failed.stage.label());
             let failure = Failure {
