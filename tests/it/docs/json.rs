@@ -44,6 +44,22 @@ const UNSEEN: &[(&str, &str)] = &[
         "an oplog is not a namespace to restore",
     ),
     (
+        "show#/collections/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "show#/collections/*/type oplog",
+        "only a real mongod dumps one",
+    ),
+    (
+        "diff#/collections/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "diff#/collections/*/type oplog",
+        "operations are not compared",
+    ),
+    (
         "verify#/archives/*/namespaces/*/type timeseries",
         "only a real mongod has them",
     ),
@@ -121,6 +137,7 @@ fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
         restores_and_drills,
         checkups,
         notifications,
+        looks,
     ];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
@@ -145,6 +162,9 @@ fn errors() -> Printed {
         &["backup"][..],
         &["list"],
         &["verify"],
+        &["show", "latest"],
+        &["extract", "latest", "a.b", "--output", "x"],
+        &["diff", "latest", "latest"],
         &["restore", "latest"],
         &["drill"],
         &["prune"],
@@ -291,6 +311,44 @@ fn restores_and_drills() -> Printed {
     let site = site.with_false_mongorestore("cat > /dev/null");
     printed.report(&site, &["drill", "--same-server"], 1);
     printed.report(&site, &["health"], 1);
+    printed
+}
+
+/// Some of everything becomes different.
+const CHANGE: &str = "import pymongo, sys\nserver = pymongo.MongoClient(sys.argv[1], directConnection=True)\nshop = server.shop\n\
+    shop.products.drop_indexes()\nshop.products.create_index('name', name='name_1')\nserver.options.indexed.drop_index('one mail each')\nshop.orders.create_index('late')\n\
+    shop.products.delete_one({'_id': 3})\nshop.products.replace_one({'_id': 5}, {'_id': 5, 'fresh': 1})\n\
+    shop.products.insert_one({'_id': 'extra'})\nshop.drop_collection('sessions')\nshop.late.insert_one({'_id': 1})\n\
+    server.library.drop_collection('books')\nserver.library.create_collection('books', validator={'x': {'$exists': True}})\n\
+    server.library.books.create_index('by')";
+
+fn looks() -> Printed {
+    let mut printed = Printed::default();
+    let server = Server::standalone();
+    for set in ["small", "options"] {
+        server.seed(set);
+    }
+    server.write(
+        "shop.orders",
+        &[json!({ "insert": { "_id": "i" } }).to_string()],
+    );
+    let site = Site::of(&server);
+    site.run(&["backup"]).done();
+    let first = site.archives().remove(0);
+    printed.report(&site, &["show", "latest"], 0);
+    fs::write(site.path("change.py"), CHANGE).unwrap();
+    let change = site.path("change.py").display().to_string();
+    crate::support::command(python(), [change, server.uri()]);
+    site.run(&["backup"]).done();
+    printed.report(&site, &["show", "latest"], 0);
+    printed.report(&site, &["diff", &first, "latest", "--documents"], 0);
+    printed.report(&site, &["diff", &first, "latest"], 0);
+    printed.report(&site, &["diff", &first, "--live"], 0);
+    let file = site.path("orders.bson").display().to_string();
+    let extract = ["extract", "latest", "shop.orders", "--output", &file];
+    printed.report(&site, &extract, 0);
+    site.with_older(Craft::dump().packed());
+    printed.report(&site, &["show", OLDER], 0);
     printed
 }
 
