@@ -32,6 +32,8 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Take the documents of one collection out of an archive, for other tools
     Extract(ExtractArguments),
+    /// Compare two archives, or one with the server: documents, indexes and options
+    Diff(DiffArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -57,6 +59,7 @@ impl Command {
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
+            Command::Diff(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
@@ -79,6 +82,7 @@ impl Command {
             }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
+            Command::Diff(arguments) if arguments.live => Needs::Server,
             _ => Needs::Folder,
         }
     }
@@ -92,6 +96,7 @@ impl Command {
                 | Command::Doctor(_)
                 | Command::Show(_)
                 | Command::Extract(_)
+                | Command::Diff(_)
         )
     }
 }
@@ -274,4 +279,26 @@ pub(super) struct ExtractArguments {
 pub(crate) enum DocumentFormat {
     Bson,
     Jsonl,
+}
+
+#[derive(Args)]
+pub(super) struct DiffArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The archive to compare it with: what became of it
+    #[arg(
+        value_name = "NAME|latest",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
+    pub other: Option<String>,
+    /// Compare it with what is on the server now
+    #[arg(long)]
+    pub live: bool,
+    /// Name each document that differs, and its fields that do
+    #[arg(long)]
+    pub documents: bool,
+    #[command(flatten)]
+    pub output: Output,
 }

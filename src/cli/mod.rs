@@ -137,6 +137,7 @@ async fn dispatch(
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
         Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
         Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
+        Command::Diff(arguments) => commands::diff::diff(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "sys",
     "archive",
+    "query",
     "schedule",
     "retention",
     "report",
@@ -22,6 +23,7 @@ const ORDER: &[&str] = &[
     "backup",
     "restore",
     "drill",
+    "inspect",
     "health",
     "doctor",
     "scheduler",

@@ -1,6 +1,7 @@
 //! The commands, a file each: from what was asked for to what is printed.
 
 pub(super) mod backup;
+pub(super) mod diff;
 pub(super) mod doctor;
 pub(super) mod drill;
 pub(super) mod extract;
