@@ -22,7 +22,7 @@ use crate::mongo::uri::MongoUri;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore};
+use crate::state::{Ended, LastDrill, Run, StateStore, StepTime};
 use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::sys::lock::{Lock, LockError};
 use attempt::Attempt;
@@ -153,6 +153,10 @@ fn ended(last: LastDrill, report: Option<&DrillReport>) -> Ended {
             archive: last.archive,
             documents: report.documents,
             bytes: report.bytes,
+            steps: vec![
+                StepTime::new("restore", report.restore_seconds),
+                StepTime::new("compare", report.compare_seconds),
+            ],
         },
         None => Ended::DrillFailed {
             archive: last.archive,

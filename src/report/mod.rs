@@ -2,10 +2,15 @@
 
 mod problem;
 mod restore;
+mod status;
 
 pub(crate) use problem::Problem;
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
+
+pub(crate) use status::{
+    Day, DayOutcome, RunOutcome, RunReport, StatusReport, StepReport, Verdict,
 };
 
 use chrono::{DateTime, Utc};

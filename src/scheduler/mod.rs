@@ -17,6 +17,7 @@ mod clock_jump;
 mod drills;
 
 mod startup;
+pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
@@ -39,6 +40,7 @@ use chrono::{DateTime, Utc};
 use clock_jump::Clock;
 use drills::Drills;
 use startup::Starting;
+use status_page::StatusPage;
 use std::time::Duration;
 use systemd::Systemd;
 use tokio::sync::mpsc;
@@ -70,6 +72,8 @@ pub(crate) async fn run(
     ctx: &Context,
     asked: mpsc::Receiver<()>,
 ) -> End {
+    // Also while the scheduler cannot start: that is to be seen there.
+    let _page = StatusPage::start(settings, ctx);
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
     let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));

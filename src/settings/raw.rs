@@ -16,7 +16,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 9] = [
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -25,6 +25,7 @@ const PREFIXES: [&str; 8] = [
     "LOG_",
     "DRILL_",
     "MONGODB_",
+    "STATUS_",
 ];
 
 /// Everything that was typed, where it came from, and what could not even be read.

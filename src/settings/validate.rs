@@ -4,7 +4,7 @@ use super::descriptor::{Descriptor, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
-use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
+use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings, StatusSettings};
 use std::num::NonZeroUsize;
 
 mod mail;
@@ -126,6 +126,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let status = status(checker);
+    let metrics_file = checker.optional(&table::METRICS_FILE);
     let log = log(checker);
     Some(Settings {
         mongodb: mongodb?,
@@ -149,6 +151,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         drill: drill?,
         mail: mail?,
         notify_on: notify_on?,
+        status: status?,
+        metrics_file: metrics_file?,
         log: log?,
     })
 }
@@ -208,6 +212,17 @@ fn drill(checker: &mut Checker) -> Option<DrillSettings> {
     Some(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+    })
+}
+
+fn status(checker: &mut Checker) -> Option<StatusSettings> {
+    let listen = checker.optional(&table::STATUS_LISTEN);
+    let password = checker.optional(&table::STATUS_PASSWORD);
+    let hosts = checker.value(&table::STATUS_HOSTS);
+    Some(StatusSettings {
+        listen: listen?,
+        password: password?,
+        hosts: hosts?,
     })
 }
 

@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "restore",
     "drill",
     "health",
+    "status",
     "doctor",
     "scheduler",
     "cli",

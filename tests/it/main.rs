@@ -19,6 +19,7 @@ mod retention;
 mod roundtrip;
 mod service;
 mod settings;
+mod status;
 mod strict;
 mod support;
 mod verify;

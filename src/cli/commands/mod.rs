@@ -9,6 +9,7 @@ pub(super) mod notify_test;
 pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod run;
+pub(super) mod status;
 pub(super) mod verify;
 pub(super) mod worker;
 
