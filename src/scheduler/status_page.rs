@@ -41,7 +41,12 @@ const SETTINGS: &[&str] = &[
     "TZ",
 ];
 /// What tells under what it runs, and what the system itself goes by.
-const SURROUNDINGS: &[&str] = &["INVOCATION_ID", "KUBERNETES_SERVICE_HOST", "PATH", "container"];
+const SURROUNDINGS: &[&str] = &[
+    "INVOCATION_ID",
+    "KUBERNETES_SERVICE_HOST",
+    "PATH",
+    "container",
+];
 /// A schedule of drills must come with a server, which here is nobody's.
 const NO_SERVER: (&str, &str) = ("DRILL_URI", "mongodb://127.0.0.1:1/");
 
@@ -52,7 +57,10 @@ impl StatusPage {
     /// Starts it, where the settings ask for one.
     pub(super) fn start(settings: &Settings, ctx: &Context) -> Self {
         let environment = environment(&ctx.environment);
-        let serving = settings.status.listen.map(|_| tokio::spawn(keep_up(environment)));
+        let serving = settings
+            .status
+            .listen
+            .map(|_| tokio::spawn(keep_up(environment)));
         StatusPage(serving)
     }
 }

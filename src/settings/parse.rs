@@ -260,7 +260,9 @@ pub(super) fn mail_host(text: &str) -> Result<String, Refusal> {
 
 /// An address and a port to listen at.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
-    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let local = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok());
     let local = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     local.or_else(|| text.parse().ok()).ok_or_else(|| {
         Refusal::new(
@@ -273,7 +275,10 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
 /// Names of hosts, in lower case, or `*` for all of them.
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, Refusal> {
     let host = |name: &str| {
-        let good = name == "*" || name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let good = name == "*"
+            || name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
         let refused = || {
             Refusal::of(
                 name,

@@ -178,7 +178,10 @@ fn thinned(runs: Vec<Run>) -> Vec<Run> {
         let day = run.began_at.date_naive();
         if position >= newest {
             recent.push(run);
-        } else if days.get(&day).is_none_or(|worst| worst.badness() <= run.badness()) {
+        } else if days
+            .get(&day)
+            .is_none_or(|worst| worst.badness() <= run.badness())
+        {
             days.insert(day, run);
         }
     }
@@ -288,9 +291,9 @@ impl StateStore {
     }
 
     fn save_runs(&mut self) -> Result<(), FileError> {
-        let saved = self.lock().and_then(|_lock| {
-            write(&self.folder.join(HISTORY_FILE), &thinned(self.runs()))
-        });
+        let saved = self
+            .lock()
+            .and_then(|_lock| write(&self.folder.join(HISTORY_FILE), &thinned(self.runs())));
         if saved.is_ok() {
             self.unsaved.runs.clear();
         }
@@ -391,7 +394,14 @@ mod tests {
             stage: "dumping".into(),
             error: "it broke".into(),
         };
-        let mut runs = vec![run(1), Run { ended: failed, ..run(1) }, run(1)];
+        let mut runs = vec![
+            run(1),
+            Run {
+                ended: failed,
+                ..run(1)
+            },
+            run(1),
+        ];
         runs.extend((0..RUNS_KEPT as i64).map(|_| run(2)));
         let thinned = thinned(runs.clone());
         assert_eq!(thinned.len(), RUNS_KEPT + 1);

@@ -30,103 +30,210 @@ struct Facts<'a> {
 
 const METRICS: &[Metric] = &[
     metric("build_info", "The version; always 1.", |facts| {
-        vec![Sample(vec![("version", facts.snapshot.status.version.into())], 1.0)]
+        vec![Sample(
+            vec![("version", facts.snapshot.status.version.into())],
+            1.0,
+        )]
     }),
-    metric("healthy", "1 if the newest verified backup is as fresh as the schedule promises, and the scheduler alive.", |facts| {
-        truth(facts.snapshot.status.health.healthy)
-    }),
+    metric(
+        "healthy",
+        "1 if the newest verified backup is as fresh as the schedule promises, and the scheduler alive.",
+        |facts| truth(facts.snapshot.status.health.healthy),
+    ),
     metric("scheduler_up", "1 if the scheduler is at work.", |facts| {
         truth(facts.snapshot.scheduler_alive)
     }),
-    metric("backup_running", "1 while the scheduler makes a backup.", |facts| {
-        truth(facts.snapshot.status.running_since.is_some())
-    }),
-    metric("next_backup_timestamp_seconds", "When the next backup is due.", |facts| {
-        at(facts.snapshot.status.health.next_run_at)
-    }),
-    metric("last_success_timestamp_seconds", "When the last backup that was verified began.", |facts| {
-        let run = facts.last_done.map(|run| run.began_at);
-        at(run.or(facts.newest.and_then(|newest| newest.made_at)))
-    }),
-    metric("last_failure_timestamp_seconds", "When the last backup that failed ended.", |facts| {
-        let failed = |run: &&Run| matches!(run.ended, Ended::Failed { .. });
-        at(facts.snapshot.runs.iter().rev().find(failed).map(|run| run.ended_at))
-    }),
-    metric("failing_runs", "Failed backups since the last that succeeded.", |facts| {
-        one(f64::from(facts.snapshot.failing_runs))
-    }),
-    metric("last_backup_duration_seconds", "How long the last successful backup took in all.", |facts| {
-        let seconds = |run: &Run| (run.ended_at - run.began_at).as_seconds_f64();
-        facts.last_done.map(seconds).into_iter().flat_map(one).collect()
-    }),
-    metric("last_backup_step_duration_seconds", "How long a step of the last successful backup took.", |facts| {
-        steps(facts.last_done)
-    }),
-    metric("last_backup_documents", "Documents in the newest verified archive.", |facts| {
-        count(facts.newest.and_then(|newest| newest.documents))
-    }),
-    metric("last_backup_namespaces", "Collections, views and time series in the newest verified archive.", |facts| {
-        count(facts.newest.and_then(|newest| newest.namespaces))
-    }),
-    metric("last_backup_archive_bytes", "Size of the newest verified archive.", |facts| {
-        count(facts.newest.map(|newest| newest.archive_bytes))
-    }),
-    metric("last_backup_bson_bytes", "Bytes of all documents of the last successful backup, before compression.", |facts| {
-        count(facts.last_done.and_then(|run| match run.ended {
-            Ended::Done { bytes, .. } => Some(bytes),
-            _ => None,
-        }))
-    }),
-    metric("last_backup_warnings", "What should be known of the last successful backup.", |facts| {
-        count(facts.last_done.and_then(|run| match &run.ended {
-            Ended::Done { warnings, .. } => Some(warnings.len() as u64),
-            _ => None,
-        }))
-    }),
-    metric("newest_archive_timestamp_seconds", "When the dump of the newest verified archive began.", |facts| {
-        at(facts.newest.and_then(|newest| newest.made_at))
-    }),
-    metric("newest_archive_verified_timestamp_seconds", "When the newest verified archive was last read from end to end.", |facts| {
-        at(facts.newest.and_then(|newest| newest.verified_at))
-    }),
-    metric("oldest_archive_timestamp_seconds", "When the dump of the oldest verified archive began.", |facts| {
-        let good = facts.snapshot.list.archives.iter().filter(|one| one.is_good());
-        at(good.filter_map(|one| one.made_at).min())
-    }),
-    metric("archives", "Archives in the folder, by what is known of them.", archives),
-    metric("archives_bytes", "Size of all archives together.", |facts| {
-        one(facts.snapshot.list.archives_bytes as f64)
-    }),
-    metric("retention_held", "1 while no archive is removed for some reason.", |facts| {
-        truth(facts.snapshot.list.halted.is_some())
-    }),
-    metric("disk_free_bytes", "Free space on the disk of the archives.", |facts| {
-        count(facts.snapshot.list.free_bytes)
-    }),
-    metric("disk_full_timestamp_seconds", "When that disk is full at this pace; absent if not within a year.", |facts| {
-        at(facts.snapshot.list.full_at)
-    }),
-    metric("last_drill_timestamp_seconds", "When the last drill ended.", |facts| {
-        at(facts.snapshot.status.health.drilled_at)
-    }),
-    metric("last_drill_proven", "1 if the last drill proved its archive.", |facts| {
-        let drilled = facts.snapshot.status.health.drilled_at;
-        drilled.map(|_| facts.snapshot.drill_problem.is_none()).into_iter().flat_map(truth).collect()
-    }),
-    metric("last_drill_step_duration_seconds", "How long a step of the last drill that proved its archive took.", |facts| {
-        let drilled = |run: &&Run| matches!(run.ended, Ended::Drilled { .. });
-        steps(facts.snapshot.runs.iter().rev().find(drilled))
-    }),
-    metric("drilled_archive_timestamp_seconds", "When an archive in the folder was last proven by a drill.", |facts| {
-        at(facts.snapshot.list.archives.iter().filter_map(|one| one.drilled_at).max())
-    }),
-    metric("next_drill_timestamp_seconds", "When the next drill is due; absent if drills are not scheduled.", |facts| {
-        at(facts.snapshot.status.next_drill_at)
-    }),
-    metric("outbox_notifications", "Messages to the owner that wait to be sent.", |facts| {
-        one(facts.snapshot.status.notifications_waiting as f64)
-    }),
-    metric("recent_runs", "Of the last 20 runs, how many ended like this.", recent_runs),
+    metric(
+        "backup_running",
+        "1 while the scheduler makes a backup.",
+        |facts| truth(facts.snapshot.status.running_since.is_some()),
+    ),
+    metric(
+        "next_backup_timestamp_seconds",
+        "When the next backup is due.",
+        |facts| at(facts.snapshot.status.health.next_run_at),
+    ),
+    metric(
+        "last_success_timestamp_seconds",
+        "When the last backup that was verified began.",
+        |facts| {
+            let run = facts.last_done.map(|run| run.began_at);
+            at(run.or(facts.newest.and_then(|newest| newest.made_at)))
+        },
+    ),
+    metric(
+        "last_failure_timestamp_seconds",
+        "When the last backup that failed ended.",
+        |facts| {
+            let failed = |run: &&Run| matches!(run.ended, Ended::Failed { .. });
+            at(facts
+                .snapshot
+                .runs
+                .iter()
+                .rev()
+                .find(failed)
+                .map(|run| run.ended_at))
+        },
+    ),
+    metric(
+        "failing_runs",
+        "Failed backups since the last that succeeded.",
+        |facts| one(f64::from(facts.snapshot.failing_runs)),
+    ),
+    metric(
+        "last_backup_duration_seconds",
+        "How long the last successful backup took in all.",
+        |facts| {
+            let seconds = |run: &Run| (run.ended_at - run.began_at).as_seconds_f64();
+            facts
+                .last_done
+                .map(seconds)
+                .into_iter()
+                .flat_map(one)
+                .collect()
+        },
+    ),
+    metric(
+        "last_backup_step_duration_seconds",
+        "How long a step of the last successful backup took.",
+        |facts| steps(facts.last_done),
+    ),
+    metric(
+        "last_backup_documents",
+        "Documents in the newest verified archive.",
+        |facts| count(facts.newest.and_then(|newest| newest.documents)),
+    ),
+    metric(
+        "last_backup_namespaces",
+        "Collections, views and time series in the newest verified archive.",
+        |facts| count(facts.newest.and_then(|newest| newest.namespaces)),
+    ),
+    metric(
+        "last_backup_archive_bytes",
+        "Size of the newest verified archive.",
+        |facts| count(facts.newest.map(|newest| newest.archive_bytes)),
+    ),
+    metric(
+        "last_backup_bson_bytes",
+        "Bytes of all documents of the last successful backup, before compression.",
+        |facts| {
+            count(facts.last_done.and_then(|run| match run.ended {
+                Ended::Done { bytes, .. } => Some(bytes),
+                _ => None,
+            }))
+        },
+    ),
+    metric(
+        "last_backup_warnings",
+        "What should be known of the last successful backup.",
+        |facts| {
+            count(facts.last_done.and_then(|run| match &run.ended {
+                Ended::Done { warnings, .. } => Some(warnings.len() as u64),
+                _ => None,
+            }))
+        },
+    ),
+    metric(
+        "newest_archive_timestamp_seconds",
+        "When the dump of the newest verified archive began.",
+        |facts| at(facts.newest.and_then(|newest| newest.made_at)),
+    ),
+    metric(
+        "newest_archive_verified_timestamp_seconds",
+        "When the newest verified archive was last read from end to end.",
+        |facts| at(facts.newest.and_then(|newest| newest.verified_at)),
+    ),
+    metric(
+        "oldest_archive_timestamp_seconds",
+        "When the dump of the oldest verified archive began.",
+        |facts| {
+            let good = facts
+                .snapshot
+                .list
+                .archives
+                .iter()
+                .filter(|one| one.is_good());
+            at(good.filter_map(|one| one.made_at).min())
+        },
+    ),
+    metric(
+        "archives",
+        "Archives in the folder, by what is known of them.",
+        archives,
+    ),
+    metric(
+        "archives_bytes",
+        "Size of all archives together.",
+        |facts| one(facts.snapshot.list.archives_bytes as f64),
+    ),
+    metric(
+        "retention_held",
+        "1 while no archive is removed for some reason.",
+        |facts| truth(facts.snapshot.list.halted.is_some()),
+    ),
+    metric(
+        "disk_free_bytes",
+        "Free space on the disk of the archives.",
+        |facts| count(facts.snapshot.list.free_bytes),
+    ),
+    metric(
+        "disk_full_timestamp_seconds",
+        "When that disk is full at this pace; absent if not within a year.",
+        |facts| at(facts.snapshot.list.full_at),
+    ),
+    metric(
+        "last_drill_timestamp_seconds",
+        "When the last drill ended.",
+        |facts| at(facts.snapshot.status.health.drilled_at),
+    ),
+    metric(
+        "last_drill_proven",
+        "1 if the last drill proved its archive.",
+        |facts| {
+            let drilled = facts.snapshot.status.health.drilled_at;
+            drilled
+                .map(|_| facts.snapshot.drill_problem.is_none())
+                .into_iter()
+                .flat_map(truth)
+                .collect()
+        },
+    ),
+    metric(
+        "last_drill_step_duration_seconds",
+        "How long a step of the last drill that proved its archive took.",
+        |facts| {
+            let drilled = |run: &&Run| matches!(run.ended, Ended::Drilled { .. });
+            steps(facts.snapshot.runs.iter().rev().find(drilled))
+        },
+    ),
+    metric(
+        "drilled_archive_timestamp_seconds",
+        "When an archive in the folder was last proven by a drill.",
+        |facts| {
+            at(facts
+                .snapshot
+                .list
+                .archives
+                .iter()
+                .filter_map(|one| one.drilled_at)
+                .max())
+        },
+    ),
+    metric(
+        "next_drill_timestamp_seconds",
+        "When the next drill is due; absent if drills are not scheduled.",
+        |facts| at(facts.snapshot.status.next_drill_at),
+    ),
+    metric(
+        "outbox_notifications",
+        "Messages to the owner that wait to be sent.",
+        |facts| one(facts.snapshot.status.notifications_waiting as f64),
+    ),
+    metric(
+        "recent_runs",
+        "Of the last 20 runs, how many ended like this.",
+        recent_runs,
+    ),
 ];
 
 const fn metric(
@@ -150,7 +257,10 @@ fn truth(so: bool) -> Vec<Sample> {
 }
 
 fn count(figure: Option<u64>) -> Vec<Sample> {
-    figure.into_iter().flat_map(|figure| one(figure as f64)).collect()
+    figure
+        .into_iter()
+        .flat_map(|figure| one(figure as f64))
+        .collect()
 }
 
 fn at(time: Option<DateTime<Utc>>) -> Vec<Sample> {
@@ -163,7 +273,10 @@ fn steps(run: Option<&Run>) -> Vec<Sample> {
         Some(Ended::Done { steps, .. } | Ended::Drilled { steps, .. }) => steps.as_slice(),
         _ => &[],
     };
-    steps.iter().map(|step| Sample(vec![("step", step.step.clone())], step.seconds)).collect()
+    steps
+        .iter()
+        .map(|step| Sample(vec![("step", step.step.clone())], step.seconds))
+        .collect()
 }
 
 fn archives(facts: &Facts) -> Vec<Sample> {
@@ -173,8 +286,12 @@ fn archives(facts: &Facts) -> Vec<Sample> {
         Sample(vec![("state", state.to_owned())], count as f64)
     };
     vec![
-        with("verified", |one| one.damage.is_none() && one.verified_at.is_some()),
-        with("unverified", |one| one.damage.is_none() && one.verified_at.is_none()),
+        with("verified", |one| {
+            one.damage.is_none() && one.verified_at.is_some()
+        }),
+        with("unverified", |one| {
+            one.damage.is_none() && one.verified_at.is_none()
+        }),
         with("damaged", |one| one.damage.is_some()),
     ]
 }
@@ -236,7 +353,10 @@ pub(crate) fn text(snapshot: &Snapshot) -> String {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -271,9 +391,15 @@ mod tests {
             table.push_str(&format!("| `pantry_keeper_{name}` | {help} |\n"));
         }
         let page = read("docs/status.md");
-        assert!(page.contains(&table), "docs/status.md should hold:\n{table}");
+        assert!(
+            page.contains(&table),
+            "docs/status.md should hold:\n{table}"
+        );
         let mut asked = 0;
-        for path in ["deploy/grafana/pantry-keeper.json", "deploy/prometheus/pantry-keeper.yml"] {
+        for path in [
+            "deploy/grafana/pantry-keeper.json",
+            "deploy/prometheus/pantry-keeper.yml",
+        ] {
             for name in names(&read(path)) {
                 assert!(ours.contains(&name), "{path} asks for {name}");
                 asked += 1;
@@ -285,10 +411,21 @@ mod tests {
     #[test]
     fn names_keep_the_conventions() {
         for Metric { name, help, .. } in METRICS {
-            assert!(!name.ends_with("_total") && !name.ends_with("_count"), "{name}: these are of counters");
-            assert!(help.ends_with('.') && !help.contains(['\\', '\n']), "{name}");
-            let unit = ["_seconds", "_bytes"].iter().any(|unit| name.ends_with(unit));
-            assert!(unit || !name.contains("timestamp") && !name.contains("duration"), "{name} lacks its unit");
+            assert!(
+                !name.ends_with("_total") && !name.ends_with("_count"),
+                "{name}: these are of counters"
+            );
+            assert!(
+                help.ends_with('.') && !help.contains(['\\', '\n']),
+                "{name}"
+            );
+            let unit = ["_seconds", "_bytes"]
+                .iter()
+                .any(|unit| name.ends_with(unit));
+            assert!(
+                unit || !name.contains("timestamp") && !name.contains("duration"),
+                "{name} lacks its unit"
+            );
         }
     }
 

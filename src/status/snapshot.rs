@@ -87,7 +87,11 @@ impl Reader {
             list: &list,
             now,
         }
-        .status(health, scheduler_alive, waiting(&self.repository.outbox_folder()));
+        .status(
+            health,
+            scheduler_alive,
+            waiting(&self.repository.outbox_folder()),
+        );
         Snapshot {
             status,
             list,
@@ -203,7 +207,10 @@ impl Look<'_> {
             }
             Verdict::Warned => match warnings.len() {
                 1 => format!("Backups are made, and 1 thing needs a look: {newest}."),
-                more => format!("Backups are made, and {} need a look: {newest}.", things(more)),
+                more => format!(
+                    "Backups are made, and {} need a look: {newest}.",
+                    things(more)
+                ),
             },
             Verdict::Unwell => match health.problems.len() {
                 1 => format!("1 thing is wrong: {newest}."),
@@ -250,7 +257,11 @@ impl Look<'_> {
             Ended::Done { warnings, .. } => Some(warnings),
             _ => None,
         });
-        warnings.extend(last.into_iter().flatten().map(|text| format!("the last backup: {text}")));
+        warnings.extend(
+            last.into_iter()
+                .flatten()
+                .map(|text| format!("the last backup: {text}")),
+        );
         warnings
     }
 }

@@ -99,13 +99,20 @@ fn run_line(run: &RunReport, time_zone: Tz) -> String {
         .map(|step| format!("{} {}", step.step, duration(step.elapsed_seconds)))
         .collect();
     let mut details = Vec::new();
-    details.extend(run.documents.map(|count| humanize::counted(count, "document")));
+    details.extend(
+        run.documents
+            .map(|count| humanize::counted(count, "document")),
+    );
     details.extend(run.archive_bytes.map(humanize::bytes));
     details.push(match steps.as_slice() {
         [] => format!("in {took}"),
         steps => format!("in {took} ({})", steps.join(", ")),
     });
-    details.extend(run.error.as_ref().and_then(|error| Some(error.lines().next()?.to_owned())));
+    details.extend(
+        run.error
+            .as_ref()
+            .and_then(|error| Some(error.lines().next()?.to_owned())),
+    );
     let began = began.format("%a %-d %b %Y %H:%M");
     format!("{began}  {result}: {}", details.join(", "))
 }

@@ -167,8 +167,8 @@ impl Repository {
                 .map(|at| at.to_utc())
         };
         let contents = glance.contents.as_ref();
-        let verification = verification
-            .filter(|verification| verification.archive_bytes == glance.archive_bytes);
+        let verification =
+            verification.filter(|verification| verification.archive_bytes == glance.archive_bytes);
         let damage = glance.damage.clone().or_else(|| {
             verification
                 .as_ref()

@@ -124,7 +124,9 @@ pub(crate) fn replace_for(target: &Path, content: &[u8], mode: u32) -> Result<()
         .write_all(content)
         .and_then(|()| match mode {
             0o600 => Ok(()),
-            _ => partial.file.set_permissions(fs::Permissions::from_mode(mode)),
+            _ => partial
+                .file
+                .set_permissions(fs::Permissions::from_mode(mode)),
         })
         .map_err(|error| FileError::new("write", &path, error))?;
     partial.sync()?;

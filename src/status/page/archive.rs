@@ -109,7 +109,10 @@ fn commands(site: &Site, archive: &ArchiveSummary) -> Markup {
 
 fn collections(site: &Site, contents: &Contents) -> Markup {
     let Contents { manifest, before } = contents;
-    let changes = changes(&manifest.namespaces, before.as_ref().map(|before| before.namespaces.as_slice()));
+    let changes = changes(
+        &manifest.namespaces,
+        before.as_ref().map(|before| before.namespaces.as_slice()),
+    );
     html! {
         section.card aria-labelledby="collections" {
             h2 #collections { "Collections" }

@@ -73,8 +73,15 @@ fn square(x: usize, y: usize, outcome: DayOutcome, day: Option<&Day>) -> Markup 
     let (left, right, top, bottom) = (x + 3, x + SIDE - 3, y + 3, y + SIDE - 3);
     let middle = (x as f64) + SIDE as f64 / 2.0;
     let sign = match outcome {
-        DayOutcome::Failed => Some(format!("M{left} {top}L{right} {bottom}M{left} {bottom}L{right} {top}")),
-        DayOutcome::Warned => Some(format!("M{middle} {}V{}M{middle} {}v1", y + 2, y + 6, y + 8)),
+        DayOutcome::Failed => Some(format!(
+            "M{left} {top}L{right} {bottom}M{left} {bottom}L{right} {top}"
+        )),
+        DayOutcome::Warned => Some(format!(
+            "M{middle} {}V{}M{middle} {}v1",
+            y + 2,
+            y + 6,
+            y + 8
+        )),
         DayOutcome::None | DayOutcome::Good => None,
     };
     html! {

@@ -86,10 +86,15 @@ pub(super) fn section(site: &Site, snapshot: &Snapshot) -> Markup {
     let now = snapshot.status.as_of_at;
     let cut = now - TimeDelta::days(i64::from(site.retention_days));
     let full = match snapshot.list.full_at {
-        Some(at) => format!("At this pace the disk is full on {}.", date(at, site.time_zone)),
+        Some(at) => format!(
+            "At this pace the disk is full on {}.",
+            date(at, site.time_zone)
+        ),
         None => "At this pace the disk is not full within a year.".into(),
     };
-    let span = points.first().map_or(TimeDelta::zero(), |first| now - first.at);
+    let span = points
+        .first()
+        .map_or(TimeDelta::zero(), |first| now - first.at);
     let cut_rule = Rule {
         at: cut,
         label: format!("{} days", site.retention_days),
@@ -100,10 +105,14 @@ pub(super) fn section(site: &Site, snapshot: &Snapshot) -> Markup {
         at,
         label: "disk full".into(),
     });
-    let documents: Vec<(DateTime<Utc>, u64)> =
-        points.iter().map(|point| (point.at, point.documents)).collect();
-    let bytes: Vec<(DateTime<Utc>, u64)> =
-        points.iter().map(|point| (point.at, point.archive_bytes)).collect();
+    let documents: Vec<(DateTime<Utc>, u64)> = points
+        .iter()
+        .map(|point| (point.at, point.documents))
+        .collect();
+    let bytes: Vec<(DateTime<Utc>, u64)> = points
+        .iter()
+        .map(|point| (point.at, point.archive_bytes))
+        .collect();
     let rules: Vec<Rule> = std::iter::once(cut_rule).chain(full_rule).collect();
     html! {
         section.card aria-labelledby="growth" {
@@ -141,14 +150,27 @@ fn figure(
         shown(*last),
         date(*to, time_zone)
     );
-    let end = rules.iter().map(|rule| rule.at).chain([*to]).max().unwrap_or(*to);
-    let axes = Axes::new(*from, end, values.iter().map(|(_, value)| *value).max().unwrap_or(0));
+    let end = rules
+        .iter()
+        .map(|rule| rule.at)
+        .chain([*to])
+        .max()
+        .unwrap_or(*to);
+    let axes = Axes::new(
+        *from,
+        end,
+        values.iter().map(|(_, value)| *value).max().unwrap_or(0),
+    );
     let path: Vec<String> = values
         .iter()
         .map(|(at, value)| format!("{:.1},{:.1}", axes.x(*at), axes.y(*value)))
         .collect();
     let line = path.join(" ");
-    let area = format!("{:.1},{BOTTOM} {line} {:.1},{BOTTOM}", axes.x(*from), axes.x(*to));
+    let area = format!(
+        "{:.1},{BOTTOM} {line} {:.1},{BOTTOM}",
+        axes.x(*from),
+        axes.x(*to)
+    );
     html! {
         figure {
             figcaption { (name) }

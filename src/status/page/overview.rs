@@ -116,7 +116,12 @@ fn fact(name: &str, figure: &str, more: &str) -> Markup {
 fn archives(site: &Site, snapshot: &Snapshot, page: usize) -> Markup {
     let all = &snapshot.list.archives;
     let pages = all.len().div_ceil(PER_PAGE).max(1);
-    let shown: Vec<&ArchiveSummary> = all.iter().rev().skip((page - 1) * PER_PAGE).take(PER_PAGE).collect();
+    let shown: Vec<&ArchiveSummary> = all
+        .iter()
+        .rev()
+        .skip((page - 1) * PER_PAGE)
+        .take(PER_PAGE)
+        .collect();
     html! {
         section.card aria-labelledby="archives" {
             h2 #archives {

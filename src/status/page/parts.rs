@@ -37,9 +37,7 @@ pub(super) fn time(at: DateTime<Utc>, time_zone: Tz) -> String {
 }
 
 pub(super) fn date(at: DateTime<Utc>, time_zone: Tz) -> String {
-    at.with_timezone(&time_zone)
-        .format("%-d %b %Y")
-        .to_string()
+    at.with_timezone(&time_zone).format("%-d %b %Y").to_string()
 }
 
 /// `in 3 h`, `2 days ago`.

@@ -31,7 +31,10 @@ pub(super) fn knows_host(settings: &StatusSettings, headers: &HeaderMap, uri: &U
 fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         // Not the last part of an IPv6 address.
-        Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.ends_with(']')) => {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
             name
         }
         _ => host,
@@ -96,10 +99,25 @@ mod tests {
         let known = |hosts: &[&str], host: &str| {
             knows_host(&settings(None, hosts), &with(HOST, host), &uri)
         };
-        for host in ["127.0.0.1:8080", "[::1]:8080", "::1", "192.168.1.4", "localhost", "pi:8080", "a.localhost"] {
+        for host in [
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "::1",
+            "192.168.1.4",
+            "localhost",
+            "pi:8080",
+            "a.localhost",
+        ] {
             assert!(known(&[], host), "{host}");
         }
-        for host in ["evil.example", "evil.example:8080", "", "pi.local", "127.0.0.1.evil.example", "127.0.0.1:80.evil.example"] {
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "",
+            "pi.local",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:80.evil.example",
+        ] {
             assert!(!known(&[], host), "{host}");
         }
         assert!(known(&["pi.local"], "PI.local.:8080") && known(&["*"], "any.example"));
@@ -110,17 +128,23 @@ mod tests {
     #[test]
     fn a_password_is_asked_for_and_compared_whole() {
         let guarded = settings(Some("päss: word"), &[]);
-        let basic = |text: &str| {
-            with(AUTHORIZATION, &format!("Basic {}", STANDARD.encode(text)))
-        };
-        assert_eq!(access(&settings(None, &[]), &HeaderMap::new()), Access::Granted);
+        let basic = |text: &str| with(AUTHORIZATION, &format!("Basic {}", STANDARD.encode(text)));
+        assert_eq!(
+            access(&settings(None, &[]), &HeaderMap::new()),
+            Access::Granted
+        );
         assert_eq!(access(&guarded, &HeaderMap::new()), Access::Asked);
-        assert_eq!(access(&guarded, &basic("anyone:päss: word")), Access::Granted);
+        assert_eq!(
+            access(&guarded, &basic("anyone:päss: word")),
+            Access::Granted
+        );
         for wrong in ["anyone:päss", "anyone:", "anyone", "anyone:päss: word "] {
             assert_eq!(access(&guarded, &basic(wrong)), Access::Refused, "{wrong}");
         }
         for odd in ["Bearer päss", "Basic", "Basic ***"] {
-            let Ok(value) = HeaderValue::from_bytes(odd.as_bytes()) else { continue };
+            let Ok(value) = HeaderValue::from_bytes(odd.as_bytes()) else {
+                continue;
+            };
             let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
             assert_eq!(access(&guarded, &headers), Access::Refused, "{odd}");
         }

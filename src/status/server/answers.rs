@@ -53,6 +53,11 @@ impl Answers {
         }
     }
 
+    /// Gets ready for who will ask.
+    pub(super) async fn prepare(&self) {
+        self.looking.first().await;
+    }
+
     /// The body of a request is never read.
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer {
         let content = self.content(&request).await;
@@ -82,12 +87,15 @@ impl Answers {
                 "Nothing can be changed from here.",
             );
         }
-        let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+        let (path, query) = (
+            request.uri().path(),
+            request.uri().query().unwrap_or_default(),
+        );
         self.read(path, query).await.unwrap_or_else(|Hangs| {
             Content::notice(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The disk does not answer",
-                "The backup folder cannot be read at the moment: see whether its disk or network share hangs.",
+                "The backup folder is still being read",
+                "Try again in a minute. If this stays, see whether its disk or network share hangs.",
             )
         })
     }
@@ -149,9 +157,15 @@ impl Answers {
             return Ok(not_found());
         };
         let archive = &archives[at];
-        let before = archives[..at].iter().rev().find(|one| one.documents.is_some());
+        let before = archives[..at]
+            .iter()
+            .rev()
+            .find(|one| one.documents.is_some());
         let before = before.map(|before| before.archive.clone());
-        let contents = self.looking.contents(archive.archive.clone(), before).await?;
+        let contents = self
+            .looking
+            .contents(archive.archive.clone(), before)
+            .await?;
         let as_of = snapshot.status.as_of_at;
         let text = page::archive(&self.site, as_of, archive, contents.as_ref());
         Ok(Content(StatusCode::OK, HTML, text.into()))
@@ -176,7 +190,8 @@ impl Answers {
             }
         }
         if status == StatusCode::UNAUTHORIZED {
-            let wanted = HeaderValue::from_static("Basic realm=\"Pantry Keeper\", charset=\"UTF-8\"");
+            let wanted =
+                HeaderValue::from_static("Basic realm=\"Pantry Keeper\", charset=\"UTF-8\"");
             headers.insert(WWW_AUTHENTICATE, wanted);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -195,7 +210,11 @@ fn json(status: StatusCode, document: &impl Serialize) -> Content {
         }
         Err(error) => {
             tracing::error!("the JSON document could not be made: {error}");
-            Content::notice(StatusCode::INTERNAL_SERVER_ERROR, "No document", "See the log.")
+            Content::notice(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "No document",
+                "See the log.",
+            )
         }
     }
 }
@@ -209,5 +228,9 @@ fn password_wanted() -> Content {
 }
 
 fn not_found() -> Content {
-    Content::notice(StatusCode::NOT_FOUND, "Not found", "There is no such page or archive (any more).")
+    Content::notice(
+        StatusCode::NOT_FOUND,
+        "Not found",
+        "There is no such page or archive (any more).",
+    )
 }

@@ -36,6 +36,17 @@ impl Looking {
         }
     }
 
+    /// Looks once, however long it takes: to read the ends of thousands of archives for the first time can be minutes.
+    pub(super) async fn first(&self) {
+        let now = self.now;
+        // Whoever asks meanwhile waits for it.
+        let mut last = self.last.lock().await;
+        let first = self
+            .with_reader(move |reader| Arc::new(reader.look(now())))
+            .await;
+        *last = first.ok().map(|snapshot| (Instant::now(), snapshot));
+    }
+
     /// How things are, or were a moment ago.
     pub(super) async fn snapshot(&self) -> Result<Arc<Snapshot>, Hangs> {
         let now = self.now;
@@ -46,11 +57,15 @@ impl Looking {
             {
                 return Ok(Arc::clone(snapshot));
             }
-            let snapshot = self.with_reader(move |reader| Arc::new(reader.look(now()))).await?;
+            let snapshot = self
+                .with_reader(move |reader| Arc::new(reader.look(now())))
+                .await?;
             *last = Some((Instant::now(), Arc::clone(&snapshot)));
             Ok(snapshot)
         };
-        tokio::time::timeout(LONGEST_LOOK, looking).await.unwrap_or(Err(Hangs))
+        tokio::time::timeout(LONGEST_LOOK, looking)
+            .await
+            .unwrap_or(Err(Hangs))
     }
 
     /// What is in an archive and in the one before it; none where it has no manifest that can be read.
@@ -72,14 +87,18 @@ impl Looking {
             })
             .await
         };
-        tokio::time::timeout(LONGEST_LOOK, reading).await.unwrap_or(Err(Hangs))
+        tokio::time::timeout(LONGEST_LOOK, reading)
+            .await
+            .unwrap_or(Err(Hangs))
     }
 
     async fn with_reader<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Reader) -> T + Send + 'static,
     ) -> Result<T, Hangs> {
-        let mut reader = Arc::clone(&self.reader).try_lock_owned().map_err(|_| Hangs)?;
+        let mut reader = Arc::clone(&self.reader)
+            .try_lock_owned()
+            .map_err(|_| Hangs)?;
         let reading = tokio::task::spawn_blocking(move || read(&mut reader));
         // A panic of the reader's is told by its hook; to who asks it is the same.
         reading.await.map_err(|_| Hangs)

@@ -53,6 +53,8 @@ pub(crate) async fn serve(
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!("the status page is at http://{address}/");
     let answers = Arc::new(Answers::new(settings, ctx));
+    let first = Arc::clone(&answers);
+    tokio::spawn(async move { first.prepare().await });
     let mut connections = Connections::default();
     loop {
         let accepted = tokio::select! {

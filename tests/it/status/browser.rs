@@ -11,7 +11,9 @@ fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let candidates = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     candidates.into_iter().find(|program| program.is_file())
 }
 
@@ -23,7 +25,9 @@ fn it_is_whole_and_accessible_in_chromium() {
         println!("SKIPPED: there is no Chromium on PATH (`scripts/setup --browser` gets it)");
         return;
     };
-    let site = site().with("RETENTION_DAYS", "120").with("BACKUP_SCHEDULE", "0 2 * * *");
+    let site = site()
+        .with("RETENTION_DAYS", "120")
+        .with("BACKUP_SCHEDULE", "0 2 * * *");
     let names = pantry::fill(&site, 120, 24);
     pantry::remember(&site, &names, &[]);
     let (running, page) = serve(&site);

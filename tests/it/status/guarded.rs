@@ -19,15 +19,30 @@ fn a_password_is_asked_for_everywhere_and_is_shown_nowhere() {
             STANDARD.encode(credentials)
         ))
     };
-    for path in ["/", "/metrics", "/health", "/api/status", "/api/archives", "/nothing", "/icon.svg"] {
+    for path in [
+        "/",
+        "/metrics",
+        "/health",
+        "/api/status",
+        "/api/archives",
+        "/nothing",
+        "/icon.svg",
+    ] {
         let asked = page.get(path).with_status(401);
-        assert!(asked.head.contains("www-authenticate: basic realm="), "{}", asked.head);
+        assert!(
+            asked.head.contains("www-authenticate: basic realm="),
+            "{}",
+            asked.head
+        );
         let given = with(path, &format!("me:{PASSWORD}"));
         assert!(given.status == 200 || path == "/nothing" && given.status == 404);
         assert!(!given.body.contains("s3ntinel"));
     }
     let wrong = with("/", "me:guess").with_status(401);
-    assert!(wrong.took >= Duration::from_secs(1), "guesses are answered late");
+    assert!(
+        wrong.took >= Duration::from_secs(1),
+        "guesses are answered late"
+    );
     stop(running);
 }
 
@@ -36,16 +51,23 @@ fn names_are_told_in_settings() {
     let site = site().with("STATUS_HOSTS", "pi.local, Backups.Example.org");
     let (running, page) = serve(&site);
     let status = |host: &str| {
-        page.ask(&format!("GET /icon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n")).status
+        page.ask(&format!("GET /icon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .status
     };
-    assert_eq!(["pi.local:8080", "backups.example.org", "pi"].map(status), [200; 3]);
+    assert_eq!(
+        ["pi.local:8080", "backups.example.org", "pi"].map(status),
+        [200; 3]
+    );
     assert_eq!(["other.example.org", "example.org"].map(status), [421; 2]);
     stop(running);
 }
 
 #[test]
 fn what_is_wrong_with_the_settings_is_said() {
-    site().with("STATUS_LISTEN", "8080").with("STATUS_HOSTS", "http://pi").with("STATUS_PORT", "1")
+    site()
+        .with("STATUS_LISTEN", "8080")
+        .with("STATUS_HOSTS", "http://pi")
+        .with("STATUS_PORT", "1")
         .run(&["run"])
         .ended_with(2)
         .saying(&[

@@ -1,26 +1,51 @@
 //! A folder as it is after months: archives that grew, and the history of the runs that made them.
 
-use crate::support::{Site, forge};
+use crate::support::{Site, forge, shared};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::fs;
+use std::sync::OnceLock;
 
 /// Puts `count` archives into the folder, one every `hours`, the newest of two hours ago.
 pub(super) fn fill(site: &Site, count: u64, hours: i64) -> Vec<String> {
-    let sound = site.with_sound_archive();
-    let content = fs::read(&sound).unwrap();
-    fs::remove_file(&sound).unwrap();
+    let content = small_archive();
+    fs::create_dir_all(site.backups()).unwrap();
     let newest = Utc::now() - TimeDelta::hours(2);
     let mut names = Vec::new();
     for number in 0..count {
         let at = newest - TimeDelta::hours(hours * (count - 1 - number) as i64);
         let name = format!("jorbites_backup_{}.tar.gz", at.format("%Y%m%d_%H%M%S"));
         let archive = site.backups().join(&name);
-        fs::write(&archive, &content).unwrap();
+        fs::write(&archive, content).unwrap();
         forge(&archive, |manifest| grow(manifest, at, number, count));
         names.push(name);
     }
     names
+}
+
+/// Puts `count` names into the folder, an hour apart, all of one archive: what is in each is not looked at.
+pub(super) fn crowd(site: &Site, count: usize) -> Vec<String> {
+    let newest = Utc::now() - TimeDelta::hours(2);
+    let one = site.path("one");
+    fs::write(&one, small_archive()).unwrap();
+    fs::create_dir_all(site.backups()).unwrap();
+    let name = |number: usize| {
+        let at = newest - TimeDelta::hours((count - 1 - number) as i64);
+        let name = format!("jorbites_backup_{}.tar.gz", at.format("%Y%m%d_%H%M%S"));
+        fs::hard_link(&one, site.backups().join(&name)).unwrap();
+        name
+    };
+    (0..count).map(name).collect()
+}
+
+/// An archive of the shared server's smallest databases, made once.
+fn small_archive() -> &'static [u8] {
+    static SMALL: OnceLock<Vec<u8>> = OnceLock::new();
+    SMALL.get_or_init(|| {
+        let site = Site::of(shared()).with("BACKUP_DATABASES", "shop,blog");
+        site.run(&["backup"]).done();
+        fs::read(site.archive()).unwrap()
+    })
 }
 
 /// Gives a manifest a time, and collections that grew with it.
@@ -43,7 +68,11 @@ fn grow(manifest: &mut Value, at: DateTime<Utc>, number: u64, count: u64) {
 pub(super) fn remember(site: &Site, names: &[String], last: &[Value]) {
     let own = site.backups().join(".pantry-keeper");
     fs::create_dir_all(&own).unwrap();
-    let mut runs: Vec<Value> = names.iter().enumerate().map(|(at, name)| good(name, at)).collect();
+    let mut runs: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| good(name, at))
+        .collect();
     runs.extend_from_slice(last);
     fs::write(own.join("history.json"), json!(runs).to_string()).unwrap();
 }

@@ -12,8 +12,16 @@ use std::time::{Duration, Instant};
 /// The most memory that a process has had, in bytes.
 fn peak(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }
 
 fn files(pid: u32) -> usize {
@@ -37,7 +45,7 @@ fn slow(page: super::client::Page, number: usize) -> TcpStream {
 fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     let hold = std::env::var("PANTRY_SLOW_SECONDS").map_or(3, |text| text.parse().unwrap());
     let site = site();
-    pantry::fill(&site, 200, 24);
+    pantry::fill(&site, 50, 24);
     let (running, page) = serve(&site);
     let child = running.child();
     let before = page.get("/").with_status(200);
@@ -59,7 +67,11 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     }
     made_a_backup(&running);
     let grown = peak(child).saturating_sub(quiet);
-    println!("{number} slow clients: the page's process grew by {} kB to {} kB", grown / 1000, peak(child) / 1000);
+    println!(
+        "{number} slow clients: the page's process grew by {} kB to {} kB",
+        grown / 1000,
+        peak(child) / 1000
+    );
     assert!(grown < 16_000_000, "it grew by {grown} bytes");
     assert!(files(child) < 100, "{} files are open", files(child));
     site.run(&["health"]).done();
@@ -74,12 +86,17 @@ fn made_a_backup(running: &Running) {
 /// Who says nothing at all is not waited for.
 #[test]
 fn a_client_that_says_nothing_is_sent_away() {
-    let (running, page) = serve(&site());
+    let site = site();
+    let (running, page) = serve(&site);
     let mut silent = page.connect();
     let begun = Instant::now();
     let mut heard = Vec::new();
     let _ = silent.read_to_end(&mut heard);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     until("its file is closed", SOON, || files(running.child()) < 20);
     stop(running);
 }
