@@ -106,7 +106,7 @@ fn prepare_and_run(
             redactor,
             screen,
             now: Utc::now,
-            stop: cancel,
+            cancel,
             tail,
         };
         let ended = dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await;
@@ -135,6 +135,8 @@ async fn dispatch(
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
         Command::List(output) => commands::list::list(settings, ctx, output),
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
+        Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
+        Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }

@@ -14,7 +14,6 @@ use std::time::Duration;
 mod descriptor;
 mod env_file;
 mod fault;
-
 mod names;
 mod parse;
 mod raw;
@@ -24,13 +23,13 @@ mod table;
 mod tests;
 mod validate;
 
+pub(crate) use crate::archive::compression::Compression;
+pub(crate) use crate::retention::policy::RetentionPolicy;
+pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
 pub(crate) use raw::without_bom;
-
-pub(crate) use crate::retention::policy::RetentionPolicy;
-pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +71,8 @@ pub(crate) struct Settings {
     pub log_dir: PathBuf,
     /// How the names of archives start.
     pub prefix: String,
+    /// What new archives are compressed with.
+    pub compression: Compression,
     /// 1 (fast) to 9 (small).
     pub compression_level: u8,
     /// How many threads compress.

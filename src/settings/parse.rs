@@ -26,7 +26,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 pub(super) fn mongo_uri(text: &str) -> Result<MongoUri, Refusal> {
-    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.advice()))
+    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.help()))
 }
 
 /// `HOST` or `HOST:PORT`, several of them with commas between; comes back without spaces.
@@ -111,6 +111,24 @@ where
     number.ok_or_else(|| {
         let accepted = format!("use a number from {} to {}", range.start(), range.end());
         Refusal::new("is not a whole number in range", accepted)
+    })
+}
+
+/// A number, or a name that stands for one.
+pub(super) fn number_or_name<T>(
+    text: &str,
+    range: RangeInclusive<T>,
+    names: &[(&str, T)],
+) -> Result<T, Refusal>
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    choice(text, names).or_else(|_| {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        whole_number(text, range).map_err(|refusal| Refusal {
+            accepted: format!("{}, or {}", refusal.accepted, alternatives(&names)),
+            ..refusal
+        })
     })
 }
 

@@ -7,8 +7,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::summary::VerificationRecord;
+pub(crate) use super::error::{RepositoryError, RepositoryLockError};
 
+use super::summary::VerificationRecord;
+use crate::archive::compression::Compression;
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::settings::Settings;
@@ -31,36 +33,6 @@ const OVERLAP: TimeDelta = TimeDelta::hours(2);
 
 /// A sidecar is one short line; anything longer is not one.
 const LONGEST_SIDECAR: u64 = 4096;
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(
-        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
-         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
-    )]
-    NotWritable {
-        folder: PathBuf,
-        owner: String,
-        user: String,
-    },
-    #[error(
-        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
-         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
-    )]
-    NotTheDisk(PathBuf, PathBuf),
-    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
-    NoFolder(PathBuf),
-    #[error(
-        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
-    )]
-    NotAName(String),
-    #[error("there is no {name} in {}", folder.display())]
-    NoSuchArchive { name: String, folder: PathBuf },
-    #[error("there are no archives in {} yet", .0.display())]
-    Empty(PathBuf),
-}
 
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]
@@ -105,7 +77,7 @@ impl Repository {
     pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
+            return Err(self.not_the_disk(own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
@@ -121,7 +93,7 @@ impl Repository {
     pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
+            return Err(self.not_the_disk(own));
         }
         let ancestors = self.folder.ancestors().map(|path| {
             if path.as_os_str().is_empty() {
@@ -183,6 +155,13 @@ impl Repository {
         self.own_folder().join("scheduler.lock")
     }
 
+    fn not_the_disk(&self, own_folder: PathBuf) -> RepositoryError {
+        RepositoryError::NotTheDisk {
+            folder: self.folder.clone(),
+            own_folder,
+        }
+    }
+
     /// Says who may write where, when that is why a file could not be made.
     fn explain(&self, error: FileError) -> RepositoryError {
         let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
@@ -205,10 +184,12 @@ impl Repository {
         }
     }
 
-    /// A name for an archive that begins now, without `.tar.gz`.
-    pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
-        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
-        file_name::free_stem(&self.prefix, now, self.time_zone, taken)
+    /// The stem of an archive that begins now. No other one has its name, not even with another extension.
+    pub(crate) fn free_stem(&self, now: DateTime<Utc>, compression: Compression) -> String {
+        let exists = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        let taken = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let name = file_name::free_name(&self.prefix, now, self.time_zone, taken);
+        file_name::stem(&name, compression)
     }
 
     pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
@@ -216,8 +197,7 @@ impl Repository {
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
-        self.folder
-            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+        self.folder.join(file_name::sidecar(stem))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -225,7 +205,7 @@ impl Repository {
         self.stems_with(&self.prefix)
     }
 
-    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    /// Likewise of those that hold what restores replaced. Only their owner removes them.
     pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }
@@ -237,7 +217,7 @@ impl Repository {
         })?;
         let mut stems: Vec<String> = names
             .iter()
-            .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
+            .filter_map(|name| file_name::stem_of(name))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
             .filter(|stem| {
                 fs::symlink_metadata(self.archive_path(stem))
@@ -260,24 +240,31 @@ impl Repository {
             .collect()
     }
 
-    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    /// The stem of a name as a person gives it: with or without its extension, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
-        let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
+        let stem = file_name::bare(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
             return Err(RepositoryError::NotAName(name.to_owned()));
         }
-        let metadata = fs::symlink_metadata(self.archive_path(stem));
-        if metadata.is_ok_and(|metadata| metadata.is_file()) {
-            Ok(stem.to_owned())
-        } else {
-            let name = file_name::archive(stem);
-            Err(RepositoryError::NoSuchArchive {
-                name,
+        let mut there = match file_name::stem_of(name) {
+            Some(stem) => vec![stem.to_owned()],
+            None => stems_of(name),
+        };
+        there.retain(|stem| {
+            fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file())
+        });
+        match there.as_slice() {
+            [_, _, ..] => Err(RepositoryError::SeveralSuchArchives(
+                there.iter().map(|stem| file_name::archive(stem)).collect(),
+            )),
+            [stem] => Ok(stem.clone()),
+            [] => Err(RepositoryError::NoSuchArchive {
+                name: file_name::archive(file_name::stem_of(name).unwrap_or(name)),
                 folder: self.folder.clone(),
-            })
+            }),
         }
     }
 
@@ -349,9 +336,7 @@ impl LockedRepository {
             else {
                 continue;
             };
-            let stem = target
-                .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let stem = file_name::stem_of_either(target);
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
                 [&self.prefix, &safety]
@@ -417,13 +402,13 @@ impl LockedRepository {
     }
 }
 
-/// Either the folder is not ours to use, or someone else is using it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryLockError {
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
+/// The stems that archives of this name have, one for each extension.
+fn stems_of(bare: &str) -> Vec<String> {
+    let mut stems = Vec::new();
+    for compression in Compression::ALL {
+        stems.push(file_name::stem(bare, compression));
+    }
+    stems
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

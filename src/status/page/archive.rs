@@ -2,6 +2,8 @@
 
 use super::parts::{self, command, fate, mark, soundness, time};
 use super::{Site, document};
+use crate::archive::compression::Compression;
+use crate::archive::file_name;
 use crate::archive::manifest::{Entry, Manifest};
 use crate::archive::namespace::{Kind, Namespace};
 use crate::report::ArchiveSummary;
@@ -84,7 +86,7 @@ fn facts(site: &Site, archive: &ArchiveSummary, contents: Option<&Contents>) -> 
             @if let Some(Contents { manifest, .. }) = contents {
                 div { dt { "Of" } dd {
                     (manifest.server.hosts)
-                    span.quiet { "MongoDB " (manifest.server.version) ", " (manifest.server.topology.words()) }
+                    span.quiet { "MongoDB " (manifest.server.version) ", " (manifest.server.topology.label()) }
                 } }
                 div { dt { "Moment" } dd {
                     @if manifest.point_in_time { "one point in time for everything" }
@@ -103,7 +105,15 @@ fn commands(site: &Site, archive: &ArchiveSummary) -> Markup {
             &format!("{program} restore {name} --include DB.COLLECTION --rename DB.COLLECTION=DB.OTHER")))
         (command("Read it from end to end", &format!("{program} verify {name}")))
         (command("Without Pantry Keeper, where the file lies",
-            &format!("tar xzf {name} && mongorestore {}/", name.trim_end_matches(".tar.gz"))))
+            &format!("tar {} {name} && mongorestore {}/", unpack(name), file_name::bare(name))))
+    }
+}
+
+/// What tells tar how it is compressed.
+fn unpack(name: &str) -> &'static str {
+    match Compression::of_name(name) {
+        Compression::Gzip => "xzf",
+        Compression::Zstd => "--zstd -xf",
     }
 }
 

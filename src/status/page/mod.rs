@@ -37,6 +37,7 @@ impl Site {
             retention_days: settings.retention.days,
             command: match runtime {
                 Runtime::Container => "docker compose exec pantry-keeper pantry-keeper",
+                Runtime::Kubernetes => "kubectl exec -it deploy/pantry-keeper -- pantry-keeper",
                 Runtime::Systemd | Runtime::Plain => "pantry-keeper",
             },
         }

@@ -79,7 +79,7 @@ impl Looking {
             let _others = self.last.lock().await;
             self.with_reader(move |reader| {
                 let manifest = |name: &str| {
-                    let stem = name.strip_suffix(file_name::EXTENSION)?;
+                    let stem = file_name::stem_of(name)?;
                     reader.repository().manifest(stem)
                 };
                 let before = before.and_then(|before| manifest(&before));

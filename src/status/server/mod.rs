@@ -59,7 +59,7 @@ pub(crate) async fn serve(
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = ctx.stop.requested() => return Ok(()),
+            _ = ctx.cancel.requested() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
         match accepted {
