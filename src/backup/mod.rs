@@ -26,7 +26,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -365,6 +365,10 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
             .map(|removed| removed.archive.clone())
             .collect(),
         warnings: report.warnings.clone(),
+        steps: vec![
+            StepTime::new("dump", report.dump_seconds),
+            StepTime::new("verify", report.verify_seconds),
+        ],
     }
 }
 

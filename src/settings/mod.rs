@@ -6,6 +6,7 @@ use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
 use chrono_tz::Tz;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,8 +103,23 @@ pub(crate) struct Settings {
     pub notify_on: NotifyOn,
     /// Who learns how each backup ended.
     pub ping: Option<PingUrl>,
+    /// The page that shows how things are.
+    pub status: StatusSettings,
+    /// Where metrics are written after every run.
+    pub metrics_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
+}
+
+/// The page that shows how things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusSettings {
+    /// Where it listens; `None` means that there is none.
+    pub listen: Option<SocketAddr>,
+    /// What it asks for.
+    pub password: Option<Secret>,
+    /// Names under which it is reached, in lower case; `*` stands for any.
+    pub hosts: Vec<String>,
 }
 
 /// Whether a dump includes the oplog, and so shows one point in time.

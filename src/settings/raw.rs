@@ -28,6 +28,7 @@ const PREFIXES: &[&str] = &[
     "MONGODB_",
     "OFFSITE_",
     "PING_",
+    "STATUS_",
 ];
 
 /// What other programs call the same; the name of ours.

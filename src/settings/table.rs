@@ -14,6 +14,7 @@ use crate::schedule::Schedule;
 use crate::sys::redact::Secret;
 use chrono_tz::Tz;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -277,6 +278,24 @@ settings! {
             sample "'https://hc-ping.com/UUID'",
             why "The same for drills.",
             docs "the same for drills";
+    }
+    section "Seen from outside" {
+        STATUS_LISTEN status_listen: SocketAddr = "", Open, parse::listen,
+            sample "127.0.0.1:8080",
+            why "Where the status page listens; empty means there is none. docker-compose.yml sets it.",
+            docs "where the [status page](status.md) listens, such as `127.0.0.1:8080`; empty means there is none. `docker-compose.yml` turns it on";
+        STATUS_PASSWORD status_password: Secret = "", Password, parse::password,
+            sample "'a few words'",
+            why "What the page asks for, under any user name; empty lets everyone read it who reaches it.",
+            docs "what the page asks for, under any user name; empty lets everyone read it who reaches it";
+        STATUS_HOSTS status_hosts: Vec<String> = "", Open, parse::hosts,
+            sample "backups.example.org",
+            why "Names under which the page is reached, beside addresses and names without a dot.",
+            docs "names under which the page is reached, with commas between; addresses and names without a dot always do. `*` takes any";
+        METRICS_FILE metrics_file: PathBuf = "", Open, parse::path,
+            sample "/var/lib/node_exporter/pantry_keeper.prom",
+            why "A file for Prometheus' node_exporter, written after every run.",
+            docs "a file for the textfile collector of Prometheus' node_exporter, written after every run; for [runs without a page](status.md#metrics)";
     }
     section "Logs" {
         LOG_LEVEL log_level: Level = "info", Open, |text| parse::choice(text, LEVELS),

@@ -4,7 +4,9 @@ use super::descriptor::{Descriptor, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
-use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
+use super::{
+    DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings, StatusSettings,
+};
 use std::num::NonZeroUsize;
 
 mod mail;
@@ -137,6 +139,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let notify_on = checker.value(&table::NOTIFY_ON);
     let notify_urls = checker.optional(&table::NOTIFY_URLS);
     let ping = checker.optional(&table::PING_URL);
+    let status = status(checker);
+    let metrics_file = checker.optional(&table::METRICS_FILE);
     let log = log(checker);
     Ok(Settings {
         mongodb: mongodb?,
@@ -164,6 +168,8 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
         ping: ping?,
+        status: status?,
+        metrics_file: metrics_file?,
         log: log?,
     })
 }
@@ -224,6 +230,17 @@ fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
         uri: uri?,
         schedule: schedule?,
         ping: ping?,
+    })
+}
+
+fn status(checker: &mut Checker) -> Result<StatusSettings, Faulty> {
+    let listen = checker.optional(&table::STATUS_LISTEN);
+    let password = checker.optional(&table::STATUS_PASSWORD);
+    let hosts = checker.value(&table::STATUS_HOSTS);
+    Ok(StatusSettings {
+        listen: listen?,
+        password: password?,
+        hosts: hosts?,
     })
 }
 

@@ -22,6 +22,7 @@ mod roundtrip;
 mod selection;
 mod service;
 mod settings;
+mod status;
 mod strict;
 mod support;
 mod texts;

@@ -32,6 +32,18 @@ const UNSEEN: &[(&str, &str)] = &[
     ),
     ("list#/free_bytes null", "every disk says how much is free"),
     (
+        "status#/free_bytes null",
+        "every disk says how much is free",
+    ),
+    (
+        "status#/full_at",
+        "takes archives that fill a disk within a year",
+    ),
+    (
+        "status#/running_since",
+        "takes a backup that is being made at that moment",
+    ),
+    (
         "list#/full_at",
         "takes archives that fill a disk within a year",
     ),
@@ -160,6 +172,7 @@ fn errors() -> Printed {
     let wrong = Site::new().with("TZ", "Nowhere/Special");
     for command in [
         &["backup"][..],
+        &["status"],
         &["list"],
         &["verify"],
         &["show", "latest"],
@@ -351,6 +364,20 @@ fn looks() -> Printed {
     printed.report(&site, &["show", OLDER], 0);
     printed
 }
+/// Runs that ended in every way there is.
+const HISTORY: &str = r#"[
+    { "began_at": "2026-03-20T01:30:00Z", "ended_at": "2026-03-20T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "failed", "stage": "dumping", "error": "it broke" } },
+    { "began_at": "2026-03-21T01:30:00Z", "ended_at": "2026-03-21T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "interrupted" } },
+    { "began_at": "2026-03-22T01:30:00Z", "ended_at": "2026-03-22T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "done", "archive": "a.tar.gz", "archive_bytes": 1, "documents": 1, "bytes": 1, "removed": ["b.tar.gz"],
+                 "warnings": ["a collection was dropped"], "steps": [{ "step": "dump", "seconds": 1.5 }] } },
+    { "began_at": "2026-03-23T01:30:00Z", "ended_at": "2026-03-23T01:31:00Z", "trigger": "scheduled drill",
+      "ended": { "outcome": "drilled", "archive": "a.tar.gz", "documents": 1, "bytes": 1 } },
+    { "began_at": "2026-03-24T01:30:00Z", "ended_at": "2026-03-24T01:31:00Z", "trigger": "scheduled drill",
+      "ended": { "outcome": "drill_failed", "archive": "a.tar.gz", "error": "1 document is missing" } }
+]"#;
 
 fn checkups() -> Printed {
     let mut printed = Printed::default();
@@ -360,9 +387,18 @@ fn checkups() -> Printed {
         .with("TZ", "Europe/Madrid")
         .with_clock("2026-03-27T12:00:00Z");
     printed.report(&site, &["health"], 1);
+    printed.report(&site, &["status"], 0);
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     printed.report(&site, &["health"], 0);
+    printed.report(&site, &["status"], 0);
+    site.run(&["backup"]).done();
+    printed.report(&site, &["status"], 0);
+    fs::write(site.backups().join(".pantry-keeper/history.json"), HISTORY).unwrap();
+    let site = site
+        .with("DRILL_URI", "mongodb://127.0.0.1:1/")
+        .with("DRILL_SCHEDULE", "@monthly");
+    printed.report(&site, &["status"], 0);
     running.signal(Signal::TERM);
     running.end(Duration::from_secs(20)).done();
     // The clock is off the server's.
