@@ -49,7 +49,7 @@ pub(crate) enum Topology {
 }
 
 impl Topology {
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Topology::Standalone => "standalone",
             Topology::ReplicaSet => "replica set",

@@ -73,19 +73,19 @@ pub(crate) async fn run(
             (Ok(report), Some(pruned), queued, Some(ended))
         }
         Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
-        Err(failed) if failed.was_asked() => (
+        Err(failed) if failed.was_cancelled() => (
             Err(failed),
             None,
             QueuedMail::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let text = ctx.redactor.redact(&failed.to_string()).into_owned();
-            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let queued =
-                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let text = ctx.explain(&failed.error);
+            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
+            let help = failed.stage.help(ctx.runtime());
+            let queued = notifier.failure(status, failed.stage.label(), &text, &help);
             let ended = Ended::Failed {
-                stage: failed.stage.words().into(),
+                stage: failed.stage.label().into(),
                 error: text,
             };
             (Err(failed), None, queued, Some(ended))
@@ -156,7 +156,7 @@ async fn make(
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
     let before = ctx
-        .stop
+        .cancel
         .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
@@ -169,7 +169,9 @@ async fn make(
     let (pruned, clock, full_at) =
         retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
-    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
+    concerns.extend(
+        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
+    );
     concerns.extend(clock.map(|text| {
         (
             Concern::Clock,
@@ -214,21 +216,20 @@ async fn retain(
         alerts: AlertHistory::default(),
         ..state
     };
-    let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(RetentionHold::Other(
-                "the new archive could not be held against the one before it".into(),
-            ));
+            plan = plan.halted(RetentionHold::Other {
+                reason: "the new archive could not be held against the one before it".into(),
+                help: None,
+            });
         }
-        let clock = plan
-            .halt
-            .as_ref()
-            .filter(|halt| halt.is_about_the_clock())
-            .map(ToString::to_string);
+        let halt = plan.halt.as_ref();
+        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
+        let clock = prune::halted(&plan).filter(|_| clock);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned

@@ -111,7 +111,7 @@ pub(super) struct RestoreArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(value_name = "NAME|latest")]
     pub name: String,
-    /// Restore into this server, or the one whose connection string is in a file; otherwise into that of MONGODB_URI
+    /// Restore into this server, or the one whose connection string is in a file; otherwise into the server that is backed up
     #[arg(long, value_name = "URI|FILE")]
     pub to: Option<String>,
     /// Only these collections, such as shop.orders or shop.*
@@ -165,7 +165,7 @@ pub(super) struct DrillArguments {
     /// An archive's file name, with or without .tar.gz
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
-    /// Use the server of MONGODB_URI, in databases of other names, instead of that of DRILL_URI
+    /// Use the server that is backed up, in databases of other names, instead of that of DRILL_URI
     #[arg(long)]
     pub same_server: bool,
     #[command(flatten)]

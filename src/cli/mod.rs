@@ -105,7 +105,7 @@ fn prepare_and_run(
             redactor,
             screen,
             now: Utc::now,
-            stop: cancel,
+            cancel,
             tail,
         };
         dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await

@@ -22,7 +22,7 @@ pub(super) fn server(
             "{}: MongoDB {}, {}, {} in {}",
             server.hosts,
             server.version,
-            server.topology.words(),
+            server.topology.label(),
             humanize::counted(facts.found.len() as u64, "collection"),
             humanize::counted(facts.databases.len() as u64, "database"),
         ),
@@ -90,7 +90,7 @@ fn point_in_time(
         ),
         _ => findings.advice(
             "point in time",
-            "no: a standalone server has no oplog, so what is written during a backup may be half in it",
+            "no: a standalone server has no oplog, so what is written during a backup may be captured partially",
             "make it a replica set of one (--replSet) where that matters",
         ),
     }

@@ -22,9 +22,9 @@ use crate::mongo::uri::MongoUri;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore};
-use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
-use crate::sys::lock::{Lock, LockError};
+use crate::state::{Ended, LastDrill, Run, StateStore, warn_unsaved};
+use crate::store::repository::{Repository, RepositoryError};
+use crate::sys::lock::Lock;
 use attempt::Attempt;
 use scratch::Scratch;
 use tokio::time::Instant;
@@ -38,12 +38,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Whether another drill is at work.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(
-            &self.result,
-            Err(RestoreError::Lock(RepositoryLockError::Lock(
-                LockError::Held(_)
-            )))
-        )
+        self.result.as_ref().is_err_and(RestoreError::is_busy)
     }
 
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
@@ -56,12 +51,8 @@ impl Outcome {
     }
 
     /// Whether it was told to stop.
-    pub(crate) fn was_asked(&self) -> bool {
-        matches!(
-            &self.result,
-            Err(RestoreError::Stopped
-                | RestoreError::Interrupted(crate::sys::cancel::Interruption::Asked))
-        )
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.result.as_ref().is_err_and(RestoreError::was_cancelled)
     }
 }
 
@@ -84,7 +75,7 @@ pub(crate) async fn run(
         return outcome;
     }
     log_result(&outcome, ctx);
-    let ended = match outcome.was_asked() {
+    let ended = match outcome.was_cancelled() {
         true => Ended::Interrupted,
         false => {
             let last = last_drill(&outcome.result, ctx, name);
@@ -101,9 +92,7 @@ pub(crate) async fn run(
         trigger: trigger.into(),
         ended,
     };
-    if let Err(error) = status.record(run) {
-        tracing::warn!("could not save state, will retry: {error}");
-    }
+    warn_unsaved(status.record(run));
     outcome
 }
 
@@ -111,11 +100,8 @@ fn log_result(outcome: &Outcome, ctx: &Context) {
     match &outcome.result {
         Ok(report) if report.proven => tracing::info!("{report}"),
         Ok(report) => tracing::error!("{report}"),
-        Err(_) if outcome.was_asked() => tracing::info!("the drill was stopped as asked"),
-        Err(error) => {
-            let text = error.to_string();
-            tracing::error!("the drill failed: {}", ctx.redactor.redact(&text));
-        }
+        Err(_) if outcome.was_cancelled() => tracing::info!("the drill was stopped as asked"),
+        Err(error) => tracing::error!("the drill failed: {}", ctx.explain(error)),
     }
 }
 
@@ -130,7 +116,7 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
         Err(error) => LastDrill {
             at,
             archive: name.to_owned(),
-            problem: Some(ctx.redactor.redact(&error.to_string()).into_owned()),
+            problem: Some(ctx.explain(error)),
         },
     }
 }
@@ -170,7 +156,7 @@ async fn drill(
     name: &str,
 ) -> Result<DrillReport, RestoreError> {
     let begun = Instant::now();
-    let cancel = ctx.stop.by(begun + settings.timeout);
+    let cancel = ctx.cancel.by(begun + settings.timeout);
     let stem = repository.find(name)?;
     let _lock: Lock = repository.lock_drill()?;
     let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
@@ -199,7 +185,9 @@ async fn drill(
         steps,
     };
     let tried = attempt.run(begun).await;
-    let dropped = scratch.drop_all(&target, status, cancel.is_asked()).await;
+    let dropped = scratch
+        .drop_all(&target, status, cancel.is_cancelled())
+        .await;
     target.close().await;
     let mut report = tried?;
     report.warnings.extend(dropped.err());

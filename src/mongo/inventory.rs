@@ -149,7 +149,7 @@ pub(crate) async fn examine(
         .unwrap_or_else(|_| Err(silent(uri, limit)))
 }
 
-/// The roles in an answer to `connectionStatus`; none when nobody is signed in.
+/// The roles in an answer to `connectionStatus`; none without a login.
 fn roles(status: &Document) -> Option<Vec<(String, String)>> {
     if privileges::auth_info(status, "authenticatedUsers")?.is_empty() {
         return None;

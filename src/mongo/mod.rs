@@ -3,6 +3,7 @@
 pub(crate) mod client;
 mod driver_options;
 pub(crate) mod error;
+mod host_failure;
 pub(crate) mod indexes;
 mod inventory;
 pub(crate) mod mongodump;
@@ -10,6 +11,7 @@ pub(crate) mod mongorestore;
 mod mongorestore_output;
 pub(crate) mod privileges;
 pub(crate) mod replay_access;
+pub(crate) mod supervise;
 mod target;
 pub(crate) mod tool;
 mod topology;

@@ -56,7 +56,7 @@ impl MailSender {
             mail,
             outbox,
             redactor: ctx.redactor.clone(),
-            stop: ctx.stop.clone(),
+            stop: ctx.cancel.clone(),
         };
         let round = tokio::spawn(round.walk(receiver));
         MailSender {

@@ -3,7 +3,7 @@
 mod problem;
 mod restore;
 
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
 };

@@ -63,7 +63,7 @@ pub(crate) enum End {
     Busy,
 }
 
-/// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
+/// Runs until `ctx.cancel`; whatever comes through `asked` asks for a backup now.
 pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
@@ -223,7 +223,7 @@ impl Service<'_> {
     async fn work(&mut self) {
         self.announce();
         self.systemd.ready();
-        let cancel = self.ctx.stop.clone();
+        let cancel = self.ctx.cancel.clone();
         // The start has given a sign of life.
         let mut upkeep = Upkeep {
             beat_at: Some(Instant::now()),
@@ -233,7 +233,7 @@ impl Service<'_> {
             trigger: self.settings.on_start.then_some(Trigger::Start),
             not_before: Instant::now(),
         };
-        while !cancel.is_asked() {
+        while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
             match self.next_activity(now, &asked) {

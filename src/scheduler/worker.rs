@@ -75,13 +75,13 @@ pub(crate) async fn run(
     let mut report = Vec::new();
     let talking = talk(&mut child, request, &mut report);
     let ended = ctx
-        .stop
+        .cancel
         .or(tokio::time::timeout(timeout + SLACK, talking))
         .await;
     let status = match ended {
         Ok(Ok(status)) => status,
         Ok(Err(_)) => {
-            // Nobody waits for one that hangs on a dying disk.
+            // One that hangs on a dying disk is not waited for.
             let _ = child.start_kill();
             let advice = "See whether the disk or the network share of the backup folder hangs.";
             return Err(WorkerFailure {
@@ -137,7 +137,7 @@ fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
 fn start() -> std::io::Result<Child> {
     let own = process::own_program()?;
     let mut command = Command::new(&own);
-    // It is us whom systemd asks.
+    // Only the parent talks to systemd.
     for variable in systemd::VARIABLES {
         command.env_remove(variable);
     }

@@ -14,7 +14,7 @@ pub(super) enum Secrecy {
     Password,
 }
 
-/// One setting, whatever the type of its value.
+/// One setting, with a value of any type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
     /// The name of the environment variable.
@@ -43,7 +43,7 @@ pub(super) struct Docs {
     pub(super) table: &'static str,
 }
 
-/// A setting with the type of its value. Whoever wants a value names its descriptor: a slip does not compile.
+/// A setting with the type of its value. A value is read by its descriptor: a slip does not compile.
 pub(super) struct Descriptor<T> {
     pub(super) setting: Setting,
     pub(super) parse: fn(&str) -> Result<T, Refusal>,

@@ -13,7 +13,6 @@ use std::time::Duration;
 mod descriptor;
 mod env_file;
 mod fault;
-
 mod names;
 mod parse;
 mod raw;
@@ -23,13 +22,12 @@ mod table;
 mod tests;
 mod validate;
 
+pub(crate) use crate::retention::policy::RetentionPolicy;
+pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
 pub(crate) use raw::without_bom;
-
-pub(crate) use crate::retention::policy::RetentionPolicy;
-pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

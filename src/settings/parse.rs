@@ -25,7 +25,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 pub(super) fn mongo_uri(text: &str) -> Result<MongoUri, Refusal> {
-    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.advice()))
+    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.help()))
 }
 
 /// `HOST` or `HOST:PORT`, several of them with commas between; comes back without spaces.

@@ -121,7 +121,7 @@ impl Gathered {
         };
         self.remember(setting, &text);
         if is_blank(&text) {
-            // Whoever names a file means its content: an empty one is a secret that was lost, not a default.
+            // An empty file is a secret that was lost, not a default.
             let accepted = "put the value into it, or drop the setting";
             return Err(fault(&file_name, given, "is empty", accepted).into());
         }

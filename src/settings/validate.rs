@@ -202,7 +202,7 @@ fn drill(checker: &mut Checker) -> Option<DrillSettings> {
         checker.missing(
             &table::DRILL_URI.setting,
             format!("is not set, but {} is", table::DRILL_SCHEDULE.name()),
-            "give a scratch server; that of MONGODB_URI will do, since drills use databases of their own",
+            "give a scratch server; the one that is backed up will do, since drills use databases of their own",
         );
     }
     Some(DrillSettings {

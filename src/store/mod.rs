@@ -1,4 +1,5 @@
 //! Where archives are kept.
 
+mod error;
 pub(crate) mod repository;
 pub(crate) mod summary;

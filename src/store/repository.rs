@@ -7,8 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::summary::VerificationRecord;
+pub(crate) use super::error::{RepositoryError, RepositoryLockError};
 
+use super::summary::VerificationRecord;
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::settings::Settings;
@@ -31,36 +32,6 @@ const OVERLAP: TimeDelta = TimeDelta::hours(2);
 
 /// A sidecar is one short line; anything longer is not one.
 const LONGEST_SIDECAR: u64 = 4096;
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(
-        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
-         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
-    )]
-    NotWritable {
-        folder: PathBuf,
-        owner: String,
-        user: String,
-    },
-    #[error(
-        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
-         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
-    )]
-    NotTheDisk(PathBuf, PathBuf),
-    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
-    NoFolder(PathBuf),
-    #[error(
-        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
-    )]
-    NotAName(String),
-    #[error("there is no {name} in {}", folder.display())]
-    NoSuchArchive { name: String, folder: PathBuf },
-    #[error("there are no archives in {} yet", .0.display())]
-    Empty(PathBuf),
-}
 
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]
@@ -105,7 +76,7 @@ impl Repository {
     pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
+            return Err(self.not_the_disk(own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
@@ -121,7 +92,7 @@ impl Repository {
     pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
+            return Err(self.not_the_disk(own));
         }
         let ancestors = self.folder.ancestors().map(|path| {
             if path.as_os_str().is_empty() {
@@ -183,6 +154,13 @@ impl Repository {
         self.own_folder().join("scheduler.lock")
     }
 
+    fn not_the_disk(&self, own_folder: PathBuf) -> RepositoryError {
+        RepositoryError::NotTheDisk {
+            folder: self.folder.clone(),
+            own_folder,
+        }
+    }
+
     /// Says who may write where, when that is why a file could not be made.
     fn explain(&self, error: FileError) -> RepositoryError {
         let denied = matches!(error.source.kind(), io::ErrorKind::PermissionDenied);
@@ -225,7 +203,7 @@ impl Repository {
         self.stems_with(&self.prefix)
     }
 
-    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    /// Likewise of those that hold what restores replaced. Only their owner removes them.
     pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }
@@ -415,15 +393,6 @@ impl LockedRepository {
             _ => Ok(()),
         }
     }
-}
-
-/// Either the folder is not ours to use, or someone else is using it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryLockError {
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

@@ -68,8 +68,8 @@ impl Repository {
         let (manifest, damage) = match opened
             .and_then(|file| container::open(file).map_err(|error| error.to_string()))
         {
-            Ok(Opened::NativeArchive(ours)) => (Some(ours.manifest), None),
-            Ok(Opened::Foreign(_)) => (None, None),
+            Ok(Opened::Native(native)) => (Some(native.manifest), None),
+            Ok(Opened::Untrusted(_)) => (None, None),
             Err(problem) => (None, Some(problem)),
         };
         self.listed(stem, archive_bytes, manifest, damage, verification)
@@ -123,11 +123,11 @@ impl Repository {
         }
     }
 
-    /// What an archive says it holds; none when it is not one of ours, or cannot be read.
+    /// What an archive says it holds; none when it is not one of native, or cannot be read.
     pub(crate) fn manifest(&self, stem: &str) -> Option<Manifest> {
         match container::open(self.open(stem).ok()?).ok()? {
-            Opened::NativeArchive(ours) => Some(ours.manifest),
-            Opened::Foreign(_) => None,
+            Opened::Native(native) => Some(native.manifest),
+            Opened::Untrusted(_) => None,
         }
     }
 

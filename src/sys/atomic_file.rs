@@ -35,7 +35,7 @@ impl FileError {
     }
 }
 
-/// A file under a name that nobody takes for the final one. Dropped before its commit, it goes.
+/// A file under a name that cannot be taken for the final one. Dropped before its commit, it goes.
 pub(crate) struct Partial {
     file: Arc<File>,
     path: PathBuf,

@@ -20,7 +20,7 @@ pub(crate) struct Lock {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
-    #[error("another Pantry Keeper is at work in {0}; wait for it, or stop it first")]
+    #[error("another Pantry Keeper is at work in {0}")]
     Held(String),
     #[error(transparent)]
     File(#[from] FileError),

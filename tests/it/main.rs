@@ -3,9 +3,8 @@
 //! Each test has folders, ports and processes of its own; what several of them only read from is shared.
 
 mod cases;
-mod checkup;
-mod choice;
 mod docs;
+mod doctor;
 mod faults;
 mod harness;
 mod layering;
@@ -17,6 +16,7 @@ mod real;
 mod restore;
 mod retention;
 mod roundtrip;
+mod selection;
 mod service;
 mod settings;
 mod strict;

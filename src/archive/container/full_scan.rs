@@ -26,7 +26,7 @@ impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
-    pub(crate) fn scrub(
+    pub(crate) fn full_scan(
         &self,
         sections: &[Section],
         threads: NonZeroUsize,
@@ -145,7 +145,7 @@ impl Sequential<'_> {
                 };
                 slot.position = members.position;
                 let content = match members.next(&mut self.input, &mut slot.member) {
-                    Ok(()) => self.pool.submit(slot).ok_or(Damage::Interrupted),
+                    Ok(()) => Ok(self.pool.submit(slot)),
                     Err(damage) => {
                         spare = Some(slot);
                         Err(damage)
@@ -209,7 +209,7 @@ impl SectionReader<'_> {
         let Some(piece) = self.stream.next.take() else {
             return Ok(false);
         };
-        let slot = piece.content?.wait().ok_or(Damage::Interrupted)?;
+        let slot = piece.content?.wait();
         let (position, unpacked) = (slot.position, slot.unpacked.clone());
         self.at = 0;
         self.slot = Some(slot);

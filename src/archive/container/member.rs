@@ -82,8 +82,8 @@ impl Packer {
 
     /// Puts the compressed member in the place of its block: while it waits to be written it takes no more memory than
     /// that. False when it did not fit, which the bound rules out.
-    pub(super) fn pack(&mut self, buffer: &mut Vec<u8>, pace: Effort) -> bool {
-        let compressor = match pace {
+    pub(super) fn pack(&mut self, buffer: &mut Vec<u8>, effort: Effort) -> bool {
+        let compressor = match effort {
             Effort::Thorough => &mut self.thorough,
             Effort::Quick => &mut self.quick,
         };
@@ -236,8 +236,8 @@ mod tests {
         #[test]
         fn blocks_come_back_as_they_were(block in prop::collection::vec(any::<u8>(), 0..70_000), level in 1u8..=9, quick: bool) {
             let (mut member, mut back) = (block.clone(), Vec::new());
-            let pace = if quick { Effort::Quick } else { Effort::Thorough };
-            prop_assert!(Packer::new(level).pack(&mut member, pace));
+            let effort = if quick { Effort::Quick } else { Effort::Thorough };
+            prop_assert!(Packer::new(level).pack(&mut member, effort));
             let header = member.first_chunk::<HEADER_BYTES>().unwrap();
             prop_assert_eq!(member_bytes(header).unwrap(), member.len());
             Unpacker::default().unpack(&member, &mut back).unwrap();

@@ -71,9 +71,9 @@ impl Section {
 
 /// A file, and whose it is.
 pub(crate) enum Opened {
-    NativeArchive(Box<NativeArchive>),
+    Native(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
-    Foreign(File),
+    Untrusted(File),
 }
 
 /// An archive of ours with an intact trailer and manifest.
@@ -106,11 +106,11 @@ pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
             return Err(Damage::Trailer);
         }
         file.rewind()?;
-        return Ok(Opened::Foreign(file));
+        return Ok(Opened::Untrusted(file));
     };
     let end = archive_bytes - TRAILER_BYTES as u64;
     let manifest = read_manifest(&mut file, manifest_position, end)?;
-    Ok(Opened::NativeArchive(Box::new(NativeArchive {
+    Ok(Opened::Native(Box::new(NativeArchive {
         file,
         manifest,
         archive_bytes,

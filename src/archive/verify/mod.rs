@@ -10,13 +10,13 @@ mod system_indexes;
 mod tests;
 mod untrusted;
 
-pub(crate) use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
+pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
 use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::{EXTENSION, archive as archive_name};
 use crate::archive::manifest::Manifest;
-use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::sidecar::Sidecar;
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than
 pub(crate) struct Options<'o> {
     pub threads: NonZeroUsize,
     /// Set from elsewhere, it ends the reading soon.
-    pub stop: &'o AtomicBool,
+    pub cancelled: &'o AtomicBool,
     /// Told how many bytes of the file have been read.
     pub moved: &'o (dyn Fn(u64) + Sync),
 }
@@ -83,16 +83,16 @@ impl Found {
 fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
     let again = file.try_clone();
     match container::open(file) {
-        Ok(Opened::NativeArchive(ours)) => {
-            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+        Ok(Opened::Native(native)) => {
+            if native.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
                 found.not_checked.push(format!(
                     "its name: it was written as {}",
-                    archive_name(&ours.manifest.archive)
+                    archive_name(&native.manifest.archive)
                 ));
             }
-            native::verify(&ours, options, found)
+            native::verify(&native, options, found)
         }
-        Ok(Opened::Foreign(file)) => untrusted::verify(file, options, found).map(drop),
+        Ok(Opened::Untrusted(file)) => untrusted::verify(file, options, found).map(drop),
         Err(
             damage @ (Damage::Trailer
             | Damage::Manifest(_)
@@ -110,7 +110,7 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
     }
 }
 
-/// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
+/// Verifies one archive, native or not. The report's `elapsed_seconds` is for the caller to fill in.
 pub(crate) fn verify(
     name: &str,
     file: File,
@@ -150,7 +150,7 @@ pub(crate) fn verify(
         archive_bytes,
         documents: owners().map(|checked| checked.documents).sum(),
         bytes: owners().map(|checked| checked.bytes).sum(),
-        sha256: found.sha256.map(|sha256| hex(&sha256)),
+        sha256: found.sha256.map(hex::encode),
         namespaces: found.namespaces,
         other_format: found.other_format.map(|format| format.explain(name)),
         damage: found.damage,

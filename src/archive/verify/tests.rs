@@ -15,10 +15,10 @@ use std::sync::atomic::AtomicBool;
 fn check(file: &File, sidecar: &Sidecar) -> VerifyReport {
     let mut again = file.try_clone().unwrap();
     again.rewind().unwrap();
-    let stop = AtomicBool::new(false);
+    let cancelled = AtomicBool::new(false);
     let options = Options {
         threads: NonZeroUsize::new(2).unwrap(),
-        stop: &stop,
+        cancelled: &cancelled,
         moved: &|_| {},
     };
     verify(&format!("{STEM}.tar.gz"), again, sidecar, &options).unwrap()
@@ -343,10 +343,10 @@ fn an_archive_of_ours_that_was_packed_again_is_held_against_its_manifest() {
 #[test]
 fn it_ends_when_asked_to() {
     let file = make(&kitchen(3_000_000));
-    let stop = AtomicBool::new(true);
+    let cancelled = AtomicBool::new(true);
     let options = Options {
         threads: NonZeroUsize::MIN,
-        stop: &stop,
+        cancelled: &cancelled,
         moved: &|_| {},
     };
     (&file).rewind().unwrap();

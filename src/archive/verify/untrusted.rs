@@ -22,7 +22,7 @@ const UNKNOWN_NAMED: usize = 5;
 /// Deflate makes nothing smaller than by this factor. What is compressed twice over may unpack into more than any disk
 /// holds, and no dump does.
 const MOST_UNPACKED: u64 = 1100;
-/// Beside that, whatever the size of the archive.
+/// On top of that, for any size of archive.
 const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// The only collection that belongs to no database.
@@ -51,7 +51,7 @@ pub(super) fn verify(
         ..Survey::default()
     };
     let moved = |bytes| (options.moved)(bytes);
-    let walked = container::walk(file, options.stop, &moved, &mut |path, content| {
+    let walked = container::walk(file, options.cancelled, &moved, &mut |path, content| {
         survey.file(path, content, found)
     })?;
     found.damage.extend(walked.problem);

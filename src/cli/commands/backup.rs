@@ -37,10 +37,10 @@ pub(crate) async fn backup(
     let outcome = backup::run(settings, uri, ctx, &mut state, "by hand", next_run).await;
     notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|failed| {
-        let message = ctx.redactor.redact(&failed.to_string()).into_owned();
+        let message = ctx.explain(&failed.error);
         if failed.is_busy() {
             CommandError::busy("no backup was made", message)
-        } else if failed.was_asked() {
+        } else if failed.was_cancelled() {
             CommandError::failed("no backup was made", message)
         } else {
             // The run has logged it, for the scheduler's runs too.

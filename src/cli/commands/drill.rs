@@ -22,7 +22,7 @@ pub(crate) async fn drill(
         (None, false) => {
             return Err(CommandError::usage(
                 "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to drill on \
-                 that of MONGODB_URI, in databases of other names",
+                 the one that is backed up, in databases of other names",
             ));
         }
     };
@@ -35,7 +35,7 @@ pub(crate) async fn drill(
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
         error => {
-            let message = ctx.redactor.redact(&error.to_string()).into_owned();
+            let message = ctx.explain(&error);
             if busy {
                 CommandError::busy("nothing was drilled", message)
             } else {

@@ -21,7 +21,7 @@ pub(crate) fn list(
     let mut archives = repository.list()?;
     let state = StateStore::new(repository.own_folder()).state();
     let plan = prune::plan(settings, &archives, &state, now);
-    let halted = plan.halt.as_ref().map(ToString::to_string);
+    let halted = prune::halted(&plan);
     prune::explain(&mut archives, &plan);
     let free_bytes = repository.free_bytes();
     let safety_stems = repository.safety_stems().unwrap_or_default();

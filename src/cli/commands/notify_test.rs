@@ -27,7 +27,7 @@ pub(crate) async fn send(
         }
     }
     let flushed = outbox
-        .flush(mail, &ctx.redactor, LONGEST_TALK, &ctx.stop)
+        .flush(mail, &ctx.redactor, LONGEST_TALK, &ctx.cancel)
         .await;
     if flushed.sent > 0 {
         tracing::info!("{} sent", humanize::counted(flushed.sent as u64, "mail"));
@@ -65,7 +65,7 @@ pub(crate) async fn notify_test(
     );
     let failed = |problem: String| CommandError::failed("the test mail was not sent", problem);
     let delivery = deliver(mail, &test, &ctx.redactor, LONGEST_TALK);
-    let delivered = ctx.stop.or(delivery).await;
+    let delivered = ctx.cancel.or(delivery).await;
     delivered
         .map_err(|interruption| failed(interruption.to_string()))?
         .map_err(|error| failed(error.to_string()))?;

@@ -88,11 +88,11 @@ async fn verify_one(
         .map(|metadata| metadata.len());
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
     let (threads, shown) = (settings.threads, Arc::clone(&meter));
-    let reading = ctx.stop.blocking(move |stop| {
+    let reading = ctx.cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
-            stop,
+            cancelled,
             moved: &moved,
         };
         match opened {

@@ -59,7 +59,7 @@ async fn run_drill(
     if outcome.is_busy() {
         tracing::info!("another drill is at work; trying again in a minute");
     }
-    let ended = match (outcome.is_busy(), outcome.was_asked()) {
+    let ended = match (outcome.is_busy(), outcome.was_cancelled()) {
         (true, _) => Ended::Busy,
         (_, true) => Ended::Stopped,
         _ => Ended::Finished,
@@ -85,7 +85,7 @@ async fn run_backup(
             tracing::info!("{failed}; trying again in a minute");
             Ended::Busy
         }
-        Err(failed) if failed.was_asked() => Ended::Stopped,
+        Err(failed) if failed.was_cancelled() => Ended::Stopped,
         _ => Ended::Finished,
     };
     Ok(Run {

@@ -316,7 +316,7 @@ fn being_told_to_stop_leaves_the_letters() {
         let redactor = Redactor::default();
         let asks = async {
             let connection = listener.accept().await.unwrap();
-            stopper.stop();
+            stopper.cancel();
             connection
         };
         let (flushed, _connection) = tokio::join!(

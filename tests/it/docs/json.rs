@@ -4,6 +4,7 @@ use super::{code_blocks, page};
 use crate::support::{
     Craft, OLDER, Outcome, Server, Site, empty_port, in_project, needed, python, rewrite, shared,
 };
+use mongodb::bson::doc;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -155,9 +156,7 @@ fn errors() -> Printed {
         empty_port()
     );
     let away = site.with("MONGODB_URI", &uri);
-    fs::create_dir(away.backups()).unwrap();
-    let archive = away.backups().join(format!("{OLDER}.tar.gz"));
-    fs::write(archive, Craft::dump().packed()).unwrap();
+    away.with_older(Craft::dump().packed());
     printed.error(&away, &["backup"], 1);
     printed.error(&away, &["restore", OLDER, "--yes"], 1);
     printed.error(
@@ -208,8 +207,7 @@ fn backups_over_time() -> Printed {
     printed.report(&site, &["backup"], 0);
     printed.report(&site, &["list"], 0);
 
-    let foreign = site.backups().join(format!("{OLDER}.tar.gz"));
-    fs::write(foreign, Craft::dump().packed()).unwrap();
+    site.with_older(Craft::dump().packed());
     rewrite(&site.backups().join(second), |bytes| bytes[400] ^= 1);
     printed.report(&site, &["verify", "--all"], 1);
     printed.report(&site, &["list"], 0);
@@ -256,19 +254,10 @@ fn restores_and_drills() -> Printed {
     fs::remove_file(site.backups().join(UNDATED)).unwrap();
 
     // Two documents that a unique index does not allow.
-    let document = |id: i32| mongodb::bson::doc! { "_id": id, "n": 1 }.to_vec().unwrap();
-    let metadata = r#"{"indexes":[{"v":2,"key":{"n":1},"name":"n_1","unique":true}],"options":{}}"#;
-    let twice = Craft::default()
-        .file(
-            "dump/twice/orders.bson",
-            &[document(1), document(2)].concat(),
-        )
-        .file("dump/twice/orders.metadata.json", metadata.as_bytes());
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        twice.packed(),
-    )
-    .unwrap();
+    let unique = r#"{"v":2,"key":{"n":1},"name":"n_1","unique":true}"#;
+    let documents = [doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 1 }];
+    let twice = Craft::default().indexed("twice", "orders", &documents, unique);
+    site.with_older(twice.packed());
     let uri = server.uri();
     let twice = ["restore", OLDER, "--to", &uri, "--yes", "--drop"];
     printed.report(&site, &twice, 1);
@@ -277,9 +266,9 @@ fn restores_and_drills() -> Printed {
     }
 
     let stream = include_bytes!("../../fixtures/cases/legacy-index.archive");
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), stream).unwrap();
+    site.with_older(stream);
     printed.report(&site, &["verify", OLDER], 1);
-    fs::remove_file(site.backups().join(format!("{OLDER}.tar.gz"))).unwrap();
+    fs::remove_file(site.older()).unwrap();
 
     fs::write(site.path("meddle.py"), MEDDLE).unwrap();
     let meddle = format!(

@@ -3,9 +3,9 @@
 mod clock;
 mod instances;
 mod mails;
-mod manager;
 mod start;
 mod stopping;
+mod systemd;
 
 use crate::support::{Outcome, Running, Site, shared};
 use rustix::process::Signal;

@@ -70,6 +70,17 @@ impl Site {
         self.path("backups")
     }
 
+    /// Where [`OLDER`] is.
+    pub(crate) fn older(&self) -> PathBuf {
+        self.backups().join(format!("{OLDER}.tar.gz"))
+    }
+
+    /// Puts this under the name of [`OLDER`] into the backup folder.
+    pub(crate) fn with_older(&self, content: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.backups()).unwrap();
+        fs::write(self.older(), content).unwrap();
+    }
+
     /// Puts an archive from long ago, its checksum, and files of other people into the backup folder.
     pub(crate) fn with_older_files(&self) -> Before {
         let folder = self.backups();

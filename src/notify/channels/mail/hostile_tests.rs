@@ -212,7 +212,7 @@ fn without_starttls_nothing_goes_in_clear() {
 }
 
 #[test]
-fn a_plain_server_where_tls_was_asked_for_is_told_apart() {
+fn a_plain_server_where_tls_was_cancelled_for_is_told_apart() {
     let tls = |port| MailSettings {
         security: MailSecurity::Tls,
         ..signing_in(port)

@@ -21,7 +21,7 @@ fn dumped(site: &Site, server: &Server, options: &[&str]) -> PathBuf {
             .chain(options.iter().copied()),
     );
     fs::create_dir_all(site.backups()).unwrap();
-    site.backups().join(format!("{OLDER}.tar.gz"))
+    site.older()
 }
 
 /// The target is emptied before.
@@ -99,11 +99,7 @@ fn our_own_archive_unpacked_and_packed_again_comes_back() {
         .to_owned();
     crate::support::unpack(&archive, &site.path("unpacked"));
     fs::remove_file(&archive).unwrap();
-    pack(
-        &site.path("unpacked"),
-        &name,
-        &site.backups().join(format!("{OLDER}.tar.gz")),
-    );
+    pack(&site.path("unpacked"), &name, &site.older());
     comes_back(
         &site,
         &Server::standalone(),
@@ -125,11 +121,7 @@ fn documents_that_do_not_fit_are_named_and_the_rest_is_there() {
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
     let dump = Craft::dump().collection("shop", "twice", &documents);
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        dump.packed(),
-    )
-    .unwrap();
+    site.with_older(dump.packed());
     let target = Server::standalone();
     let outcome = restore_of(&site, OLDER, &target, &[]).ended_with(1);
     outcome.saying(&[
@@ -180,7 +172,7 @@ fn a_stream_of_mongodump_is_recognized_and_the_command_that_reads_it_said() {
     let target = Server::standalone();
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     for (content, options) in [(stream.to_vec(), ""), (gzip(stream), " --gzip")] {
         fs::write(&archive, content).unwrap();
         let what = format!("what `mongodump --archive{options}` writes");
@@ -210,12 +202,7 @@ fn only_what_macos_wrote_is_skipped() {
         .file("dump/._shop", &apple)
         .file("dump/shop/._own.bson", &document);
     let (site, target) = (Site::new(), Server::standalone());
-    fs::create_dir_all(site.backups()).unwrap();
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        dump.packed(),
-    )
-    .unwrap();
+    site.with_older(dump.packed());
     let verified = site.run(&["verify", OLDER]).done();
     verified.printing(&["2 documents in 2 namespaces", "2 files named ._*"]);
     // MongoDB takes no name that begins with a dot.

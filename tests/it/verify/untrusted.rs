@@ -19,7 +19,7 @@ fn packed_by_hand(site: &Site, options: &[&str]) -> PathBuf {
             .map(String::as_str)
             .chain(options.iter().copied()),
     );
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     pack(&site.path(""), "dump", &archive);
     archive
 }
@@ -82,7 +82,7 @@ fn a_document_that_is_not_bson_is_found() {
     let site = Site::new();
     packed_by_hand(&site, &[]);
     rewrite(&site.path("dump/shop/orders.bson"), |bytes| bytes[4] = 0x77);
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     pack(&site.path(""), "dump", &archive);
     site.run(&["verify", OLDER])
         .ended_with(1)
@@ -133,7 +133,7 @@ fn our_archive_unpacked_and_packed_again_is_held_against_its_manifest() {
 fn what_is_no_dump_at_all_is_not_sound() {
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     for content in ["", "not gzip", &"\0".repeat(5000)] {
         fs::write(&archive, content).unwrap();
         site.run(&["verify", OLDER])

@@ -1,5 +1,7 @@
 //! Reports as people read them.
 
+pub(super) mod restore;
+
 use crate::archive::verify::report::VerifyReport;
 use crate::report::{
     ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport,
@@ -243,7 +245,7 @@ pub(super) fn doctor(report: &DoctorReport) -> String {
     text.push_str(
         &match (count(FindingVerdict::Wrong), count(FindingVerdict::Advice)) {
             (0, 0) => "\nAll is well.\n".to_owned(),
-            (0, _) => "\nNothing is wrong; what is marked ! is worth a thought.\n".to_owned(),
+            (0, _) => "\nNothing is wrong; consider what is marked !.\n".to_owned(),
             (wrong, _) => format!("\n{} to be put right.\n", humanize::counted(wrong, "thing")),
         },
     );
