@@ -159,11 +159,7 @@ fn execute(
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive
-            .name
-            .strip_suffix(file_name::EXTENSION)
-            .unwrap_or(&archive.name);
-        match remove(stem) {
+        match remove(file_name::stem_of(&archive.name)) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);

@@ -3,8 +3,11 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-pub(crate) const EXTENSION: &str = ".tar.gz";
-pub(crate) const SIDECAR_EXTENSION: &str = ".tar.gz.sha256";
+const EXTENSION: &str = ".tar.gz";
+/// Behind that, where the archive is sealed.
+const SEALED_EXTENSION: &str = ".age";
+/// Behind an archive's whole name.
+pub(crate) const SIDECAR_EXTENSION: &str = ".sha256";
 const MIDDLE: &str = "_backup_";
 const STAMP: &str = "%Y%m%d_%H%M%S";
 
@@ -24,6 +27,27 @@ pub(crate) fn stem(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
 /// The file name of the archive with this stem.
 pub(crate) fn archive(stem: &str) -> String {
     format!("{stem}{EXTENSION}")
+}
+
+/// The file name of the sealed archive with this stem.
+pub(crate) fn sealed(stem: &str) -> String {
+    format!("{stem}{EXTENSION}{SEALED_EXTENSION}")
+}
+
+/// Whether a file name is that of a sealed archive.
+pub(crate) fn is_sealed(name: &str) -> bool {
+    name.ends_with(SEALED_EXTENSION)
+}
+
+/// The stem of an archive's file name; none when it does not end like one.
+pub(crate) fn stem_in(name: &str) -> Option<&str> {
+    let plain = name.strip_suffix(SEALED_EXTENSION).unwrap_or(name);
+    plain.strip_suffix(EXTENSION)
+}
+
+/// The stem of an archive's name as it is printed, or given by a person: with or without its extensions.
+pub(crate) fn stem_of(name: &str) -> &str {
+    stem_in(name).unwrap_or(name)
 }
 
 /// The first name from `at` on that is not `taken`: a clock that was set back, or an hour that comes twice in autumn,
@@ -73,6 +97,22 @@ mod tests {
             time_of("jorbites", &stem).unwrap().to_string(),
             "2025-05-31 13:41:08"
         );
+    }
+
+    #[test]
+    fn stems_are_found_in_names() {
+        for name in ["a", "a.tar.gz", "a.tar.gz.age"] {
+            assert_eq!(stem_of(name), "a");
+        }
+        for name in [
+            "a",
+            "a.age",
+            "a.tar",
+            "a.tar.gz.sha256",
+            "a.tar.gz.age.sha256",
+        ] {
+            assert_eq!(stem_in(name), None, "{name}");
+        }
     }
 
     #[test]

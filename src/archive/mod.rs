@@ -8,6 +8,8 @@ pub(crate) mod fingerprint;
 pub(crate) mod io;
 pub(crate) mod manifest;
 pub(crate) mod namespace;
+pub(crate) mod seal;
 pub(crate) mod sidecar;
+pub(crate) mod source;
 pub(crate) mod verify;
 mod worker_pool;

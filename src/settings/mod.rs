@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod descriptor;
+mod encrypt;
 mod env_file;
 mod fault;
 mod names;
@@ -24,6 +25,7 @@ mod validate;
 
 pub(crate) use crate::retention::policy::RetentionPolicy;
 pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
@@ -83,6 +85,8 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Sealing.
+    pub encrypt: EncryptSettings,
     /// Trial restores.
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.

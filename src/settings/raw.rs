@@ -4,6 +4,7 @@ use super::descriptor::{Secrecy, Setting};
 use super::fault::Fault;
 use super::suggest;
 use super::table::{RawSettings, TABLE};
+use crate::archive::seal;
 use crate::mongo::uri::{self, MongoUri};
 use crate::sys::redact::{MASK, Redactor, Secret};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 9] = [
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -25,6 +26,7 @@ const PREFIXES: [&str; 8] = [
     "LOG_",
     "DRILL_",
     "MONGODB_",
+    "ENCRYPT_",
 ];
 
 /// Everything that was typed, where it came from, and what could not even be read.
@@ -132,6 +134,10 @@ impl Gathered {
     fn remember(&mut self, setting: &Setting, text: &str) {
         match setting.secrecy {
             Secrecy::Open => {}
+            Secrecy::KeyFile => {
+                let content = read(Path::new(text.trim())).unwrap_or_default();
+                self.secrets.extend(seal::secrets_in(&content));
+            }
             Secrecy::Password => self.secrets.push(Secret::new(text)),
             Secrecy::ConnectionString => match MongoUri::parse(text.trim()) {
                 Ok(uri) => self.secrets.extend(uri.secrets()),
@@ -158,7 +164,7 @@ fn fault(
 /// What to show of a value.
 pub(super) fn shown(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
-        Secrecy::Open => text.to_owned(),
+        Secrecy::Open | Secrecy::KeyFile => text.to_owned(),
         Secrecy::ConnectionString | Secrecy::Password => MASK.to_owned(),
     }
 }
@@ -171,7 +177,7 @@ fn normalised(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
         // It may begin or end with a space; nothing else does on purpose.
         Secrecy::Password => text.to_owned(),
-        Secrecy::Open | Secrecy::ConnectionString => text.trim().to_owned(),
+        Secrecy::Open | Secrecy::KeyFile | Secrecy::ConnectionString => text.trim().to_owned(),
     }
 }
 

@@ -4,9 +4,11 @@
 #[cfg(test)]
 use super::descriptor::Docs;
 use super::descriptor::{Descriptor, Secrecy, Setting, settings};
+use super::encrypt;
 use super::names::NamespacePattern;
 use super::parse;
 use super::{LogFormat, MailSecurity, NotifyOn, OplogMode};
+use crate::archive::seal::Recipient;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
 use crate::sys::redact::Secret;
@@ -138,6 +140,19 @@ settings! {
         RETENTION_YEARLY retention_yearly: u32 = "0", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
             why "Keep one per year for this many years.",
             docs "of each of so many years";
+    }
+    section "Encryption" {
+        ENCRYPT_TO encrypt_to: Vec<Recipient> = "", Open, encrypt::recipients,
+            sample "age1…",
+            why "Who can open what leaves this machine: age recipients or SSH public keys, with commas between.",
+            docs "who can open what is sealed: age recipients (`age1…`) or SSH public keys (`ssh-ed25519 …`, `ssh-rsa …`), with commas between; `pantry-keeper keygen` makes a key; see [encryption](encryption.md)";
+        ENCRYPT_LOCAL encrypt_local: bool = "false", Open, parse::boolean,
+            why "Seal what stays on this machine as well.",
+            docs "seal the archives in `BACKUP_DIR` as well: they are called `….tar.gz.age`";
+        AGE_IDENTITY_FILE age_identity_file: PathBuf = "", KeyFile, parse::path,
+            sample "/run/secrets/pantry-keeper.key",
+            why "The private key, to look into sealed archives; backups do without, and it is safer elsewhere.",
+            docs "the file with the private key that opens sealed archives, for `verify`, `restore` and `drill`; backups do without it, and it is safer elsewhere";
     }
     section "Trial restores" {
         DRILL_URI drill_uri: MongoUri = "", ConnectionString, |text| parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI")),

@@ -7,6 +7,7 @@ use super::table::{self, TABLE};
 use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
 use std::num::NonZeroUsize;
 
+mod encrypt;
 mod mail;
 mod server;
 
@@ -123,6 +124,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let retries = checker.value(&table::BACKUP_RETRIES);
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
+    let encrypt = encrypt::encrypt(checker);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
@@ -146,6 +148,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
+        encrypt: encrypt?,
         drill: drill?,
         mail: mail?,
         notify_on: notify_on?,

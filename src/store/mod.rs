@@ -1,5 +1,6 @@
 //! Where archives are kept.
 
-mod error;
+pub(crate) mod error;
 pub(crate) mod repository;
+pub(crate) mod sealed;
 pub(crate) mod summary;

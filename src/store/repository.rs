@@ -7,11 +7,14 @@
 #[cfg(test)]
 mod tests;
 
-pub(crate) use super::error::{RepositoryError, RepositoryLockError};
+pub(crate) use super::error::{OpenError, RepositoryError, RepositoryLockError};
 
+use super::sealed::SealedRecord;
 use super::summary::VerificationRecord;
 use crate::archive::file_name;
+use crate::archive::seal::{self, Keyring};
 use crate::archive::sidecar::{self, Sidecar};
+use crate::archive::source::Source;
 use crate::settings::Settings;
 use crate::sys::atomic_file::{self, FileError, Partial};
 use crate::sys::lock::{Lock, LockError};
@@ -39,6 +42,8 @@ pub(crate) struct Repository {
     folder: PathBuf,
     pub(super) prefix: String,
     pub(super) time_zone: Tz,
+    /// What opens sealed archives.
+    pub(super) keyring: Keyring,
 }
 
 impl Repository {
@@ -49,6 +54,7 @@ impl Repository {
             settings.prefix.clone(),
             settings.time_zone,
         )
+        .with(settings.encrypt.keyring.clone())
     }
 
     pub(crate) fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
@@ -56,7 +62,12 @@ impl Repository {
             folder,
             prefix,
             time_zone,
+            keyring: Keyring::default(),
         }
+    }
+
+    fn with(self, keyring: Keyring) -> Self {
+        Repository { keyring, ..self }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -185,17 +196,31 @@ impl Repository {
 
     /// A name for an archive that begins now, without `.tar.gz`.
     pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
-        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        let exists = |name| fs::symlink_metadata(self.folder.join(name)).is_ok();
+        let taken =
+            |stem: &str| exists(file_name::archive(stem)) || exists(file_name::sealed(stem));
         file_name::free_stem(&self.prefix, now, self.time_zone, taken)
     }
 
+    /// The archive's file name: that of a sealed one where there is one, and none that is not sealed.
+    pub(crate) fn archive_name(&self, stem: &str) -> String {
+        let (plain, sealed) = (file_name::archive(stem), file_name::sealed(stem));
+        let exists = |name: &str| fs::symlink_metadata(self.folder.join(name)).is_ok();
+        if !exists(&plain) && exists(&sealed) {
+            sealed
+        } else {
+            plain
+        }
+    }
+
     pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
-        self.folder.join(file_name::archive(stem))
+        self.folder.join(self.archive_name(stem))
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
+        let name = self.archive_name(stem);
         self.folder
-            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+            .join(format!("{name}{}", file_name::SIDECAR_EXTENSION))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -215,7 +240,7 @@ impl Repository {
         })?;
         let mut stems: Vec<String> = names
             .iter()
-            .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
+            .filter_map(|name| file_name::stem_in(name))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
             .filter(|stem| {
                 fs::symlink_metadata(self.archive_path(stem))
@@ -224,6 +249,8 @@ impl Repository {
             .map(str::to_owned)
             .collect();
         stems.sort();
+        // A sealed archive that somebody opened may lie beside what it was.
+        stems.dedup();
         Ok(stems)
     }
 
@@ -238,12 +265,12 @@ impl Repository {
             .collect()
     }
 
-    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    /// The stem of a name as a person gives it: with or without its extensions, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
-        let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
+        let stem = file_name::stem_of(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
             return Err(RepositoryError::NotAName(name.to_owned()));
         }
@@ -277,10 +304,20 @@ impl Repository {
             .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
     }
 
-    /// Opens an archive to be read.
-    pub(crate) fn open(&self, stem: &str) -> Result<File, FileError> {
+    /// Opens an archive to be read. A sealed one takes a key.
+    pub(crate) fn open(&self, stem: &str) -> Result<Source, OpenError> {
+        let (name, file) = (self.archive_name(stem), self.open_file(stem)?);
+        if !file_name::is_sealed(&name) {
+            return Ok(file);
+        }
+        seal::unseal(file, &self.keyring).map_err(|error| OpenError::Unseal { name, error })
+    }
+
+    /// Opens an archive's file, sealed or not.
+    pub(crate) fn open_file(&self, stem: &str) -> Result<Source, FileError> {
         let path = self.archive_path(stem);
-        open_regular(&path).map_err(|error| FileError::new("open", path, error))
+        let opened = open_regular(&path).and_then(Source::file);
+        opened.map_err(|error| FileError::new("open", path, error))
     }
 
     pub(crate) fn sidecar(&self, stem: &str) -> Sidecar {
@@ -290,7 +327,7 @@ impl Repository {
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
             Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
-            Ok(_) => sidecar::parse(&text, &file_name::archive(stem)),
+            Ok(_) => sidecar::parse(&text, &self.archive_name(stem)),
         }
     }
 
@@ -327,9 +364,10 @@ impl LockedRepository {
             else {
                 continue;
             };
-            let stem = target
+            let target = target
                 .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+                .unwrap_or(target);
+            let stem = file_name::stem_in(target);
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
                 [&self.prefix, &safety]
@@ -347,7 +385,28 @@ impl LockedRepository {
 
     /// Opens the file that will become the archive.
     pub(crate) fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
-        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
+        let path = self.folder.join(file_name::archive(stem));
+        Partial::create(&path).map_err(|error| self.explain(error))
+    }
+
+    /// Opens the file that will become the sealed archive.
+    pub(crate) fn begin_sealed(&self, stem: &str) -> Result<Partial, RepositoryError> {
+        let path = self.folder.join(file_name::sealed(stem));
+        Partial::create(&path).map_err(|error| self.explain(error))
+    }
+
+    /// The same for a sealed archive: what is known of it is noted first.
+    pub(crate) fn commit_sealed(
+        &self,
+        partial: Partial,
+        record: &SealedRecord,
+        verification: VerificationRecord,
+    ) -> Result<Vec<FileError>, FileError> {
+        let stem = &record.manifest.archive;
+        let noted = self.record_sealed(stem, record);
+        let mut problems = self.commit(partial, stem, &record.sha256, verification)?;
+        problems.extend(noted.err());
+        Ok(problems)
     }
 
     /// Gives a verified archive its name, and its checksum beside it.
@@ -361,7 +420,7 @@ impl LockedRepository {
         verification: VerificationRecord,
     ) -> Result<Vec<FileError>, FileError> {
         partial.commit()?;
-        let line = sidecar::line(sha256, &file_name::archive(stem));
+        let line = sidecar::line(sha256, &self.archive_name(stem));
         let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
         let recorded = self.record_verification(stem, verification);
         Ok([sidecar, recorded]
@@ -384,8 +443,9 @@ impl LockedRepository {
                 io::Error::other("it is not a regular file"),
             ));
         }
-        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
         let sidecar = self.sidecar_path(stem);
+        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        self.forget_sealed(stem);
         match fs::remove_file(&sidecar) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(FileError::new("remove", &sidecar, error))

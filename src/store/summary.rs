@@ -2,9 +2,11 @@
 
 use super::repository::Repository;
 use super::repository::RepositoryError;
+use super::sealed::SealedGlance;
 use crate::archive::container::{self, Opened};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
+use crate::archive::source::Source;
 use crate::report::ArchiveSummary;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
@@ -57,16 +59,16 @@ impl Repository {
     }
 
     fn summary_with(&self, stem: &str, verification: Option<VerificationRecord>) -> ArchiveSummary {
-        let opened = self.open(stem).map_err(|error| error.to_string());
-        let archive_bytes = opened
-            .as_ref()
-            .ok()
-            .and_then(|file| file.metadata().ok())
-            .map_or(0, |metadata| metadata.len());
+        let opened = self.open_file(stem).map_err(|error| error.to_string());
+        let archive_bytes = opened.as_ref().map_or(0, Source::length);
         let verification =
             verification.filter(|verification| verification.archive_bytes == archive_bytes);
+        if file_name::is_sealed(&self.archive_name(stem)) && opened.is_ok() {
+            let SealedGlance { manifest, damage } = self.glance_at_sealed(stem, archive_bytes);
+            return self.listed(stem, archive_bytes, manifest, damage, verification);
+        }
         let (manifest, damage) = match opened
-            .and_then(|file| container::open(file).map_err(|error| error.to_string()))
+            .and_then(|source| container::open(source).map_err(|error| error.to_string()))
         {
             Ok(Opened::Native(native)) => (Some(native.manifest), None),
             Ok(Opened::Untrusted(_)) => (None, None),
@@ -104,7 +106,7 @@ impl Repository {
             .as_ref()
             .and_then(|verification| verification.drilled_at);
         ArchiveSummary {
-            archive: file_name::archive(stem),
+            archive: self.archive_name(stem),
             made_at: manifest
                 .as_ref()
                 .map(|manifest| manifest.started_at)
@@ -125,6 +127,9 @@ impl Repository {
 
     /// What an archive says it holds; none when it is not one of native, or cannot be read.
     pub(crate) fn manifest(&self, stem: &str) -> Option<Manifest> {
+        if let Some(record) = self.sealed_record(stem) {
+            return Some(record.manifest);
+        }
         match container::open(self.open(stem).ok()?).ok()? {
             Opened::Native(native) => Some(native.manifest),
             Opened::Untrusted(_) => None,

@@ -6,10 +6,10 @@
 use super::member::{BLOCK_BYTES, MemberError, TRAILER_BYTES, Unpacker};
 use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
+use crate::archive::source::Source;
 use crate::archive::worker_pool::{Pool, Ticket};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -48,10 +48,8 @@ impl NativeArchive {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
-        let mut file = &self.file;
-        file.rewind()?;
         let reader = Sequential {
-            input: Hashing::new(file, self.archive_bytes - TRAILER_BYTES as u64),
+            input: Hashing::new(self.source.at(0), self.archive_bytes - TRAILER_BYTES as u64),
             pool,
             free,
             pieces: sender,
@@ -114,14 +112,14 @@ struct Piece {
 }
 
 /// The one thread that reads the file.
-struct Sequential<'f> {
-    input: Hashing<&'f File>,
+struct Sequential {
+    input: Hashing<Source>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
     pieces: Sender<Piece>,
 }
 
-impl Sequential<'_> {
+impl Sequential {
     fn run(
         mut self,
         sections: &[Section],

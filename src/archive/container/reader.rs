@@ -5,9 +5,9 @@
 use super::member::{self, HEADER_BYTES, MemberError, TRAILER_BYTES, Unpacker};
 use super::member_cache::MemberCache;
 use crate::archive::manifest::{self, Manifest};
+use crate::archive::source::Source;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::sync::Mutex;
 
 /// A manifest larger than this, in bytes of JSON, is not one of ours: a hundred thousand collections take a third of it.
@@ -73,12 +73,12 @@ impl Section {
 pub(crate) enum Opened {
     Native(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
-    Untrusted(File),
+    Untrusted(Source),
 }
 
 /// An archive of ours with an intact trailer and manifest.
 pub(crate) struct NativeArchive {
-    pub(super) file: File,
+    pub(super) source: Source,
     pub manifest: Manifest,
     pub archive_bytes: u64,
     manifest_position: u64,
@@ -89,29 +89,32 @@ pub(crate) struct NativeArchive {
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
-pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
-    let archive_bytes = file.metadata()?.len();
+pub(crate) fn open(mut source: Source) -> Result<Opened, Damage> {
+    let archive_bytes = source.length();
     if archive_bytes == 0 {
         return Err(Damage::Empty);
     }
     let mut head = Vec::with_capacity(HEADER_BYTES);
-    (&file).take(HEADER_BYTES as u64).read_to_end(&mut head)?;
+    source
+        .at(0)
+        .take(HEADER_BYTES as u64)
+        .read_to_end(&mut head)?;
     let mut tail = Vec::with_capacity(TRAILER_BYTES);
-    file.seek(SeekFrom::Start(
-        archive_bytes.saturating_sub(TRAILER_BYTES as u64),
-    ))?;
-    (&file).take(TRAILER_BYTES as u64).read_to_end(&mut tail)?;
+    source
+        .at(archive_bytes.saturating_sub(TRAILER_BYTES as u64))
+        .take(TRAILER_BYTES as u64)
+        .read_to_end(&mut tail)?;
     let Some((manifest_position, crc64)) = member::parse_trailer(&tail) else {
         if member::is_ours(&head) {
             return Err(Damage::Trailer);
         }
-        file.rewind()?;
-        return Ok(Opened::Untrusted(file));
+        source.rewind()?;
+        return Ok(Opened::Untrusted(source));
     };
     let end = archive_bytes - TRAILER_BYTES as u64;
-    let manifest = read_manifest(&mut file, manifest_position, end)?;
+    let manifest = read_manifest(&source, manifest_position, end)?;
     Ok(Opened::Native(Box::new(NativeArchive {
-        file,
+        source,
         manifest,
         archive_bytes,
         manifest_position,
@@ -120,11 +123,11 @@ pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
     })))
 }
 
-fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Damage> {
+fn read_manifest(source: &Source, start: u64, end: u64) -> Result<Manifest, Damage> {
     if start >= end {
         return Err(Damage::Manifest("it lies outside the file".into()));
     }
-    file.seek(SeekFrom::Start(start))?;
+    let mut input = source.at(start);
     let (mut members, mut unpacker, mut tar) = (
         Members {
             position: start,
@@ -136,7 +139,7 @@ fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Dama
     let (mut member, mut block) = (Vec::new(), Vec::new());
     while members.position < end {
         let position = members.position;
-        members.next(file, &mut member)?;
+        members.next(&mut input, &mut member)?;
         unpacker
             .unpack(&member, &mut block)
             .map_err(|error| Damage::Member { position, error })?;

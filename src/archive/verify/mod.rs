@@ -4,23 +4,25 @@ mod native;
 mod other_format;
 pub(crate) mod report;
 mod scan;
+mod sealed;
 mod subset;
 mod system_indexes;
 #[cfg(test)]
 mod tests;
 mod untrusted;
 
+pub(crate) use sealed::{Closed, SealedAs, verify_sealed};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
 use crate::archive::container::{self, Damage, Opened};
-use crate::archive::file_name::{EXTENSION, archive as archive_name};
+use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
@@ -80,19 +82,18 @@ impl Found {
 }
 
 /// Reads an archive from end to end, and of a damaged one what can still be read.
-fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let again = file.try_clone();
-    match container::open(file) {
+fn read(name: &str, source: Source, options: &Options, found: &mut Found) -> Result<(), Damage> {
+    match container::open(source.at(0)) {
         Ok(Opened::Native(native)) => {
-            if native.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+            if native.manifest.archive != file_name::stem_of(name) {
                 found.not_checked.push(format!(
                     "its name: it was written as {}",
-                    archive_name(&native.manifest.archive)
+                    file_name::archive(&native.manifest.archive)
                 ));
             }
             native::verify(&native, options, found)
         }
-        Ok(Opened::Untrusted(file)) => untrusted::verify(file, options, found).map(drop),
+        Ok(Opened::Untrusted(source)) => untrusted::verify(source, options, found).map(drop),
         Err(
             damage @ (Damage::Trailer
             | Damage::Manifest(_)
@@ -101,10 +102,7 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
         ) => {
             found.damage.push(damage.to_string());
             // It is not sound, but which collections are still whole is worth knowing.
-            again.map_err(Damage::Read).and_then(|mut file| {
-                std::io::Seek::rewind(&mut file)?;
-                untrusted::verify(file, options, found).map(drop)
-            })
+            untrusted::verify(source, options, found).map(drop)
         }
         Err(damage) => Err(damage),
     }
@@ -113,16 +111,20 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
 /// Verifies one archive, native or not. The report's `elapsed_seconds` is for the caller to fill in.
 pub(crate) fn verify(
     name: &str,
-    file: File,
+    source: Source,
     sidecar: &Sidecar,
     options: &Options,
 ) -> Result<VerifyReport, Interrupted> {
-    let archive_bytes = file
-        .metadata()
-        .map(|metadata| metadata.len())
-        .unwrap_or_default();
+    let archive_bytes = source.file_length();
     let mut found = Found::default();
-    let outcome = read(name, file, options, &mut found);
+    let outcome = read(name, source.clone(), options, &mut found);
+    // What lies beside a sealed archive is about the sealed file.
+    let outcome = outcome.and_then(|()| {
+        if let Some(sealed) = source.sealed_sha256()? {
+            found.sha256 = found.sha256.and(Some(sealed));
+        }
+        Ok(())
+    });
     match outcome {
         Ok(()) => {}
         Err(Damage::Interrupted) => return Err(Interrupted),

@@ -1,8 +1,8 @@
 //! Files that hold a dump, but none that is read here: what each is, and which stock command restores it.
 
 use crate::archive::dump_stream;
+use crate::archive::source::Source;
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
 use std::io::{self, Read, Seek};
 
 /// Files named; the rest are counted.
@@ -18,22 +18,22 @@ pub(crate) enum OtherFormat {
 }
 
 impl OtherFormat {
-    /// Recognizes what is told by a file's first bytes. Leaves the file at its start.
-    pub(crate) fn by_magic(file: &mut File) -> io::Result<Option<Self>> {
-        file.rewind()?;
+    /// Recognizes what is told by a file's first bytes. Leaves it at its start.
+    pub(crate) fn by_magic(source: &mut Source) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
-        (&*file).take(4).read_to_end(&mut head)?;
+        source.at(0).take(4).read_to_end(&mut head)?;
         let found = if head == dump_stream::MAGIC {
             Some(OtherFormat::DumpStream { gzip: false })
         } else {
-            file.rewind()?;
             let mut head = Vec::new();
             // What cannot be unpacked is damaged, which others find out.
-            let unpacked = MultiGzDecoder::new(&*file).take(4).read_to_end(&mut head);
+            let unpacked = MultiGzDecoder::new(source.at(0))
+                .take(4)
+                .read_to_end(&mut head);
             let is_stream = unpacked.is_ok() && head == dump_stream::MAGIC;
             is_stream.then_some(OtherFormat::DumpStream { gzip: true })
         };
-        file.rewind()?;
+        source.rewind()?;
         Ok(found)
     }
 
@@ -74,8 +74,9 @@ mod tests {
     fn recognized(bytes: &[u8]) -> Option<OtherFormat> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let found = OtherFormat::by_magic(&mut file).unwrap();
-        assert_eq!(file.stream_position().unwrap(), 0);
+        let mut source = Source::file(file).unwrap();
+        let found = OtherFormat::by_magic(&mut source).unwrap();
+        assert_eq!(source.stream_position().unwrap(), 0);
         found
     }
 

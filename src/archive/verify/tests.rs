@@ -1,5 +1,6 @@
 use super::{Options, verify};
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::report::VerifyReport;
 use crate::testing::{STEM, Sample, archive, encode, kitchen};
 use flate2::Compression;
@@ -13,8 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicBool;
 
 fn check(file: &File, sidecar: &Sidecar) -> VerifyReport {
-    let mut again = file.try_clone().unwrap();
-    again.rewind().unwrap();
+    let again = Source::file(file.try_clone().unwrap()).unwrap();
     let cancelled = AtomicBool::new(false);
     let options = Options {
         threads: NonZeroUsize::new(2).unwrap(),
@@ -349,12 +349,10 @@ fn it_ends_when_asked_to() {
         cancelled: &cancelled,
         moved: &|_| {},
     };
-    (&file).rewind().unwrap();
-    assert!(verify(STEM, file, &Sidecar::Missing, &options).is_err());
-    let mut packed = file_of(&by_hand(&dump_folder()));
-    packed.rewind().unwrap();
-    packed.flush().unwrap();
-    assert!(verify(STEM, packed, &Sidecar::Missing, &options).is_err());
+    let source = |file| Source::file(file).unwrap();
+    assert!(verify(STEM, source(file), &Sidecar::Missing, &options).is_err());
+    let packed = file_of(&by_hand(&dump_folder()));
+    assert!(verify(STEM, source(packed), &Sidecar::Missing, &options).is_err());
 }
 
 /// Something that happens to a file.

@@ -1,6 +1,5 @@
 //! `pantry-keeper list`.
 
-use crate::archive::file_name;
 use crate::backup;
 use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
@@ -34,7 +33,7 @@ pub(crate) fn list(
         halted,
         before_restores: safety_stems
             .iter()
-            .map(|stem| file_name::archive(stem))
+            .map(|stem| repository.archive_name(stem))
             .collect(),
     };
     if output.json {

@@ -4,6 +4,7 @@ pub(super) mod backup;
 pub(super) mod doctor;
 pub(super) mod drill;
 pub(super) mod health;
+pub(super) mod keygen;
 pub(super) mod list;
 pub(super) mod notify_test;
 pub(super) mod prune;

@@ -1,0 +1,92 @@
+//! Seals what is read.
+
+use super::Recipient;
+use age::Encryptor;
+use age::stream::StreamWriter;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Taken from the input at a time: one chunk of an age file.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Sealed bytes, as the input is read: from its start to its end, once, in order.
+pub(crate) struct Sealing<R> {
+    input: R,
+    sealer: Option<StreamWriter<Buffer>>,
+    buffer: Buffer,
+    ready: Vec<u8>,
+    at: usize,
+    chunk: Vec<u8>,
+}
+
+/// Where the sealer puts what it made.
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<R: Read> Sealing<R> {
+    /// Seals `input` with a key of its own, which each of `recipients` can open.
+    pub(crate) fn new(input: R, recipients: &[Recipient]) -> io::Result<Self> {
+        let recipients = recipients.iter().map(Recipient::as_age);
+        let encryptor = Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
+        let buffer = Buffer::default();
+        Ok(Sealing {
+            input,
+            sealer: Some(encryptor.wrap_output(buffer.clone())?),
+            buffer,
+            ready: Vec::new(),
+            at: 0,
+            chunk: vec![0; CHUNK_BYTES],
+        })
+    }
+
+    /// Seals some more; false at the end.
+    fn advance(&mut self) -> io::Result<bool> {
+        let Some(mut sealer) = self.sealer.take() else {
+            return Ok(false);
+        };
+        let read = loop {
+            match self.input.read(&mut self.chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The sealer is gone: what was cut off by an error never looks finished.
+                result => break result?,
+            }
+        };
+        if read == 0 {
+            sealer.finish()?;
+        } else {
+            sealer.write_all(&self.chunk[..read])?;
+            self.sealer = Some(sealer);
+        }
+        let mut buffer = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ready.clear();
+        self.at = 0;
+        std::mem::swap(&mut self.ready, &mut buffer);
+        Ok(true)
+    }
+}
+
+impl<R: Read> Read for Sealing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.ready.len() {
+            if !self.advance()? {
+                return Ok(0);
+            }
+        }
+        let step = buffer.len().min(self.ready.len() - self.at);
+        buffer[..step].copy_from_slice(&self.ready[self.at..self.at + step]);
+        self.at += step;
+        Ok(step)
+    }
+}

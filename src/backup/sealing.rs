@@ -1,0 +1,116 @@
+//! A verified archive is sealed: in one pass over the finished file, into a second one, which is synced and read back.
+
+use super::error::JobError;
+use crate::archive::container::WriteError;
+use crate::archive::manifest::Manifest;
+use crate::archive::seal::{Recipient, Sealing};
+use crate::settings::EncryptSettings;
+use crate::store::repository::LockedRepository;
+use crate::store::sealed::SealedRecord;
+use crate::sys::atomic_file::Partial;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::progress::{Meter, Screen, Unit, showing};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Read and written at a time.
+const WINDOW_BYTES: usize = 256 * 1024;
+
+/// A sealed archive that was read back, and what is known of it.
+pub(super) struct SealedPartial {
+    pub partial: Partial,
+    pub record: SealedRecord,
+}
+
+/// How many bytes passed by, and their SHA-256.
+#[derive(Debug, PartialEq, Eq)]
+struct Passed {
+    bytes: u64,
+    sha256: [u8; 32],
+}
+
+/// Seals `plain`, which holds what `manifest` says.
+pub(super) async fn seal(
+    repository: &LockedRepository,
+    encrypt: &EncryptSettings,
+    plain: &Partial,
+    plain_bytes: u64,
+    manifest: &Manifest,
+    screen: &Screen,
+    cancel: &Cancel,
+) -> Result<SealedPartial, JobError> {
+    let partial = repository.begin_sealed(&manifest.archive)?;
+    let failed = |error: io::Error| JobError::Write {
+        error: WriteError::Write(error),
+        folder: repository.folder().display().to_string(),
+        free_bytes: repository.free_bytes(),
+    };
+    let meter = Meter::new("sealing", Unit::Bytes, Some(plain_bytes), screen);
+    let (input, output) = (plain.reopen_uncached()?, partial.file());
+    let (to, shown) = (encrypt.to.clone(), Arc::clone(&meter));
+    let sealing = cancel.blocking(move |cancelled| {
+        let moved = |bytes| shown.set(bytes);
+        write_sealed(input, &output, &to, cancelled, &moved)
+    });
+    let written = showing(&meter, sealing).await?.map_err(failed)?;
+    let written = written.ok_or(JobError::Interrupted(Interruption::Cancelled))?;
+    partial.sync()?;
+    let meter = Meter::new("verifying", Unit::Bytes, Some(written.bytes), screen);
+    let (file, shown) = (partial.reopen_uncached()?, Arc::clone(&meter));
+    let reading = cancel.blocking(move |cancelled| {
+        let moved = |bytes| shown.set(bytes);
+        pass(file, &mut io::sink(), cancelled, &moved)
+    });
+    let read = showing(&meter, reading).await?.map_err(failed)?;
+    let read = read.ok_or(JobError::Interrupted(Interruption::Cancelled))?;
+    if read != written {
+        return Err(JobError::NotSound("its sealed bytes changed".into()));
+    }
+    let record = SealedRecord {
+        archive_bytes: written.bytes,
+        sha256: hex::encode(written.sha256),
+        recipients: encrypt.to.iter().map(Recipient::short).collect(),
+        manifest: manifest.clone(),
+    };
+    Ok(SealedPartial { partial, record })
+}
+
+fn write_sealed(
+    input: File,
+    mut output: &File,
+    to: &[Recipient],
+    cancelled: &AtomicBool,
+    moved: &dyn Fn(u64),
+) -> io::Result<Option<Passed>> {
+    let sealing = Sealing::new(BufReader::with_capacity(WINDOW_BYTES, input), to)?;
+    pass(sealing, &mut output, cancelled, moved)
+}
+
+/// None when it was stopped.
+fn pass(
+    mut input: impl Read,
+    output: &mut impl Write,
+    cancelled: &AtomicBool,
+    moved: &dyn Fn(u64),
+) -> io::Result<Option<Passed>> {
+    let (mut window, mut sha256, mut bytes) = (vec![0; WINDOW_BYTES], Sha256::new(), 0);
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let read = input.read(&mut window)?;
+        if read == 0 {
+            return Ok(Some(Passed {
+                bytes,
+                sha256: sha256.finalize().into(),
+            }));
+        }
+        output.write_all(&window[..read])?;
+        sha256.update(&window[..read]);
+        bytes += read as u64;
+        moved(bytes);
+    }
+}
