@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::state::{State, StateStore};
 use crate::store::repository::Repository;
 use crate::sys::humanize;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Holder, Lock};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
@@ -44,17 +44,14 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     }
 }
 
-fn scheduler_problem(
-    holder: Option<Option<std::time::SystemTime>>,
-    now: DateTime<Utc>,
-) -> Option<String> {
-    let Some(sign) = holder else {
+fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
+    let Some(holder) = holder else {
         return Some(
             "no scheduler is at work in this folder: start it with `pantry-keeper run`".into(),
         );
     };
     // In either direction: a sign from the future says nothing about now.
-    let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
+    let silence = (now - DateTime::<Utc>::from(holder.last_beat?)).abs();
     (silence > LONGEST_SILENCE).then(|| {
         let silence = humanize::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")

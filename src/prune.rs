@@ -159,7 +159,8 @@ fn execute(
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        match remove(file_name::stem_of(&archive.name)) {
+        let stem = file_name::stem_of(&archive.name).unwrap_or(&archive.name);
+        match remove(stem) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;
                 let (made_at, archive_bytes) = (archive.made_at, archive.bytes);

@@ -1,8 +1,11 @@
 //! What an archive is: its names, its manifest, its bytes, and the proof that they are sound.
 
 pub(crate) mod bson_framer;
+pub(crate) mod compression;
 pub(crate) mod container;
+pub(crate) mod document_reader;
 pub(crate) mod dump_stream;
+pub(crate) mod element;
 pub(crate) mod file_name;
 pub(crate) mod fingerprint;
 pub(crate) mod io;

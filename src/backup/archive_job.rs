@@ -13,6 +13,7 @@ use super::commit::UncommittedArchive;
 use super::sealing::{self, SealedPartial};
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
@@ -175,7 +176,8 @@ impl Attempt<'_> {
         selection.announce(&facts);
         self.check_room(&selection, &facts).await?;
         self.stage.set(Stage::Dump);
-        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
+        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem(now, compression));
         let partial = self.repository.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
         let warnings = selection.missing(&facts, &manifest)?;
@@ -198,7 +200,7 @@ impl Attempt<'_> {
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
         );
-        let sealed = self.seal(&partial, &manifest, archive_bytes).await?;
+        let sealed = self.seal(&partial, &stem, &manifest, archive_bytes).await?;
         Ok(UncommittedArchive {
             partial,
             sealed,
@@ -253,7 +255,8 @@ impl Attempt<'_> {
         stem: &str,
     ) -> Result<(Manifest, u64), JobError> {
         let plan = Plan {
-            name: stem.to_owned(),
+            name: file_name::bare(stem).to_owned(),
+            compression: self.settings.compression,
             level: self.settings.compression_level,
             threads: self.settings.threads,
             started_at: (self.ctx.now)(),
@@ -356,6 +359,7 @@ impl Attempt<'_> {
     async fn seal(
         &self,
         partial: &Partial,
+        stem: &str,
         manifest: &Manifest,
         archive_bytes: u64,
     ) -> Result<Option<SealedPartial>, JobError> {
@@ -370,6 +374,7 @@ impl Attempt<'_> {
             self.repository,
             encrypt,
             partial,
+            stem,
             archive_bytes,
             manifest,
             screen,

@@ -45,18 +45,20 @@ impl UncommittedArchive {
             damage: None,
             drilled_at: None,
         };
+        let mut stem = self.stem;
         let problems = match self.sealed {
             Some(sealed) => {
-                repository.commit_sealed(sealed.partial, &sealed.record, verification)?
+                stem = sealed.stem;
+                repository.commit_sealed(sealed.partial, &stem, &sealed.record, verification)?
             }
-            None => repository.commit(self.partial, &self.stem, &sha256, verification)?,
+            None => repository.commit(self.partial, &stem, &sha256, verification)?,
         };
         warnings.extend(
             problems
                 .iter()
                 .map(|problem| format!("the archive is safe, but {problem}")),
         );
-        let path = repository.archive_path(&self.stem);
+        let path = repository.archive_path(&stem);
         let report = BackupReport {
             archive: path
                 .file_name()

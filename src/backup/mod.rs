@@ -134,7 +134,7 @@ impl Before {
             .find(good)
             .or_else(|| last_good(&listed))
             .and_then(|last| {
-                let stem = file_name::stem_in(&last.archive)?;
+                let stem = file_name::stem_of(&last.archive)?;
                 Some((last.archive.clone(), repository.manifest(stem)?))
             });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
@@ -295,7 +295,7 @@ fn compare(
     status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
-    let stem = file_name::stem_of(&report.archive);
+    let stem = file_name::stem_of(&report.archive).unwrap_or(&report.archive);
     let Some(manifest) = repository.manifest(stem) else {
         return false;
     };

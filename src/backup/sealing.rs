@@ -2,6 +2,7 @@
 
 use super::error::JobError;
 use crate::archive::container::WriteError;
+use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::seal::{Recipient, Sealing};
 use crate::settings::EncryptSettings;
@@ -22,6 +23,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// A sealed archive that was read back, and what is known of it.
 pub(super) struct SealedPartial {
     pub partial: Partial,
+    pub stem: String,
     pub record: SealedRecord,
 }
 
@@ -37,12 +39,14 @@ pub(super) async fn seal(
     repository: &LockedRepository,
     encrypt: &EncryptSettings,
     plain: &Partial,
+    stem: &str,
     plain_bytes: u64,
     manifest: &Manifest,
     screen: &Screen,
     cancel: &Cancel,
 ) -> Result<SealedPartial, JobError> {
-    let partial = repository.begin_sealed(&manifest.archive)?;
+    let stem = file_name::sealed(stem);
+    let partial = repository.begin(&stem)?;
     let failed = |error: io::Error| JobError::Write {
         error: WriteError::Write(error),
         folder: repository.folder().display().to_string(),
@@ -75,7 +79,11 @@ pub(super) async fn seal(
         recipients: encrypt.to.iter().map(Recipient::short).collect(),
         manifest: manifest.clone(),
     };
-    Ok(SealedPartial { partial, record })
+    Ok(SealedPartial {
+        partial,
+        stem,
+        record,
+    })
 }
 
 fn write_sealed(

@@ -27,6 +27,10 @@ pub(super) enum Command {
     List(Output),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Look into an archive: what it holds, or the documents of one of its collections
+    Show(ShowArguments),
+    /// Take the documents of one collection out of an archive, for other tools
+    Extract(ExtractArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -51,6 +55,8 @@ impl Command {
             | Command::Doctor(output)
             | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
+            Command::Show(arguments) => arguments.json,
+            Command::Extract(arguments) => arguments.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
@@ -81,7 +87,11 @@ impl Command {
     pub(super) fn logs_to_files(&self) -> bool {
         !matches!(
             self,
-            Command::List(_) | Command::Health(_) | Command::Doctor(_)
+            Command::List(_)
+                | Command::Health(_)
+                | Command::Doctor(_)
+                | Command::Show(_)
+                | Command::Extract(_)
         )
     }
 }
@@ -102,7 +112,7 @@ pub(super) struct KeygenArguments {
 
 #[derive(Args)]
 pub(super) struct VerifyArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(
         value_name = "NAME|latest",
         default_value = "latest",
@@ -118,7 +128,7 @@ pub(super) struct VerifyArguments {
 
 #[derive(Args)]
 pub(super) struct RestoreArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest")]
     pub name: String,
     /// Restore into this server, or the one whose connection string is in a file; otherwise into the server that is backed up
@@ -172,7 +182,7 @@ impl From<Indexes> for IndexPolicy {
 
 #[derive(Args)]
 pub(super) struct DrillArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
     /// Use the server that is backed up, in databases of other names, instead of that of DRILL_URI
@@ -192,4 +202,62 @@ pub(super) struct PruneArguments {
     pub accept_shrink: bool,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct ShowArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// Show the documents of this collection, one a line
+    #[arg(value_name = "DB.COLL")]
+    pub collection: Option<String>,
+    #[command(flatten)]
+    pub matching: Matching,
+    /// At most so many
+    #[arg(long, value_name = "N", requires = "collection")]
+    pub limit: Option<u64>,
+    /// Pass over so many first
+    #[arg(long, value_name = "N", requires = "collection", default_value_t = 0)]
+    pub skip: u64,
+    /// With every type by its name, so that nothing is lost on the way back
+    #[arg(long, requires = "collection")]
+    pub canonical: bool,
+    /// Print one JSON document on stdout; documents of a collection are JSON anyway
+    #[arg(long, conflicts_with = "collection")]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Matching {
+    /// Only documents that fit this MongoDB query, in Extended JSON
+    #[arg(long = "match", value_name = "QUERY")]
+    pub query: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ExtractArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The collection whose documents are wanted
+    #[arg(value_name = "DB.COLL")]
+    pub collection: String,
+    #[command(flatten)]
+    pub matching: Matching,
+    /// As mongodump writes documents, or as Extended JSON, one a line
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "bson")]
+    pub format: DocumentFormat,
+    /// Into this file, which appears only when all is in it; otherwise to stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<std::path::PathBuf>,
+    /// Print one JSON document on stdout
+    #[arg(long, requires = "output")]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    Bson,
+    Jsonl,
 }

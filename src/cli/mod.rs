@@ -131,6 +131,8 @@ async fn dispatch(
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
         Command::List(output) => commands::list::list(settings, ctx, output),
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
+        Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
+        Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }

@@ -125,7 +125,7 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
 /// `list` shows it.
 fn record_in_archive(repository: &Repository, last: &LastDrill, report: Option<&DrillReport>) {
     if report.is_some_and(|report| report.proven)
-        && let Some(stem) = file_name::stem_in(&last.archive)
+        && let Some(stem) = file_name::stem_of(&last.archive)
         && let Err(error) = repository.record_drill(stem, last.at)
     {
         tracing::debug!("the drill's result is not kept: {error}");

@@ -1,7 +1,7 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
 pub(crate) use super::error::ServerError;
-pub(crate) use super::inventory::{Examination, examine};
+pub(crate) use super::inventory::{Examination, Unreadable, examine};
 pub(crate) use super::target::{Definition, Target};
 
 use super::driver_options::DriverUri;

@@ -1,8 +1,10 @@
 //! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
 
+mod inspect;
 mod problem;
 mod restore;
 
+pub(crate) use inspect::{ExtractReport, ShowReport, ShownCollection, ShownIndex};
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,

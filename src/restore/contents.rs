@@ -2,6 +2,7 @@
 
 use super::{RestoreError, Selection};
 use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
+use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
@@ -98,7 +99,7 @@ impl Contents {
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let name = repository.archive_name(stem);
+        let name = file_name::archive(stem);
         let source = repository.open(stem)?;
         let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
         match opened {

@@ -23,6 +23,7 @@ mod table;
 mod tests;
 mod validate;
 
+pub(crate) use crate::archive::compression::Compression;
 pub(crate) use crate::retention::policy::RetentionPolicy;
 pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 pub(crate) use encrypt::EncryptSettings;
@@ -71,6 +72,8 @@ pub(crate) struct Settings {
     pub log_dir: PathBuf,
     /// How the names of archives start.
     pub prefix: String,
+    /// What new archives are compressed with.
+    pub compression: Compression,
     /// 1 (fast) to 9 (small).
     pub compression_level: u8,
     /// How many threads compress.

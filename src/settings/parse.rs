@@ -113,6 +113,24 @@ where
     })
 }
 
+/// A number, or a name that stands for one.
+pub(super) fn number_or_name<T>(
+    text: &str,
+    range: RangeInclusive<T>,
+    names: &[(&str, T)],
+) -> Result<T, Refusal>
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    choice(text, names).or_else(|_| {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        whole_number(text, range).map_err(|refusal| Refusal {
+            accepted: format!("{}, or {}", refusal.accepted, alternatives(&names)),
+            ..refusal
+        })
+    })
+}
+
 /// Runs of digits, each with the letters after it.
 fn quantities(text: &str) -> Option<Vec<(u64, &str)>> {
     let mut rest = text;

@@ -7,7 +7,7 @@ use super::descriptor::{Descriptor, Secrecy, Setting, settings};
 use super::encrypt;
 use super::names::NamespacePattern;
 use super::parse;
-use super::{LogFormat, MailSecurity, NotifyOn, OplogMode};
+use super::{Compression, LogFormat, MailSecurity, NotifyOn, OplogMode};
 use crate::archive::seal::Recipient;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
@@ -24,6 +24,9 @@ const OPLOG: &[(&str, OplogMode)] = &[
     ("on", OplogMode::On),
     ("off", OplogMode::Off),
 ];
+const COMPRESSIONS: &[(&str, Compression)] =
+    &[("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+const COMPRESSION_LEVELS: &[(&str, u8)] = &[("fast", 1), ("balanced", 6), ("small", 9)];
 const SECURITY: &[(&str, MailSecurity)] = &[
     ("starttls", MailSecurity::StartTls),
     ("tls", MailSecurity::Tls),
@@ -101,10 +104,13 @@ settings! {
             docs "where the log files go; made if missing";
         BACKUP_PREFIX backup_prefix: String = "jorbites", Open, parse::prefix,
             why "How the names of the archives start.",
-            docs "how archive names start: `{prefix}_backup_YYYYMMDD_HHMMSS.tar.gz`, in local time";
-        BACKUP_COMPRESSION_LEVEL backup_compression_level: u8 = "6", Open, |text| parse::whole_number(text, 1..=9),
-            why "From 1 (fast) to 9 (small).",
-            docs "1 (fast) to 9 (small), as gzip counts them; while the processors cannot keep up with the server, up to two less";
+            docs "how archive names start: `{prefix}_backup_YYYYMMDD_HHMMSS.tar.gz` (or `.tar.zst`), in local time";
+        BACKUP_COMPRESSION backup_compression: Compression = "gzip", Open, |text| parse::choice(text, COMPRESSIONS),
+            why "How archives are compressed: gzip, which everything reads, or zstd, smaller and faster.",
+            docs "or `zstd`, which makes smaller archives (`.tar.zst`) in less time and reads them faster; a machine that unpacks them by hand needs `zstd`. Both kinds are read at any time, whatever is set here";
+        BACKUP_COMPRESSION_LEVEL backup_compression_level: u8 = "6", Open, |text| parse::number_or_name(text, 1..=9, COMPRESSION_LEVELS),
+            why "From 1 (fast) to 9 (small), or fast, balanced, small.",
+            docs "1 (fast) to 9 (small), or by name: `fast` (1), `balanced` (6), `small` (9); while the processors cannot keep up with the server, up to two less";
         BACKUP_THREADS backup_threads: NonZeroUsize = "", Open, |text| parse::whole_number(text, NonZeroUsize::MIN..=MAX_THREADS),
             why "How many cores may compress; empty means all.",
             docs "how many cores may compress; empty means all";

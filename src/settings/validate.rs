@@ -17,7 +17,7 @@ pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Fau
     let settings = settings(&mut checker, needs);
     let mut faults = checker.gathered.faults;
     match settings {
-        Some(settings) if faults.is_empty() => Ok(settings),
+        Ok(settings) if faults.is_empty() => Ok(settings),
         _ => {
             faults.sort_by_key(|(position, _)| *position);
             let redacted = faults.into_iter().map(|(_, f)| f.redacted(&redactor));
@@ -26,34 +26,38 @@ pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Fau
     }
 }
 
-/// Reads one setting after the other and keeps the faults; `None` stands for a value whose fault is kept.
+/// A value that was refused: the checker has kept why.
+#[derive(Debug, Clone, Copy)]
+struct Faulty;
+
+/// Reads one setting after the other and keeps the faults.
 struct Checker {
     gathered: Gathered,
 }
 
 impl Checker {
     /// The value given, or else the default of the table.
-    fn value<T>(&mut self, descriptor: &Descriptor<T>) -> Option<T> {
+    fn value<T>(&mut self, descriptor: &Descriptor<T>) -> Result<T, Faulty> {
         let typed = (descriptor.setting.typed)(&self.gathered.raw);
         let text = typed.unwrap_or(descriptor.setting.default).to_owned();
         self.parsed(descriptor, &text)
     }
 
-    /// The value given, if any; the outer `None` stands for a fault.
-    fn optional<T>(&mut self, descriptor: &Descriptor<T>) -> Option<Option<T>> {
+    /// The value given, if any.
+    fn optional<T>(&mut self, descriptor: &Descriptor<T>) -> Result<Option<T>, Faulty> {
         let typed = (descriptor.setting.typed)(&self.gathered.raw);
         match typed.map(str::to_owned) {
             Some(text) => self.parsed(descriptor, &text).map(Some),
-            None => Some(None),
+            None => Ok(None),
         }
     }
 
-    fn parsed<T>(&mut self, descriptor: &Descriptor<T>, text: &str) -> Option<T> {
+    fn parsed<T>(&mut self, descriptor: &Descriptor<T>, text: &str) -> Result<T, Faulty> {
         let refuse = |refusal| self.refuse(&descriptor.setting, Some(text), refusal);
-        (descriptor.parse)(text).map_err(refuse).ok()
+        (descriptor.parse)(text).map_err(refuse)
     }
 
-    fn refuse(&mut self, setting: &Setting, text: Option<&str>, refusal: Refusal) {
+    fn refuse(&mut self, setting: &Setting, text: Option<&str>, refusal: Refusal) -> Faulty {
         let name = setting.name;
         let fault = match (self.gathered.files.get(name), text) {
             // The path is shown, not what the file holds: it may be the wrong file, with someone else's secret.
@@ -71,15 +75,17 @@ impl Checker {
             },
         };
         self.gathered.faults.push((position(setting), fault));
+        Faulty
     }
 
     /// A setting that another one makes necessary. One that was given but has a fault of its own is not missing.
-    fn missing(&mut self, setting: &Setting, problem: impl Into<String>, accepted: &str) {
+    fn missing(&mut self, setting: &Setting, problem: impl Into<String>, accepted: &str) -> Faulty {
         let at = position(setting);
         let has_fault = self.gathered.faults.iter().any(|(p, _)| *p == at);
         if !has_fault {
             self.refuse(setting, None, Refusal::new(problem, accepted));
         }
+        Faulty
     }
 
     /// Refuses one of two settings without the other.
@@ -105,7 +111,7 @@ fn position(setting: &Setting) -> usize {
 }
 
 /// Everything is read into a variable first, so that no fault hides another; only then does a `?` give up.
-fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
+fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let mongodb = server::server(checker, needs);
     let databases = checker.value(&table::BACKUP_DATABASES);
     let exclude = checker.value(&table::BACKUP_EXCLUDE);
@@ -117,6 +123,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let backup_dir = checker.value(&table::BACKUP_DIR);
     let log_dir = checker.value(&table::LOG_DIR);
     let prefix = checker.value(&table::BACKUP_PREFIX);
+    let compression = checker.value(&table::BACKUP_COMPRESSION);
     let compression_level = checker.value(&table::BACKUP_COMPRESSION_LEVEL);
     let threads = checker.optional(&table::BACKUP_THREADS);
     let timeout = checker.value(&table::BACKUP_TIMEOUT);
@@ -129,7 +136,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
     let log = log(checker);
-    Some(Settings {
+    Ok(Settings {
         mongodb: mongodb?,
         databases: databases?,
         exclude: exclude?,
@@ -141,6 +148,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         backup_dir: backup_dir?,
         log_dir: log_dir?,
         prefix: prefix?,
+        compression: compression?,
         compression_level: compression_level?,
         threads: threads?.unwrap_or_else(all_cores),
         timeout: timeout?,
@@ -161,7 +169,7 @@ fn all_cores() -> NonZeroUsize {
     cores.min(table::MAX_THREADS)
 }
 
-fn oplog(checker: &mut Checker) -> Option<OplogMode> {
+fn oplog(checker: &mut Checker) -> Result<OplogMode, Faulty> {
     let mode = checker.value(&table::BACKUP_OPLOG)?;
     let narrowing = [
         &table::BACKUP_DATABASES.setting,
@@ -175,20 +183,19 @@ fn oplog(checker: &mut Checker) -> Option<OplogMode> {
             format!("cannot be combined with {name}: a point-in-time dump covers the whole server"),
             format!("use auto, or leave {name} empty"),
         );
-        checker.refuse(&table::BACKUP_OPLOG.setting, Some("on"), refusal);
-        return None;
+        return Err(checker.refuse(&table::BACKUP_OPLOG.setting, Some("on"), refusal));
     }
-    Some(mode)
+    Ok(mode)
 }
 
-fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
+fn retention(checker: &mut Checker) -> Result<RetentionPolicy, Faulty> {
     let days = checker.value(&table::RETENTION_DAYS);
     let min_keep = checker.value(&table::RETENTION_MIN_KEEP);
     let daily = checker.value(&table::RETENTION_DAILY);
     let weekly = checker.value(&table::RETENTION_WEEKLY);
     let monthly = checker.value(&table::RETENTION_MONTHLY);
     let yearly = checker.value(&table::RETENTION_YEARLY);
-    Some(RetentionPolicy {
+    Ok(RetentionPolicy {
         days: days?,
         min_keep: min_keep?,
         daily: daily?,
@@ -198,28 +205,28 @@ fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
     })
 }
 
-fn drill(checker: &mut Checker) -> Option<DrillSettings> {
+fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
-    if matches!(schedule, Some(Some(_))) && matches!(uri, Some(None)) {
+    if matches!(schedule, Ok(Some(_))) && matches!(uri, Ok(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
             format!("is not set, but {} is", table::DRILL_SCHEDULE.name()),
             "give a scratch server; the one that is backed up will do, since drills use databases of their own",
         );
     }
-    Some(DrillSettings {
+    Ok(DrillSettings {
         uri: uri?,
         schedule: schedule?,
     })
 }
 
-fn log(checker: &mut Checker) -> Option<LogSettings> {
+fn log(checker: &mut Checker) -> Result<LogSettings, Faulty> {
     let level = checker.value(&table::LOG_LEVEL);
     let format = checker.value(&table::LOG_FORMAT);
     let max_size_bytes = checker.value(&table::LOG_MAX_SIZE);
     let keep = checker.value(&table::LOG_KEEP);
-    Some(LogSettings {
+    Ok(LogSettings {
         level: level?,
         format: format?,
         max_size_bytes: max_size_bytes?,

@@ -32,6 +32,8 @@ pub(crate) enum RepositoryError {
     NotAName(String),
     #[error("there is no {name} in {}", folder.display())]
     NoSuchArchive { name: String, folder: PathBuf },
+    #[error("{} have that name", .0.join(" and "))]
+    SeveralSuchArchives(Vec<String>),
     #[error("there are no archives in {} yet", .0.display())]
     Empty(PathBuf),
 }
@@ -51,6 +53,7 @@ impl Explain for RepositoryError {
             RepositoryError::NotAName(_) => {
                 "give a file name from `pantry-keeper list`, not a path".into()
             }
+            RepositoryError::SeveralSuchArchives(_) => "say which one, with its extension".into(),
             RepositoryError::NoSuchArchive { .. } | RepositoryError::Empty(_) => return None,
         })
     }

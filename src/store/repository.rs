@@ -11,6 +11,7 @@ pub(crate) use super::error::{OpenError, RepositoryError, RepositoryLockError};
 
 use super::sealed::SealedRecord;
 use super::summary::VerificationRecord;
+use crate::archive::compression::Compression;
 use crate::archive::file_name;
 use crate::archive::seal::{self, Keyring};
 use crate::archive::sidecar::{self, Sidecar};
@@ -194,33 +195,20 @@ impl Repository {
         }
     }
 
-    /// A name for an archive that begins now, without `.tar.gz`.
-    pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
-        let exists = |name| fs::symlink_metadata(self.folder.join(name)).is_ok();
-        let taken =
-            |stem: &str| exists(file_name::archive(stem)) || exists(file_name::sealed(stem));
-        file_name::free_stem(&self.prefix, now, self.time_zone, taken)
-    }
-
-    /// The archive's file name: that of a sealed one where there is one, and none that is not sealed.
-    pub(crate) fn archive_name(&self, stem: &str) -> String {
-        let (plain, sealed) = (file_name::archive(stem), file_name::sealed(stem));
-        let exists = |name: &str| fs::symlink_metadata(self.folder.join(name)).is_ok();
-        if !exists(&plain) && exists(&sealed) {
-            sealed
-        } else {
-            plain
-        }
+    /// The stem of an archive that begins now. No other one has its name, not even with another extension.
+    pub(crate) fn free_stem(&self, now: DateTime<Utc>, compression: Compression) -> String {
+        let exists = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        let taken = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let name = file_name::free_name(&self.prefix, now, self.time_zone, taken);
+        file_name::stem(&name, compression)
     }
 
     pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
-        self.folder.join(self.archive_name(stem))
+        self.folder.join(file_name::archive(stem))
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
-        let name = self.archive_name(stem);
-        self.folder
-            .join(format!("{name}{}", file_name::SIDECAR_EXTENSION))
+        self.folder.join(file_name::sidecar(stem))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -240,7 +228,7 @@ impl Repository {
         })?;
         let mut stems: Vec<String> = names
             .iter()
-            .filter_map(|name| file_name::stem_in(name))
+            .filter_map(|name| file_name::stem_of(name))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
             .filter(|stem| {
                 fs::symlink_metadata(self.archive_path(stem))
@@ -249,8 +237,6 @@ impl Repository {
             .map(str::to_owned)
             .collect();
         stems.sort();
-        // A sealed archive that somebody opened may lie beside what it was.
-        stems.dedup();
         Ok(stems)
     }
 
@@ -265,24 +251,31 @@ impl Repository {
             .collect()
     }
 
-    /// The stem of a name as a person gives it: with or without its extensions, or `latest`.
+    /// The stem of a name as a person gives it: with or without its extension, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
-        let stem = file_name::stem_of(name);
+        let stem = file_name::bare(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
             return Err(RepositoryError::NotAName(name.to_owned()));
         }
-        let metadata = fs::symlink_metadata(self.archive_path(stem));
-        if metadata.is_ok_and(|metadata| metadata.is_file()) {
-            Ok(stem.to_owned())
-        } else {
-            let name = file_name::archive(stem);
-            Err(RepositoryError::NoSuchArchive {
-                name,
+        let mut there = match file_name::stem_of(name) {
+            Some(stem) => vec![stem.to_owned()],
+            None => stems_of(name),
+        };
+        there.retain(|stem| {
+            fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file())
+        });
+        match there.as_slice() {
+            [_, _, ..] => Err(RepositoryError::SeveralSuchArchives(
+                there.iter().map(|stem| file_name::archive(stem)).collect(),
+            )),
+            [stem] => Ok(stem.clone()),
+            [] => Err(RepositoryError::NoSuchArchive {
+                name: file_name::archive(file_name::stem_of(name).unwrap_or(name)),
                 folder: self.folder.clone(),
-            })
+            }),
         }
     }
 
@@ -306,7 +299,7 @@ impl Repository {
 
     /// Opens an archive to be read. A sealed one takes a key.
     pub(crate) fn open(&self, stem: &str) -> Result<Source, OpenError> {
-        let (name, file) = (self.archive_name(stem), self.open_file(stem)?);
+        let (name, file) = (file_name::archive(stem), self.open_file(stem)?);
         if !file_name::is_sealed(&name) {
             return Ok(file);
         }
@@ -327,7 +320,7 @@ impl Repository {
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Sidecar::Missing,
             Err(error) => Sidecar::Unreadable(format!("cannot be read: {error}")),
-            Ok(_) => sidecar::parse(&text, &self.archive_name(stem)),
+            Ok(_) => sidecar::parse(&text, &file_name::archive(stem)),
         }
     }
 
@@ -364,10 +357,7 @@ impl LockedRepository {
             else {
                 continue;
             };
-            let target = target
-                .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .unwrap_or(target);
-            let stem = file_name::stem_in(target);
+            let stem = file_name::stem_of_either(target);
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
                 [&self.prefix, &safety]
@@ -385,24 +375,17 @@ impl LockedRepository {
 
     /// Opens the file that will become the archive.
     pub(crate) fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
-        let path = self.folder.join(file_name::archive(stem));
-        Partial::create(&path).map_err(|error| self.explain(error))
-    }
-
-    /// Opens the file that will become the sealed archive.
-    pub(crate) fn begin_sealed(&self, stem: &str) -> Result<Partial, RepositoryError> {
-        let path = self.folder.join(file_name::sealed(stem));
-        Partial::create(&path).map_err(|error| self.explain(error))
+        Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
     }
 
     /// The same for a sealed archive: what is known of it is noted first.
     pub(crate) fn commit_sealed(
         &self,
         partial: Partial,
+        stem: &str,
         record: &SealedRecord,
         verification: VerificationRecord,
     ) -> Result<Vec<FileError>, FileError> {
-        let stem = &record.manifest.archive;
         let noted = self.record_sealed(stem, record);
         let mut problems = self.commit(partial, stem, &record.sha256, verification)?;
         problems.extend(noted.err());
@@ -420,7 +403,7 @@ impl LockedRepository {
         verification: VerificationRecord,
     ) -> Result<Vec<FileError>, FileError> {
         partial.commit()?;
-        let line = sidecar::line(sha256, &self.archive_name(stem));
+        let line = sidecar::line(sha256, &file_name::archive(stem));
         let sidecar = atomic_file::replace(&self.sidecar_path(stem), line.as_bytes());
         let recorded = self.record_verification(stem, verification);
         Ok([sidecar, recorded]
@@ -453,6 +436,16 @@ impl LockedRepository {
             _ => Ok(()),
         }
     }
+}
+
+/// The stems that archives of this name have, one for each extension.
+fn stems_of(bare: &str) -> Vec<String> {
+    let mut stems = Vec::new();
+    for compression in Compression::ALL {
+        let stem = file_name::stem(bare, compression);
+        stems.extend([file_name::sealed(&stem), stem]);
+    }
+    stems
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

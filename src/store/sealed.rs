@@ -48,12 +48,12 @@ impl Repository {
 
     /// What was noted when an archive was sealed.
     pub(crate) fn sealed_record(&self, stem: &str) -> Option<SealedRecord> {
-        if !file_name::is_sealed(&self.archive_name(stem)) {
+        if !file_name::is_sealed(&file_name::archive(stem)) {
             return None;
         }
         let json = fs::read(self.sealed_record_path(stem)).ok()?;
         let record: SealedRecord = serde_json::from_slice(&json).ok()?;
-        (record.manifest.archive == stem).then_some(record)
+        (record.manifest.archive == file_name::bare(stem)).then_some(record)
     }
 
     pub(super) fn forget_sealed(&self, stem: &str) {

@@ -63,7 +63,7 @@ impl Repository {
         let archive_bytes = opened.as_ref().map_or(0, Source::length);
         let verification =
             verification.filter(|verification| verification.archive_bytes == archive_bytes);
-        if file_name::is_sealed(&self.archive_name(stem)) && opened.is_ok() {
+        if file_name::is_sealed(&file_name::archive(stem)) && opened.is_ok() {
             let SealedGlance { manifest, damage } = self.glance_at_sealed(stem, archive_bytes);
             return self.listed(stem, archive_bytes, manifest, damage, verification);
         }
@@ -106,7 +106,7 @@ impl Repository {
             .as_ref()
             .and_then(|verification| verification.drilled_at);
         ArchiveSummary {
-            archive: self.archive_name(stem),
+            archive: file_name::archive(stem),
             made_at: manifest
                 .as_ref()
                 .map(|manifest| manifest.started_at)

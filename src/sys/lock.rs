@@ -26,6 +26,13 @@ pub(crate) enum LockError {
     File(#[from] FileError),
 }
 
+/// Another process that holds a lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// When it last gave a sign of life; none where that cannot be told.
+    pub last_beat: Option<SystemTime>,
+}
+
 impl Lock {
     /// Takes the lock in `path`, at once or not at all. `folder` is named when someone else has it.
     pub(crate) fn take(path: &Path, folder: &Path) -> Result<Self, LockError> {
@@ -37,8 +44,8 @@ impl Lock {
         }
     }
 
-    /// Whether someone holds the lock in `path`, and when they last gave a sign of life. None when nobody does.
-    pub(crate) fn holder(path: &Path) -> Option<Option<SystemTime>> {
+    /// Who holds the lock in `path`, if it is held.
+    pub(crate) fn holder(path: &Path) -> Option<Holder> {
         // Shared, so that two who ask do not take each other for the holder.
         let file = OpenOptions::new()
             .read(true)
@@ -46,11 +53,12 @@ impl Lock {
             .open(path)
             .ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(
-                file.metadata()
-                    .and_then(|metadata| metadata.modified())
-                    .ok(),
-            ),
+            Err(TryLockError::WouldBlock) => {
+                let modified = file.metadata().and_then(|metadata| metadata.modified());
+                Some(Holder {
+                    last_beat: modified.ok(),
+                })
+            }
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The thread that owns an archive's file while it is written.
 
 use super::block_writer::{FileId, Slot, Step, WriteError, Written};
-use super::member;
+use super::codec::Codec;
 use super::tar_header::TAR_BLOCK;
 use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender};
@@ -22,6 +22,7 @@ struct Gap {
 /// Owns the file: appends in order, remembers positions, and keeps the CRC-64 of all of it.
 pub(super) struct Appender {
     file: Arc<File>,
+    codec: &'static dyn Codec,
     free: Sender<Slot>,
     gathered: Vec<u8>,
     /// Bytes that are in the file, not only gathered.
@@ -32,12 +33,14 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    pub(super) fn new(file: Arc<File>, free: Sender<Slot>) -> Self {
-        let crc = Digest::new(CrcAlgorithm::Crc64Xz);
+    pub(super) fn new(file: Arc<File>, codec: &'static dyn Codec, free: Sender<Slot>) -> Self {
+        let mut crc = Digest::new(CrcAlgorithm::Crc64Xz);
+        crc.update(codec.head());
         Appender {
             file,
+            codec,
             free,
-            gathered: Vec::new(),
+            gathered: codec.head().to_vec(),
             written: 0,
             positions: Vec::new(),
             crc,
@@ -59,7 +62,7 @@ impl Appender {
                         position: self.position(),
                         before,
                     });
-                    self.append(&member::placeholder(&[0; TAR_BLOCK]))?;
+                    self.append(&self.codec.placeholder(&[0; TAR_BLOCK]))?;
                 }
                 Step::Fill(header) => self.fill(&header)?,
                 Step::Positions(reply) => {
@@ -110,7 +113,7 @@ impl Appender {
             .gap
             .take()
             .ok_or(WriteError::Order("a header has no place"))?;
-        let member = member::placeholder(header);
+        let member = self.codec.placeholder(header);
         crc.update(&member);
         crc.combine(&self.crc);
         self.crc = crc;
@@ -131,7 +134,7 @@ impl Appender {
         let position = self.positions.get(manifest.0).copied();
         let manifest_position = position.ok_or(WriteError::Order("its manifest has no place"))?;
         let crc64 = self.crc.finalize();
-        self.append(&member::trailer(manifest_position, crc64))?;
+        self.append(&self.codec.trailer(manifest_position, crc64))?;
         self.write_out()?;
         Ok(Written {
             archive_bytes: self.written,

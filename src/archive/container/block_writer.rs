@@ -1,13 +1,13 @@
-//! Writes a seekable tar.gz in one pass: filled block by block, compressed on all cores, written in order.
+//! Writes a seekable tar.gz or tar.zst in one pass: filled block by block, compressed on all cores, written in order.
 //!
 //! A tar header needs a file's size before its content, and a collection's size is only known behind it. The output is a
 //! file, so the header's place is kept free in an uncompressed member of fixed length and filled in at the end. A
 //! collection that fits one block needs no such thing: its header is filled in before the block is compressed.
 //!
-//! Every file opened with [`Writer::open`] starts a gzip member, so that it can be reached without reading the rest.
+//! Every file opened with [`Writer::open`] starts a member, so that it can be reached without reading the rest.
 
 use super::appender::Appender;
-use super::member::{BLOCK_BYTES, Effort, LARGEST_BYTES, Packer};
+use super::codec::{BLOCK_BYTES, Codec, Effort, LARGEST_BYTES, Pack};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use crate::archive::namespace::NameError;
 use crate::archive::worker_pool::{Pool, Ticket};
@@ -102,7 +102,7 @@ struct Open {
 
 pub(crate) struct Writer {
     headers: Headers,
-    packer: Packer,
+    packer: Box<dyn Pack>,
     pool: Pool<Slot, Slot>,
     steps: Sender<Step>,
     free: Receiver<Slot>,
@@ -118,12 +118,13 @@ impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
     pub(crate) fn start(
         file: Arc<File>,
+        codec: &'static dyn Codec,
         level: u8,
         threads: NonZeroUsize,
         modified_at: u64,
     ) -> Result<Self, WriteError> {
         let pool = Pool::start(threads, WAITING, "compress", || {
-            let mut packer = Packer::new(level);
+            let mut packer = codec.packer(level);
             move |mut slot: Slot, waiting| {
                 let effort = if waiting >= BEHIND {
                     Effort::Quick
@@ -142,9 +143,9 @@ impl Writer {
         let (steps, inbox) = bounded(2 * slots);
         let thread = thread::Builder::new()
             .name("write".into())
-            .spawn(move || Appender::new(file, free_sender).run(inbox))?;
+            .spawn(move || Appender::new(file, codec, free_sender).run(inbox))?;
         let headers = Headers { modified_at };
-        let packer = Packer::new(level);
+        let packer = codec.packer(level);
         Ok(Writer {
             headers,
             packer,

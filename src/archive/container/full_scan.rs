@@ -3,7 +3,7 @@
 //! A damaged member spoils its own section only: reading goes on with the next one, so that a report can name what is
 //! lost and what is not.
 
-use super::member::{BLOCK_BYTES, MemberError, TRAILER_BYTES, Unpacker};
+use super::codec::{BLOCK_BYTES, Codec, MemberError};
 use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
 use crate::archive::source::Source;
@@ -34,9 +34,9 @@ impl NativeArchive {
         moved: impl Fn(u64) + Send,
         mut visit: impl FnMut(&Section, &mut dyn Read),
     ) -> Result<FullScan, Damage> {
-        let slots = 2 * threads.get() + 2;
+        let (slots, codec) = (2 * threads.get() + 2, self.codec);
         let pool = Pool::start(threads, slots, "decompress", || {
-            let mut unpacker = Unpacker::default();
+            let mut unpacker = codec.unpacker();
             move |mut slot: Slot, _| {
                 slot.unpacked = unpacker.unpack(&slot.member, &mut slot.block);
                 slot
@@ -49,7 +49,11 @@ impl NativeArchive {
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
         let reader = Sequential {
-            input: Hashing::new(self.source.at(0), self.archive_bytes - TRAILER_BYTES as u64),
+            codec,
+            input: Hashing::new(
+                self.source.at(0),
+                self.archive_bytes - codec.trailer_bytes() as u64,
+            ),
             pool,
             free,
             pieces: sender,
@@ -113,6 +117,7 @@ struct Piece {
 
 /// The one thread that reads the file.
 struct Sequential {
+    codec: &'static dyn Codec,
     input: Hashing<Source>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
@@ -128,8 +133,13 @@ impl Sequential {
     ) -> Result<([u8; 32], u64), Damage> {
         // The buffers of a member that could not be read; losing them would starve the queue bit by bit.
         let mut spare = None;
+        // What the file begins with is no member of any section.
+        if let Some(first) = sections.first() {
+            self.input.skip_to(first.start)?;
+        }
         for (index, section) in sections.iter().enumerate() {
             let mut members = Members {
+                codec: self.codec,
                 position: section.start,
                 end: section.end,
             };

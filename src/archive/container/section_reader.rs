@@ -1,6 +1,6 @@
 //! Reads single sections of an archive of ours, without the rest of it: how one collection comes out of a large archive.
 
-use super::member::{BLOCK_BYTES, Unpacker};
+use super::codec::{BLOCK_BYTES, Unpack};
 use super::member_cache::MemberCache;
 use super::reader::{Damage, Expected, Members, NativeArchive, Role, Section};
 use super::tar_header::padding;
@@ -12,7 +12,7 @@ use tar::{EntryType, Header};
 pub(crate) struct Extract<'a> {
     ours: &'a NativeArchive,
     members: Members,
-    unpacker: Unpacker,
+    unpacker: Box<dyn Unpack>,
     member: Vec<u8>,
     block: Vec<u8>,
     at: usize,
@@ -24,10 +24,11 @@ impl NativeArchive {
         Extract {
             ours: self,
             members: Members {
+                codec: self.codec,
                 position: section.start,
                 end: section.end,
             },
-            unpacker: Unpacker::default(),
+            unpacker: self.codec.unpacker(),
             member: Vec::new(),
             block: Vec::with_capacity(BLOCK_BYTES),
             at: 0,

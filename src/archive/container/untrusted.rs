@@ -1,13 +1,13 @@
-//! Walks through a tar.gz that anyone may have made, and trusts nothing in it.
+//! Walks through a tar.gz or tar.zst that anyone may have made, and trusts nothing in it.
 //!
 //! Only regular files and folders pass, each path once, none that leads out of the archive. What a header claims costs
 //! nothing until it is there: no name, no list of extensions and no padding is read beyond a size that honest tars stay
 //! far below, so that a small file cannot unpack into a full memory.
 
+use super::decoder::decoder;
 use super::reader::{Damage, reason};
 use crate::archive::io::Hashing;
 use crate::archive::source::Source;
-use flate2::bufread::MultiGzDecoder;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
@@ -45,9 +45,9 @@ pub(crate) fn walk(
         stop,
         moved,
     };
-    let unzipped = MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, input));
+    let unpacked = decoder(BufReader::with_capacity(256 * 1024, input))?;
     let mut seen = HashSet::new();
-    let (mut unpacked, outcome) = files(unzipped, &mut |name, content| {
+    let (mut unpacked, outcome) = files(unpacked, &mut |name, content| {
         let path = inside(name)
             .ok_or_else(|| format!("{:?} points outside the archive", shortened(name)))?;
         if !seen.insert(path.clone()) {
@@ -55,7 +55,7 @@ pub(crate) fn walk(
         }
         visit(&path, content)
     });
-    // The checksum of the last gzip member stands behind the end of the tar.
+    // The checksum of the last member stands behind the end of the tar.
     let outcome = outcome.and_then(|()| only_padding(&mut unpacked));
     if stop.load(Ordering::Relaxed) {
         return Err(Damage::Interrupted);

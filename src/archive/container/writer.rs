@@ -1,6 +1,8 @@
 //! Takes a dump as it streams by and lays it out as mongodump's own folder would be, inside the archive.
 
 use super::block_writer::{FileId, Positions, WriteError, Writer, Written};
+use super::codec;
+use crate::archive::compression::Compression;
 use crate::archive::manifest::{self, Entry, FORMAT, Manifest, Place, Server};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
@@ -15,8 +17,10 @@ const UNANNOUNCED: WriteError = WriteError::Order("a collection was not announce
 /// What the archive is called and how it is compressed.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The archive's name without `.tar.gz`, also the folder inside it.
+    /// The archive's name without its extension, also the folder inside it.
     pub name: String,
+    pub compression: Compression,
+    /// 1 (fast) to 9 (small).
     pub level: u8,
     pub threads: NonZeroUsize,
     pub started_at: DateTime<Utc>,
@@ -50,7 +54,13 @@ struct Done {
 impl ArchiveSink {
     pub(crate) fn create(file: Arc<File>, plan: Plan) -> Result<Self, WriteError> {
         let modified_at = u64::try_from(plan.started_at.timestamp()).unwrap_or_default();
-        let writer = Writer::start(file, plan.level, plan.threads, modified_at)?;
+        let writer = Writer::start(
+            file,
+            codec::of(plan.compression),
+            plan.level,
+            plan.threads,
+            modified_at,
+        )?;
         Ok(ArchiveSink {
             plan,
             writer,

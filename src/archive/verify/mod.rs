@@ -11,12 +11,14 @@ mod system_indexes;
 mod tests;
 mod untrusted;
 
+pub(crate) use native::{contradiction, json};
 pub(crate) use sealed::{Closed, SealedAs, verify_sealed};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
+use crate::archive::compression::Compression;
 use crate::archive::container::{self, Damage, Opened};
-use crate::archive::file_name;
+use crate::archive::file_name::bare;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
@@ -85,10 +87,11 @@ impl Found {
 fn read(name: &str, source: Source, options: &Options, found: &mut Found) -> Result<(), Damage> {
     match container::open(source.at(0)) {
         Ok(Opened::Native(native)) => {
-            if native.manifest.archive != file_name::stem_of(name) {
+            if native.manifest.archive != bare(name) {
                 found.not_checked.push(format!(
-                    "its name: it was written as {}",
-                    file_name::archive(&native.manifest.archive)
+                    "its name: it was written as {}{}",
+                    native.manifest.archive,
+                    Compression::of_name(name).extension()
                 ));
             }
             native::verify(&native, options, found)

@@ -95,7 +95,7 @@ fn sections(native: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
 }
 
 /// Stock tools go by the paths, and we by the names: they must say the same, and each of them once.
-fn contradiction(manifest: &Manifest) -> Option<&Entry> {
+pub(crate) fn contradiction(manifest: &Manifest) -> Option<&Entry> {
     let mut names = HashSet::new();
     manifest.namespaces.iter().find(|entry| {
         let Entry {
@@ -207,7 +207,7 @@ fn check_file(
 }
 
 /// Reads a small JSON file to its end, and gives its text.
-pub(super) fn json(input: &mut dyn Read) -> Result<String, String> {
+pub(crate) fn json(input: &mut dyn Read) -> Result<String, String> {
     let mut text = Vec::new();
     input
         .take(LONGEST_METADATA)

@@ -118,14 +118,14 @@ pub(crate) fn native_parts(
     Ok(parts)
 }
 
-/// What a tar.gz of a dump folder says of its origin: versions of the server and of mongodump.
+/// What a tar of a dump folder says of its origin: versions of the server and of mongodump.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub server_version: Option<String>,
     pub tool_version: Option<String>,
 }
 
-/// Verifies a tar.gz of a dump folder that anyone may have made, all of it.
+/// Verifies a tar of a dump folder that anyone may have made, all of it.
 pub(crate) fn survey(source: Source, options: &Options) -> Result<(Parts, Origin), Unusable> {
     let mut found = Found::default();
     let survey = untrusted::verify(source, options, &mut found)?;

@@ -1,4 +1,4 @@
-//! Verifies a tar.gz that is not in our format: a `mongodump --out` folder packed by hand, an archive of ours that was
+//! Verifies a tar.gz or tar.zst that is not in our format: a `mongodump --out` folder packed by hand, an archive of ours that was
 //! unpacked and packed again, or the readable part of one whose end is lost.
 //!
 //! There is no checksum from mongodump to compare with, so every element of every document is looked at.

@@ -1,5 +1,6 @@
 //! `pantry-keeper list`.
 
+use crate::archive::file_name;
 use crate::backup;
 use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
@@ -33,7 +34,7 @@ pub(crate) fn list(
         halted,
         before_restores: safety_stems
             .iter()
-            .map(|stem| repository.archive_name(stem))
+            .map(|stem| file_name::archive(stem))
             .collect(),
     };
     if output.json {

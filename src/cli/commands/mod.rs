@@ -3,6 +3,7 @@
 pub(super) mod backup;
 pub(super) mod doctor;
 pub(super) mod drill;
+pub(super) mod extract;
 pub(super) mod health;
 pub(super) mod keygen;
 pub(super) mod list;
@@ -10,6 +11,7 @@ pub(super) mod notify_test;
 pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod run;
+pub(super) mod show;
 pub(super) mod verify;
 pub(super) mod worker;
 

@@ -1,5 +1,6 @@
 //! `pantry-keeper verify`.
 
+use crate::archive::file_name;
 use crate::archive::seal::{KeyError, UnsealError};
 use crate::archive::source::Source;
 use crate::archive::verify;
@@ -80,7 +81,7 @@ async fn verify_one(
     stem: &str,
 ) -> Option<VerifyReport> {
     let begun = Instant::now();
-    let name = repository.archive_name(stem);
+    let name = file_name::archive(stem);
     let repository = repository.clone();
     let opened = repository.open_file(stem);
     let bytes = opened.as_ref().ok().map(Source::length);

@@ -1,5 +1,6 @@
 //! Reports as people read them.
 
+pub(super) mod inspect;
 pub(super) mod restore;
 
 use crate::archive::verify::report::VerifyReport;
