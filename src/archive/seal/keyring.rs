@@ -88,6 +88,15 @@ impl Keyring {
         content.is_some_and(|content| content.is_ok_and(|content| !is_protected(&content)))
     }
 
+    /// Whether the key file is one, as far as can be told without asking for its passphrase.
+    pub(crate) fn check(&self) -> Result<(), KeyError> {
+        let path = self.path().ok_or(KeyError::NoKey)?;
+        if is_protected(&read(path)?) {
+            return Ok(());
+        }
+        self.keys().map(drop)
+    }
+
     pub(super) fn keys(&self) -> Result<Arc<Vec<Key>>, KeyError> {
         let load = || match &self.0.path {
             Some(path) => load(path).map(Arc::new),

@@ -109,3 +109,6 @@ fn sha256(file: Source, options: &Options) -> io::Result<Option<[u8; 32]>> {
         (options.moved)(input.position());
     }
 }
+
+#[cfg(test)]
+mod tests;
