@@ -68,7 +68,7 @@ fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
                 "backups have been failing since {}",
                 since.format("%-d %B %Y")
             ),
-            "nothing is removed until one succeeds",
+            "see backup.log, or run `pantry-keeper doctor`; the next success ends this",
         ))
     };
     shrunk(state).or_else(failing).map(other)

@@ -22,4 +22,6 @@ mod service;
 mod settings;
 mod strict;
 mod support;
+mod texts;
 mod verify;
+mod zstd_archives;

@@ -116,7 +116,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
-    pub(crate) fn start(
+    pub(super) fn start(
         file: Arc<File>,
         codec: &'static dyn Codec,
         level: u8,
