@@ -13,7 +13,10 @@ pub(crate) mod manifest;
 pub(crate) mod namespace;
 #[cfg_attr(
     not(test),
-    expect(dead_code, reason = "for archives elsewhere, whose stores are not here yet")
+    expect(
+        dead_code,
+        reason = "for archives elsewhere, whose stores are not here yet"
+    )
 )]
 pub(crate) mod ranged;
 pub(crate) mod seal;

@@ -4,34 +4,21 @@ use super::error::JobError;
 use crate::archive::container::WriteError;
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
-use crate::archive::seal::{Recipient, Sealing};
+use crate::archive::seal::{self, Recipient};
 use crate::settings::EncryptSettings;
 use crate::store::repository::LockedRepository;
 use crate::store::sealed::SealedRecord;
 use crate::sys::atomic_file::Partial;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::progress::{Meter, Screen, Unit, showing};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Read and written at a time.
-const WINDOW_BYTES: usize = 256 * 1024;
 
 /// A sealed archive that was read back, and what is known of it.
 pub(super) struct SealedPartial {
     pub partial: Partial,
     pub stem: String,
     pub record: SealedRecord,
-}
-
-/// How many bytes passed by, and their SHA-256.
-#[derive(Debug, PartialEq, Eq)]
-struct Passed {
-    bytes: u64,
-    sha256: [u8; 32],
 }
 
 /// Seals `plain`, which holds what `manifest` says.
@@ -57,7 +44,7 @@ pub(super) async fn seal(
     let (to, shown) = (encrypt.to.clone(), Arc::clone(&meter));
     let sealing = cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
-        write_sealed(input, &output, &to, cancelled, &moved)
+        seal::seal(input, &mut &*output, &to, cancelled, &moved)
     });
     let written = showing(&meter, sealing).await?.map_err(failed)?;
     let written = written.ok_or(JobError::Interrupted(Interruption::Cancelled))?;
@@ -66,7 +53,7 @@ pub(super) async fn seal(
     let (file, shown) = (partial.reopen_uncached()?, Arc::clone(&meter));
     let reading = cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
-        pass(file, &mut io::sink(), cancelled, &moved)
+        seal::measure(file, cancelled, &moved)
     });
     let read = showing(&meter, reading).await?.map_err(failed)?;
     let read = read.ok_or(JobError::Interrupted(Interruption::Cancelled))?;
@@ -84,41 +71,4 @@ pub(super) async fn seal(
         stem,
         record,
     })
-}
-
-fn write_sealed(
-    input: File,
-    mut output: &File,
-    to: &[Recipient],
-    cancelled: &AtomicBool,
-    moved: &dyn Fn(u64),
-) -> io::Result<Option<Passed>> {
-    let sealing = Sealing::new(BufReader::with_capacity(WINDOW_BYTES, input), to)?;
-    pass(sealing, &mut output, cancelled, moved)
-}
-
-/// None when it was stopped.
-fn pass(
-    mut input: impl Read,
-    output: &mut impl Write,
-    cancelled: &AtomicBool,
-    moved: &dyn Fn(u64),
-) -> io::Result<Option<Passed>> {
-    let (mut window, mut sha256, mut bytes) = (vec![0; WINDOW_BYTES], Sha256::new(), 0);
-    loop {
-        if cancelled.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let read = input.read(&mut window)?;
-        if read == 0 {
-            return Ok(Some(Passed {
-                bytes,
-                sha256: sha256.finalize().into(),
-            }));
-        }
-        output.write_all(&window[..read])?;
-        sha256.update(&window[..read]);
-        bytes += read as u64;
-        moved(bytes);
-    }
 }

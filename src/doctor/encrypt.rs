@@ -1,7 +1,6 @@
 //! Whether sealed archives can be opened by those who should, and by nobody else.
 
 use super::findings::Findings;
-use crate::archive::seal::Recipient;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 
@@ -15,29 +14,20 @@ pub(super) fn encrypt(findings: &mut Findings, settings: &Settings) {
         return;
     }
     let keyring = &encrypt.keyring;
-    let Some(path) = keyring.path() else {
-        return findings.fine(
-            "encryption",
-            format!(
-                "sealed for {}; no key that opens it is named here",
-                named(&encrypt.to)
-            ),
-        );
-    };
-    if let Err(problem) = keyring.check() {
+    if let (Some(_), Err(problem)) = (keyring.path(), keyring.check()) {
         let fix = problem.help().unwrap_or_default();
         return findings.wrong("encryption", problem.to_string(), fix);
     }
-    let here = keyring.recipients();
-    let elsewhere = encrypt.to.iter().any(|to| !here.contains(&to.short()));
-    if keyring.is_open() && !elsewhere {
-        let text = format!(
-            "the only key that opens the archives lies on this machine, in {}: whoever breaks in can read them, and when the \
-             machine is lost so is the key",
-            path.display()
+    only_key_here(findings, settings);
+    let names: Vec<String> = encrypt.to.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    if !encrypt.local {
+        let text = format!("what leaves this machine is sealed for {names}; what stays is not");
+        return findings.advice(
+            "encryption",
+            text,
+            "ENCRYPT_LOCAL=true seals what stays as well",
         );
-        let fix = "keep the key elsewhere, and take it here only to restore";
-        return findings.advice("encryption", text, fix);
     }
     let repository = Repository::of(settings);
     let stems = repository.stems().unwrap_or_default();
@@ -45,23 +35,39 @@ pub(super) fn encrypt(findings: &mut Findings, settings: &Settings) {
         .iter()
         .rev()
         .find(|stem| repository.sealed_record(stem).is_some());
-    match newest {
-        Some(stem) if keyring.is_open() => match repository.open(stem) {
-            Ok(_) => findings.fine(
-                "encryption",
-                format!(
-                    "sealed for {}; the key in {} opens {stem}",
-                    named(&encrypt.to),
-                    path.display()
-                ),
-            ),
-            Err(error) => findings.wrong("encryption", error.to_string(), TRY_IT),
-        },
-        _ => findings.fine("encryption", format!("sealed for {}", named(&encrypt.to))),
+    if let (Some(stem), true) = (newest, keyring.is_open())
+        && let Err(error) = repository.open(stem)
+    {
+        return findings.wrong("encryption", error.to_string(), TRY_IT);
+    }
+    let opened = repository.opened_for();
+    let tried = encrypt.to.iter().any(|to| opened.contains(&to.short()));
+    let text = format!("archives are sealed for {names}");
+    if tried || newest.is_none() {
+        findings.fine("encryption", text);
+    } else {
+        findings.advice(
+            "encryption",
+            format!("{text}; no key was ever tried here"),
+            TRY_IT,
+        );
     }
 }
 
-fn named(to: &[Recipient]) -> String {
-    let names: Vec<String> = to.iter().map(ToString::to_string).collect();
-    names.join(", ")
+/// Warns when each key that opens the archives lies on the machine that they are to be kept from.
+fn only_key_here(findings: &mut Findings, settings: &Settings) {
+    let encrypt = &settings.encrypt;
+    let here = encrypt.keyring.recipients();
+    if let (Some(path), true) = (
+        encrypt.keyring.path(),
+        encrypt.to.iter().all(|to| here.contains(&to.short())),
+    ) {
+        let text = format!(
+            "the only key that opens the archives lies on this machine, in {}: whoever breaks in can read them, and when \
+             the machine is lost so is the key",
+            path.display()
+        );
+        let fix = "keep the key elsewhere, and bring it here only to restore";
+        findings.advice("encryption", text, fix);
+    }
 }

@@ -303,7 +303,10 @@ impl Repository {
         if !file_name::is_sealed(&name) {
             return Ok(file);
         }
-        seal::unseal(file, &self.keyring).map_err(|error| OpenError::Unseal { name, error })
+        let unsealed = seal::unseal(file, &self.keyring);
+        let source = unsealed.map_err(|error| OpenError::Unseal { name, error })?;
+        self.note_opened(stem);
+        Ok(source)
     }
 
     /// Opens an archive's file, sealed or not.

@@ -26,6 +26,9 @@ pub(crate) struct SealedRecord {
     pub manifest: Manifest,
 }
 
+/// Notes for whom an archive was sealed that a key has opened here.
+const OPENED_FILE: &str = "opened.json";
+
 /// What a glance at a sealed archive shows.
 pub(super) struct SealedGlance {
     pub manifest: Option<Manifest>,
@@ -54,6 +57,28 @@ impl Repository {
         let json = fs::read(self.sealed_record_path(stem)).ok()?;
         let record: SealedRecord = serde_json::from_slice(&json).ok()?;
         (record.manifest.archive == file_name::bare(stem)).then_some(record)
+    }
+
+    /// Keeps that a key was tried, and fits.
+    pub(super) fn note_opened(&self, stem: &str) {
+        let Some(record) = self.sealed_record(stem) else {
+            return;
+        };
+        if self.opened_for() == record.recipients {
+            return;
+        }
+        let path = self.own_folder().join(FOLDER).join(OPENED_FILE);
+        // No more than advice hangs on it.
+        if let Ok(json) = serde_json::to_vec(&record.recipients) {
+            let _ = atomic_file::replace(&path, &json);
+        }
+    }
+
+    /// For whom the archive was sealed that a key opened last.
+    pub(crate) fn opened_for(&self) -> Vec<String> {
+        let path = self.own_folder().join(FOLDER).join(OPENED_FILE);
+        let json = fs::read(path).unwrap_or_default();
+        serde_json::from_slice(&json).unwrap_or_default()
     }
 
     pub(super) fn forget_sealed(&self, stem: &str) {

@@ -3,8 +3,13 @@
 use super::Recipient;
 use age::Encryptor;
 use age::stream::StreamWriter;
-use std::io::{self, Read, Write};
+use sha2::{Digest, Sha256};
+use std::io::{self, BufReader, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Read and written at a time.
+const WINDOW_BYTES: usize = 256 * 1024;
 
 /// Taken from the input at a time: one chunk of an age file.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -88,5 +93,56 @@ impl<R: Read> Read for Sealing<R> {
         buffer[..step].copy_from_slice(&self.ready[self.at..self.at + step]);
         self.at += step;
         Ok(step)
+    }
+}
+
+/// How many bytes a file has, and their SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Measured {
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+}
+
+/// Seals all of `input` into `output`, and measures what was written. None when it was cancelled.
+pub(crate) fn seal(
+    input: impl Read,
+    output: &mut impl Write,
+    to: &[Recipient],
+    cancelled: &AtomicBool,
+    moved: &dyn Fn(u64),
+) -> io::Result<Option<Measured>> {
+    let sealing = Sealing::new(BufReader::with_capacity(WINDOW_BYTES, input), to)?;
+    copy(sealing, output, cancelled, moved)
+}
+
+/// Reads a file through. None when it was cancelled.
+pub(crate) fn measure(
+    input: impl Read,
+    cancelled: &AtomicBool,
+    moved: &dyn Fn(u64),
+) -> io::Result<Option<Measured>> {
+    copy(input, &mut io::sink(), cancelled, moved)
+}
+
+fn copy(
+    mut input: impl Read,
+    output: &mut impl Write,
+    cancelled: &AtomicBool,
+    moved: &dyn Fn(u64),
+) -> io::Result<Option<Measured>> {
+    let (mut window, mut sha256, mut bytes) = (vec![0; WINDOW_BYTES], Sha256::new(), 0);
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let read = input.read(&mut window)?;
+        if read == 0 {
+            let sha256 = sha256.finalize().into();
+            return Ok(Some(Measured { bytes, sha256 }));
+        }
+        output.write_all(&window[..read])?;
+        sha256.update(&window[..read]);
+        bytes += read as u64;
+        moved(bytes);
     }
 }

@@ -2,11 +2,9 @@
 
 use super::report::VerifyReport;
 use super::{Interrupted, Options};
-use crate::archive::io::Hashing;
+use crate::archive::seal;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
-use std::io::{self, Read};
-use std::sync::atomic::Ordering;
 
 /// What was noted when it was sealed.
 pub(crate) struct SealedAs {
@@ -39,8 +37,8 @@ pub(crate) fn verify_sealed(
     let mut report = VerifyReport::unreadable(name, String::new());
     report.damage.clear();
     report.archive_bytes = archive_bytes;
-    match sha256(file, options) {
-        Ok(Some(sha256)) => report.sha256 = Some(hex::encode(sha256)),
+    match seal::measure(file, options.cancelled, options.moved) {
+        Ok(Some(measured)) => report.sha256 = Some(hex::encode(measured.sha256)),
         Ok(None) => return Err(Interrupted),
         Err(error) => report.damage.push(format!("reading failed: {error}")),
     }
@@ -92,21 +90,6 @@ fn compare(
         }
         Sidecar::Unreadable(problem) => damage.push(format!("the .sha256 {problem}")),
         Sidecar::Sha256(_) | Sidecar::Missing => {}
-    }
-}
-
-/// None when it was stopped.
-fn sha256(file: Source, options: &Options) -> io::Result<Option<[u8; 32]>> {
-    let mut input = Hashing::new(file, 0);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        if options.cancelled.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        if input.read(&mut buffer)? == 0 {
-            return Ok(Some(input.finish()?.0));
-        }
-        (options.moved)(input.position());
     }
 }
 

@@ -4,7 +4,7 @@ use crate::archive::source::ReadAt;
 use crate::archive::verify;
 use crate::testing::{STEM, archive, kitchen};
 use sha2::{Digest, Sha256};
-use std::io::Seek;
+use std::io::{self, Read, Seek};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -85,9 +85,7 @@ impl Sample {
     }
 }
 
-fn with_options(
-    read: impl FnOnce(&Options) -> Result<VerifyReport, Interrupted>,
-) -> VerifyReport {
+fn with_options(read: impl FnOnce(&Options) -> Result<VerifyReport, Interrupted>) -> VerifyReport {
     let cancelled = AtomicBool::new(false);
     let options = Options {
         threads: NonZeroUsize::MIN,
@@ -126,7 +124,10 @@ fn without_a_key_and_anything_to_compare_with_nothing_is_called_sound() {
 fn ten_thousand_flips_are_found_without_the_key() {
     let sample = Sample::new();
     for number in 0..10_000 {
-        assert!(!sample.without_key(sample.flipped(number)).sound, "{number}");
+        assert!(
+            !sample.without_key(sample.flipped(number)).sound,
+            "{number}"
+        );
     }
 }
 
