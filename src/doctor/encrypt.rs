@@ -22,12 +22,10 @@ pub(super) fn encrypt(findings: &mut Findings, settings: &Settings) {
     let names: Vec<String> = encrypt.to.iter().map(ToString::to_string).collect();
     let names = names.join(", ");
     if !encrypt.local {
-        let text = format!("what leaves this machine is sealed for {names}; what stays is not");
-        return findings.advice(
-            "encryption",
-            text,
-            "ENCRYPT_LOCAL=true seals what stays as well",
+        let text = format!(
+            "nothing is sealed for {names} yet, and what is not sealed is not copied elsewhere"
         );
+        return findings.advice("encryption", text, "set ENCRYPT_LOCAL=true");
     }
     let repository = Repository::of(settings);
     let stems = repository.stems().unwrap_or_default();

@@ -5,6 +5,7 @@ mod encrypt;
 mod findings;
 mod folder;
 mod mail;
+mod offsite;
 mod server;
 mod tools;
 
@@ -54,6 +55,9 @@ pub(crate) async fn inspect(
     clock::clock(&mut findings, settings, server_clock, now);
     cancel
         .or(mail::mail(&mut findings, settings, &ctx.redactor))
+        .await?;
+    cancel
+        .or(offsite::offsite(&mut findings, settings, ctx))
         .await?;
     clock::schedule(&mut findings, settings, now);
     let findings = findings.redacted(|text| ctx.redactor.redact(&text).into_owned());

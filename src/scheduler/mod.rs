@@ -14,6 +14,7 @@
 //! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
 
 mod clock_jump;
+mod copying;
 mod drills;
 
 mod startup;
@@ -37,6 +38,7 @@ use crate::sys::logging::SCHEDULER;
 use crate::notify::sender::MailSender;
 use chrono::{DateTime, Utc};
 use clock_jump::Clock;
+use copying::Copying;
 use drills::Drills;
 use startup::Starting;
 use std::time::Duration;
@@ -116,6 +118,7 @@ pub(crate) async fn run(
         timetable,
         ledger,
         drills,
+        copying: Copying::of(settings),
         asked,
         clock,
         systemd,
@@ -177,6 +180,7 @@ struct Service<'s> {
     timetable: Timetable<'s>,
     ledger: Ledger,
     drills: Option<Drills<'s>>,
+    copying: Copying,
     asked: mpsc::Receiver<()>,
     clock: Clock,
     systemd: Systemd,
@@ -236,6 +240,7 @@ impl Service<'_> {
         while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
+            self.copying.keep_up(&cancel).await;
             match self.next_activity(now, &asked) {
                 Activity::ReportMissed { slot, count } => self.missed(slot, count),
                 Activity::BackUp(trigger) => {
@@ -255,6 +260,7 @@ impl Service<'_> {
             }
         }
         self.systemd.stopping();
+        self.copying.finish().await;
         tracing::info!(target: SCHEDULER, "stopped");
     }
 

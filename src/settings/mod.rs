@@ -15,6 +15,7 @@ mod encrypt;
 mod env_file;
 mod fault;
 mod names;
+mod offsite;
 mod parse;
 mod raw;
 mod suggest;
@@ -30,6 +31,7 @@ pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
+pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
 
 /// What a command needs the settings for.
@@ -90,6 +92,8 @@ pub(crate) struct Settings {
     pub retention: RetentionPolicy,
     /// Sealing.
     pub encrypt: EncryptSettings,
+    /// Copies elsewhere.
+    pub offsite: OffsiteSettings,
     /// Trial restores.
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.

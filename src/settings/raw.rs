@@ -17,7 +17,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 9] = [
+const PREFIXES: [&str; 10] = [
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -27,6 +27,7 @@ const PREFIXES: [&str; 9] = [
     "DRILL_",
     "MONGODB_",
     "ENCRYPT_",
+    "OFFSITE_",
 ];
 
 /// Everything that was typed, where it came from, and what could not even be read.

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 
 mod encrypt;
 mod mail;
+mod offsite;
 mod server;
 
 pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Faults> {
@@ -132,6 +133,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
     let encrypt = encrypt::encrypt(checker);
+    let offsite = offsite::offsite(checker, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
@@ -157,6 +159,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         require_mount: require_mount?,
         retention: retention?,
         encrypt: encrypt?,
+        offsite: offsite?,
         drill: drill?,
         mail: mail?,
         notify_on: notify_on?,

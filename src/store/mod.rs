@@ -1,6 +1,7 @@
 //! Where archives are kept.
 
-pub(crate) mod error;
+mod error;
+pub(crate) mod remote;
 pub(crate) mod repository;
 pub(crate) mod sealed;
 pub(crate) mod summary;

@@ -311,9 +311,14 @@ impl Repository {
 
     /// Opens an archive's file, sealed or not.
     pub(crate) fn open_file(&self, stem: &str) -> Result<Source, FileError> {
+        let source = Source::file(self.open_as_it_lies(stem)?);
+        source.map_err(|error| FileError::new("open", self.archive_path(stem), error))
+    }
+
+    /// The same, for what copies it.
+    pub(crate) fn open_as_it_lies(&self, stem: &str) -> Result<File, FileError> {
         let path = self.archive_path(stem);
-        let opened = open_regular(&path).and_then(Source::file);
-        opened.map_err(|error| FileError::new("open", path, error))
+        open_regular(&path).map_err(|error| FileError::new("open", path, error))
     }
 
     pub(crate) fn sidecar(&self, stem: &str) -> Sidecar {
