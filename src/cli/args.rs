@@ -4,6 +4,7 @@ use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Doctor(Output),
     /// Send a test by mail and every other channel
     NotifyTest,
+    /// Make a key that opens sealed archives, and say what to do with it
+    Keygen(KeygenArguments),
     /// Whether the newest backup is as fresh as the schedule promises
     Health(Output),
 }
@@ -69,7 +72,11 @@ impl Command {
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Worker | Command::ServeStatus | Command::NotifyTest => false,
+            Command::Run
+            | Command::Worker
+            | Command::ServeStatus
+            | Command::NotifyTest
+            | Command::Keygen(_) => false,
         }
     }
 
@@ -126,6 +133,13 @@ pub(super) struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct KeygenArguments {
+    /// Write the key into this file, readable for you alone, instead of printing it; one that is there stays
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args)]

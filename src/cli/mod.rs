@@ -68,6 +68,9 @@ fn prepare_and_run(
     command: &Command,
     environment: Environment,
 ) -> Result<ExitStatus, CommandError> {
+    if let Command::Keygen(arguments) = command {
+        return commands::keygen::keygen(arguments, Utc::now());
+    }
     let to = command.target().map(commands::restore::target);
     let mut redactor = settings::redactor(environment.clone());
     // A target of its own is a secret like those of the settings.
@@ -151,6 +154,8 @@ async fn dispatch(
         Command::Drill(arguments) => commands::drill::drill(settings, ctx, arguments).await,
         Command::Prune(arguments) => commands::prune::prune(settings, ctx, arguments),
         Command::Doctor(output) => commands::doctor::doctor(settings, ctx, output).await,
+        // Done before there were settings.
+        Command::Keygen(_) => Ok(ExitStatus::Done),
         Command::NotifyTest => commands::notify_test::notify_test(settings, ctx).await,
         Command::Health(output) => Ok(commands::health::health(settings, ctx, output)),
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod descriptor;
+mod encrypt;
 mod env_file;
 mod fault;
 mod names;
@@ -28,6 +29,7 @@ mod validate;
 pub(crate) use crate::archive::compression::Compression;
 pub(crate) use crate::retention::policy::RetentionPolicy;
 pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
@@ -91,6 +93,8 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Sealing.
+    pub encrypt: EncryptSettings,
     /// Copies elsewhere.
     pub offsite: OffsiteSettings,
     /// Trial restores.

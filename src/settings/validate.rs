@@ -9,6 +9,7 @@ use super::{
 };
 use std::num::NonZeroUsize;
 
+mod encrypt;
 mod mail;
 mod offsite;
 mod server;
@@ -133,6 +134,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let retries = checker.value(&table::BACKUP_RETRIES);
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
+    let encrypt = encrypt::encrypt(checker);
     let offsite = offsite::offsite(checker, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
@@ -162,6 +164,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
+        encrypt: encrypt?,
         offsite: offsite?,
         drill: drill?,
         mail: mail?,

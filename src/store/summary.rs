@@ -2,9 +2,11 @@
 
 use super::repository::Repository;
 use super::repository::RepositoryError;
+use super::sealed::SealedGlance;
 use crate::archive::container::{self, Opened};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
+use crate::archive::source::Source;
 use crate::report::ArchiveSummary;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
@@ -134,14 +136,18 @@ impl Repository {
     }
 
     fn glance(&self, stem: &str) -> Glance {
-        let opened = self.open(stem).map_err(|error| error.to_string());
-        let archive_bytes = opened
-            .as_ref()
-            .ok()
-            .and_then(|file| file.metadata().ok())
-            .map_or(0, |metadata| metadata.len());
+        let opened = self.open_file(stem).map_err(|error| error.to_string());
+        let archive_bytes = opened.as_ref().map_or(0, Source::length);
+        if file_name::is_sealed(&file_name::archive(stem)) && opened.is_ok() {
+            let SealedGlance { manifest, damage } = self.glance_at_sealed(stem, archive_bytes);
+            return Glance {
+                archive_bytes,
+                contents: manifest.as_ref().map(Contents::of),
+                damage,
+            };
+        }
         let (contents, damage) = match opened
-            .and_then(|file| container::open(file).map_err(|error| error.to_string()))
+            .and_then(|source| container::open(source).map_err(|error| error.to_string()))
         {
             Ok(Opened::Native(native)) => (Some(Contents::of(&native.manifest)), None),
             Ok(Opened::Untrusted(_)) => (None, None),
@@ -200,6 +206,9 @@ impl Repository {
 
     /// What an archive says it holds; none when it is not one of native, or cannot be read.
     pub(crate) fn manifest(&self, stem: &str) -> Option<Manifest> {
+        if let Some(record) = self.sealed_record(stem) {
+            return Some(record.manifest);
+        }
         match container::open(self.open(stem).ok()?).ok()? {
             Opened::Native(native) => Some(native.manifest),
             Opened::Untrusted(_) => None,

@@ -19,6 +19,7 @@ mod real;
 mod restore;
 mod retention;
 mod roundtrip;
+mod sealed;
 mod selection;
 mod service;
 mod settings;

@@ -6,6 +6,7 @@ pub(super) mod doctor;
 pub(super) mod drill;
 pub(super) mod extract;
 pub(super) mod health;
+pub(super) mod keygen;
 pub(super) mod list;
 pub(super) mod notify_test;
 pub(super) mod offsite;
