@@ -122,6 +122,7 @@ def look(browser, address, path, screen, scheme):
             wrong.append(f"a request to {parameters['request']['url']}")
         if event.get("method") == "Log.entryAdded":
             wrong.append(f"the browser says: {parameters['entry']['text']}")
+    browser.evaluate("document.activeElement.blur()")
     picture = browser.call("Page.captureScreenshot", format="png", captureBeyondViewport=False)
     return wrong, base64.b64decode(picture["data"])
 
