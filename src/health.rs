@@ -1,5 +1,6 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
+use crate::offsite;
 use crate::report::{ArchiveSummary, HealthReport};
 use crate::schedule::in_words;
 use crate::settings::Settings;
@@ -28,6 +29,7 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     ));
     problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
     problems.extend(drill_problem(settings, &state, now));
+    problems.extend(offsite_problems(settings, &repository, now));
     let base = state
         .ledger
         .as_ref()
@@ -56,6 +58,18 @@ fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<Strin
         let silence = humanize::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")
     })
+}
+
+fn offsite_problems(
+    settings: &Settings,
+    repository: &Repository,
+    now: DateTime<Utc>,
+) -> Vec<String> {
+    if settings.offsite.places.is_empty() {
+        return Vec::new();
+    }
+    let listed = repository.list().unwrap_or_default();
+    offsite::problems(settings, &offsite::record::read(repository), &listed, now)
 }
 
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {

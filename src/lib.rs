@@ -12,6 +12,7 @@ mod health;
 mod inspect;
 mod mongo;
 mod notify;
+mod offsite;
 mod prune;
 mod query;
 mod report;

@@ -49,7 +49,7 @@ pub(crate) fn plan(
 }
 
 /// Why nothing may go, however old.
-fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
+pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
     let other = |problem: Problem| RetentionHold::Other {
         reason: problem.summary,
         help: problem.help,

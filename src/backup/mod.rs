@@ -18,6 +18,7 @@ use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;
+use crate::offsite;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
@@ -200,6 +201,7 @@ async fn make(
             ),
         )
     }));
+    concerns.extend(offsite(settings, repository, now));
     for (_, text) in &concerns {
         tracing::warn!("{text}");
     }
@@ -210,6 +212,24 @@ async fn make(
             .map(|text| (Concern::Warned, text.clone())),
     );
     Ok((report, pruned, concerns))
+}
+
+/// What is wrong with the copies elsewhere. The archive just made has not had the time to get there.
+fn offsite(
+    settings: &Settings,
+    repository: &Repository,
+    now: DateTime<Utc>,
+) -> Vec<(Concern, String)> {
+    if settings.offsite.places.is_empty() {
+        return Vec::new();
+    }
+    let (record, listed) = (
+        offsite::record::read(repository),
+        repository.list().unwrap_or_default(),
+    );
+    let problems = offsite::problems(settings, &record, &listed, now);
+    let problems = problems.into_iter();
+    problems.map(|text| (Concern::Offsite, text)).collect()
 }
 
 /// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.

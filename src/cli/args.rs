@@ -23,13 +23,17 @@ pub(super) enum Command {
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// Show the archives
-    List(Output),
+    List(ListArguments),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring a copy home from elsewhere: whole, and verified like an archive just made
+    Fetch(FetchArguments),
     /// Look into an archive: what it holds, or the documents of one of its collections
     Show(ShowArguments),
     /// Take the documents of one collection out of an archive, for other tools
     Extract(ExtractArguments),
+    /// Compare two archives, or one with the server: documents, indexes and options
+    Diff(DiffArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -47,13 +51,15 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output)
-            | Command::List(output)
-            | Command::Doctor(output)
-            | Command::Health(output) => output.json,
+            Command::Backup(output) | Command::Doctor(output) | Command::Health(output) => {
+                output.json
+            }
+            Command::List(arguments) => arguments.output.json,
+            Command::Fetch(arguments) => arguments.output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
+            Command::Diff(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
@@ -76,6 +82,7 @@ impl Command {
             }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
+            Command::Diff(arguments) if arguments.live => Needs::Server,
             _ => Needs::Folder,
         }
     }
@@ -89,6 +96,7 @@ impl Command {
                 | Command::Doctor(_)
                 | Command::Show(_)
                 | Command::Extract(_)
+                | Command::Diff(_)
         )
     }
 }
@@ -98,6 +106,24 @@ pub(super) struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    /// The copies elsewhere instead
+    #[arg(long)]
+    pub offsite: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct FetchArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Args)]
@@ -112,6 +138,9 @@ pub(super) struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    /// Copies elsewhere instead, at every place that has one
+    #[arg(long)]
+    pub offsite: bool,
     #[command(flatten)]
     pub output: Output,
 }
@@ -250,4 +279,26 @@ pub(super) struct ExtractArguments {
 pub(crate) enum DocumentFormat {
     Bson,
     Jsonl,
+}
+
+#[derive(Args)]
+pub(super) struct DiffArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The archive to compare it with: what became of it
+    #[arg(
+        value_name = "NAME|latest",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
+    pub other: Option<String>,
+    /// Compare it with what is on the server now
+    #[arg(long)]
+    pub live: bool,
+    /// Name each document that differs, and its fields that do
+    #[arg(long)]
+    pub documents: bool,
+    #[command(flatten)]
+    pub output: Output,
 }

@@ -126,10 +126,18 @@ async fn dispatch(
         Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
-        Command::List(output) => commands::list::list(settings, ctx, output),
+        Command::List(arguments) if arguments.offsite => {
+            commands::offsite::list(settings, ctx, &arguments.output).await
+        }
+        Command::List(arguments) => commands::list::list(settings, ctx, &arguments.output),
+        Command::Fetch(arguments) => commands::offsite::fetch(settings, ctx, arguments).await,
+        Command::Verify(arguments) if arguments.offsite => {
+            commands::offsite::verify(settings, ctx, arguments).await
+        }
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
         Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
         Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
+        Command::Diff(arguments) => commands::diff::diff(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }

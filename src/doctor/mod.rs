@@ -4,6 +4,7 @@ mod clock;
 mod findings;
 mod folder;
 mod notifications;
+mod offsite;
 mod server;
 mod tools;
 
@@ -56,6 +57,9 @@ pub(crate) async fn inspect(
             settings,
             &ctx.redactor,
         ))
+        .await?;
+    cancel
+        .or(offsite::offsite(&mut findings, settings, ctx))
         .await?;
     clock::schedule(&mut findings, settings, now);
     let findings = findings.redacted(|text| ctx.redactor.redact(&text).into_owned());

@@ -28,6 +28,8 @@ pub(crate) enum InspectError {
     },
     #[error("{namespace} is a view: its documents are those of other collections")]
     View { namespace: String },
+    #[error("what is compared grew by much while it was read")]
+    TooDifferent,
     #[error("writing failed: {0}")]
     Write(std::io::Error),
     #[error(transparent)]
@@ -56,6 +58,7 @@ impl Explain for InspectError {
             Self::Damaged { name, .. } => Some(format!(
                 "`pantry-keeper verify {name}` says what of it is still whole"
             )),
+            Self::TooDifferent => Some("try again".into()),
             _ => None,
         }
     }

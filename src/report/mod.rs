@@ -4,7 +4,10 @@ mod inspect;
 mod problem;
 mod restore;
 
-pub(crate) use inspect::{ExtractReport, ShowReport, ShownCollection, ShownIndex};
+pub(crate) use inspect::{
+    CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
+    ExtractReport, FieldDifference, ShowReport, ShownCollection, ShownIndex,
+};
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,

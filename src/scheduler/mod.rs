@@ -14,6 +14,7 @@
 //! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
 
 mod clock_jump;
+mod copying;
 mod drills;
 
 mod startup;
@@ -36,6 +37,7 @@ use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, Utc};
 use clock_jump::Clock;
+use copying::Copying;
 use drills::Drills;
 use startup::Starting;
 use std::time::Duration;
@@ -115,6 +117,7 @@ pub(crate) async fn run(
         timetable,
         ledger,
         drills,
+        copying: Copying::of(settings),
         asked,
         clock,
         systemd,
@@ -176,6 +179,7 @@ struct Service<'s> {
     timetable: Timetable<'s>,
     ledger: Ledger,
     drills: Option<Drills<'s>>,
+    copying: Copying,
     asked: mpsc::Receiver<()>,
     clock: Clock,
     systemd: Systemd,
@@ -235,6 +239,7 @@ impl Service<'_> {
         while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
+            self.copying.keep_up(&cancel).await;
             match self.next_activity(now, &asked) {
                 Activity::ReportMissed { slot, count } => self.missed(slot, count),
                 Activity::BackUp(trigger) => {
@@ -254,6 +259,7 @@ impl Service<'_> {
             }
         }
         self.systemd.stopping();
+        self.copying.finish().await;
         tracing::info!(target: SCHEDULER, "stopped");
     }
 

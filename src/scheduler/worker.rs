@@ -5,7 +5,7 @@ use super::systemd;
 use crate::backup::Queued;
 use crate::context::Context;
 use crate::state::Unsaved;
-use crate::sys::cancel::Interruption;
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::process::{self, CHILD_ARGUMENT};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub(crate) struct WorkerRequest {
     /// Not a backup, but a drill of the latest one.
     #[serde(default)]
     pub drill: bool,
+    /// Not a backup, but a round over the places for copies.
+    #[serde(default)]
+    pub offsite: bool,
     pub unsaved: Unsaved,
 }
 
@@ -68,14 +71,32 @@ pub(crate) async fn run(
     ctx: &Context,
 ) -> Result<WorkerReport, WorkerFailure> {
     let what = if request.drill { "drill" } else { "backup" };
+    supervise(request, what, timeout, &ctx.cancel).await
+}
+
+/// Makes one round over the places for copies. Nothing else waits for it.
+pub(crate) async fn copy(stop: Cancel, timeout: Duration) -> Result<Ended, WorkerFailure> {
+    let request = WorkerRequest {
+        offsite: true,
+        ..WorkerRequest::default()
+    };
+    let report = supervise(&request, "copying", timeout, &stop).await;
+    report.map(|report| report.ended)
+}
+
+async fn supervise(
+    request: &WorkerRequest,
+    what: &str,
+    timeout: Duration,
+    stop: &Cancel,
+) -> Result<WorkerReport, WorkerFailure> {
     let mut child = start().map_err(|error| WorkerFailure {
         error: format!("the {what} could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
     let mut report = Vec::new();
     let talking = talk(&mut child, request, &mut report);
-    let ended = ctx
-        .cancel
+    let ended = stop
         .or(tokio::time::timeout(timeout + SLACK, talking))
         .await;
     let status = match ended {

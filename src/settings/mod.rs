@@ -14,6 +14,7 @@ mod descriptor;
 mod env_file;
 mod fault;
 mod names;
+mod offsite;
 mod parse;
 mod raw;
 mod suggest;
@@ -29,6 +30,7 @@ pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
+pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
 pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 
@@ -88,6 +90,8 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Copies elsewhere.
+    pub offsite: OffsiteSettings,
     /// Trial restores.
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Far beyond any use, and far below what clock arithmetic can hold.
 const LONGEST_DURATION_SECONDS: u64 = 365 * 86_400;
 
+/// Of a bandwidth, per second.
+const SLOWEST_BYTES: u64 = 10_000;
+
 pub(super) fn text(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
@@ -208,6 +211,18 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
         Some(bytes) => Ok(bytes),
         None => Err(refuse("is too large")),
     }
+}
+
+/// Bytes per second, as a size with or without `/s`; so few that nothing would ever arrive are refused.
+pub(super) fn bandwidth(text: &str) -> Result<u64, Refusal> {
+    let bytes = size_bytes(text.strip_suffix("/s").unwrap_or(text))?;
+    if bytes < SLOWEST_BYTES {
+        return Err(Refusal::new(
+            "is too slow to be meant",
+            "use at least 10KB, which is per second",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The items of a comma list; a comma too many at either end or in between is forgiven.

@@ -17,7 +17,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 9] = [
+const PREFIXES: [&str; 10] = [
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -26,6 +26,7 @@ const PREFIXES: [&str; 9] = [
     "LOG_",
     "DRILL_",
     "MONGODB_",
+    "OFFSITE_",
     "PING_",
 ];
 

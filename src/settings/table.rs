@@ -5,6 +5,7 @@
 use super::descriptor::Docs;
 use super::descriptor::{Descriptor, Secrecy, Setting, settings};
 use super::names::NamespacePattern;
+use super::offsite::{self, OffsitePlace, OffsiteVerify};
 use super::parse;
 use super::urls::{self, NotifyUrl, PingUrl};
 use super::{Compression, LogFormat, MailSecurity, NotifyOn, OplogMode};
@@ -35,6 +36,10 @@ const NOTIFY: &[(&str, NotifyOn)] = &[
     ("failure", NotifyOn::Failure),
     ("always", NotifyOn::Always),
     ("never", NotifyOn::Never),
+];
+const VERIFY: &[(&str, OffsiteVerify)] = &[
+    ("checksum", OffsiteVerify::Checksum),
+    ("read", OffsiteVerify::Read),
 ];
 const LEVELS: &[(&str, Level)] = &[
     ("error", Level::ERROR),
@@ -145,6 +150,82 @@ settings! {
         RETENTION_YEARLY retention_yearly: u32 = "0", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
             why "Keep one per year for this many years.",
             docs "of each of so many years";
+    }
+    section "Copies elsewhere" {
+        OFFSITE_URL offsite_url: Vec<OffsitePlace> = "", ConnectionString, offsite::places,
+            sample "'s3://BUCKET/PREFIX?region=REGION&endpoint=https://HOST'",
+            why "Where every verified archive is copied to: s3:// sftp:// webdavs:// file:// or rclone:, several with commas between.",
+            docs "where every verified archive is copied to: `s3://BUCKET/PREFIX?region=…&endpoint=…`, `sftp://USER@HOST:PORT/PATH`, `webdavs://HOST/PATH`, `file:///PATH` or `rclone:REMOTE:PATH`; several with commas between. See [copies elsewhere](offsite.md)";
+        OFFSITE_VERIFY offsite_verify: OffsiteVerify = "checksum", Open, |text| parse::choice(text, VERIFY),
+            why "How a copy is proven: by the service's checksum, or read back (read).",
+            docs "how a copy is proven to be there: by the service's `checksum`, where it has one, or by reading it back (`read`)";
+        OFFSITE_BANDWIDTH offsite_bandwidth: u64 = "", Open, parse::bandwidth,
+            sample "2MB",
+            why "Send no more than this per second; empty means as fast as it goes.",
+            docs "send no more than this in a second, such as `2MB`; empty means as fast as it goes";
+        OFFSITE_MAX_LAG offsite_max_lag: Duration = "2d", Open, parse::duration,
+            why "How long an archive may wait for its copy before mails and health say so.",
+            docs "an archive that has waited longer than this for its copy makes `health` unhealthy, and is told in mails";
+        OFFSITE_RETENTION_DAYS offsite_retention_days: u32 = "", Open, |text| parse::whole_number(text, 1..=MAX_DAYS),
+            sample "90",
+            why "Copies older than this go; as RETENTION_DAYS when empty.",
+            docs "older copies go; as `RETENTION_DAYS` when empty. This and the next five are for the copies what `RETENTION_…` is for the archives";
+        OFFSITE_RETENTION_MIN_KEEP offsite_retention_min_keep: u32 = "", Open, |text| parse::whole_number(text, 1..=MAX_COUNT),
+            sample "3",
+            why "Never fewer proven copies than this.",
+            docs "never fewer proven copies than this";
+        OFFSITE_RETENTION_DAILY offsite_retention_daily: u32 = "", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
+            sample "7",
+            why "Keep one copy per day for this many days.",
+            docs "also keep the newest copy of each of so many days";
+        OFFSITE_RETENTION_WEEKLY offsite_retention_weekly: u32 = "", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
+            sample "4",
+            why "Keep one per week for this many weeks.",
+            docs "of each of so many ISO weeks";
+        OFFSITE_RETENTION_MONTHLY offsite_retention_monthly: u32 = "", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
+            sample "12",
+            why "Keep one per month for this many months.",
+            docs "of each of so many months";
+        OFFSITE_RETENTION_YEARLY offsite_retention_yearly: u32 = "", Open, |text| parse::whole_number(text, 0..=MAX_COUNT),
+            sample "3",
+            why "Keep one per year for this many years.",
+            docs "of each of so many years";
+        AWS_ACCESS_KEY_ID aws_access_key_id: String = "", Open, parse::text,
+            why "For s3://: the key's name.",
+            docs "for `s3://`: the key's name";
+        AWS_SECRET_ACCESS_KEY aws_secret_access_key: Secret = "", Password, parse::password,
+            why "For s3://: the key itself.",
+            docs "for `s3://`: the key itself";
+        AWS_SESSION_TOKEN aws_session_token: Secret = "", Password, parse::password,
+            why "For s3:// with temporary credentials.",
+            docs "for `s3://` with temporary credentials";
+        AWS_REGION aws_region: String = "", Open, parse::text,
+            sample "eu-central-1",
+            why "For s3://: the region, where the address does not name it.",
+            docs "for `s3://`: the region, where the address does not name it";
+        AWS_ENDPOINT_URL aws_endpoint_url: String = "", Open, offsite::endpoint,
+            sample "https://s3.eu-central-003.backblazeb2.com",
+            why "For s3://: the service, where it is not AWS and the address does not name it.",
+            docs "for `s3://`: the service, where it is not AWS and the address does not name it";
+        SSH_IDENTITY_FILE ssh_identity_file: PathBuf = "", Open, parse::path,
+            sample "/run/secrets/backup_key",
+            why "For sftp://: the private key, without a passphrase; empty leaves it to ssh.",
+            docs "for `sftp://`: the file of the private key, which has no passphrase; empty leaves it to ssh";
+        SSH_KNOWN_HOSTS_FILE ssh_known_hosts_file: PathBuf = "", Open, parse::path,
+            sample "/config/known_hosts",
+            why "For sftp://: the file with the server's host key; empty leaves it to ssh.",
+            docs "for `sftp://`: the file with the server's host key (`ssh-keyscan HOST`, compared with what the provider publishes); empty leaves it to ssh";
+        WEBDAV_USERNAME webdav_username: String = "", Open, parse::text,
+            why "For webdavs://: who signs in.",
+            docs "for `webdavs://`: who signs in";
+        WEBDAV_PASSWORD webdav_password: Secret = "", Password, parse::password,
+            sample "'pa$word #1'",
+            why "For webdavs://: an app password, in single quotes.",
+            docs "for `webdavs://`: the password, best an app password";
+        RCLONE_CONFIG rclone_config: PathBuf = "", Open, parse::path,
+            sample "/config/rclone.conf",
+            why "For rclone: its configuration; empty means rclone's own place.",
+            docs "for `rclone:`: its configuration; empty means rclone's own place for it";
     }
     section "Trial restores" {
         DRILL_URI drill_uri: MongoUri = "", ConnectionString, |text| parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI")),

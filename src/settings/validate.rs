@@ -8,6 +8,7 @@ use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Setti
 use std::num::NonZeroUsize;
 
 mod mail;
+mod offsite;
 mod server;
 
 pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Faults> {
@@ -130,6 +131,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let retries = checker.value(&table::BACKUP_RETRIES);
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
+    let offsite = offsite::offsite(checker, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
@@ -156,6 +158,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
+        offsite: offsite?,
         drill: drill?,
         mail: mail?,
         notify_urls: notify_urls?.unwrap_or_default(),

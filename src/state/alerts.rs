@@ -44,6 +44,8 @@ pub(crate) enum Concern {
     Filling,
     /// An old archive could not be removed.
     NotRemoved,
+    /// Copies elsewhere are behind, or damaged.
+    Offsite,
     /// The run itself had a warning.
     Warned,
 }

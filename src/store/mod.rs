@@ -1,5 +1,6 @@
 //! Where archives are kept.
 
 mod error;
+pub(crate) mod remote;
 pub(crate) mod repository;
 pub(crate) mod summary;

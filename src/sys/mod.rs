@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod humanize;
 pub(crate) mod lock;
 pub(crate) mod logging;
+pub(crate) mod piped;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod redact;

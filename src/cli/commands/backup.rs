@@ -7,6 +7,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::notify::sender;
+use crate::offsite::{self, sync::RoundEnd};
 use crate::report::{BackupReport, PruneReport};
 use crate::settings::Settings;
 use crate::state::StateStore;
@@ -54,6 +55,14 @@ pub(crate) async fn backup(
             report: &report,
             retention,
         });
+    }
+    // The archive is here and told; what becomes of its copies changes nothing about that.
+    match offsite::sync::round(settings, ctx).await {
+        RoundEnd::Complete | RoundEnd::Behind => {}
+        RoundEnd::Busy => tracing::info!("copies elsewhere are being sent already"),
+        RoundEnd::Stopped => tracing::warn!(
+            "stopped before all copies were sent; they are sent after the next backup"
+        ),
     }
     Ok(ExitStatus::Done)
 }

@@ -50,7 +50,7 @@ pub(crate) async fn extract(
         &arguments.name,
         move |_, _, archive, cancelled| {
             let source = Source {
-                archive,
+                archive: &archive,
                 index: archive.find(&collection)?,
                 wanted: &wanted,
                 format,

@@ -6,6 +6,7 @@ use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
+use crate::offsite;
 use crate::prune;
 use crate::report::ListReport;
 use crate::settings::Settings;
@@ -41,6 +42,10 @@ pub(crate) fn list(
         output::json(&report);
     } else {
         output::print(&output::list(&report, settings.time_zone, now));
+        let record = offsite::record::read(&repository);
+        for problem in offsite::problems(settings, &record, &report.archives, now) {
+            output::print(&format!("{problem}\n"));
+        }
     }
     Ok(ExitStatus::Done)
 }

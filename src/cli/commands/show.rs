@@ -41,7 +41,7 @@ async fn summary(
         settings,
         ctx,
         &arguments.name,
-        |repository, stem, archive, _| inspect::summarize(repository, stem, archive),
+        |repository, stem, archive, _| inspect::summarize(repository, stem, &archive),
     );
     let report = report.await?;
     if arguments.json {
@@ -75,7 +75,7 @@ async fn documents(
         move |_, _, archive, cancelled| {
             let index = archive.find(&collection)?;
             let mut lines = JsonLines::new(std::io::stdout().lock(), style);
-            let selected = inspect::select(archive, index, &wanted, cancelled, &mut |document| {
+            let selected = inspect::select(&archive, index, &wanted, cancelled, &mut |document| {
                 lines.write(document)
             });
             // What was read before damage was met is shown.
@@ -102,7 +102,7 @@ pub(super) async fn with_archive<T: Send + 'static>(
     settings: &Settings,
     ctx: &Context,
     name: &str,
-    look: impl FnOnce(&Repository, &str, &Archive, &AtomicBool) -> Result<T, InspectError>
+    look: impl FnOnce(&Repository, &str, Archive, &AtomicBool) -> Result<T, InspectError>
     + Send
     + 'static,
 ) -> Result<T, CommandError> {
@@ -117,7 +117,7 @@ pub(super) async fn with_archive<T: Send + 'static>(
             moved: &|bytes| meter.set(bytes),
         };
         let archive = Archive::open(&repository, &stem, &options)?;
-        look(&repository, &stem, &archive, cancelled)
+        look(&repository, &stem, archive, cancelled)
     });
     let found = looking.await.map_err(InspectError::from);
     found
