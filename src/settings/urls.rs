@@ -1,8 +1,14 @@
 //! `NOTIFY_URLS` and the pings: where messages go, in the forms that people know from other programs.
 
+mod parts;
+mod secrets;
+
+pub(super) use secrets::{secrets_of_notify_urls, secrets_of_ping_url};
+
 use super::fault::Refusal;
 use crate::sys::http::Uri;
-use crate::sys::redact::{Secret, percent_decode};
+use crate::sys::redact::{Secret, percent_decode, percent_encode};
+use parts::{Parts, names_server, server};
 
 /// Where messages go. `server` is `https://host` or `http://host:port`, and what else leads there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,17 +73,6 @@ impl PingUrl {
             PingUrl::Healthchecks(address) | PingUrl::UptimeKuma(address) => address,
         }
     }
-}
-
-/// A URL in its parts.
-struct Parts<'t> {
-    scheme: &'t str,
-    /// As typed; the password after the first colon.
-    login: Option<&'t str>,
-    /// With the port.
-    host: &'t str,
-    path: Vec<String>,
-    query: Vec<(&'t str, String)>,
 }
 
 const FORMS: &str = "write SCHEME://…, several with commas between, where SCHEME is ntfy, ntfys, gotify, gotifys, discord, \
@@ -338,16 +333,15 @@ fn json(parts: &Parts) -> Result<NotifyUrl, Fault> {
         Some(None) => None,
         None => return Err(("its login cannot be read", accepted)),
     };
-    let encode = crate::sys::redact::percent_encode;
     let path: String = parts
         .path
         .iter()
-        .map(|part| format!("/{}", encode(part)))
+        .map(|part| format!("/{}", percent_encode(part)))
         .collect();
     let query: Vec<String> = parts
         .query
         .iter()
-        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .map(|(name, value)| format!("{name}={}", percent_encode(value)))
         .collect();
     let query = match query.is_empty() {
         true => String::new(),
@@ -359,31 +353,6 @@ fn json(parts: &Parts) -> Result<NotifyUrl, Fault> {
         path: Secret::new(format!("{path}{slash}{query}")),
         login,
     })
-}
-
-fn server(host: &str, secure: bool, before: &[String]) -> Result<String, Fault> {
-    let scheme = if secure { "https" } else { "http" };
-    let path: String = before.iter().map(|part| format!("/{part}")).collect();
-    let server = format!("{scheme}://{host}{path}");
-    let valid = Uri::try_from(server.as_str()).is_ok_and(|uri| names_server(&uri));
-    if host.contains('@') || !valid {
-        return Err((
-            "it names no server",
-            "write HOST or HOST:PORT after :// and the login",
-        ));
-    }
-    Ok(server)
-}
-
-fn names_server(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    // What follows a colon and is no port is passed over by the parser.
-    let port = authority.rsplit(']').next().unwrap_or_default();
-    let port = port
-        .split_once(':')
-        .is_none_or(|_| uri.port_u16().is_some());
-    !host.is_empty() && !host.starts_with('.') && port
 }
 
 /// Reads the address of a ping.
@@ -401,139 +370,6 @@ pub(super) fn ping_url(text: &str) -> Result<PingUrl, Refusal> {
         true => PingUrl::UptimeKuma(Secret::new(text)),
         false => PingUrl::Healthchecks(Secret::new(text)),
     })
-}
-
-impl<'t> Parts<'t> {
-    fn of(item: &'t str) -> Option<Self> {
-        let (scheme, rest) = item.split_once("://")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, host) = match authority.rsplit_once('@') {
-            Some((login, host)) => (Some(login), host),
-            None => (None, authority),
-        };
-        let path: Option<Vec<String>> = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(percent_decode)
-            .collect();
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let query: Option<Vec<_>> = pairs
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                Some((name, percent_decode(value)?))
-            })
-            .collect();
-        (!host.is_empty()).then_some(Parts {
-            scheme,
-            login,
-            host,
-            path: path?,
-            query: query?,
-        })
-    }
-
-    /// The user and the password; the outer none where they cannot be decoded.
-    #[expect(
-        clippy::option_option,
-        reason = "a login that is faulty, and one that is not there"
-    )]
-    fn login(&self) -> Option<Option<(String, Option<Secret>)>> {
-        let Some(login) = self.login else {
-            return Some(None);
-        };
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(percent_decode(password)?)),
-            None => (login, None),
-        };
-        Some(Some((percent_decode(user)?, password.map(Secret::new))))
-    }
-
-    /// The items of lists under any of these names, case aside.
-    fn list(&self, names: &[&str]) -> impl Iterator<Item = String> {
-        let named = |name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        let values = self.query.iter().filter(|(name, _)| named(name));
-        let items = values.flat_map(|(_, value)| value.split(',').map(str::trim));
-        let items: Vec<String> = items
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect();
-        items.into_iter()
-    }
-}
-
-/// A part of an address that is not a word may be a secret by itself.
-const SHORTEST_TOKEN_CHARS: usize = 8;
-
-fn looks_like_a_token(part: &str) -> bool {
-    part.len() >= SHORTEST_TOKEN_CHARS
-        && (part
-            .bytes()
-            .any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-            || part.len() >= 24)
-}
-
-impl NotifyUrl {
-    /// What must not be shown.
-    fn secrets(&self) -> Vec<Secret> {
-        let of_login = |login: &Option<Login>| match login {
-            Some(Login::Password { password, .. }) => vec![password.clone()],
-            Some(Login::Token(token)) => vec![token.clone()],
-            None => Vec::new(),
-        };
-        match self {
-            NotifyUrl::Ntfy { topic, login, .. } => {
-                // On a server without logins, who knows the topic may read and write it.
-                let guessable = login.is_some() || !looks_like_a_token(topic.expose());
-                let topic = (!guessable).then(|| topic.clone());
-                of_login(login).into_iter().chain(topic).collect()
-            }
-            NotifyUrl::Gotify { token, .. }
-            | NotifyUrl::Discord { token, .. }
-            | NotifyUrl::Telegram { token, .. }
-            | NotifyUrl::Matrix { token, .. } => vec![token.clone()],
-            NotifyUrl::Slack { webhook } => {
-                let last = webhook.expose().rsplit('/').next().map(Secret::new);
-                [webhook.clone()].into_iter().chain(last).collect()
-            }
-            NotifyUrl::Pushover { token, user, .. } => vec![token.clone(), user.clone()],
-            NotifyUrl::Json { path, login, .. } => {
-                let of_path = tokens(path.expose());
-                of_login(login).into_iter().chain(of_path).collect()
-            }
-        }
-    }
-}
-
-/// The parts of a text that may be secrets.
-fn tokens(text: &str) -> Vec<Secret> {
-    let parts = text.split(|c: char| "/?&=@:,".contains(c) || c.is_whitespace());
-    parts
-        .filter(|part| looks_like_a_token(part))
-        .map(Secret::new)
-        .collect()
-}
-
-/// What must not be shown of `NOTIFY_URLS`, of one that is faulty too.
-pub(super) fn secrets_of_notify_urls(text: &str) -> Vec<Secret> {
-    let mut secrets = Vec::new();
-    for item in items(text) {
-        match notify_url(item) {
-            Ok(urls) => secrets.extend(urls.iter().flat_map(NotifyUrl::secrets)),
-            Err(_) => {
-                let rest = item.split_once("://").map_or(item, |(_, rest)| rest);
-                secrets.extend(tokens(rest));
-            }
-        }
-    }
-    secrets
-}
-
-/// What must not be shown of the address of a ping: anybody could say with it that all is well.
-pub(super) fn secrets_of_ping_url(text: &str) -> Vec<Secret> {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let path = rest.split_once('/').map_or(rest, |(_, path)| path);
-    tokens(path)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const LONGEST_TITLE_CHARS: usize = 256;
 const LONGEST_TEXT_CHARS: usize = 4_096;
 
 pub(super) struct Discord {
+    server: String,
     /// The webhook's address.
     uri: Secret,
 }
@@ -20,12 +21,25 @@ impl Discord {
     pub(super) fn new(server: &str, id: String, token: Secret) -> Self {
         let uri = format!("{server}/api/webhooks/{id}/{}", token.expose());
         Discord {
+            server: server.to_owned(),
             uri: Secret::new(uri),
         }
     }
 }
 
 impl Service for Discord {
+    fn kind(&self) -> &'static str {
+        "discord"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.uri.expose().to_owned()
+    }
+
     fn compose(&self, _: &Notification, message: &Message) -> Post {
         let text = escaped(&message.brief(LONGEST_TEXT_CHARS));
         let body = json!({

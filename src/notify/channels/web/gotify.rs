@@ -9,11 +9,29 @@ use serde_json::json;
 const LONGEST_MESSAGE_CHARS: usize = 8_000;
 
 pub(super) struct Gotify {
-    pub server: String,
-    pub token: Secret,
+    server: String,
+    token: Secret,
+}
+
+impl Gotify {
+    pub(super) fn new(server: String, token: Secret) -> Self {
+        Gotify { server, token }
+    }
 }
 
 impl Service for Gotify {
+    fn kind(&self) -> &'static str {
+        "gotify"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.token.expose().to_owned()
+    }
+
     fn compose(&self, notification: &Notification, message: &Message) -> Post {
         let priority = match notification.severity {
             Severity::Good => 2,

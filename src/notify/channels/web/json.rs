@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 const LONGEST_TEXT_CHARS: usize = 8_000;
 
 pub(super) struct Json {
-    pub server: String,
-    pub path: Secret,
-    pub login: Option<Login>,
+    server: String,
+    path: Secret,
+    login: Option<Login>,
 }
 
 /// What is posted.
@@ -39,7 +39,29 @@ pub(super) fn document(notification: &Notification, message: &Message) -> Value 
     })
 }
 
+impl Json {
+    pub(super) fn new(server: String, path: Secret, login: Option<Login>) -> Self {
+        Json {
+            server,
+            path,
+            login,
+        }
+    }
+}
+
 impl Service for Json {
+    fn kind(&self) -> &'static str {
+        "json"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.path.expose().to_owned()
+    }
+
     fn compose(&self, notification: &Notification, message: &Message) -> Post {
         let uri = format!("{}{}", self.server, self.path.expose());
         Post::json("POST", uri, &document(notification, message)).signed(self.login.as_ref())

@@ -9,18 +9,38 @@ use serde_json::json;
 const LONGEST_TEXT_CHARS: usize = 8_000;
 
 pub(super) struct Matrix {
-    pub server: String,
-    pub token: Secret,
-    pub room: String,
+    server: String,
+    token: Secret,
+    room: String,
 }
 
 impl Matrix {
+    pub(super) fn new(server: String, token: Secret, room: String) -> Self {
+        Matrix {
+            server,
+            token,
+            room,
+        }
+    }
+
     fn signed(&self, post: Post) -> Post {
         post.with("authorization", format!("Bearer {}", self.token.expose()))
     }
 }
 
 impl Service for Matrix {
+    fn kind(&self) -> &'static str {
+        "matrix"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.room.clone()
+    }
+
     fn compose(&self, notification: &Notification, message: &Message) -> Post {
         let body = json!({
             "msgtype": "m.text",

@@ -8,6 +8,7 @@ mod json;
 mod matrix;
 mod ntfy;
 mod pushover;
+mod request;
 mod slack;
 mod telegram;
 #[cfg(test)]
@@ -17,22 +18,26 @@ use super::{Answer, Channel, Delivery, LONGEST_DELIVERY, harmless};
 use crate::notify::notification::{Notification, Severity};
 use crate::notify::templates::{self, Message};
 use crate::report::Problem;
-use crate::settings::{Login, NotifyUrl};
-use crate::sys::http::{self, Body, Client, HttpError, Request, Uri};
+use crate::settings::NotifyUrl;
+use crate::sys::http::{self, HttpError};
 use crate::sys::redact::Redactor;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use request::{Post, field, request};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use tokio::net::TcpStream;
 
-/// Of an answer, no more is read.
-const MOST_ANSWER_BYTES: usize = 64 * 1024;
-const USER_AGENT: &str = concat!("pantry-keeper/", env!("CARGO_PKG_VERSION"));
+pub(super) use request::{connect, host_of, problem_of, redirected, said, send_request};
 
 /// A service that takes messages.
 trait Service: Send + Sync {
+    /// What people call it.
+    fn kind(&self) -> &'static str;
+
+    /// `https://host`, and what else leads there.
+    fn server(&self) -> &str;
+
+    /// What tells one place there from another.
+    fn identity(&self) -> String;
+
     /// The request that sends it.
     fn compose(&self, notification: &Notification, message: &Message) -> Post;
 
@@ -58,52 +63,6 @@ enum Inquiry {
     Connect(String),
 }
 
-/// A request, before it is one.
-#[derive(Debug)]
-struct Post {
-    method: &'static str,
-    uri: String,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Post {
-    fn json(method: &'static str, uri: String, body: &Value) -> Self {
-        Post {
-            method,
-            uri,
-            headers: vec![("content-type", "application/json".into())],
-            body: body.to_string().into_bytes(),
-        }
-    }
-
-    fn get(uri: String) -> Self {
-        Post {
-            method: "GET",
-            uri,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-    }
-
-    fn with(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    fn signed(self, login: Option<&Login>) -> Self {
-        let value = match login {
-            None => return self,
-            Some(Login::Token(token)) => format!("Bearer {}", token.expose()),
-            Some(Login::Password { user, password }) => {
-                let pair = format!("{user}:{}", password.expose());
-                format!("Basic {}", STANDARD.encode(pair))
-            }
-        };
-        self.with("authorization", value)
-    }
-}
-
 /// One place at one service.
 pub(super) struct WebChannel {
     id: String,
@@ -116,99 +75,21 @@ pub(super) struct WebChannel {
 
 impl WebChannel {
     pub(super) fn new(url: &NotifyUrl, redactor: &Redactor) -> Self {
-        let (kind, server, service): (_, &str, Box<dyn Service>) = match url.clone() {
-            NotifyUrl::Ntfy {
-                server,
-                topic,
-                login,
-            } => (
-                "ntfy",
-                &server.clone(),
-                Box::new(ntfy::Ntfy {
-                    server,
-                    topic,
-                    login,
-                }),
-            ),
-            NotifyUrl::Gotify { server, token } => (
-                "gotify",
-                &server.clone(),
-                Box::new(gotify::Gotify { server, token }),
-            ),
-            NotifyUrl::Discord { id, token } => (
-                "discord",
-                discord::SERVER,
-                Box::new(discord::Discord::new(discord::SERVER, id, token)),
-            ),
-            NotifyUrl::Slack { webhook } => (
-                "slack",
-                slack::SERVER,
-                Box::new(slack::Slack::new(slack::SERVER, webhook)),
-            ),
-            NotifyUrl::Telegram { token, chat } => (
-                "telegram",
-                telegram::SERVER,
-                Box::new(telegram::Telegram::new(telegram::SERVER, token, chat)),
-            ),
-            NotifyUrl::Matrix {
-                server,
-                token,
-                room,
-            } => (
-                "matrix",
-                &server.clone(),
-                Box::new(matrix::Matrix {
-                    server,
-                    token,
-                    room,
-                }),
-            ),
-            NotifyUrl::Pushover {
-                token,
-                user,
-                device,
-            } => (
-                "pushover",
-                pushover::SERVER,
-                Box::new(pushover::Pushover::new(
-                    pushover::SERVER,
-                    token,
-                    user,
-                    device,
-                )),
-            ),
-            NotifyUrl::Json {
-                server,
-                path,
-                login,
-            } => (
-                "json",
-                &server.clone(),
-                Box::new(json::Json {
-                    server,
-                    path,
-                    login,
-                }),
-            ),
-        };
-        WebChannel {
-            id: format!("{kind}-{}", fingerprint(url)),
-            kind,
-            place: host_of(server),
-            service,
-            redactor: redactor.clone(),
-            limit: LONGEST_DELIVERY,
-        }
+        Self::of(service(url.clone()), redactor)
     }
 
-    #[cfg(test)]
-    fn of_service(kind: &'static str, server: &str, service: Box<dyn Service>) -> Self {
+    fn of(service: Box<dyn Service>, redactor: &Redactor) -> Self {
+        let kind = service.kind();
+        // Tells the channels of a service from one another, and betrays nothing.
+        let digest = Sha256::digest(format!("{}\n{}", service.server(), service.identity()));
+        let digest = digest.iter().take(4);
+        let digest: String = digest.map(|byte| format!("{byte:02x}")).collect();
         WebChannel {
-            id: kind.into(),
+            id: format!("{kind}-{digest}"),
             kind,
-            place: host_of(server),
+            place: host_of(service.server()),
             service,
-            redactor: Redactor::default(),
+            redactor: redactor.clone(),
             limit: LONGEST_DELIVERY,
         }
     }
@@ -255,100 +136,48 @@ impl WebChannel {
     }
 }
 
+/// The service that a URL names.
+fn service(url: NotifyUrl) -> Box<dyn Service> {
+    match url {
+        NotifyUrl::Ntfy {
+            server,
+            topic,
+            login,
+        } => Box::new(ntfy::Ntfy::new(server, topic, login)),
+        NotifyUrl::Gotify { server, token } => Box::new(gotify::Gotify::new(server, token)),
+        NotifyUrl::Discord { id, token } => {
+            Box::new(discord::Discord::new(discord::SERVER, id, token))
+        }
+        NotifyUrl::Slack { webhook } => Box::new(slack::Slack::new(slack::SERVER, webhook)),
+        NotifyUrl::Telegram { token, chat } => {
+            Box::new(telegram::Telegram::new(telegram::SERVER, token, chat))
+        }
+        NotifyUrl::Matrix {
+            server,
+            token,
+            room,
+        } => Box::new(matrix::Matrix::new(server, token, room)),
+        NotifyUrl::Pushover {
+            token,
+            user,
+            device,
+        } => {
+            let server = pushover::SERVER;
+            Box::new(pushover::Pushover::new(server, token, user, device))
+        }
+        NotifyUrl::Json {
+            server,
+            path,
+            login,
+        } => Box::new(json::Json::new(server, path, login)),
+    }
+}
+
 fn rejected(problem: Problem, only_this_one: bool) -> Delivery {
     Delivery::Rejected {
         problem,
         only_this_one,
     }
-}
-
-/// Where it leads is shown without its path, which may be a secret.
-pub(super) fn redirected(place: &str, answer: &http::Answer) -> Problem {
-    let location = answer.headers.get("location");
-    let target = location
-        .and_then(|location| location.to_str().ok())
-        .and_then(|location| Uri::try_from(location).ok());
-    let target = target.and_then(|uri| {
-        let host = uri.host()?.to_owned();
-        Some(format!("{}://{host}", uri.scheme_str().unwrap_or("http")))
-    });
-    let to = target.map_or_else(|| "elsewhere".to_owned(), |target| format!("to {target}"));
-    Problem::new(
-        format!(
-            "{place} redirects {to} ({}), which is not followed",
-            answer.status.as_u16()
-        ),
-        "give the address that it redirects to; if that is the same host with https, the form of the URL for it: ntfys, \
-         gotifys, jsons",
-    )
-}
-
-/// Sends a request and reads the start of the answer.
-pub(super) async fn send_request(
-    method: &'static str,
-    uri: String,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-) -> Result<http::Answer, HttpError> {
-    let post = Post {
-        method,
-        uri,
-        headers,
-        body,
-    };
-    request(post, LONGEST_DELIVERY).await
-}
-
-async fn request(post: Post, limit: Duration) -> Result<http::Answer, HttpError> {
-    let place = host_of(&post.uri);
-    let broken = |problem: String| HttpError::Broken {
-        place: place.clone(),
-        problem,
-    };
-    let mut request = Request::builder()
-        .method(post.method)
-        .uri(post.uri.as_str())
-        .header("user-agent", USER_AGENT);
-    for (name, value) in &post.headers {
-        request = request.header(*name, value.as_str());
-    }
-    let request: Request<Body> = request
-        .body(http::body(post.body))
-        .map_err(|_| broken("the address or the login cannot be sent".into()))?;
-    // It reads the system's certificates.
-    let client = tokio::task::spawn_blocking(Client::new).await;
-    let client = client
-        .map_err(|error| broken(error.to_string()))?
-        .map_err(|error| broken(error.to_string()))?;
-    client.fetch(request, limit, MOST_ANSWER_BYTES).await
-}
-
-/// What went wrong on the way.
-pub(super) fn problem_of(error: &HttpError) -> Problem {
-    Problem::new(error.to_string(), error.help().unwrap_or_default())
-}
-
-/// Connects, and nothing else.
-pub(super) async fn connect(uri: &str) -> Result<String, Problem> {
-    let place = host_of(uri);
-    let parsed = Uri::try_from(uri).ok();
-    let host = parsed.as_ref().and_then(|uri| uri.host());
-    let host = host.unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let secure = uri.starts_with("https://");
-    let port = parsed
-        .as_ref()
-        .and_then(Uri::port_u16)
-        .unwrap_or(if secure { 443 } else { 80 });
-    let connecting = TcpStream::connect((host.as_str(), port));
-    let problem = match tokio::time::timeout(LONGEST_DELIVERY, connecting).await {
-        Ok(Ok(_)) => return Ok(format!("{place} can be reached")),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "it did not answer in time".into(),
-    };
-    Err(Problem::new(
-        format!("cannot connect to {place}: {problem}"),
-        "check the host and the port, and that it can be reached from here",
-    ))
 }
 
 impl Channel for WebChannel {
@@ -407,71 +236,6 @@ impl Channel for WebChannel {
             }
         })
     }
-}
-
-/// Tells the channels of a service from one another, and betrays nothing.
-fn fingerprint(url: &NotifyUrl) -> String {
-    let secret = |secret: &crate::sys::redact::Secret| secret.expose().to_owned();
-    let text = match url {
-        NotifyUrl::Ntfy { server, topic, .. } => [server.clone(), secret(topic)],
-        NotifyUrl::Gotify { server, token } => [server.clone(), secret(token)],
-        NotifyUrl::Discord { id, token } => [id.clone(), secret(token)],
-        NotifyUrl::Slack { webhook } => [String::new(), secret(webhook)],
-        NotifyUrl::Telegram { token, chat } => [chat.clone(), secret(token)],
-        NotifyUrl::Matrix { server, room, .. } => [server.clone(), room.clone()],
-        NotifyUrl::Pushover { user, device, .. } => {
-            [secret(user), device.clone().unwrap_or_default()]
-        }
-        NotifyUrl::Json { server, path, .. } => [server.clone(), secret(path)],
-    };
-    let digest = Sha256::digest(text.join("\n"));
-    digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The host, with its port where one was given.
-pub(super) fn host_of(uri: &str) -> String {
-    let parsed = Uri::try_from(uri).ok();
-    let authority = parsed.as_ref().and_then(Uri::authority);
-    authority.map_or_else(|| "its server".to_owned(), ToString::to_string)
-}
-
-/// What a service says in an answer: the field in which it explains itself, or else its first line of plain text.
-pub(super) fn said(body: &[u8]) -> String {
-    const FIELDS: [&str; 6] = [
-        "description",
-        "errorDescription",
-        "errors",
-        "error",
-        "message",
-        "msg",
-    ];
-    if let Ok(json) = serde_json::from_slice::<Value>(body) {
-        let field = FIELDS.iter().find_map(|field| json.get(field));
-        return match field {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(items)) => {
-                let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-                texts.join(", ")
-            }
-            _ => String::new(),
-        };
-    }
-    let text = String::from_utf8_lossy(body);
-    let line = text.trim().lines().next().unwrap_or_default();
-    match line.starts_with('<') {
-        true => String::new(),
-        false => line.to_owned(),
-    }
-}
-
-/// A field of an answer in JSON.
-fn field(answer: &http::Answer, name: &str) -> Option<Value> {
-    let json: Value = serde_json::from_slice(&answer.body).ok()?;
-    json.get(name).cloned()
 }
 
 /// A message of at most so many bytes.

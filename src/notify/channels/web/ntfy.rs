@@ -11,12 +11,34 @@ use serde_json::json;
 const LONGEST_MESSAGE_BYTES: usize = 4096;
 
 pub(super) struct Ntfy {
-    pub server: String,
-    pub topic: Secret,
-    pub login: Option<Login>,
+    server: String,
+    topic: Secret,
+    login: Option<Login>,
+}
+
+impl Ntfy {
+    pub(super) fn new(server: String, topic: Secret, login: Option<Login>) -> Self {
+        Ntfy {
+            server,
+            topic,
+            login,
+        }
+    }
 }
 
 impl Service for Ntfy {
+    fn kind(&self) -> &'static str {
+        "ntfy"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.topic.expose().to_owned()
+    }
+
     fn compose(&self, notification: &Notification, message: &Message) -> Post {
         let (priority, tag) = match notification.severity {
             Severity::Good => (3, "white_check_mark"),

@@ -44,6 +44,18 @@ impl Pushover {
 }
 
 impl Service for Pushover {
+    fn kind(&self) -> &'static str {
+        "pushover"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        format!("{} {:?}", self.user.expose(), self.device)
+    }
+
     fn compose(&self, notification: &Notification, message: &Message) -> Post {
         let priority = match notification.severity {
             Severity::Good => "-1",

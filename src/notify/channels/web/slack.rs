@@ -10,6 +10,7 @@ pub(super) const SERVER: &str = "https://hooks.slack.com";
 const LONGEST_TEXT_CHARS: usize = 3_500;
 
 pub(super) struct Slack {
+    server: String,
     uri: Secret,
 }
 
@@ -17,12 +18,25 @@ impl Slack {
     pub(super) fn new(server: &str, webhook: Secret) -> Self {
         let uri = format!("{server}/services/{}", webhook.expose());
         Slack {
+            server: server.to_owned(),
             uri: Secret::new(uri),
         }
     }
 }
 
 impl Service for Slack {
+    fn kind(&self) -> &'static str {
+        "slack"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        self.uri.expose().to_owned()
+    }
+
     fn compose(&self, _: &Notification, message: &Message) -> Post {
         let text = escaped(&with_subject(message, LONGEST_TEXT_CHARS));
         let body = json!({

@@ -10,6 +10,7 @@ pub(super) const SERVER: &str = "https://api.telegram.org";
 const LONGEST_TEXT_CHARS: usize = 3_500;
 
 pub(super) struct Telegram {
+    server: String,
     /// The address of the bot.
     uri: Secret,
     chat: String,
@@ -18,7 +19,11 @@ pub(super) struct Telegram {
 impl Telegram {
     pub(super) fn new(server: &str, token: Secret, chat: String) -> Self {
         let uri = Secret::new(format!("{server}/bot{}", token.expose()));
-        Telegram { uri, chat }
+        Telegram {
+            server: server.to_owned(),
+            uri,
+            chat,
+        }
     }
 
     fn chat(&self) -> Value {
@@ -30,6 +35,18 @@ impl Telegram {
 }
 
 impl Service for Telegram {
+    fn kind(&self) -> &'static str {
+        "telegram"
+    }
+
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> String {
+        format!("{} {}", self.uri.expose(), self.chat)
+    }
+
     fn compose(&self, _: &Notification, message: &Message) -> Post {
         // Without a parse_mode, nothing in it is markup.
         let body = json!({

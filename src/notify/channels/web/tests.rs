@@ -1,13 +1,15 @@
 //! Each service against a server that speaks as its documentation says, and notes what it was sent.
 
+use super::request::USER_AGENT;
 use super::*;
 use crate::notify::channels::mail::session_tests::finished;
 use crate::notify::notification::{Facts, Origin};
+use crate::settings::Login;
 use crate::sys::redact::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// A request as it came.
@@ -129,17 +131,13 @@ fn failure() -> Notification {
 
 const SUBJECT: &str = "jorbites backup FAILED while dumping";
 
-fn channel(kind: &'static str, server: &Server, service: impl Service + 'static) -> WebChannel {
-    WebChannel::of_service(kind, &server.address, Box::new(service))
+fn channel(service: impl Service + 'static) -> WebChannel {
+    WebChannel::of(Box::new(service), &Redactor::default())
 }
 
 fn ntfy(server: &Server, login: Option<Login>) -> WebChannel {
-    let service = ntfy::Ntfy {
-        server: server.address.clone(),
-        topic: Secret::new("alerts"),
-        login,
-    };
-    channel("ntfy", server, service)
+    let service = ntfy::Ntfy::new(server.address.clone(), Secret::new("alerts"), login);
+    channel(service)
 }
 
 /// Sends one, which must be taken; what the server saw.
@@ -200,11 +198,8 @@ async fn ntfy_takes_a_user_and_a_password_too_and_long_messages_are_cut_by_bytes
 async fn gotify_gets_the_token_in_a_header() {
     // https://gotify.net/api-docs#/message/createMessage: message, title, priority; X-Gotify-Key.
     let server = Server::start("200 OK", r#"{"id":25,"appid":5}"#).await;
-    let service = gotify::Gotify {
-        server: format!("{}/sub", server.address),
-        token: Secret::new("Axyz"),
-    };
-    let seen = taken(&channel("gotify", &server, service), &server).await;
+    let service = gotify::Gotify::new(format!("{}/sub", server.address), Secret::new("Axyz"));
+    let seen = taken(&channel(service), &server).await;
     assert_eq!(seen.line, "POST /sub/message HTTP/1.1");
     assert!(seen.has("x-gotify-key: Axyz"), "{seen:?}");
     let json = seen.json();
@@ -220,7 +215,7 @@ async fn discord_gets_an_embed_that_calls_nobody() {
     // embed: https://discord.com/developers/docs/resources/message#embed-object-embed-limits
     let server = Server::start("200 OK", r#"{"id":"1"}"#).await;
     let service = discord::Discord::new(&server.address, "123".into(), Secret::new("t0ken"));
-    let seen = taken(&channel("discord", &server, service), &server).await;
+    let seen = taken(&channel(service), &server).await;
     assert_eq!(seen.line, "POST /api/webhooks/123/t0ken?wait=true HTTP/1.1");
     let json = seen.json();
     assert_eq!(json["allowed_mentions"], json!({ "parse": [] }));
@@ -239,7 +234,7 @@ async fn slack_gets_text_in_which_nothing_is_markup() {
     // https://api.slack.com/messaging/webhooks: POST of JSON with text; the answer is "ok".
     let server = Server::start("200 OK", "ok").await;
     let service = slack::Slack::new(&server.address, Secret::new("T0/B0/x9"));
-    let seen = taken(&channel("slack", &server, service), &server).await;
+    let seen = taken(&channel(service), &server).await;
     assert_eq!(seen.line, "POST /services/T0/B0/x9 HTTP/1.1");
     let json = seen.json();
     assert_eq!(json["text"], SUBJECT);
@@ -258,7 +253,7 @@ async fn telegram_gets_plain_text_for_one_chat() {
     let server = Server::start("200 OK", r#"{"ok":true,"result":{"message_id":1}}"#).await;
     let token = Secret::new("123456:ABC-DEF");
     let service = telegram::Telegram::new(&server.address, token, "-100".into());
-    let seen = taken(&channel("telegram", &server, service), &server).await;
+    let seen = taken(&channel(service), &server).await;
     assert_eq!(seen.line, "POST /bot123456:ABC-DEF/sendMessage HTTP/1.1");
     let json = seen.json();
     assert_eq!(json["chat_id"], -100);
@@ -273,12 +268,12 @@ async fn matrix_gets_an_event_under_the_same_transaction_each_time() {
     // https://spec.matrix.org/v1.11/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid, and m.text:
     // https://spec.matrix.org/v1.11/client-server-api/#mtext
     let server = Server::start("200 OK", r#"{"event_id":"$1"}"#).await;
-    let service = matrix::Matrix {
-        server: server.address.clone(),
-        token: Secret::new("syt_1"),
-        room: "!a:example.org".into(),
-    };
-    let seen = taken(&channel("matrix", &server, service), &server).await;
+    let service = matrix::Matrix::new(
+        server.address.clone(),
+        Secret::new("syt_1"),
+        "!a:example.org".into(),
+    );
+    let seen = taken(&channel(service), &server).await;
     assert_eq!(
         seen.line,
         "PUT /_matrix/client/v3/rooms/%21a%3Aexample.org/send/m.room.message/jorbites.20260602T000041%2F1 HTTP/1.1"
@@ -299,7 +294,7 @@ async fn pushover_gets_a_form_within_its_limits() {
         Secret::new("u1"),
         Some("phone".into()),
     );
-    let channel = channel("pushover", &server, service);
+    let channel = channel(service);
     let mut long = failure();
     long.facts.error = Some("y".repeat(5_000));
     assert_eq!(channel.send(&long).await, Delivery::DONE);
@@ -323,12 +318,8 @@ async fn pushover_gets_a_form_within_its_limits() {
 }
 
 fn json_channel(server: &Server) -> WebChannel {
-    let service = json::Json {
-        server: server.address.clone(),
-        path: Secret::new("/hook?a=b"),
-        login: None,
-    };
-    channel("json", server, service)
+    let service = json::Json::new(server.address.clone(), Secret::new("/hook?a=b"), None);
+    channel(service)
 }
 
 #[tokio::test]
@@ -384,9 +375,7 @@ async fn what_a_service_refuses_is_said_in_its_words_and_not_tried_again() {
     // Telegram and Slack have refused with 200, too.
     let server = Server::start("200 OK", r#"{"ok":false,"description":"chat not found"}"#).await;
     let telegram = telegram::Telegram::new(&server.address, Secret::new("1:x"), "1".into());
-    let problem = delivery(&channel("telegram", &server, telegram))
-        .await
-        .problem();
+    let problem = delivery(&channel(telegram)).await.problem();
     assert!(problem.unwrap().summary.contains("chat not found"));
 }
 
@@ -478,11 +467,11 @@ async fn a_probe_sees_what_can_be_seen_without_sending() {
     type Make = fn(&Server) -> Box<dyn Service>;
     let (ntfy, discord, slack, telegram, matrix, pushover): (Make, Make, Make, Make, Make, Make) = (
         |server| {
-            Box::new(ntfy::Ntfy {
-                server: server.address.clone(),
-                topic: Secret::new("a"),
-                login: None,
-            })
+            Box::new(ntfy::Ntfy::new(
+                server.address.clone(),
+                Secret::new("a"),
+                None,
+            ))
         },
         |server| {
             let (id, token) = ("1".into(), Secret::new("t"));
@@ -494,11 +483,11 @@ async fn a_probe_sees_what_can_be_seen_without_sending() {
             Box::new(telegram::Telegram::new(&server.address, token, "@c".into()))
         },
         |server| {
-            Box::new(matrix::Matrix {
-                server: server.address.clone(),
-                token: Secret::new("t"),
-                room: "!a:h".into(),
-            })
+            Box::new(matrix::Matrix::new(
+                server.address.clone(),
+                Secret::new("t"),
+                "!a:h".into(),
+            ))
         },
         |server| {
             let (token, user) = (Secret::new("a"), Secret::new("u"));
@@ -592,7 +581,7 @@ async fn a_probe_sees_what_can_be_seen_without_sending() {
         ),
     ] {
         let server = Server::start(status, body).await;
-        let channel = WebChannel::of_service("it", &server.address, make(&server));
+        let channel = WebChannel::of(make(&server), &Redactor::default());
         let probed = channel.probe().await;
         let text = match (&probed, seen) {
             (Ok(text), Ok(words)) => text.contains(words),
