@@ -9,6 +9,7 @@
 pub(crate) mod archive_job;
 mod commit;
 mod error;
+mod sealing;
 mod selection;
 
 pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
@@ -26,7 +27,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -129,7 +130,11 @@ struct Before {
 impl Before {
     /// `compared` is the last archive that was held against one before it. A newer one may be there whose run was cut off
     /// in that moment; it may have lost what that one still has.
-    fn of(repository: &Repository, compared: Option<&str>) -> Result<Self, RepositoryError> {
+    fn of(
+        repository: &Repository,
+        compared: Option<&str>,
+        sealed: bool,
+    ) -> Result<Self, RepositoryError> {
         let listed = match repository.list() {
             // The first one makes it.
             Err(RepositoryError::NoFolder(_)) => Vec::new(),
@@ -148,7 +153,11 @@ impl Before {
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
         let need = bytes
             .zip(documents)
-            .map(|(bytes, documents)| SpaceEstimate { bytes, documents });
+            .map(|(bytes, documents)| SpaceEstimate {
+                // While an archive is sealed, it is there twice.
+                bytes: if sealed { 2 * bytes } else { bytes },
+                documents,
+            });
         Ok(Before { last, need })
     }
 }
@@ -167,9 +176,10 @@ async fn make(
         error,
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
+    let sealed = settings.encrypt.local;
     let before = ctx
         .cancel
-        .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
+        .blocking(move |_| Before::of(&looked_at, compared.as_deref(), sealed))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
@@ -365,6 +375,10 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
             .map(|removed| removed.archive.clone())
             .collect(),
         warnings: report.warnings.clone(),
+        steps: vec![
+            StepTime::new("dump", report.dump_seconds),
+            StepTime::new("verify", report.verify_seconds),
+        ],
     }
 }
 

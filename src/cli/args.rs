@@ -4,6 +4,7 @@ use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -15,6 +16,9 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// The status page of the scheduler
+    #[command(name = scheduler::status_page::ARGUMENT, hide = true)]
+    ServeStatus,
     /// Back up on schedule until told to stop; what happens without a command
     Run,
     /// One run of the scheduler
@@ -22,6 +26,8 @@ pub(super) enum Command {
     Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
+    /// How things are, at one look
+    Status(Output),
     /// Show the archives
     List(ListArguments),
     /// Read archives from end to end and prove them sound
@@ -44,6 +50,8 @@ pub(super) enum Command {
     Doctor(Output),
     /// Send a test by mail and every other channel
     NotifyTest,
+    /// Make a key that opens sealed archives, and say what to do with it
+    Keygen(KeygenArguments),
     /// Whether the newest backup is as fresh as the schedule promises
     Health(Output),
 }
@@ -51,11 +59,12 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output) | Command::Doctor(output) | Command::Health(output) => {
-                output.json
-            }
             Command::List(arguments) => arguments.output.json,
             Command::Fetch(arguments) => arguments.output.json,
+            Command::Backup(output)
+            | Command::Status(output)
+            | Command::Doctor(output)
+            | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
@@ -63,7 +72,11 @@ impl Command {
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Worker | Command::NotifyTest => false,
+            Command::Run
+            | Command::Worker
+            | Command::ServeStatus
+            | Command::NotifyTest
+            | Command::Keygen(_) => false,
         }
     }
 
@@ -87,11 +100,25 @@ impl Command {
         }
     }
 
+    /// Those after which figures are others than before.
+    pub(super) fn is_a_run(&self) -> bool {
+        matches!(
+            self,
+            Command::Worker
+                | Command::Backup(_)
+                | Command::Verify(_)
+                | Command::Drill(_)
+                | Command::Prune(_)
+        )
+    }
+
     /// Those that only look write no log files.
     pub(super) fn logs_to_files(&self) -> bool {
         !matches!(
             self,
             Command::List(_)
+                | Command::Status(_)
+                | Command::ServeStatus
                 | Command::Health(_)
                 | Command::Doctor(_)
                 | Command::Show(_)
@@ -106,6 +133,13 @@ pub(super) struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct KeygenArguments {
+    /// Write the key into this file, readable for you alone, instead of printing it; one that is there stays
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args)]

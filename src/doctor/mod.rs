@@ -1,6 +1,7 @@
 //! Looks at everything a backup depends on, and says what to do about what it finds.
 
 mod clock;
+mod encrypt;
 mod findings;
 mod folder;
 mod notifications;
@@ -49,6 +50,7 @@ pub(crate) async fn inspect(
         }
     }
     folder::folder(&mut findings, settings, ctx);
+    encrypt::encrypt(&mut findings, settings);
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
     cancel

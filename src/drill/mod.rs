@@ -24,7 +24,7 @@ use crate::notify::notification::Interest;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore, warn_unsaved};
+use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::lock::Lock;
 use attempt::Attempt;
@@ -139,6 +139,10 @@ fn ended(last: LastDrill, report: Option<&DrillReport>) -> Ended {
             archive: last.archive,
             documents: report.documents,
             bytes: report.bytes,
+            steps: vec![
+                StepTime::new("restore", report.restore_seconds),
+                StepTime::new("compare", report.compare_seconds),
+            ],
         },
         None => Ended::DrillFailed {
             archive: last.archive,

@@ -252,6 +252,14 @@ impl Visit<'_> {
         stem: &str,
         there: &Listing,
     ) -> Result<(), StoreError> {
+        // What leaves is sealed, or it does not leave.
+        if !self.settings.encrypt.to.is_empty() && !file_name::is_sealed(stem) {
+            return Err(StoreError::new(
+                StoreErrorKind::Local,
+                "it is not sealed, and ENCRYPT_TO says that what leaves this machine is",
+                "set ENCRYPT_LOCAL=true: archives are then sealed when they are made, and copied",
+            ));
+        }
         let needed = needed(self.settings);
         let sidecar_name = file_name::sidecar(stem);
         let known = self
@@ -304,7 +312,7 @@ impl Visit<'_> {
                 return Err(StoreError::new(StoreErrorKind::Local, summary, ""));
             }
         }
-        let opened = self.repository.open(stem);
+        let opened = self.repository.open_as_it_lies(stem);
         let hashing = tokio::task::spawn_blocking(move || {
             let (mut file, mut hasher) = (opened?, Sha256::new());
             let mut piece = vec![0; 256 * 1024];
@@ -337,7 +345,7 @@ impl Visit<'_> {
         let begun = Instant::now();
         let file = self
             .repository
-            .open(stem)
+            .open_as_it_lies(stem)
             .map_err(|error| StoreError::new(StoreErrorKind::Local, error.to_string(), ""))?;
         let bytes = one.archive_bytes;
         let transfer = Transfer::new(self.settings.offsite.bandwidth);

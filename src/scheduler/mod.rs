@@ -18,6 +18,7 @@ mod copying;
 mod drills;
 
 mod startup;
+pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
@@ -40,6 +41,7 @@ use clock_jump::Clock;
 use copying::Copying;
 use drills::Drills;
 use startup::Starting;
+use status_page::StatusPage;
 use std::time::Duration;
 use systemd::Systemd;
 use tokio::sync::mpsc;
@@ -71,6 +73,8 @@ pub(crate) async fn run(
     ctx: &Context,
     asked: mpsc::Receiver<()>,
 ) -> End {
+    // Also while the scheduler cannot start: that is to be seen there.
+    let _page = StatusPage::start(settings, ctx);
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
     let sender = Sender::start(settings, ctx);

@@ -6,11 +6,13 @@ use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
 use chrono_tz::Tz;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 mod descriptor;
+mod encrypt;
 mod env_file;
 mod fault;
 mod names;
@@ -27,6 +29,7 @@ mod validate;
 pub(crate) use crate::archive::compression::Compression;
 pub(crate) use crate::retention::policy::RetentionPolicy;
 pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
@@ -90,6 +93,8 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Sealing.
+    pub encrypt: EncryptSettings,
     /// Copies elsewhere.
     pub offsite: OffsiteSettings,
     /// Trial restores.
@@ -102,8 +107,23 @@ pub(crate) struct Settings {
     pub notify_on: NotifyOn,
     /// Who learns how each backup ended.
     pub ping: Option<PingUrl>,
+    /// The page that shows how things are.
+    pub status: StatusSettings,
+    /// Where metrics are written after every run.
+    pub metrics_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
+}
+
+/// The page that shows how things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusSettings {
+    /// Where it listens; `None` means that there is none.
+    pub listen: Option<SocketAddr>,
+    /// What it asks for.
+    pub password: Option<Secret>,
+    /// Names under which it is reached, in lower case; `*` stands for any.
+    pub hosts: Vec<String>,
 }
 
 /// Whether a dump includes the oplog, and so shows one point in time.

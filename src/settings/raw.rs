@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::suggest;
 use super::table::{RawSettings, TABLE};
 use super::urls;
+use crate::archive::seal;
 use crate::mongo::uri::{self, MongoUri};
 use crate::sys::redact::{MASK, Redactor, Secret};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 10] = [
+const PREFIXES: &[&str] = &[
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -26,12 +27,14 @@ const PREFIXES: [&str; 10] = [
     "LOG_",
     "DRILL_",
     "MONGODB_",
+    "ENCRYPT_",
     "OFFSITE_",
     "PING_",
+    "STATUS_",
 ];
 
 /// What other programs call the same; the name of ours.
-const FOREIGN_NAMES: [(&str, &str); 5] = [
+const FOREIGN_NAMES: &[(&str, &str)] = &[
     ("HEALTHCHECKS_URL", "PING_URL"),
     ("HEALTHCHECK_URL", "PING_URL"),
     ("UPTIME_KUMA_URL", "PING_URL"),
@@ -144,6 +147,10 @@ impl Gathered {
     fn remember(&mut self, setting: &Setting, text: &str) {
         match setting.secrecy {
             Secrecy::Open => {}
+            Secrecy::KeyFile => {
+                let content = read(Path::new(text.trim())).unwrap_or_default();
+                self.secrets.extend(seal::secrets_in(&content));
+            }
             Secrecy::Password => self.secrets.push(Secret::new(text)),
             Secrecy::NotifyUrls => self.secrets.extend(urls::secrets_of_notify_urls(text)),
             Secrecy::PingUrl => self.secrets.extend(urls::secrets_of_ping_url(text)),
@@ -172,7 +179,7 @@ fn fault(
 /// What to show of a value.
 pub(super) fn shown(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
-        Secrecy::Open => text.to_owned(),
+        Secrecy::Open | Secrecy::KeyFile => text.to_owned(),
         Secrecy::ConnectionString | Secrecy::Password | Secrecy::NotifyUrls | Secrecy::PingUrl => {
             MASK.to_owned()
         }
@@ -187,9 +194,11 @@ fn normalised(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
         // It may begin or end with a space; nothing else does on purpose.
         Secrecy::Password => text.to_owned(),
-        Secrecy::Open | Secrecy::ConnectionString | Secrecy::NotifyUrls | Secrecy::PingUrl => {
-            text.trim().to_owned()
-        }
+        Secrecy::Open
+        | Secrecy::KeyFile
+        | Secrecy::ConnectionString
+        | Secrecy::NotifyUrls
+        | Secrecy::PingUrl => text.trim().to_owned(),
     }
 }
 

@@ -4,16 +4,19 @@
 #[cfg(test)]
 use super::descriptor::Docs;
 use super::descriptor::{Descriptor, Secrecy, Setting, settings};
+use super::encrypt;
 use super::names::NamespacePattern;
 use super::offsite::{self, OffsitePlace, OffsiteVerify};
 use super::parse;
 use super::urls::{self, NotifyUrl, PingUrl};
 use super::{Compression, LogFormat, MailSecurity, NotifyOn, OplogMode};
+use crate::archive::seal::Recipient;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
 use crate::sys::redact::Secret;
 use chrono_tz::Tz;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -227,6 +230,19 @@ settings! {
             why "For rclone: its configuration; empty means rclone's own place.",
             docs "for `rclone:`: its configuration; empty means rclone's own place for it";
     }
+    section "Encryption" {
+        ENCRYPT_TO encrypt_to: Vec<Recipient> = "", Open, encrypt::recipients,
+            sample "age1…",
+            why "Who can open sealed archives; with it, only sealed ones are copied elsewhere: age recipients or SSH public keys, with commas between.",
+            docs "who can open what is sealed; what is not is then not copied elsewhere: age recipients (`age1…`) or SSH public keys (`ssh-ed25519 …`, `ssh-rsa …`), with commas between; `pantry-keeper keygen` makes a key; see [encryption](encryption.md)";
+        ENCRYPT_LOCAL encrypt_local: bool = "false", Open, parse::boolean,
+            why "Seal the archives in BACKUP_DIR, and so their copies elsewhere.",
+            docs "seal the archives in `BACKUP_DIR`, and with them their copies elsewhere: they are called `….tar.gz.age`";
+        AGE_IDENTITY_FILE age_identity_file: PathBuf = "", KeyFile, parse::path,
+            sample "/run/secrets/pantry-keeper.key",
+            why "The private key, to look into sealed archives; backups do without, and it is safer elsewhere.",
+            docs "the file with the private key that opens sealed archives, for `verify`, `restore` and `drill`; backups do without it, and it is safer elsewhere";
+    }
     section "Trial restores" {
         DRILL_URI drill_uri: MongoUri = "", ConnectionString, |text| parse::mongo_uri(text).map(|uri| uri.given_as("DRILL_URI")),
             sample "'mongodb://USER:PASSWORD@HOST:27017/?authSource=admin'",
@@ -277,6 +293,24 @@ settings! {
             sample "'https://hc-ping.com/UUID'",
             why "The same for drills.",
             docs "the same for drills";
+    }
+    section "Seen from outside" {
+        STATUS_LISTEN status_listen: SocketAddr = "", Open, parse::listen,
+            sample "127.0.0.1:8080",
+            why "Where the status page listens; empty means there is none. docker-compose.yml sets it.",
+            docs "where the [status page](status.md) listens, such as `127.0.0.1:8080`; empty means there is none. `docker-compose.yml` turns it on";
+        STATUS_PASSWORD status_password: Secret = "", Password, parse::password,
+            sample "'a few words'",
+            why "What the page asks for, under any user name; empty lets everyone read it who reaches it.",
+            docs "what the page asks for, under any user name; empty lets everyone read it who reaches it";
+        STATUS_HOSTS status_hosts: Vec<String> = "", Open, parse::hosts,
+            sample "backups.example.org",
+            why "Names under which the page is reached, beside addresses and names without a dot.",
+            docs "names under which the page is reached, with commas between; addresses and names without a dot always do. `*` takes any";
+        METRICS_FILE metrics_file: PathBuf = "", Open, parse::path,
+            sample "/var/lib/node_exporter/pantry_keeper.prom",
+            why "A file for Prometheus' node_exporter, written after every run.",
+            docs "a file for the textfile collector of Prometheus' node_exporter, written after every run; for [runs without a page](status.md#metrics)";
     }
     section "Logs" {
         LOG_LEVEL log_level: Level = "info", Open, |text| parse::choice(text, LEVELS),

@@ -3,4 +3,5 @@
 mod error;
 pub(crate) mod remote;
 pub(crate) mod repository;
+pub(crate) mod sealed;
 pub(crate) mod summary;

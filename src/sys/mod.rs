@@ -12,4 +12,5 @@ pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod redact;
 pub(crate) mod runtime;
+pub(crate) mod terminal;
 pub(crate) mod tls;

@@ -6,6 +6,7 @@ pub(super) mod doctor;
 pub(super) mod drill;
 pub(super) mod extract;
 pub(super) mod health;
+pub(super) mod keygen;
 pub(super) mod list;
 pub(super) mod notify_test;
 pub(super) mod offsite;
@@ -13,6 +14,7 @@ pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod run;
 pub(super) mod show;
+pub(super) mod status;
 pub(super) mod verify;
 pub(super) mod worker;
 

@@ -80,8 +80,8 @@ async fn documents(
             });
             // What was read before damage was met is shown.
             let ended = lines.end();
-            let selected = selected?;
-            let lossy = broken_pipe_is_no_error(ended)?;
+            let mut selected = selected?;
+            let lossy = settle(&mut selected, ended)?;
             let namespace = archive.collections[index].namespace.to_string();
             Ok((namespace, selected, lossy))
         },
@@ -156,10 +156,16 @@ pub(super) fn tell(namespace: &str, selected: &Selected, lossy: u64) {
     }
 }
 
-/// A reader that has gone away wants no more, and is told nothing.
-pub(super) fn broken_pipe_is_no_error(ended: std::io::Result<u64>) -> Result<u64, InspectError> {
+/// A reader that has gone away wants no more, and is told nothing. Else, how many documents hold what JSON cannot.
+pub(super) fn settle(
+    selected: &mut Selected,
+    ended: std::io::Result<u64>,
+) -> Result<u64, InspectError> {
     match ended {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            selected.end = SelectEnd::Refused;
+            Ok(0)
+        }
         ended => ended.map_err(InspectError::Write),
     }
 }
