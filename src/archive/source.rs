@@ -80,10 +80,6 @@ impl Source {
         sealed.unwrap_or(self.length())
     }
 
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.sealed.is_some()
-    }
-
     /// The SHA-256 of the file it lies in, where that is not the archive's own: of what was read of it, and of the rest,
     /// which is read now.
     pub(crate) fn sealed_sha256(&self) -> io::Result<Option<[u8; 32]>> {

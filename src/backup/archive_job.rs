@@ -10,7 +10,7 @@ pub(crate) use super::error::{Failed, JobError, Stage};
 pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
-use super::sealing::{self, SealedPartial};
+use super::sealing::{self, Plain, SealedPartial};
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::file_name;
@@ -369,17 +369,14 @@ impl Attempt<'_> {
         }
         self.stage.set(Stage::Seal);
         let begun = Instant::now();
-        let (screen, cancel) = (&self.ctx.screen, self.cancel);
-        let sealing = sealing::seal(
-            self.repository,
-            encrypt,
+        let plain = Plain {
             partial,
             stem,
             archive_bytes,
             manifest,
-            screen,
-            cancel,
-        );
+        };
+        let screen = &self.ctx.screen;
+        let sealing = sealing::seal(self.repository, encrypt, &plain, screen, self.cancel);
         let sealed = sealing.await?;
         tracing::info!(
             "sealed for {} in {:.1} s, and read back: {}",

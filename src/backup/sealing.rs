@@ -21,26 +21,31 @@ pub(super) struct SealedPartial {
     pub record: SealedRecord,
 }
 
-/// Seals `plain`, which holds what `manifest` says.
+/// An archive that was verified, and is to be sealed.
+pub(super) struct Plain<'p> {
+    pub partial: &'p Partial,
+    pub stem: &'p str,
+    pub archive_bytes: u64,
+    pub manifest: &'p Manifest,
+}
+
+/// Seals an archive; the plain one stays.
 pub(super) async fn seal(
     repository: &LockedRepository,
     encrypt: &EncryptSettings,
-    plain: &Partial,
-    stem: &str,
-    plain_bytes: u64,
-    manifest: &Manifest,
+    plain: &Plain<'_>,
     screen: &Screen,
     cancel: &Cancel,
 ) -> Result<SealedPartial, JobError> {
-    let stem = file_name::sealed(stem);
+    let stem = file_name::sealed(plain.stem);
     let partial = repository.begin(&stem)?;
     let failed = |error: io::Error| JobError::Write {
         error: WriteError::Write(error),
         folder: repository.folder().display().to_string(),
         free_bytes: repository.free_bytes(),
     };
-    let meter = Meter::new("sealing", Unit::Bytes, Some(plain_bytes), screen);
-    let (input, output) = (plain.reopen_uncached()?, partial.file());
+    let meter = Meter::new("sealing", Unit::Bytes, Some(plain.archive_bytes), screen);
+    let (input, output) = (plain.partial.reopen_uncached()?, partial.file());
     let (to, shown) = (encrypt.to.clone(), Arc::clone(&meter));
     let sealing = cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
@@ -64,7 +69,7 @@ pub(super) async fn seal(
         archive_bytes: written.bytes,
         sha256: hex::encode(written.sha256),
         recipients: encrypt.to.iter().map(Recipient::short).collect(),
-        manifest: manifest.clone(),
+        manifest: plain.manifest.clone(),
     };
     Ok(SealedPartial {
         partial,

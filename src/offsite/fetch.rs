@@ -5,6 +5,7 @@ use super::verify::checksum;
 use super::{moving, open};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::{self, report::VerifyReport};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
@@ -108,6 +109,7 @@ async fn prove(
     let bytes = file.metadata().ok().map(|metadata| metadata.len());
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
     let (threads, shown, name) = (settings.threads, Arc::clone(&meter), name.to_owned());
+    let keyring = settings.encrypt.keyring.clone();
     let reading = ctx.cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
@@ -115,7 +117,11 @@ async fn prove(
             cancelled,
             moved: &moved,
         };
-        verify::verify(&name, file, &Sidecar::Sha256(sha256), &options)
+        let sidecar = Sidecar::Sha256(sha256);
+        match Source::file(file) {
+            Ok(file) => verify::verify_file(&name, file, &keyring, None, &sidecar, &options),
+            Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
+        }
     });
     let report = crate::sys::progress::showing(&meter, reading).await?;
     report.map_err(|_| Interruption::Cancelled)

@@ -71,6 +71,11 @@ impl Repository {
         Repository { keyring, ..self }
     }
 
+    /// What opens sealed archives.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

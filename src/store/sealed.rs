@@ -60,7 +60,7 @@ impl Repository {
     }
 
     /// Keeps that a key was tried, and fits.
-    pub(super) fn note_opened(&self, stem: &str) {
+    pub(crate) fn note_opened(&self, stem: &str) {
         let Some(record) = self.sealed_record(stem) else {
             return;
         };

@@ -71,13 +71,8 @@ fn a_sealed_backup_needs_no_key_and_a_look_inside_does() {
             .unwrap()
             .starts_with(b"age-encryption.org/v1\n")
     );
-    command(
-        "sh",
-        [
-            "-c",
-            &format!("cd {} && sha256sum -c *.sha256", site.backups().display()),
-        ],
-    );
+    let checking = format!("cd {} && sha256sum -c *.sha256", site.backups().display());
+    command("sh", ["-c".to_owned(), checking]);
 
     let listed = site.run(&["list", "--json"]).done().json();
     assert!(listed["archives"][0]["documents"].as_u64().unwrap() > 0);

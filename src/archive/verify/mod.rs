@@ -12,7 +12,7 @@ mod tests;
 mod untrusted;
 
 pub(crate) use native::{contradiction, json};
-pub(crate) use sealed::{Closed, SealedAs, verify_sealed};
+pub(crate) use sealed::{SealedAs, verify_file};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 

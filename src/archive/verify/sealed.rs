@@ -2,7 +2,8 @@
 
 use super::report::VerifyReport;
 use super::{Interrupted, Options};
-use crate::archive::seal;
+use crate::archive::file_name;
+use crate::archive::seal::{self, KeyError, Keyring, UnsealError};
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 
@@ -17,15 +18,35 @@ pub(crate) struct SealedAs {
 }
 
 /// Why its content cannot be looked at.
-pub(crate) enum Closed {
+enum Closed {
     /// There is no key: its owner keeps it elsewhere.
     NoKey,
     /// A key was named, and does not open it.
     Problem(String),
 }
 
+/// Verifies an archive's file, sealed or not: all of it where a key opens it, and else what can be told from outside.
+pub(crate) fn verify_file(
+    name: &str,
+    file: Source,
+    keyring: &Keyring,
+    known: Option<&SealedAs>,
+    sidecar: &Sidecar,
+    options: &Options,
+) -> Result<VerifyReport, Interrupted> {
+    if !file_name::is_sealed(name) {
+        return super::verify(name, file, sidecar, options);
+    }
+    let closed = match seal::unseal(file.at(0), keyring) {
+        Ok(source) => return super::verify(name, source, sidecar, options),
+        Err(UnsealError::Key(KeyError::NoKey)) => Closed::NoKey,
+        Err(error) => Closed::Problem(error.to_string()),
+    };
+    verify_sealed(name, file, known, sidecar, &closed, options)
+}
+
 /// Verifies a sealed archive by its length and checksum.
-pub(crate) fn verify_sealed(
+fn verify_sealed(
     name: &str,
     file: Source,
     known: Option<&SealedAs>,

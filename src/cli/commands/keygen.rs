@@ -5,6 +5,7 @@ use crate::cli::args::KeygenArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::sys::atomic_file::{FileError, Partial};
+use crate::sys::logging;
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::fs;
 use std::io::{self, Write};
@@ -23,7 +24,7 @@ pub(in crate::cli) fn keygen(
     );
     match &arguments.output {
         Some(path) => {
-            write_new(path, &file).map_err(|error| CommandError::failed("", error.to_string()))?;
+            write_new(path, &file).map_err(|error| told(&error))?;
             output::print(&format!("{recipient}\n"));
             eprint!("{}", advice(&recipient, &path.display().to_string()));
         }
@@ -33,6 +34,13 @@ pub(in crate::cli) fn keygen(
         }
     }
     Ok(ExitStatus::Done)
+}
+
+/// There is no log yet that it could be told in.
+fn told(error: &FileError) -> CommandError {
+    let message = error.to_string();
+    eprint!("{}", logging::one_event(&message));
+    CommandError::told(message)
 }
 
 /// Writes a file for its owner alone, whole and synced; one that is there stays as it is.

@@ -1,18 +1,17 @@
 //! `pantry-keeper verify`.
 
 use crate::archive::file_name;
-use crate::archive::seal::{KeyError, UnsealError};
 use crate::archive::source::Source;
 use crate::archive::verify;
+use crate::archive::verify::SealedAs;
 use crate::archive::verify::report::VerifyReport;
-use crate::archive::verify::{Closed, SealedAs};
 use crate::backup::archive_job;
 use crate::cli::args::VerifyArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::{OpenError, Repository, RepositoryError};
+use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::logging;
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
@@ -108,16 +107,6 @@ fn read(
     name: &str,
     options: &verify::Options,
 ) -> Result<VerifyReport, verify::Interrupted> {
-    let sidecar = repository.sidecar(stem);
-    let closed = match repository.open(stem) {
-        Ok(source) => return verify::verify(name, source, &sidecar, options),
-        Err(OpenError::Unseal {
-            error: UnsealError::Key(KeyError::NoKey),
-            ..
-        }) => Closed::NoKey,
-        Err(OpenError::Unseal { error, .. }) => Closed::Problem(error.to_string()),
-        Err(error) => return Ok(VerifyReport::unreadable(name, error.to_string())),
-    };
     let file = match repository.open_file(stem) {
         Ok(file) => file,
         Err(error) => return Ok(VerifyReport::unreadable(name, error.to_string())),
@@ -128,5 +117,10 @@ fn read(
         documents: record.manifest.documents,
         bytes: record.manifest.bytes,
     });
-    verify::verify_sealed(name, file, known.as_ref(), &sidecar, &closed, options)
+    let (keyring, sidecar) = (repository.keyring(), repository.sidecar(stem));
+    let report = verify::verify_file(name, file, keyring, known.as_ref(), &sidecar, options)?;
+    if report.sound && !report.namespaces.is_empty() {
+        repository.note_opened(stem);
+    }
+    Ok(report)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::archive::seal::{Keyring, Recipient, Sealing, generate, unseal};
+use crate::archive::seal::{Recipient, Sealing, generate, unseal};
 use crate::archive::source::ReadAt;
 use crate::archive::verify;
 use crate::testing::{STEM, archive, kitchen};
