@@ -12,6 +12,7 @@ mod health;
 mod inspect;
 mod mongo;
 mod notify;
+mod offsite;
 mod prune;
 mod query;
 mod report;
@@ -21,6 +22,7 @@ mod schedule;
 mod scheduler;
 mod settings;
 mod state;
+mod status;
 mod store;
 mod sys;
 

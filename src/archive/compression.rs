@@ -30,6 +30,8 @@ impl Compression {
 
     /// By a file's name; what bears another is taken for gzip, and found out when it is read.
     pub(crate) fn of_name(file_name: &str) -> Self {
+        // A sealed archive has this behind its name.
+        let file_name = file_name.strip_suffix(".age").unwrap_or(file_name);
         let named = |compression: &Compression| file_name.ends_with(compression.extension());
         Compression::ALL
             .into_iter()

@@ -1,12 +1,15 @@
 //! Archive names: `{prefix}_backup_YYYYMMDD_HHMMSS`, in local time, and `.tar.gz` or `.tar.zst`.
 //!
+//! A sealed archive has `.age` behind that.
+//!
 //! What is called a *stem* names one archive in short: its file name without `.tar.gz`, or all of it when it ends with
-//! `.tar.zst`. So two archives of one name but for that end are two, and what is remembered of archives keeps its keys.
+//! anything else. So two archives of one name but for that end are two, and what is remembered of archives keeps its keys.
 
 use crate::archive::compression::Compression;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+const SEALED_EXTENSION: &str = ".age";
 const SIDECAR_EXTENSION: &str = ".sha256";
 const MIDDLE: &str = "_backup_";
 const STAMP: &str = "%Y%m%d_%H%M%S";
@@ -26,6 +29,9 @@ fn bare_at(prefix: &str, at: DateTime<Utc>, time_zone: Tz) -> String {
 
 /// The file name of the archive with this stem.
 pub(crate) fn archive(stem: &str) -> String {
+    if is_sealed(stem) {
+        return stem.to_owned();
+    }
     match Compression::of_name(stem) {
         Compression::Gzip => format!("{stem}{}", Compression::Gzip.extension()),
         Compression::Zstd => stem.to_owned(),
@@ -35,6 +41,21 @@ pub(crate) fn archive(stem: &str) -> String {
 /// The file name of its checksum.
 pub(crate) fn sidecar(stem: &str) -> String {
     format!("{}{SIDECAR_EXTENSION}", archive(stem))
+}
+
+/// Whether a stem or a file name is that of a sealed archive.
+pub(crate) fn is_sealed(name: &str) -> bool {
+    name.ends_with(SEALED_EXTENSION)
+}
+
+/// The stem that an archive gets when it is sealed.
+pub(crate) fn sealed(stem: &str) -> String {
+    format!("{}{SEALED_EXTENSION}", archive(stem))
+}
+
+/// The name without what a sealed archive has behind it.
+fn unsealed(name: &str) -> &str {
+    name.strip_suffix(SEALED_EXTENSION).unwrap_or(name)
 }
 
 /// The stem of an archive called `bare` but for its extension.
@@ -47,6 +68,9 @@ pub(crate) fn stem(bare: &str, compression: Compression) -> String {
 
 /// The stem of the archive with this file name; none when it has no extension of an archive.
 pub(crate) fn stem_of(file_name: &str) -> Option<&str> {
+    if is_sealed(file_name) {
+        return stem_of(unsealed(file_name)).map(|_| file_name);
+    }
     match Compression::of_name(file_name) {
         Compression::Gzip => file_name.strip_suffix(Compression::Gzip.extension()),
         Compression::Zstd => Some(file_name),
@@ -64,6 +88,7 @@ pub(crate) fn stem_of_either(file_name: &str) -> Option<&str> {
 
 /// A file name or a stem without its extension: what the folder inside the archive is called.
 pub(crate) fn bare(name: &str) -> &str {
+    let name = unsealed(name);
     let mut extensions = Compression::ALL.into_iter();
     extensions
         .find_map(|compression| name.strip_suffix(compression.extension()))
@@ -90,11 +115,13 @@ pub(crate) fn free_name(
 
 /// The local time in a stem of ours; none when the name is not one.
 pub(crate) fn time_of(prefix: &str, stem: &str) -> Option<NaiveDateTime> {
-    let bare = stem.strip_suffix(Compression::Zstd.extension());
-    let stamp = bare
-        .unwrap_or(stem)
-        .strip_prefix(prefix)?
-        .strip_prefix(MIDDLE)?;
+    let unpacked = match is_sealed(stem) {
+        true => bare(stem),
+        false => stem
+            .strip_suffix(Compression::Zstd.extension())
+            .unwrap_or(stem),
+    };
+    let stamp = unpacked.strip_prefix(prefix)?.strip_prefix(MIDDLE)?;
     let digits = stamp.len() == 15
         && stamp
             .bytes()
@@ -134,6 +161,13 @@ mod tests {
             assert_eq!(stem_of_either(&sidecar(&stem)), Some(stem.as_str()));
             assert_eq!((self::bare(&name), self::bare(&stem)), (bare, bare));
             assert_eq!(time_of("jorbites", &stem), time_of("jorbites", bare));
+            let sealed = sealed(&stem);
+            assert_eq!(sealed, format!("{name}.age"));
+            assert_eq!(archive(&sealed), sealed);
+            assert_eq!(stem_of(&sealed), Some(sealed.as_str()));
+            assert_eq!(self::bare(&sealed), bare);
+            assert_eq!(time_of("jorbites", &sealed), time_of("jorbites", bare));
+            assert_eq!(Compression::of_name(&sealed), compression);
         }
         assert_eq!(stem_of("jorbites_backup_20250531_134108.tar.xz"), None);
         assert_eq!(

@@ -10,11 +10,13 @@ pub(crate) use super::error::{Failed, JobError, Stage};
 pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
+use super::sealing::{self, SealedPartial};
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
@@ -198,8 +200,10 @@ impl Attempt<'_> {
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
         );
+        let sealed = self.seal(&partial, &stem, &manifest, archive_bytes).await?;
         Ok(UncommittedArchive {
             partial,
+            sealed,
             stem,
             manifest,
             verified,
@@ -308,7 +312,8 @@ impl Attempt<'_> {
         let synced = partial.file();
         let sync = self.cancel.blocking(move |_| synced.sync_all()).await?;
         sync.map_err(|error| self.write_error(error.into()))?;
-        let file = partial.reopen_uncached()?;
+        let source = Source::file(partial.reopen_uncached()?)
+            .map_err(|error| self.write_error(error.into()))?;
         let meter = Meter::new(
             "verifying",
             Unit::Bytes,
@@ -324,7 +329,7 @@ impl Attempt<'_> {
             let moved = |bytes| shown.set(bytes);
             verify::verify(
                 &name,
-                file,
+                source,
                 &Sidecar::Missing,
                 &verify::Options {
                     threads,
@@ -348,6 +353,41 @@ impl Attempt<'_> {
             ));
         }
         Ok(report)
+    }
+
+    /// Seals the verified archive, where what stays is sealed too.
+    async fn seal(
+        &self,
+        partial: &Partial,
+        stem: &str,
+        manifest: &Manifest,
+        archive_bytes: u64,
+    ) -> Result<Option<SealedPartial>, JobError> {
+        let encrypt = &self.settings.encrypt;
+        if !encrypt.local {
+            return Ok(None);
+        }
+        self.stage.set(Stage::Seal);
+        let begun = Instant::now();
+        let (screen, cancel) = (&self.ctx.screen, self.cancel);
+        let sealing = sealing::seal(
+            self.repository,
+            encrypt,
+            partial,
+            stem,
+            archive_bytes,
+            manifest,
+            screen,
+            cancel,
+        );
+        let sealed = sealing.await?;
+        tracing::info!(
+            "sealed for {} in {:.1} s, and read back: {}",
+            humanize::counted(encrypt.to.len() as u64, "key"),
+            begun.elapsed().as_secs_f64(),
+            humanize::bytes(sealed.record.archive_bytes),
+        );
+        Ok(Some(sealed))
     }
 
     fn write_error(&self, error: WriteError) -> JobError {

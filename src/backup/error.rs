@@ -23,6 +23,7 @@ pub(crate) enum Stage {
     Server,
     Dump,
     Verify,
+    Seal,
     Name,
 }
 
@@ -35,6 +36,7 @@ impl Stage {
             Stage::Server => "asking the server",
             Stage::Dump => "dumping",
             Stage::Verify => "reading the archive back",
+            Stage::Seal => "sealing the archive",
             Stage::Name => "giving the archive its name",
         }
     }
@@ -57,7 +59,7 @@ impl Stage {
             Stage::Dump => {
                 "See whether MongoDB was restarted or short of memory, and whether the disk is full."
             }
-            Stage::Verify => {
+            Stage::Verify | Stage::Seal => {
                 "The disk, its cable or the memory may be failing: look at dmesg, and try another disk."
             }
             Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",

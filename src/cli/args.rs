@@ -4,6 +4,7 @@ use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -15,6 +16,9 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// The status page of the scheduler
+    #[command(name = scheduler::status_page::ARGUMENT, hide = true)]
+    ServeStatus,
     /// Back up on schedule until told to stop; what happens without a command
     Run,
     /// One run of the scheduler
@@ -22,14 +26,20 @@ pub(super) enum Command {
     Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
+    /// How things are, at one look
+    Status(Output),
     /// Show the archives
-    List(Output),
+    List(ListArguments),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring a copy home from elsewhere: whole, and verified like an archive just made
+    Fetch(FetchArguments),
     /// Look into an archive: what it holds, or the documents of one of its collections
     Show(ShowArguments),
     /// Take the documents of one collection out of an archive, for other tools
     Extract(ExtractArguments),
+    /// Compare two archives, or one with the server: documents, indexes and options
+    Diff(DiffArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -38,8 +48,10 @@ pub(super) enum Command {
     Prune(PruneArguments),
     /// Look at everything a backup depends on, and say what to do about it
     Doctor(Output),
-    /// Send a test mail
+    /// Send a test by mail and every other channel
     NotifyTest,
+    /// Make a key that opens sealed archives, and say what to do with it
+    Keygen(KeygenArguments),
     /// Whether the newest backup is as fresh as the schedule promises
     Health(Output),
 }
@@ -47,17 +59,24 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
+            Command::List(arguments) => arguments.output.json,
+            Command::Fetch(arguments) => arguments.output.json,
             Command::Backup(output)
-            | Command::List(output)
+            | Command::Status(output)
             | Command::Doctor(output)
             | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
+            Command::Diff(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Worker | Command::NotifyTest => false,
+            Command::Run
+            | Command::Worker
+            | Command::ServeStatus
+            | Command::NotifyTest
+            | Command::Keygen(_) => false,
         }
     }
 
@@ -76,8 +95,21 @@ impl Command {
             }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
+            Command::Diff(arguments) if arguments.live => Needs::Server,
             _ => Needs::Folder,
         }
+    }
+
+    /// Those after which figures are others than before.
+    pub(super) fn is_a_run(&self) -> bool {
+        matches!(
+            self,
+            Command::Worker
+                | Command::Backup(_)
+                | Command::Verify(_)
+                | Command::Drill(_)
+                | Command::Prune(_)
+        )
     }
 
     /// Those that only look write no log files.
@@ -85,10 +117,13 @@ impl Command {
         !matches!(
             self,
             Command::List(_)
+                | Command::Status(_)
+                | Command::ServeStatus
                 | Command::Health(_)
                 | Command::Doctor(_)
                 | Command::Show(_)
                 | Command::Extract(_)
+                | Command::Diff(_)
         )
     }
 }
@@ -98,6 +133,31 @@ pub(super) struct Output {
     /// Print one JSON document on stdout (logs go to stderr)
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct KeygenArguments {
+    /// Write the key into this file, readable for you alone, instead of printing it; one that is there stays
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    /// The copies elsewhere instead
+    #[arg(long)]
+    pub offsite: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct FetchArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Args)]
@@ -112,6 +172,9 @@ pub(super) struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    /// Copies elsewhere instead, at every place that has one
+    #[arg(long)]
+    pub offsite: bool,
     #[command(flatten)]
     pub output: Output,
 }
@@ -250,4 +313,26 @@ pub(super) struct ExtractArguments {
 pub(crate) enum DocumentFormat {
     Bson,
     Jsonl,
+}
+
+#[derive(Args)]
+pub(super) struct DiffArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The archive to compare it with: what became of it
+    #[arg(
+        value_name = "NAME|latest",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
+    pub other: Option<String>,
+    /// Compare it with what is on the server now
+    #[arg(long)]
+    pub live: bool,
+    /// Name each document that differs, and its fields that do
+    #[arg(long)]
+    pub documents: bool,
+    #[command(flatten)]
+    pub output: Output,
 }

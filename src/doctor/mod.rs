@@ -1,9 +1,11 @@
 //! Looks at everything a backup depends on, and says what to do about what it finds.
 
 mod clock;
+mod encrypt;
 mod findings;
 mod folder;
-mod mail;
+mod notifications;
+mod offsite;
 mod server;
 mod tools;
 
@@ -48,10 +50,18 @@ pub(crate) async fn inspect(
         }
     }
     folder::folder(&mut findings, settings, ctx);
+    encrypt::encrypt(&mut findings, settings);
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
     cancel
-        .or(mail::mail(&mut findings, settings, &ctx.redactor))
+        .or(notifications::notifications(
+            &mut findings,
+            settings,
+            &ctx.redactor,
+        ))
+        .await?;
+    cancel
+        .or(offsite::offsite(&mut findings, settings, ctx))
         .await?;
     clock::schedule(&mut findings, settings, now);
     let findings = findings.redacted(|text| ctx.redactor.redact(&text).into_owned());

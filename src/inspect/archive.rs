@@ -10,11 +10,11 @@ use crate::archive::document_reader::DocumentReader;
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::{Kind, Namespace, Totals};
+use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Unusable};
 use crate::store::repository::Repository;
 use crate::sys::humanize::first_and_more;
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collections named when none of them was meant.
@@ -34,7 +34,7 @@ pub(crate) struct Archive {
 
 enum Inner {
     Native(Box<NativeArchive>, Vec<Section>),
-    Untrusted(File),
+    Untrusted(Source),
 }
 
 /// Whether a visitor wants to see more.
@@ -67,9 +67,9 @@ impl Archive {
         options: &Options,
     ) -> Result<Self, InspectError> {
         let name = file_name::archive(stem);
-        let file = repository.open(stem)?;
-        let archive_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let opened = container::open(file).map_err(|damage| damaged(&name, damage))?;
+        let source = repository.open(stem)?;
+        let archive_bytes = source.file_length();
+        let opened = container::open(source).map_err(|damage| damaged(&name, damage))?;
         let (collections, notes, inner) = match opened {
             Opened::Native(native) => {
                 if let Some(entry) = verify::contradiction(&native.manifest) {
@@ -80,13 +80,10 @@ impl Archive {
                 let collections = of_manifest(&native.manifest);
                 (collections, Vec::new(), Inner::Native(native, sections))
             }
-            Opened::Untrusted(file) => {
-                let again = file
-                    .try_clone()
-                    .map_err(|error| damaged(&name, Damage::Read(error)))?;
-                let surveyed = verify::survey(file, options);
+            Opened::Untrusted(source) => {
+                let surveyed = verify::survey(source.at(0), options);
                 let (parts, _) = surveyed.map_err(|problem| unusable(&name, problem))?;
-                (parts.namespaces, parts.warnings, Inner::Untrusted(again))
+                (parts.namespaces, parts.warnings, Inner::Untrusted(source))
             }
         };
         Ok(Archive {
@@ -296,14 +293,8 @@ fn read_native(
     outcome
 }
 
-fn read_untrusted(file: &File, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
-    let again = || -> io::Result<File> {
-        let mut file = file.try_clone()?;
-        file.rewind()?;
-        Ok(file)
-    };
-    let file = again().map_err(|error| error.to_string())?;
-    let walked = container::walk(file, cancelled, &|_| {}, &mut |path, content| {
+fn read_untrusted(source: &Source, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
+    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });

@@ -2,7 +2,7 @@
 
 use crate::mongo::client::ServerError;
 use crate::report::Explain;
-use crate::store::repository::RepositoryError;
+use crate::store::repository::{OpenError, RepositoryError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::runtime::Runtime;
@@ -12,6 +12,8 @@ use crate::sys::runtime::Runtime;
 pub(crate) enum InspectError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -28,6 +30,8 @@ pub(crate) enum InspectError {
     },
     #[error("{namespace} is a view: its documents are those of other collections")]
     View { namespace: String },
+    #[error("what is compared grew by much while it was read")]
+    TooDifferent,
     #[error("writing failed: {0}")]
     Write(std::io::Error),
     #[error(transparent)]
@@ -52,10 +56,12 @@ impl Explain for InspectError {
     fn help(&self, runtime: Runtime) -> Option<String> {
         match self {
             Self::Repository(error) => error.help(runtime),
+            Self::Open(error) => error.help(runtime),
             Self::Server(error) => error.help(runtime),
             Self::Damaged { name, .. } => Some(format!(
                 "`pantry-keeper verify {name}` says what of it is still whole"
             )),
+            Self::TooDifferent => Some("try again".into()),
             _ => None,
         }
     }

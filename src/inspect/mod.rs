@@ -3,6 +3,7 @@
 //! Nothing is held in memory but a document at a time, and nothing is changed.
 
 mod archive;
+pub(crate) mod diff;
 mod error;
 mod extended_json;
 mod select;

@@ -1,6 +1,7 @@
 //! The MongoDB server, asked through the driver, and the MongoDB Database Tools, run as child processes.
 
 pub(crate) mod client;
+mod document_batches;
 mod driver_options;
 pub(crate) mod error;
 mod host_failure;

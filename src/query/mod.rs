@@ -141,3 +141,8 @@ impl Comparison {
         !matches!(self, Comparison::Less | Comparison::Greater)
     }
 }
+
+/// Whether two values are equal as MongoDB compares them: numbers whatever their type.
+pub(crate) fn same(one: Value, two: Value) -> bool {
+    compare::values(one, two) == Ordering::Equal
+}

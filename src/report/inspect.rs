@@ -63,3 +63,97 @@ pub(crate) struct ExtractReport {
     /// Size of the file.
     pub file_bytes: u64,
 }
+
+/// What became different.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct DiffReport {
+    /// An archive.
+    pub from: String,
+    /// An archive, or a server's host and port.
+    pub to: String,
+    /// Whether it is the server that the archive was compared with.
+    pub live: bool,
+    pub equal: bool,
+    pub collections: Vec<CollectionDifference>,
+    pub warnings: Vec<String>,
+}
+
+/// What became of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DifferenceState {
+    Equal,
+    Added,
+    Removed,
+    Changed,
+}
+
+/// How a collection differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CollectionDifference {
+    #[serde(flatten)]
+    pub namespace: Namespace,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    pub state: DifferenceState,
+    /// None on the side that does not have it.
+    pub documents_from: Option<u64>,
+    /// Of a server, by its own statistics.
+    pub documents_to: Option<u64>,
+    pub added: u64,
+    pub removed: u64,
+    pub changed: u64,
+    pub indexes_added: Vec<String>,
+    pub indexes_removed: Vec<String>,
+    pub indexes_changed: Vec<String>,
+    pub options_changed: Vec<String>,
+    /// The documents that differ, the first of them; none where that was not asked.
+    pub differences: Option<Vec<DocumentDifference>>,
+    /// How many more there are.
+    pub differences_left_out: u64,
+}
+
+impl CollectionDifference {
+    /// Decides whether anything differs of what both sides have.
+    pub(crate) fn settle(&mut self) {
+        let documents = self.added + self.removed + self.changed;
+        let names = [
+            &self.indexes_added,
+            &self.indexes_removed,
+            &self.indexes_changed,
+            &self.options_changed,
+        ];
+        if documents > 0 || names.iter().any(|names| !names.is_empty()) {
+            self.state = DifferenceState::Changed;
+        }
+    }
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DocumentChange {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// A document that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct DocumentDifference {
+    /// In Extended JSON, cut when it is long.
+    pub id: String,
+    pub change: DocumentChange,
+    /// Of one that changed; none of those whose two versions lie too far apart to be held side by side.
+    pub fields: Option<Vec<FieldDifference>>,
+}
+
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldDifference {
+    /// With dots.
+    pub path: String,
+    /// In Extended JSON, cut when it is long; none where it is not there.
+    pub from: Option<String>,
+    pub to: Option<String>,
+}

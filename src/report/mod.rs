@@ -3,11 +3,19 @@
 mod inspect;
 mod problem;
 mod restore;
+mod status;
 
-pub(crate) use inspect::{ExtractReport, ShowReport, ShownCollection, ShownIndex};
+pub(crate) use inspect::{
+    CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
+    ExtractReport, FieldDifference, ShowReport, ShownCollection, ShownIndex,
+};
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
+
+pub(crate) use status::{
+    Day, DayOutcome, RunOutcome, RunReport, StatusReport, StepReport, Verdict,
 };
 
 use chrono::{DateTime, Utc};

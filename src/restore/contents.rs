@@ -1,10 +1,11 @@
 //! An archive that is open and verified as far as it is wanted, and its documents on demand.
 
 use super::{RestoreError, Selection};
-use crate::archive::container::{self, Damage, NativeArchive, Opened, Role, Section};
+use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
 use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
 use crate::context::Context;
 use crate::settings::Settings;
@@ -15,8 +16,7 @@ use crate::sys::progress::{Meter, Unit, showing};
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,7 +46,7 @@ pub(crate) struct Contents {
 enum Archive {
     Native(Box<NativeArchive>, Vec<Section>),
     /// A dump folder, packed by anyone's hand: to be read from its start, however little is wanted of it.
-    Untrusted(File),
+    Untrusted(Source),
 }
 
 /// Why reading ended early.
@@ -100,14 +100,14 @@ impl Contents {
         options: &Options,
     ) -> Result<Self, RestoreError> {
         let name = file_name::archive(stem);
-        let file = repository.open(stem)?;
-        let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
+        let source = repository.open(stem)?;
+        let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
         match opened {
             Opened::Native(native) => {
                 let sidecar = repository.sidecar(stem);
                 Self::of_native(name, native, &sidecar, chosen, options)
             }
-            Opened::Untrusted(file) => Self::of_untrusted(name, file, chosen, options),
+            Opened::Untrusted(source) => Self::of_untrusted(name, source, chosen, options),
         }
     }
 
@@ -141,14 +141,11 @@ impl Contents {
 
     fn of_untrusted(
         name: String,
-        file: File,
+        source: Source,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let again = file
-            .try_clone()
-            .map_err(|error| unusable(&name, Damage::Read(error).into()))?;
-        let surveyed = verify::survey(file, options);
+        let surveyed = verify::survey(source.at(0), options);
         let (mut parts, origin) = surveyed.map_err(|problem| unusable(&name, problem))?;
         let all = parts
             .namespaces
@@ -158,7 +155,7 @@ impl Contents {
         parts
             .namespaces
             .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
-        let archive = Archive::Untrusted(again);
+        let archive = Archive::Untrusted(source);
         Ok(Self::new(name, archive, parts, origin, None))
     }
 
@@ -223,7 +220,7 @@ impl Contents {
                 &|file| self.by_file.get(file).is_some_and(|id| wanted(*id)),
                 &mut show,
             ),
-            Archive::Untrusted(file) => read_untrusted(file, cancelled, &mut show),
+            Archive::Untrusted(source) => read_untrusted(source, cancelled, &mut show),
         };
         match (given_up, outcome) {
             (Some(error), _) => return Err(Broken::Visitor(error)),
@@ -330,10 +327,8 @@ fn read_sections(
     Ok(())
 }
 
-fn read_untrusted(file: &File, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
-    let mut file = file.try_clone().map_err(|error| error.to_string())?;
-    file.rewind().map_err(|error| error.to_string())?;
-    let walked = container::walk(file, cancelled, &|_| {}, &mut |path, content| {
+fn read_untrusted(source: &Source, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
+    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });

@@ -6,7 +6,7 @@ use crate::mongo::client::ServerError;
 use crate::mongo::mongorestore::LoadError;
 use crate::mongo::tool::ToolError;
 use crate::report::{Explain, Problem};
-use crate::store::repository::{RepositoryError, RepositoryLockError};
+use crate::store::repository::{OpenError, RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::runtime::Runtime;
@@ -18,6 +18,8 @@ pub(crate) enum RestoreError {
     Repository(#[from] RepositoryError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     #[error(transparent)]
     Tool(#[from] ToolError),
     #[error(transparent)]
@@ -94,6 +96,7 @@ impl Explain for RestoreError {
         Some(match self {
             Self::Repository(error) => return error.help(runtime),
             Self::File(error) => return error.help(runtime),
+            Self::Open(error) => return error.help(runtime),
             Self::Tool(error) => return error.help(runtime),
             Self::Server(error) => return error.help(runtime),
             Self::Lock(error) => return error.help(runtime),

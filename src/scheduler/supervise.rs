@@ -26,6 +26,7 @@ impl Service<'_> {
             trigger: label.into(),
             unsaved: self.status.unsaved(),
             drill: false,
+            offsite: false,
         };
         let ended = self.supervise(&request).await.unwrap_or_else(|failure| {
             self.record_dead_worker(now, label, &failure);
@@ -45,6 +46,7 @@ impl Service<'_> {
             }
             worker::Ended::Finished => {
                 self.finish(slot);
+                self.copying.due_now();
                 true
             }
         }

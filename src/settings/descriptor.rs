@@ -10,8 +10,14 @@ pub(super) enum Secrecy {
     Open,
     /// A connection string, whose password must not be shown.
     ConnectionString,
+    /// The path of a file with a private key: the path may be shown, and nothing of what is in the file.
+    KeyFile,
     /// The whole value is a password. Spaces at its ends belong to it.
     Password,
+    /// URLs that hold tokens.
+    NotifyUrls,
+    /// A URL that is a token by itself.
+    PingUrl,
 }
 
 /// One setting, with a value of any type.

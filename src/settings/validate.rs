@@ -4,10 +4,14 @@ use super::descriptor::{Descriptor, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
-use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
+use super::{
+    DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings, StatusSettings,
+};
 use std::num::NonZeroUsize;
 
+mod encrypt;
 mod mail;
+mod offsite;
 mod server;
 
 pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Faults> {
@@ -130,9 +134,15 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let retries = checker.value(&table::BACKUP_RETRIES);
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
+    let encrypt = encrypt::encrypt(checker);
+    let offsite = offsite::offsite(checker, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let notify_urls = checker.optional(&table::NOTIFY_URLS);
+    let ping = checker.optional(&table::PING_URL);
+    let status = status(checker);
+    let metrics_file = checker.optional(&table::METRICS_FILE);
     let log = log(checker);
     Ok(Settings {
         mongodb: mongodb?,
@@ -154,9 +164,15 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
+        encrypt: encrypt?,
+        offsite: offsite?,
         drill: drill?,
         mail: mail?,
+        notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
+        ping: ping?,
+        status: status?,
+        metrics_file: metrics_file?,
         log: log?,
     })
 }
@@ -205,6 +221,7 @@ fn retention(checker: &mut Checker) -> Result<RetentionPolicy, Faulty> {
 fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
+    let ping = checker.optional(&table::DRILL_PING_URL);
     if matches!(schedule, Ok(Some(_))) && matches!(uri, Ok(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
@@ -215,6 +232,18 @@ fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     Ok(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+        ping: ping?,
+    })
+}
+
+fn status(checker: &mut Checker) -> Result<StatusSettings, Faulty> {
+    let listen = checker.optional(&table::STATUS_LISTEN);
+    let password = checker.optional(&table::STATUS_PASSWORD);
+    let hosts = checker.value(&table::STATUS_HOSTS);
+    Ok(StatusSettings {
+        listen: listen?,
+        password: password?,
+        hosts: hosts?,
     })
 }
 

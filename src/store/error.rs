@@ -1,5 +1,6 @@
 //! Why the backup folder cannot be used, and what to do about it.
 
+use crate::archive::seal::UnsealError;
 use crate::report::Explain;
 use crate::sys::atomic_file::FileError;
 use crate::sys::lock::LockError;
@@ -55,6 +56,28 @@ impl Explain for RepositoryError {
             RepositoryError::SeveralSuchArchives(_) => "say which one, with its extension".into(),
             RepositoryError::NoSuchArchive { .. } | RepositoryError::Empty(_) => return None,
         })
+    }
+}
+
+/// Why an archive cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{name} cannot be opened: {error}")]
+    Unseal { name: String, error: UnsealError },
+}
+
+impl Explain for OpenError {
+    fn help(&self, runtime: Runtime) -> Option<String> {
+        match self {
+            OpenError::File(error) => error.help(runtime),
+            OpenError::Unseal {
+                error: UnsealError::Key(error),
+                ..
+            } => error.help().map(str::to_owned),
+            OpenError::Unseal { .. } => None,
+        }
     }
 }
 

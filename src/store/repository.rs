@@ -7,12 +7,15 @@
 #[cfg(test)]
 mod tests;
 
-pub(crate) use super::error::{RepositoryError, RepositoryLockError};
+pub(crate) use super::error::{OpenError, RepositoryError, RepositoryLockError};
 
+use super::sealed::SealedRecord;
 use super::summary::VerificationRecord;
 use crate::archive::compression::Compression;
 use crate::archive::file_name;
+use crate::archive::seal::{self, Keyring};
 use crate::archive::sidecar::{self, Sidecar};
+use crate::archive::source::Source;
 use crate::settings::Settings;
 use crate::sys::atomic_file::{self, FileError, Partial};
 use crate::sys::lock::{Lock, LockError};
@@ -40,6 +43,8 @@ pub(crate) struct Repository {
     folder: PathBuf,
     pub(super) prefix: String,
     pub(super) time_zone: Tz,
+    /// What opens sealed archives.
+    pub(super) keyring: Keyring,
 }
 
 impl Repository {
@@ -50,6 +55,7 @@ impl Repository {
             settings.prefix.clone(),
             settings.time_zone,
         )
+        .with(settings.encrypt.keyring.clone())
     }
 
     pub(crate) fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
@@ -57,7 +63,12 @@ impl Repository {
             folder,
             prefix,
             time_zone,
+            keyring: Keyring::default(),
         }
+    }
+
+    fn with(self, keyring: Keyring) -> Self {
+        Repository { keyring, ..self }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -137,7 +148,7 @@ impl Repository {
         }
     }
 
-    /// Where mails wait that could not be sent.
+    /// Where notifications wait that could not be sent.
     pub(crate) fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")
     }
@@ -286,8 +297,26 @@ impl Repository {
             .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
     }
 
-    /// Opens an archive to be read.
-    pub(crate) fn open(&self, stem: &str) -> Result<File, FileError> {
+    /// Opens an archive to be read. A sealed one takes a key.
+    pub(crate) fn open(&self, stem: &str) -> Result<Source, OpenError> {
+        let (name, file) = (file_name::archive(stem), self.open_file(stem)?);
+        if !file_name::is_sealed(&name) {
+            return Ok(file);
+        }
+        let unsealed = seal::unseal(file, &self.keyring);
+        let source = unsealed.map_err(|error| OpenError::Unseal { name, error })?;
+        self.note_opened(stem);
+        Ok(source)
+    }
+
+    /// Opens an archive's file, sealed or not.
+    pub(crate) fn open_file(&self, stem: &str) -> Result<Source, FileError> {
+        let source = Source::file(self.open_as_it_lies(stem)?);
+        source.map_err(|error| FileError::new("open", self.archive_path(stem), error))
+    }
+
+    /// The same, for what copies it.
+    pub(crate) fn open_as_it_lies(&self, stem: &str) -> Result<File, FileError> {
         let path = self.archive_path(stem);
         open_regular(&path).map_err(|error| FileError::new("open", path, error))
     }
@@ -357,6 +386,20 @@ impl LockedRepository {
         Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
     }
 
+    /// The same for a sealed archive: what is known of it is noted first.
+    pub(crate) fn commit_sealed(
+        &self,
+        partial: Partial,
+        stem: &str,
+        record: &SealedRecord,
+        verification: VerificationRecord,
+    ) -> Result<Vec<FileError>, FileError> {
+        let noted = self.record_sealed(stem, record);
+        let mut problems = self.commit(partial, stem, &record.sha256, verification)?;
+        problems.extend(noted.err());
+        Ok(problems)
+    }
+
     /// Gives a verified archive its name, and its checksum beside it.
     ///
     /// The archive is in place even when an error about the checksum or our own notes comes back.
@@ -391,8 +434,9 @@ impl LockedRepository {
                 io::Error::other("it is not a regular file"),
             ));
         }
-        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
         let sidecar = self.sidecar_path(stem);
+        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        self.forget_sealed(stem);
         match fs::remove_file(&sidecar) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(FileError::new("remove", &sidecar, error))
@@ -406,7 +450,8 @@ impl LockedRepository {
 fn stems_of(bare: &str) -> Vec<String> {
     let mut stems = Vec::new();
     for compression in Compression::ALL {
-        stems.push(file_name::stem(bare, compression));
+        let stem = file_name::stem(bare, compression);
+        stems.extend([file_name::sealed(&stem), stem]);
     }
     stems
 }

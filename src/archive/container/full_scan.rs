@@ -6,10 +6,10 @@
 use super::codec::{BLOCK_BYTES, Codec, MemberError};
 use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
+use crate::archive::source::Source;
 use crate::archive::worker_pool::{Pool, Ticket};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -48,11 +48,12 @@ impl NativeArchive {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
-        let mut file = &self.file;
-        file.rewind()?;
         let reader = Sequential {
             codec,
-            input: Hashing::new(file, self.archive_bytes - codec.trailer_bytes() as u64),
+            input: Hashing::new(
+                self.source.at(0),
+                self.archive_bytes - codec.trailer_bytes() as u64,
+            ),
             pool,
             free,
             pieces: sender,
@@ -115,15 +116,15 @@ struct Piece {
 }
 
 /// The one thread that reads the file.
-struct Sequential<'f> {
+struct Sequential {
     codec: &'static dyn Codec,
-    input: Hashing<&'f File>,
+    input: Hashing<Source>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
     pieces: Sender<Piece>,
 }
 
-impl Sequential<'_> {
+impl Sequential {
     fn run(
         mut self,
         sections: &[Section],

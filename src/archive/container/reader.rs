@@ -5,9 +5,9 @@
 use super::codec::{self, Codec, MemberError, ReadError};
 use super::member_cache::MemberCache;
 use crate::archive::manifest::{self, Manifest};
+use crate::archive::source::Source;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::sync::Mutex;
 
 /// A manifest larger than this, in bytes of JSON, is not one of ours: a hundred thousand collections take a third of it.
@@ -73,12 +73,12 @@ impl Section {
 pub(crate) enum Opened {
     Native(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
-    Untrusted(File),
+    Untrusted(Source),
 }
 
 /// An archive of ours with an intact trailer and manifest.
 pub(crate) struct NativeArchive {
-    pub(super) file: File,
+    pub(super) source: Source,
     pub(super) codec: &'static dyn Codec,
     pub manifest: Manifest,
     pub archive_bytes: u64,
@@ -90,23 +90,26 @@ pub(crate) struct NativeArchive {
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
-pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
-    let archive_bytes = file.metadata()?.len();
+pub(crate) fn open(mut source: Source) -> Result<Opened, Damage> {
+    let archive_bytes = source.length();
     if archive_bytes == 0 {
         return Err(Damage::Empty);
     }
     let (mut head, mut tail) = (Vec::new(), Vec::new());
-    (&file).take(codec::LONGEST_END).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(
-        archive_bytes.saturating_sub(codec::LONGEST_END),
-    ))?;
-    (&file).take(codec::LONGEST_END).read_to_end(&mut tail)?;
+    source
+        .at(0)
+        .take(codec::LONGEST_END)
+        .read_to_end(&mut head)?;
+    source
+        .at(archive_bytes.saturating_sub(codec::LONGEST_END))
+        .take(codec::LONGEST_END)
+        .read_to_end(&mut tail)?;
     let Some((codec, manifest_position, crc64)) = codec::by_trailer(&tail) else {
         if codec::begins_like_ours(&head) {
             return Err(Damage::Trailer);
         }
-        file.rewind()?;
-        return Ok(Opened::Untrusted(file));
+        source.rewind()?;
+        return Ok(Opened::Untrusted(source));
     };
     if !head.starts_with(codec.head()) {
         let error = MemberError::Head;
@@ -117,9 +120,9 @@ pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
         position: manifest_position,
         end: archive_bytes - codec.trailer_bytes() as u64,
     };
-    let manifest = read_manifest(&mut file, members)?;
+    let manifest = read_manifest(&source, members)?;
     Ok(Opened::Native(Box::new(NativeArchive {
-        file,
+        source,
         codec,
         manifest,
         archive_bytes,
@@ -129,16 +132,16 @@ pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
     })))
 }
 
-fn read_manifest(file: &mut File, mut members: Members) -> Result<Manifest, Damage> {
+fn read_manifest(source: &Source, mut members: Members) -> Result<Manifest, Damage> {
     if members.position >= members.end {
         return Err(Damage::Manifest("it lies outside the file".into()));
     }
-    file.seek(SeekFrom::Start(members.position))?;
+    let mut input = source.at(members.position);
     let (mut unpacker, mut tar) = (members.codec.unpacker(), Vec::new());
     let (mut member, mut block) = (Vec::new(), Vec::new());
     while members.position < members.end {
         let position = members.position;
-        members.next(file, &mut member)?;
+        members.next(&mut input, &mut member)?;
         unpacker
             .unpack(&member, &mut block)
             .map_err(|error| Damage::Member { position, error })?;

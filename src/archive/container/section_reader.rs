@@ -4,9 +4,7 @@ use super::codec::{BLOCK_BYTES, Unpack};
 use super::member_cache::MemberCache;
 use super::reader::{Damage, Expected, Members, NativeArchive, Role, Section};
 use super::tar_header::padding;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::{MutexGuard, PoisonError};
 use tar::{EntryType, Header};
 
@@ -96,10 +94,7 @@ impl Extract<'_> {
                 self.member = member;
             }
             None => {
-                let mut input = From {
-                    file: &self.ours.file,
-                    position,
-                };
+                let mut input = self.ours.source.at(position);
                 self.members.next(&mut input, &mut self.member)?;
                 self.ours.kept().keep(position, &self.member);
             }
@@ -121,19 +116,5 @@ impl Read for Extract<'_> {
         buffer[..step].copy_from_slice(&self.block[self.at..self.at + step]);
         self.at += step;
         Ok(step)
-    }
-}
-
-/// A file from a position on, whatever others read from it.
-struct From<'f> {
-    file: &'f File,
-    position: u64,
-}
-
-impl Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
     }
 }

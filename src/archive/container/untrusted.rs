@@ -7,9 +7,9 @@
 use super::decoder::decoder;
 use super::reader::{Damage, reason};
 use crate::archive::io::Hashing;
+use crate::archive::source::Source;
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path};
 use std::rc::Rc;
@@ -30,18 +30,18 @@ pub(crate) struct Walked {
     pub problem: Option<String>,
 }
 
-/// Reads `file` from where it stands to its end and shows each regular file to `visit`: its path below the dump's top
+/// Reads `source` from where it stands to its end and shows each regular file to `visit`: its path below the dump's top
 /// folder (`DB/FILE`, or `FILE` at the top), and its content.
 ///
 /// `moved` is told the compressed bytes read so far. Only being interrupted, or a file that cannot be read, is an error.
 pub(crate) fn walk(
-    file: File,
+    source: Source,
     stop: &AtomicBool,
     moved: &dyn Fn(u64),
     visit: &mut Visit,
 ) -> Result<Walked, Damage> {
     let input = Watched {
-        input: Hashing::new(file, u64::MAX),
+        input: Hashing::new(source, u64::MAX),
         stop,
         moved,
     };
@@ -191,7 +191,7 @@ fn is_top_level(file: &str) -> bool {
 
 /// The file, which can be told to stop.
 struct Watched<'o> {
-    input: Hashing<File>,
+    input: Hashing<Source>,
     stop: &'o AtomicBool,
     moved: &'o dyn Fn(u64),
 }

@@ -4,6 +4,7 @@ mod native;
 mod other_format;
 pub(crate) mod report;
 mod scan;
+mod sealed;
 mod subset;
 mod system_indexes;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod untrusted;
 
 pub(crate) use native::{contradiction, json};
+pub(crate) use sealed::{Closed, SealedAs, verify_sealed};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
@@ -19,10 +21,10 @@ use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::bare;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
@@ -82,9 +84,8 @@ impl Found {
 }
 
 /// Reads an archive from end to end, and of a damaged one what can still be read.
-fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let again = file.try_clone();
-    match container::open(file) {
+fn read(name: &str, source: Source, options: &Options, found: &mut Found) -> Result<(), Damage> {
+    match container::open(source.at(0)) {
         Ok(Opened::Native(native)) => {
             if native.manifest.archive != bare(name) {
                 found.not_checked.push(format!(
@@ -95,7 +96,7 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
             }
             native::verify(&native, options, found)
         }
-        Ok(Opened::Untrusted(file)) => untrusted::verify(file, options, found).map(drop),
+        Ok(Opened::Untrusted(source)) => untrusted::verify(source, options, found).map(drop),
         Err(
             damage @ (Damage::Trailer
             | Damage::Manifest(_)
@@ -104,10 +105,7 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
         ) => {
             found.damage.push(damage.to_string());
             // It is not sound, but which collections are still whole is worth knowing.
-            again.map_err(Damage::Read).and_then(|mut file| {
-                std::io::Seek::rewind(&mut file)?;
-                untrusted::verify(file, options, found).map(drop)
-            })
+            untrusted::verify(source, options, found).map(drop)
         }
         Err(damage) => Err(damage),
     }
@@ -116,16 +114,20 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
 /// Verifies one archive, native or not. The report's `elapsed_seconds` is for the caller to fill in.
 pub(crate) fn verify(
     name: &str,
-    file: File,
+    source: Source,
     sidecar: &Sidecar,
     options: &Options,
 ) -> Result<VerifyReport, Interrupted> {
-    let archive_bytes = file
-        .metadata()
-        .map(|metadata| metadata.len())
-        .unwrap_or_default();
+    let archive_bytes = source.file_length();
     let mut found = Found::default();
-    let outcome = read(name, file, options, &mut found);
+    let outcome = read(name, source.clone(), options, &mut found);
+    // What lies beside a sealed archive is about the sealed file.
+    let outcome = outcome.and_then(|()| {
+        if let Some(sealed) = source.sealed_sha256()? {
+            found.sha256 = found.sha256.and(Some(sealed));
+        }
+        Ok(())
+    });
     match outcome {
         Ok(()) => {}
         Err(Damage::Interrupted) => return Err(Interrupted),

@@ -3,7 +3,7 @@
 use crate::archive::compression::Compression;
 use crate::archive::container;
 use crate::archive::dump_stream;
-use std::fs::File;
+use crate::archive::source::Source;
 use std::io::{self, BufReader, Read, Seek};
 
 /// Files named; the rest are counted.
@@ -19,24 +19,22 @@ pub(crate) enum OtherFormat {
 }
 
 impl OtherFormat {
-    /// Recognizes what is told by a file's first bytes. Leaves the file at its start.
-    pub(crate) fn by_magic(file: &mut File) -> io::Result<Option<Self>> {
-        file.rewind()?;
+    /// Recognizes what is told by a file's first bytes. Leaves it at its start.
+    pub(crate) fn by_magic(source: &mut Source) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
-        (&*file).take(4).read_to_end(&mut head)?;
+        source.at(0).take(4).read_to_end(&mut head)?;
         let found = if head == dump_stream::MAGIC {
             Some(OtherFormat::DumpStream(None))
         } else {
-            file.rewind()?;
             let packed = Compression::of_content(&head);
             let mut head = Vec::new();
-            let decoder = container::decoder(BufReader::new(&*file))?;
+            let decoder = container::decoder(BufReader::new(source.at(0)))?;
             // What cannot be unpacked is damaged, which others find out.
             let unpacked = decoder.take(4).read_to_end(&mut head);
             let is_stream = unpacked.is_ok() && head == dump_stream::MAGIC;
             is_stream.then_some(OtherFormat::DumpStream(Some(packed)))
         };
-        file.rewind()?;
+        source.rewind()?;
         Ok(found)
     }
 
@@ -81,8 +79,9 @@ mod tests {
     fn recognized(bytes: &[u8]) -> Option<OtherFormat> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let found = OtherFormat::by_magic(&mut file).unwrap();
-        assert_eq!(file.stream_position().unwrap(), 0);
+        let mut source = Source::file(file).unwrap();
+        let found = OtherFormat::by_magic(&mut source).unwrap();
+        assert_eq!(source.stream_position().unwrap(), 0);
         found
     }
 

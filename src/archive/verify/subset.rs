@@ -7,9 +7,9 @@ use super::{Found, Options, native, untrusted};
 use crate::archive::container::{Damage, NativeArchive};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::File;
 
 /// One namespace in an archive, sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +126,9 @@ pub(crate) struct Origin {
 }
 
 /// Verifies a tar of a dump folder that anyone may have made, all of it.
-pub(crate) fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable> {
+pub(crate) fn survey(source: Source, options: &Options) -> Result<(Parts, Origin), Unusable> {
     let mut found = Found::default();
-    let survey = untrusted::verify(file, options, &mut found)?;
+    let survey = untrusted::verify(source, options, &mut found)?;
     let mut damage = std::mem::take(&mut found.damage);
     damage.extend(found.namespaces.iter().filter_map(|one| {
         one.damage

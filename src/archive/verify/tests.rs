@@ -1,6 +1,7 @@
 use super::{Options, verify};
 use crate::archive::compression::Compression;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::report::VerifyReport;
 use crate::testing::{STEM, Sample, archive_in, encode, kitchen};
 use flate2::write::GzEncoder;
@@ -14,8 +15,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 fn check(file: &File, sidecar: &Sidecar) -> VerifyReport {
-    let mut again = file.try_clone().unwrap();
-    again.rewind().unwrap();
+    let again = Source::file(file.try_clone().unwrap()).unwrap();
     let cancelled = AtomicBool::new(false);
     let options = Options {
         threads: NonZeroUsize::new(2).unwrap(),
@@ -404,12 +404,10 @@ fn it_ends_when_asked_to() {
         cancelled: &cancelled,
         moved: &|_| {},
     };
-    (&file).rewind().unwrap();
-    assert!(verify(STEM, file, &Sidecar::Missing, &options).is_err());
-    let mut packed = file_of(&by_hand(&dump_folder()));
-    packed.rewind().unwrap();
-    packed.flush().unwrap();
-    assert!(verify(STEM, packed, &Sidecar::Missing, &options).is_err());
+    let source = |file| Source::file(file).unwrap();
+    assert!(verify(STEM, source(file), &Sidecar::Missing, &options).is_err());
+    let packed = file_of(&by_hand(&dump_folder()));
+    assert!(verify(STEM, source(packed), &Sidecar::Missing, &options).is_err());
 }
 
 /// Something that happens to a file.

@@ -41,7 +41,7 @@ async fn summary(
         settings,
         ctx,
         &arguments.name,
-        |repository, stem, archive, _| inspect::summarize(repository, stem, archive),
+        |repository, stem, archive, _| inspect::summarize(repository, stem, &archive),
     );
     let report = report.await?;
     if arguments.json {
@@ -75,13 +75,13 @@ async fn documents(
         move |_, _, archive, cancelled| {
             let index = archive.find(&collection)?;
             let mut lines = JsonLines::new(std::io::stdout().lock(), style);
-            let selected = inspect::select(archive, index, &wanted, cancelled, &mut |document| {
+            let selected = inspect::select(&archive, index, &wanted, cancelled, &mut |document| {
                 lines.write(document)
             });
             // What was read before damage was met is shown.
             let ended = lines.end();
-            let selected = selected?;
-            let lossy = broken_pipe_is_no_error(ended)?;
+            let mut selected = selected?;
+            let lossy = settle(&mut selected, ended)?;
             let namespace = archive.collections[index].namespace.to_string();
             Ok((namespace, selected, lossy))
         },
@@ -102,7 +102,7 @@ pub(super) async fn with_archive<T: Send + 'static>(
     settings: &Settings,
     ctx: &Context,
     name: &str,
-    look: impl FnOnce(&Repository, &str, &Archive, &AtomicBool) -> Result<T, InspectError>
+    look: impl FnOnce(&Repository, &str, Archive, &AtomicBool) -> Result<T, InspectError>
     + Send
     + 'static,
 ) -> Result<T, CommandError> {
@@ -117,7 +117,7 @@ pub(super) async fn with_archive<T: Send + 'static>(
             moved: &|bytes| meter.set(bytes),
         };
         let archive = Archive::open(&repository, &stem, &options)?;
-        look(&repository, &stem, &archive, cancelled)
+        look(&repository, &stem, archive, cancelled)
     });
     let found = looking.await.map_err(InspectError::from);
     found
@@ -156,10 +156,16 @@ pub(super) fn tell(namespace: &str, selected: &Selected, lossy: u64) {
     }
 }
 
-/// A reader that has gone away wants no more, and is told nothing.
-pub(super) fn broken_pipe_is_no_error(ended: std::io::Result<u64>) -> Result<u64, InspectError> {
+/// A reader that has gone away wants no more, and is told nothing. Else, how many documents hold what JSON cannot.
+pub(super) fn settle(
+    selected: &mut Selected,
+    ended: std::io::Result<u64>,
+) -> Result<u64, InspectError> {
     match ended {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            selected.end = SelectEnd::Refused;
+            Ok(0)
+        }
         ended => ended.map_err(InspectError::Write),
     }
 }

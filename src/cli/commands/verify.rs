@@ -1,15 +1,18 @@
 //! `pantry-keeper verify`.
 
 use crate::archive::file_name;
+use crate::archive::seal::{KeyError, UnsealError};
+use crate::archive::source::Source;
 use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
+use crate::archive::verify::{Closed, SealedAs};
 use crate::backup::archive_job;
 use crate::cli::args::VerifyArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::{Repository, RepositoryError};
+use crate::store::repository::{OpenError, Repository, RepositoryError};
 use crate::sys::logging;
 use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
@@ -79,15 +82,11 @@ async fn verify_one(
 ) -> Option<VerifyReport> {
     let begun = Instant::now();
     let name = file_name::archive(stem);
-    let opened = repository.open(stem);
-    let sidecar = repository.sidecar(stem);
-    let bytes = opened
-        .as_ref()
-        .ok()
-        .and_then(|file| file.metadata().ok())
-        .map(|metadata| metadata.len());
+    let repository = repository.clone();
+    let opened = repository.open_file(stem);
+    let bytes = opened.as_ref().ok().map(Source::length);
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
-    let (threads, shown) = (settings.threads, Arc::clone(&meter));
+    let (threads, shown, stem) = (settings.threads, Arc::clone(&meter), stem.to_owned());
     let reading = ctx.cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
@@ -95,12 +94,39 @@ async fn verify_one(
             cancelled,
             moved: &moved,
         };
-        match opened {
-            Ok(file) => verify::verify(&name, file, &sidecar, &options),
-            Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
-        }
+        read(&repository, &stem, &name, &options)
     });
     let mut report = showing(&meter, reading).await.ok()?.ok()?;
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)
+}
+
+/// Reads one archive: all of it, or of a sealed one without its key what can be told from outside.
+fn read(
+    repository: &Repository,
+    stem: &str,
+    name: &str,
+    options: &verify::Options,
+) -> Result<VerifyReport, verify::Interrupted> {
+    let sidecar = repository.sidecar(stem);
+    let closed = match repository.open(stem) {
+        Ok(source) => return verify::verify(name, source, &sidecar, options),
+        Err(OpenError::Unseal {
+            error: UnsealError::Key(KeyError::NoKey),
+            ..
+        }) => Closed::NoKey,
+        Err(OpenError::Unseal { error, .. }) => Closed::Problem(error.to_string()),
+        Err(error) => return Ok(VerifyReport::unreadable(name, error.to_string())),
+    };
+    let file = match repository.open_file(stem) {
+        Ok(file) => file,
+        Err(error) => return Ok(VerifyReport::unreadable(name, error.to_string())),
+    };
+    let known = repository.sealed_record(stem).map(|record| SealedAs {
+        archive_bytes: record.archive_bytes,
+        sha256: record.sha256,
+        documents: record.manifest.documents,
+        bytes: record.manifest.bytes,
+    });
+    verify::verify_sealed(name, file, known.as_ref(), &sidecar, &closed, options)
 }

@@ -2,7 +2,10 @@
 
 use super::{table, time};
 use crate::archive::namespace::{Kind, Namespace, printable};
-use crate::report::{ShowReport, ShownCollection};
+use crate::report::{
+    CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
+    FieldDifference, ShowReport, ShownCollection,
+};
 use crate::sys::humanize;
 use chrono_tz::Tz;
 
@@ -101,4 +104,80 @@ fn since(one: &ShownCollection, compared: bool) -> String {
         signed(one.documents, documents, &humanize::count),
         signed(one.bytes, bytes, &humanize::bytes)
     )
+}
+
+/// What became different, collection by collection; those in which nothing did are counted.
+pub(crate) fn diff(report: &DiffReport) -> String {
+    let (from, to) = (&report.from, &report.to);
+    let equal = report
+        .collections
+        .iter()
+        .filter(|one| one.state == DifferenceState::Equal);
+    let equal = humanize::counted(equal.count() as u64, "namespace");
+    if report.equal {
+        return format!("{from} and {to} hold the same: {equal}\n");
+    }
+    let head = ["COLLECTION", "ADDED", "REMOVED", "CHANGED", "WHAT ELSE"].map(str::to_owned);
+    let different = report
+        .collections
+        .iter()
+        .filter(|one| one.state != DifferenceState::Equal);
+    let rows = different.map(difference_row);
+    let table = table(std::iter::once(head).chain(rows).collect(), &[1, 2, 3]);
+    format!("\nfrom {from} to {to}\n\n{table}\n{equal} without a difference\n")
+}
+
+fn difference_row(one: &CollectionDifference) -> [String; 5] {
+    let mut else_ = Vec::new();
+    match one.state {
+        DifferenceState::Added => else_.push("it is new".to_owned()),
+        DifferenceState::Removed => else_.push("it is gone".to_owned()),
+        DifferenceState::Changed | DifferenceState::Equal => {}
+    }
+    for (names, what) in [
+        (&one.indexes_added, "index added"),
+        (&one.indexes_removed, "index removed"),
+        (&one.indexes_changed, "index changed"),
+        (&one.options_changed, "option changed"),
+    ] {
+        else_.extend(
+            names
+                .iter()
+                .map(|name| format!("{what}: {}", printable(name))),
+        );
+    }
+    let counted = |count: u64| match count {
+        0 => "-".to_owned(),
+        count => humanize::count(count),
+    };
+    [
+        one.namespace.to_string(),
+        counted(one.added),
+        counted(one.removed),
+        counted(one.changed),
+        else_.join("; "),
+    ]
+}
+
+/// A document that differs, on one line, and a line for each of its fields that do.
+pub(crate) fn document(difference: &DocumentDifference) -> String {
+    let DocumentDifference { id, change, fields } = difference;
+    let sign = match change {
+        DocumentChange::Added => '+',
+        DocumentChange::Removed => '-',
+        DocumentChange::Changed => '~',
+    };
+    let why = match (change, fields.as_deref()) {
+        (DocumentChange::Changed, Some([])) => "  its fields are in another order",
+        (DocumentChange::Changed, None) => {
+            "  (which fields: the two lie too far apart to be compared)"
+        }
+        _ => "",
+    };
+    let mut text = format!("  {sign} {id}{why}\n");
+    for FieldDifference { path, from, to } in fields.iter().flatten() {
+        let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".into());
+        text.push_str(&format!("      {path}: {} → {}\n", shown(from), shown(to)));
+    }
+    text
 }

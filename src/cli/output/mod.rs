@@ -4,6 +4,9 @@ pub(super) mod inspect;
 pub(super) mod restore;
 
 use crate::archive::verify::report::VerifyReport;
+use crate::offsite::Copies;
+use crate::offsite::sync::label;
+use crate::offsite::verify::VerifiedCopy;
 use crate::report::{
     ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport,
 };
@@ -69,6 +72,58 @@ pub(super) fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> St
         ));
     }
     text
+}
+
+/// The copies at one place.
+pub(super) fn copies(copies: &Copies, time_zone: Tz, now: DateTime<Utc>) -> String {
+    let mut text = format!("{}\n", copies.place);
+    if let Some(problem) = &copies.problem {
+        text.push_str(&format!("  CANNOT BE LOOKED AT: {problem}\n"));
+    }
+    if let Some(since) = copies.waiting_since {
+        let behind = humanize::duration((now - since).to_std().unwrap_or_default());
+        text.push_str(&format!(
+            "  the newest archive is not there; {behind} behind\n"
+        ));
+    }
+    if copies.copies.is_empty() {
+        text.push_str("  no copies yet\n\n");
+        return text;
+    }
+    let head = ["COPY", "MADE", "SIZE", "STATE", "KEPT"].map(str::to_owned);
+    let rows = copies.copies.iter().map(|copy| {
+        let state = match (&copy.damage, copy.proven_at) {
+            (Some(damage), _) => format!("DAMAGED: {damage}"),
+            (None, Some(at)) => format!("{}, {}", label(copy.state), time(Some(at), time_zone)),
+            (None, None) => "never looked at: `pantry-keeper verify --offsite` does it".into(),
+        };
+        [
+            copy.archive.clone(),
+            time(copy.made_at, time_zone),
+            humanize::bytes(copy.archive_bytes),
+            state,
+            fate(&copy.kept, copy.goes_at, time_zone),
+        ]
+    });
+    text.push_str(&table(std::iter::once(head).chain(rows).collect(), &[2]));
+    text.push('\n');
+    text
+}
+
+/// One line for the log, and the lines for a person.
+pub(super) fn verified_copy(copy: &VerifiedCopy) -> (String, String) {
+    let line = match &copy.problem {
+        None => format!(
+            "the copy of {} at {} is what its checksum says: {} read in {}",
+            copy.archive,
+            copy.place,
+            humanize::bytes(copy.archive_bytes),
+            humanize::duration(Duration::from_secs_f64(copy.elapsed_seconds))
+        ),
+        Some(problem) => format!("the copy of {} at {}: {problem}", copy.archive, copy.place),
+    };
+    let mark = if copy.sound { '✓' } else { '✗' };
+    (line.clone(), format!("{mark} {line}\n"))
 }
 
 /// Columns side by side; the ones in `right` are numbers.
