@@ -279,7 +279,7 @@ pub(super) struct ExtractArguments {
     pub format: DocumentFormat,
     /// Into this file, which appears only when all is in it; otherwise to stdout
     #[arg(long, value_name = "FILE")]
-    pub output: Option<std::path::PathBuf>,
+    pub output: Option<PathBuf>,
     /// Print one JSON document on stdout
     #[arg(long, requires = "output")]
     pub json: bool,
