@@ -3,7 +3,7 @@
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::Explain;
+use crate::report::{Explain, Problem};
 use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
@@ -31,10 +31,19 @@ impl Context {
         Runtime::of(&self.environment)
     }
 
-    /// An error in one line, as it may be shown: what is wrong, and what to do about it.
+    /// An error as it may be shown: what is wrong, and what to do about it.
+    pub(crate) fn problem(&self, error: &impl Explain) -> Problem {
+        let problem = error.problem(self.runtime());
+        let redacted = |text: String| self.redactor.redact(&text).into_owned();
+        Problem {
+            summary: redacted(problem.summary),
+            help: problem.help.map(redacted),
+        }
+    }
+
+    /// The same in one line.
     pub(crate) fn explain(&self, error: &impl Explain) -> String {
-        let problem = error.problem(self.runtime()).to_string();
-        self.redactor.redact(&problem).into_owned()
+        self.problem(error).to_string()
     }
 
     /// What mongodump or mongorestore is told about a server.

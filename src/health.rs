@@ -22,14 +22,25 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();
+    judge(settings, &repository, &state, newest.as_ref(), now)
+}
+
+/// The same for who has looked already: `newest` is the newest archive that was verified.
+pub(crate) fn judge(
+    settings: &Settings,
+    repository: &Repository,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> HealthReport {
     let mut problems = Vec::new();
     problems.extend(scheduler_problem(
         Lock::holder(&repository.scheduler_path()),
         now,
     ));
-    problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
-    problems.extend(drill_problem(settings, &state, now));
-    problems.extend(offsite_problems(settings, &repository, now));
+    problems.extend(backup_problem(settings, state, newest, now));
+    problems.extend(drill_problem(settings, state, now));
+    problems.extend(offsite_problems(settings, repository, now));
     let base = state
         .ledger
         .as_ref()
@@ -37,13 +48,18 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     HealthReport {
         healthy: problems.is_empty(),
         problems,
-        newest_archive: newest.as_ref().map(|newest| newest.archive.clone()),
+        newest_archive: newest.map(|newest| newest.archive.clone()),
         newest_made_at: newest.and_then(|newest| newest.made_at),
         drilled_at: state.drill.as_ref().map(|drill| drill.at),
         drilled_archive: state.drill.as_ref().map(|drill| drill.archive.clone()),
         failing_since: state.alerts.failing().map(|failing| failing.since),
         next_run_at: settings.schedule.next_after(base, settings.time_zone),
     }
+}
+
+/// Whether a scheduler is at work in the folder and has given a sign of life.
+pub(crate) fn scheduler_is_alive(repository: &Repository, now: DateTime<Utc>) -> bool {
+    scheduler_problem(Lock::holder(&repository.scheduler_path()), now).is_none()
 }
 
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {

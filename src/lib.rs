@@ -22,6 +22,7 @@ mod schedule;
 mod scheduler;
 mod settings;
 mod state;
+mod status;
 mod store;
 mod sys;
 

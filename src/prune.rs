@@ -5,7 +5,7 @@ use crate::report::{
     ArchiveSummary, KeptArchive, NotRemoved, Problem, PruneReport, RemovedArchive,
 };
 use crate::retention::hold::RetentionHold;
-use crate::retention::policy::{self, Archive, Plan};
+use crate::retention::policy::{self, Archive, Kept, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
@@ -13,6 +13,7 @@ use crate::store::repository::{LockedRepository, Repository};
 use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collections named in a message; the rest are counted.
@@ -110,11 +111,13 @@ pub(crate) fn list_losses(losses: &[Loss]) -> Vec<String> {
 
 /// Says of each archive why it stays and when it goes.
 pub(crate) fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
-    for kept in &plan.keep {
-        if let Some(one) = listed
-            .iter_mut()
-            .find(|one| one.archive == kept.archive.name)
-        {
+    let mut kept: BTreeMap<&str, &Kept> = plan
+        .keep
+        .iter()
+        .map(|kept| (kept.archive.name.as_str(), kept))
+        .collect();
+    for one in listed {
+        if let Some(kept) = kept.remove(one.archive.as_str()) {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
             one.goes_at = kept.goes_at;
         }

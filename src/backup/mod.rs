@@ -1,7 +1,7 @@
-//! One run, from the lock to the mail. It reads top to bottom:
+//! One run, from the lock to the notification. It reads top to bottom:
 //!
 //! ```text
-//! lock → what was there before → make the archive → has it shrunk? → retention → history → letters
+//! lock → what was there before → make the archive → has it shrunk? → retention → history → notifications
 //! ```
 //!
 //! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
@@ -12,12 +12,13 @@ mod error;
 mod sealing;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Notifier, QueuedMail};
+pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::notify::notification::Interest;
 use crate::offsite;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
@@ -26,7 +27,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -34,7 +35,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A disk that will be full sooner than this is mentioned in mails.
+/// A disk that will be full sooner than this is mentioned in notifications.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
 /// How long the removal of one archive may go on once we are told to stop.
 const LAST_REMOVAL: Duration = Duration::from_secs(2);
@@ -44,8 +45,8 @@ pub(crate) struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
-    /// Mails that were due.
-    pub queued: QueuedMail,
+    /// Notifications that were due.
+    pub queued: Queued,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -61,7 +62,12 @@ pub(crate) async fn run(
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
-        Ok(locked) => make(settings, uri, ctx, &Arc::new(locked), status).await,
+        Ok(locked) => {
+            let beginning = notifier.begin(Interest::EveryBackup);
+            let made = make(settings, uri, ctx, &Arc::new(locked), status).await;
+            beginning.finish(ctx).await;
+            made
+        }
         Err(error) => Err(Failed {
             stage: Stage::Folder,
             error: error.into(),
@@ -69,23 +75,28 @@ pub(crate) async fn run(
     };
     let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let queued = notifier.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
+            let queued = notifier.success(status, &report, &pruned, concerns);
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), queued, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
+        Err(failed) if failed.is_busy() => (Err(failed), None, Queued::default(), None),
         Err(failed) if failed.was_cancelled() => (
             Err(failed),
             None,
-            QueuedMail::default(),
+            Queued::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let text = ctx.explain(&failed.error);
+            let problem = ctx.problem(&failed.error);
+            let text = problem.to_string();
             tracing::error!("the backup failed while {}: {text}", failed.stage.label());
-            let help = failed.stage.help(ctx.runtime());
-            let queued = notifier.failure(status, failed.stage.label(), &text, &help);
+            let failure = Failure {
+                stage: failed.stage.label(),
+                problem,
+                help: failed.stage.help(ctx.runtime()),
+            };
+            let queued = notifier.failure(status, &failure);
             let ended = Ended::Failed {
                 stage: failed.stage.label().into(),
                 error: text,
@@ -364,6 +375,10 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
             .map(|removed| removed.archive.clone())
             .collect(),
         warnings: report.warnings.clone(),
+        steps: vec![
+            StepTime::new("dump", report.dump_seconds),
+            StepTime::new("verify", report.verify_seconds),
+        ],
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// The status page of the scheduler
+    #[command(name = scheduler::status_page::ARGUMENT, hide = true)]
+    ServeStatus,
     /// Back up on schedule until told to stop; what happens without a command
     Run,
     /// One run of the scheduler
@@ -23,6 +26,8 @@ pub(super) enum Command {
     Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
+    /// How things are, at one look
+    Status(Output),
     /// Show the archives
     List(ListArguments),
     /// Read archives from end to end and prove them sound
@@ -43,7 +48,7 @@ pub(super) enum Command {
     Prune(PruneArguments),
     /// Look at everything a backup depends on, and say what to do about it
     Doctor(Output),
-    /// Send a test mail
+    /// Send a test by mail and every other channel
     NotifyTest,
     /// Make a key that opens sealed archives, and say what to do with it
     Keygen(KeygenArguments),
@@ -54,11 +59,12 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
-            Command::Backup(output) | Command::Doctor(output) | Command::Health(output) => {
-                output.json
-            }
             Command::List(arguments) => arguments.output.json,
             Command::Fetch(arguments) => arguments.output.json,
+            Command::Backup(output)
+            | Command::Status(output)
+            | Command::Doctor(output)
+            | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
             Command::Show(arguments) => arguments.json,
             Command::Extract(arguments) => arguments.json,
@@ -66,7 +72,11 @@ impl Command {
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Worker | Command::NotifyTest | Command::Keygen(_) => false,
+            Command::Run
+            | Command::Worker
+            | Command::ServeStatus
+            | Command::NotifyTest
+            | Command::Keygen(_) => false,
         }
     }
 
@@ -90,11 +100,25 @@ impl Command {
         }
     }
 
+    /// Those after which figures are others than before.
+    pub(super) fn is_a_run(&self) -> bool {
+        matches!(
+            self,
+            Command::Worker
+                | Command::Backup(_)
+                | Command::Verify(_)
+                | Command::Drill(_)
+                | Command::Prune(_)
+        )
+    }
+
     /// Those that only look write no log files.
     pub(super) fn logs_to_files(&self) -> bool {
         !matches!(
             self,
             Command::List(_)
+                | Command::Status(_)
+                | Command::ServeStatus
                 | Command::Health(_)
                 | Command::Doctor(_)
                 | Command::Show(_)

@@ -9,6 +9,7 @@ mod signals;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::settings::{self, Settings};
+use crate::status::textfile;
 use crate::sys::logging;
 use crate::sys::process;
 use crate::sys::progress::Screen;
@@ -111,7 +112,11 @@ fn prepare_and_run(
             cancel,
             tail,
         };
-        dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await
+        let ended = dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await;
+        if command.is_a_run() {
+            textfile::write(&settings, &ctx);
+        }
+        ended
     });
     // A thread that is stuck in a system call (a dying disk) must not keep us from ending.
     runtime.shutdown_background();
@@ -128,6 +133,8 @@ async fn dispatch(
     match command {
         Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
+        Command::ServeStatus => commands::status::serve(settings, ctx).await,
+        Command::Status(output) => Ok(commands::status::status(settings, ctx, output)),
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
         Command::List(arguments) if arguments.offsite => {
             commands::offsite::list(settings, ctx, &arguments.output).await

@@ -4,7 +4,7 @@ mod clock;
 mod encrypt;
 mod findings;
 mod folder;
-mod mail;
+mod notifications;
 mod offsite;
 mod server;
 mod tools;
@@ -54,7 +54,11 @@ pub(crate) async fn inspect(
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
     cancel
-        .or(mail::mail(&mut findings, settings, &ctx.redactor))
+        .or(notifications::notifications(
+            &mut findings,
+            settings,
+            &ctx.redactor,
+        ))
         .await?;
     cancel
         .or(offsite::offsite(&mut findings, settings, ctx))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock → leftovers of a drill that was cut off → verify → restore documents into scratch databases
-//!     → compare documents → build indexes → compare indexes and options → drop → history → mails
+//!     → compare documents → build indexes → compare indexes and options → drop → history → notifications
 //! ```
 //!
 //! Indexes come after the comparison of documents: what has expired must not vanish while it is compared, and a TTL index
@@ -15,15 +15,16 @@ mod attempt;
 mod scratch;
 
 use crate::archive::file_name;
-use crate::backup::{Notifier, QueuedMail};
+use crate::backup::{Notifier, Queued};
 use crate::context::Context;
 use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
+use crate::notify::notification::Interest;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore, warn_unsaved};
+use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::lock::Lock;
 use attempt::Attempt;
@@ -33,7 +34,7 @@ use tokio::time::Instant;
 /// How a drill ended.
 pub(crate) struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
-    pub queued: QueuedMail,
+    pub queued: Queued,
 }
 
 impl Outcome {
@@ -68,9 +69,10 @@ pub(crate) async fn run(
 ) -> Outcome {
     let began_at = (ctx.now)();
     let repository = Repository::of(settings);
+    let notifier = Notifier::new(settings, uri, ctx, None);
     let mut outcome = Outcome {
-        result: drill(settings, uri, ctx, &repository, status, name).await,
-        queued: QueuedMail::default(),
+        result: drill(settings, uri, ctx, &repository, status, name, &notifier).await,
+        queued: Queued::default(),
     };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
@@ -82,7 +84,6 @@ pub(crate) async fn run(
             let last = last_drill(&outcome.result, ctx, name);
             let report = outcome.result.as_ref().ok();
             record_in_archive(&repository, &last, report);
-            let notifier = Notifier::new(settings, uri, ctx, None);
             outcome.queued = notifier.drilled(status, &last, report);
             ended(last, report)
         }
@@ -138,6 +139,10 @@ fn ended(last: LastDrill, report: Option<&DrillReport>) -> Ended {
             archive: last.archive,
             documents: report.documents,
             bytes: report.bytes,
+            steps: vec![
+                StepTime::new("restore", report.restore_seconds),
+                StepTime::new("compare", report.compare_seconds),
+            ],
         },
         None => Ended::DrillFailed {
             archive: last.archive,
@@ -153,18 +158,32 @@ async fn drill(
     repository: &Repository,
     status: &mut StateStore,
     name: &str,
+    notifier: &Notifier<'_>,
+) -> Result<DrillReport, RestoreError> {
+    let stem = repository.find(name)?;
+    let _lock: Lock = repository.lock_drill()?;
+    let beginning = notifier.begin(Interest::EveryDrill);
+    let drilled = prove(settings, uri, ctx, status, &stem).await;
+    beginning.finish(ctx).await;
+    drilled
+}
+
+async fn prove(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    status: &mut StateStore,
+    stem: &str,
 ) -> Result<DrillReport, RestoreError> {
     let begun = Instant::now();
     let cancel = ctx.cancel.by(begun + settings.timeout);
-    let stem = repository.find(name)?;
-    let _lock: Lock = repository.lock_drill()?;
     let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
     let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;
     scratch::sweep(status, &target).await;
     let all = Selection::default();
-    let contents = restore::open(settings, ctx, &cancel, &stem, &all).await?;
+    let contents = restore::open(settings, ctx, &cancel, stem, &all).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(

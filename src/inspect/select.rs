@@ -77,6 +77,13 @@ pub(crate) fn select(
         Err(ReadError::Visitor(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             SelectEnd::Refused
         }
+        // What is no BSON cannot be written as JSON.
+        Err(ReadError::Visitor(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(InspectError::Damaged {
+                name: archive.name.clone(),
+                damage: format!("document {}: {error}", selected.documents_read),
+            });
+        }
         Err(ReadError::Visitor(error)) => return Err(InspectError::Write(error)),
     };
     Ok(selected)

@@ -5,6 +5,7 @@ use super::{Archive, InspectError};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::{Kind, Namespace};
+use crate::archive::verify::ArchivedNamespace;
 use crate::report::{ShowReport, ShownCollection, ShownIndex};
 use crate::restore::StoredDefinition;
 use crate::store::repository::Repository;
@@ -26,19 +27,7 @@ pub(crate) fn summarize(
     let mut collections: Vec<ShownCollection> = archive
         .collections
         .iter()
-        .map(|one| {
-            let before = known.get(&one.namespace);
-            ShownCollection {
-                namespace: one.namespace.clone(),
-                kind: one.kind,
-                documents: one.totals.documents,
-                bytes: one.totals.bytes,
-                documents_before: before.map(|(documents, _)| *documents),
-                bytes_before: before.map(|(_, bytes)| *bytes),
-                indexes: Vec::new(),
-                options: serde_json::json!({}),
-            }
-        })
+        .map(|one| shown(one, known.get(&one.namespace).copied()))
         .collect();
     archive.metadata(&|_| true, &mut |index, text| {
         if let (Some(one), Some(stored)) =
@@ -76,6 +65,20 @@ pub(crate) fn summarize(
         warnings: warnings(archive),
         collections,
     })
+}
+
+/// A collection whose indexes and options are still to be read; `before` are documents and bytes.
+fn shown(one: &ArchivedNamespace, before: Option<(u64, u64)>) -> ShownCollection {
+    ShownCollection {
+        namespace: one.namespace.clone(),
+        kind: one.kind,
+        documents: one.totals.documents,
+        bytes: one.totals.bytes,
+        documents_before: before.map(|(documents, _)| documents),
+        bytes_before: before.map(|(_, bytes)| bytes),
+        indexes: Vec::new(),
+        options: serde_json::json!({}),
+    }
 }
 
 fn warnings(archive: &Archive) -> Vec<String> {

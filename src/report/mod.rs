@@ -3,6 +3,7 @@
 mod inspect;
 mod problem;
 mod restore;
+mod status;
 
 pub(crate) use inspect::{
     CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
@@ -11,6 +12,10 @@ pub(crate) use inspect::{
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
+
+pub(crate) use status::{
+    Day, DayOutcome, RunOutcome, RunReport, StatusReport, StepReport, Verdict,
 };
 
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! The scheduler: waits, backs up, prunes, mails, until it is told to stop.
+//! The scheduler: waits, backs up, prunes, notifies, until it is told to stop.
 //!
 //! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
@@ -18,15 +18,17 @@ mod copying;
 mod drills;
 
 mod startup;
+pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
 pub(crate) mod worker;
 
-use crate::backup::Notifier;
+use crate::backup::{Failure, Notifier};
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::outbox::Outbox;
+use crate::notify::sender::Sender;
+use crate::report::Problem;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
 use crate::schedule::{in_words, moment};
 use crate::settings::Settings;
@@ -34,13 +36,12 @@ use crate::state::{Ended, Run, StateStore};
 use crate::store::repository::Repository;
 use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
-
-use crate::notify::sender::MailSender;
 use chrono::{DateTime, Utc};
 use clock_jump::Clock;
 use copying::Copying;
 use drills::Drills;
 use startup::Starting;
+use status_page::StatusPage;
 use std::time::Duration;
 use systemd::Systemd;
 use tokio::sync::mpsc;
@@ -72,9 +73,11 @@ pub(crate) async fn run(
     ctx: &Context,
     asked: mpsc::Receiver<()>,
 ) -> End {
+    // Also while the scheduler cannot start: that is to be seen there.
+    let _page = StatusPage::start(settings, ctx);
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
-    let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
+    let sender = Sender::start(settings, ctx);
     let systemd = Systemd::of(&ctx.environment);
     let mut starting = Starting {
         settings,
@@ -176,7 +179,7 @@ struct Service<'s> {
     repository: &'s Repository,
     lock: Lock,
     status: StateStore,
-    sender: MailSender,
+    sender: Sender,
     timetable: Timetable<'s>,
     ledger: Ledger,
     drills: Option<Drills<'s>>,
@@ -338,7 +341,12 @@ impl Service<'_> {
             .schedule
             .next_after((self.ctx.now)(), self.settings.time_zone);
         let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-        let queued = notifier.failure(&mut self.status, stage, error, advice);
+        let failure = Failure {
+            stage,
+            problem: Problem::new(error, ""),
+            help: advice.into(),
+        };
+        let queued = notifier.failure(&mut self.status, &failure);
         self.sender.post(queued);
     }
 

@@ -6,7 +6,7 @@ use crate::backup::Notifier;
 use crate::context::Context;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::notify::sender::MailSender;
+use crate::notify::sender::Sender;
 use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::{Repository, RepositoryLockError};
@@ -26,12 +26,12 @@ pub(super) struct Starting<'s> {
     pub ctx: &'s Context,
     pub repository: &'s Repository,
     pub status: StateStore,
-    pub sender: MailSender,
+    pub sender: Sender,
     pub systemd: Systemd,
 }
 
 impl Starting<'_> {
-    /// Waits for what is missing if its owner has been mailed, since then nobody is watching; fails at once otherwise.
+    /// Waits for what is missing if its owner has been told, since then nobody is watching; fails at once otherwise.
     pub(super) async fn until_possible(&mut self) -> Result<Lock, End> {
         let give_up = Instant::now() + GIVE_UP;
         let mut said = String::new();
@@ -52,7 +52,7 @@ impl Starting<'_> {
                     .post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
-            if self.settings.mail.is_none() || Instant::now() > give_up {
+            if !self.sender.has_channels() || Instant::now() > give_up {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));

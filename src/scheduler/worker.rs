@@ -2,7 +2,7 @@
 //! scheduler lives on to tell.
 
 use super::systemd;
-use crate::backup::QueuedMail;
+use crate::backup::Queued;
 use crate::context::Context;
 use crate::state::Unsaved;
 use crate::sys::cancel::{Cancel, Interruption};
@@ -39,8 +39,8 @@ pub(crate) struct WorkerRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WorkerReport {
     pub ended: Ended,
-    /// Mails that were due; they hold no secrets.
-    pub queued: QueuedMail,
+    /// Notifications that were due; they hold no secrets.
+    pub queued: Queued,
     /// What the disk did not take.
     pub unsaved: Unsaved,
 }
@@ -117,7 +117,7 @@ async fn supervise(
             // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
             let stopped = || WorkerReport {
                 ended: Ended::Stopped,
-                queued: QueuedMail::default(),
+                queued: Queued::default(),
                 unsaved: request.unsaved.clone(),
             };
             return Ok(serde_json::from_slice(&report).unwrap_or_else(|_| stopped()));
@@ -176,7 +176,7 @@ fn start() -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
+/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `report`.
 async fn talk(
     child: &mut Child,
     request: &WorkerRequest,

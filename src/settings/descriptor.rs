@@ -14,6 +14,10 @@ pub(super) enum Secrecy {
     KeyFile,
     /// The whole value is a password. Spaces at its ends belong to it.
     Password,
+    /// URLs that hold tokens.
+    NotifyUrls,
+    /// A URL that is a token by itself.
+    PingUrl,
 }
 
 /// One setting, with a value of any type.

@@ -6,6 +6,7 @@ use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
 use chrono_tz::Tz;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,7 @@ mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
+mod urls;
 mod validate;
 
 pub(crate) use crate::archive::compression::Compression;
@@ -33,6 +35,7 @@ pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
 pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
+pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +101,29 @@ pub(crate) struct Settings {
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.
     pub mail: Option<MailSettings>,
-    /// When to send mail.
+    /// Where else to send messages.
+    pub notify_urls: Vec<NotifyUrl>,
+    /// When to notify.
     pub notify_on: NotifyOn,
+    /// Who learns how each backup ended.
+    pub ping: Option<PingUrl>,
+    /// The page that shows how things are.
+    pub status: StatusSettings,
+    /// Where metrics are written after every run.
+    pub metrics_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
+}
+
+/// The page that shows how things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusSettings {
+    /// Where it listens; `None` means that there is none.
+    pub listen: Option<SocketAddr>,
+    /// What it asks for.
+    pub password: Option<Secret>,
+    /// Names under which it is reached, in lower case; `*` stands for any.
+    pub hosts: Vec<String>,
 }
 
 /// Whether a dump includes the oplog, and so shows one point in time.
@@ -122,6 +144,8 @@ pub(crate) struct DrillSettings {
     pub uri: Option<MongoUri>,
     /// When to drill without being asked.
     pub schedule: Option<Schedule>,
+    /// Who learns how each drill ended.
+    pub ping: Option<PingUrl>,
 }
 
 /// How to send mail.
@@ -154,7 +178,7 @@ pub(crate) enum MailSecurity {
     None,
 }
 
-/// When to send mail.
+/// When to notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotifyOn {
     /// When a run fails, still fails, or works again.

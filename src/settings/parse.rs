@@ -8,6 +8,7 @@ use crate::schedule::{Schedule, ScheduleError};
 use crate::sys::redact::Secret;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -288,6 +289,39 @@ pub(super) fn mail_host(text: &str) -> Result<String, Refusal> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// An address and a port to listen at.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
+    let local = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok());
+    let local = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    local.or_else(|| text.parse().ok()).ok_or_else(|| {
+        Refusal::new(
+            "is not an address with a port",
+            "use 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080 for all that reach it",
+        )
+    })
+}
+
+/// Names of hosts, in lower case, or `*` for all of them.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, Refusal> {
+    let host = |name: &str| {
+        let good = name == "*"
+            || name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let refused = || {
+            Refusal::of(
+                name,
+                "is not a host name",
+                "give names alone, such as backups.example.org, with commas between, or * for any",
+            )
+        };
+        good.then(|| name.to_ascii_lowercase()).ok_or_else(refused)
+    };
+    items(text).map(host).collect()
 }
 
 pub(super) fn password(text: &str) -> Result<Secret, Refusal> {

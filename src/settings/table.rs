@@ -8,6 +8,7 @@ use super::encrypt;
 use super::names::NamespacePattern;
 use super::offsite::{self, OffsitePlace, OffsiteVerify};
 use super::parse;
+use super::urls::{self, NotifyUrl, PingUrl};
 use super::{Compression, LogFormat, MailSecurity, NotifyOn, OplogMode};
 use crate::archive::seal::Recipient;
 use crate::mongo::uri::MongoUri;
@@ -15,6 +16,7 @@ use crate::schedule::Schedule;
 use crate::sys::redact::Secret;
 use chrono_tz::Tz;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -274,8 +276,40 @@ settings! {
             why "Who gets the mail, with commas or semicolons between.",
             docs "who gets the mail, with commas or semicolons between: `me@example.org`, `Name <me@example.org>` or `\"Last, First\" <me@example.org>`";
         NOTIFY_ON notify_on: NotifyOn = "failure", Open, |text| parse::choice(text, NOTIFY),
-            why "When to mail: failure, always or never.",
+            why "When to notify, by mail and in other ways: failure, always or never.",
             docs "`failure`, `always` or `never`; see [below](#mails)";
+    }
+    section "Messages and pings" {
+        NOTIFY_URLS notify_urls: Vec<NotifyUrl> = "", NotifyUrls, urls::notify_urls,
+            sample "'ntfy://TOPIC,gotifys://HOST/TOKEN'",
+            why "Messages to your phone: ntfy, gotify, discord, slack, telegram, matrix, pushover, json, with commas between.",
+            docs "messages by `ntfy://`, `gotify://`, `discord://`, `slack://`, `telegram://`, `matrix://`, `pushover://` or `json://`, with commas between: [recipes](notifications.md)";
+        PING_URL ping_url: PingUrl = "", PingUrl, urls::ping_url,
+            sample "'https://hc-ping.com/UUID'",
+            why "Told how each backup ended, so that silence raises an alarm: of healthchecks.io, or a push monitor of Uptime Kuma.",
+            docs "told how each backup ended, so that silence raises an alarm: the address of a check of healthchecks.io, or of a push monitor of Uptime Kuma; see [pings](notifications.md#pings)";
+        DRILL_PING_URL drill_ping_url: PingUrl = "", PingUrl, urls::ping_url,
+            sample "'https://hc-ping.com/UUID'",
+            why "The same for drills.",
+            docs "the same for drills";
+    }
+    section "Seen from outside" {
+        STATUS_LISTEN status_listen: SocketAddr = "", Open, parse::listen,
+            sample "127.0.0.1:8080",
+            why "Where the status page listens; empty means there is none. docker-compose.yml sets it.",
+            docs "where the [status page](status.md) listens, such as `127.0.0.1:8080`; empty means there is none. `docker-compose.yml` turns it on";
+        STATUS_PASSWORD status_password: Secret = "", Password, parse::password,
+            sample "'a few words'",
+            why "What the page asks for, under any user name; empty lets everyone read it who reaches it.",
+            docs "what the page asks for, under any user name; empty lets everyone read it who reaches it";
+        STATUS_HOSTS status_hosts: Vec<String> = "", Open, parse::hosts,
+            sample "backups.example.org",
+            why "Names under which the page is reached, beside addresses and names without a dot.",
+            docs "names under which the page is reached, with commas between; addresses and names without a dot always do. `*` takes any";
+        METRICS_FILE metrics_file: PathBuf = "", Open, parse::path,
+            sample "/var/lib/node_exporter/pantry_keeper.prom",
+            why "A file for Prometheus' node_exporter, written after every run.",
+            docs "a file for the textfile collector of Prometheus' node_exporter, written after every run; for [runs without a page](status.md#metrics)";
     }
     section "Logs" {
         LOG_LEVEL log_level: Level = "info", Open, |text| parse::choice(text, LEVELS),

@@ -4,7 +4,9 @@ use super::descriptor::{Descriptor, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
-use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
+use super::{
+    DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings, StatusSettings,
+};
 use std::num::NonZeroUsize;
 
 mod encrypt;
@@ -137,6 +139,10 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let notify_urls = checker.optional(&table::NOTIFY_URLS);
+    let ping = checker.optional(&table::PING_URL);
+    let status = status(checker);
+    let metrics_file = checker.optional(&table::METRICS_FILE);
     let log = log(checker);
     Ok(Settings {
         mongodb: mongodb?,
@@ -162,7 +168,11 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         offsite: offsite?,
         drill: drill?,
         mail: mail?,
+        notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
+        ping: ping?,
+        status: status?,
+        metrics_file: metrics_file?,
         log: log?,
     })
 }
@@ -211,6 +221,7 @@ fn retention(checker: &mut Checker) -> Result<RetentionPolicy, Faulty> {
 fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
+    let ping = checker.optional(&table::DRILL_PING_URL);
     if matches!(schedule, Ok(Some(_))) && matches!(uri, Ok(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
@@ -221,6 +232,18 @@ fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     Ok(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+        ping: ping?,
+    })
+}
+
+fn status(checker: &mut Checker) -> Result<StatusSettings, Faulty> {
+    let listen = checker.optional(&table::STATUS_LISTEN);
+    let password = checker.optional(&table::STATUS_PASSWORD);
+    let hosts = checker.value(&table::STATUS_HOSTS);
+    Ok(StatusSettings {
+        listen: listen?,
+        password: password?,
+        hosts: hosts?,
     })
 }
 

@@ -153,7 +153,7 @@ impl Repository {
         }
     }
 
-    /// Where mails wait that could not be sent.
+    /// Where notifications wait that could not be sent.
     pub(crate) fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")
     }

@@ -41,6 +41,24 @@ impl Runtime {
             Self::Plain => "its log says why it ended, if it did",
         }
     }
+
+    /// How to have everything looked at.
+    pub(crate) fn run_doctor(self) -> &'static str {
+        match self {
+            Self::Container => "docker compose exec pantry-keeper pantry-keeper doctor",
+            Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper doctor",
+        }
+    }
+
+    /// How to start the scheduler again.
+    pub(crate) fn restart(self) -> &'static str {
+        match self {
+            Self::Container => "docker compose restart pantry-keeper",
+            Self::Kubernetes => "delete its pod; another one is started",
+            Self::Systemd => "systemctl restart pantry-keeper",
+            Self::Plain => "start it again: pantry-keeper run",
+        }
+    }
 }
 
 #[cfg(test)]

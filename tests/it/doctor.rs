@@ -169,7 +169,7 @@ fn mail_that_is_refused() {
         .with("EMAIL_TO", "mira@example.org");
     site.run(&["doctor"]).ended_with(1).printing(&[
         "✗ mail",
-        "refused to sign us in",
+        "rejected the login",
         "→ check SMTP_USERNAME",
     ]);
 }

@@ -25,6 +25,7 @@ const ORDER: &[&str] = &[
     "drill",
     "inspect",
     "health",
+    "status",
     "doctor",
     "scheduler",
     "cli",

@@ -2,27 +2,18 @@
 
 use crate::support::{Site, Smtp, empty_port, shared, snapshot};
 
-const COMMANDS: [&str; 10] = [
-    "run",
-    "backup",
-    "list",
-    "verify",
-    "restore",
-    "drill",
-    "prune",
-    "doctor",
-    "notify-test",
-    "health",
-];
-
+/// That of the program, and of each command which it names.
 #[test]
 fn help() {
     let site = Site::new();
-    snapshot("help", &site, &site.run(&["--help"]).done().stdout);
-    for command in COMMANDS {
-        let shown = site.run(&[command, "--help"]).done().stdout;
-        snapshot(&format!("help-{command}"), &site, &shown);
+    let mut shown = site.run(&["--help"]).done().stdout;
+    let commands = shown.split("Commands:\n").nth(1).unwrap().to_owned();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    for command in commands.filter_map(|line| line.split_whitespace().next()) {
+        let text = site.run(&[command, "--help"]).done().stdout;
+        shown.push_str(&format!("\n$ pantry-keeper {command} --help\n{text}"));
     }
+    snapshot("help", &site, &shown);
 }
 
 #[test]

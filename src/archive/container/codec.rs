@@ -224,7 +224,7 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_come_back_as_they_were(
-            block in prop::collection::vec(any::<u8>(), 0..70_000), times in 1usize..20, level in 1u8..=9, quick: bool,
+            block in prop::collection::vec(any::<u8>(), 0..5_000), times in 1usize..300, level in 1u8..=9, quick: bool,
         ) {
             let mut block = block.repeat(times);
             block.truncate(BLOCK_BYTES);

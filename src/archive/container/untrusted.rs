@@ -45,7 +45,10 @@ pub(crate) fn walk(
         stop,
         moved,
     };
-    let unpacked = decoder(BufReader::with_capacity(256 * 1024, input))?;
+    let unpacked = match decoder(BufReader::with_capacity(256 * 1024, input)) {
+        Err(_) if stop.load(Ordering::Relaxed) => return Err(Damage::Interrupted),
+        unpacked => unpacked?,
+    };
     let mut seen = HashSet::new();
     let (mut unpacked, outcome) = files(unpacked, &mut |name, content| {
         let path = inside(name)

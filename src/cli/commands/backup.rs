@@ -1,11 +1,12 @@
 //! `pantry-keeper backup`.
 
-use super::{notify_test, server};
+use super::server;
 use crate::backup;
 use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
+use crate::notify::sender;
 use crate::offsite::{self, sync::RoundEnd};
 use crate::report::{BackupReport, PruneReport};
 use crate::settings::Settings;
@@ -36,7 +37,7 @@ pub(crate) async fn backup(
         .next_after((ctx.now)(), settings.time_zone);
     let next_run = next_run.filter(|_| scheduled);
     let outcome = backup::run(settings, uri, ctx, &mut state, "by hand", next_run).await;
-    notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
+    sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|failed| {
         let message = ctx.explain(&failed.error);
         if failed.is_busy() {

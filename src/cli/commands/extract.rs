@@ -1,6 +1,6 @@
 //! `pantry-keeper extract`.
 
-use super::show::{JsonLines, broken_pipe_is_no_error, query, tell, with_archive};
+use super::show::{JsonLines, query, settle, tell, with_archive};
 use crate::archive::namespace::Namespace;
 use crate::cli::args::{DocumentFormat, ExtractArguments};
 use crate::cli::exit::{CommandError, ExitStatus};
@@ -131,8 +131,8 @@ impl Source<'_> {
                 (selected, output.flush().map(|()| 0))
             }
         };
-        let selected = selected?;
-        let lossy = broken_pipe_is_no_error(ended)?;
+        let mut selected = selected?;
+        let lossy = settle(&mut selected, ended)?;
         Ok(Extracted { selected, lossy })
     }
 }

@@ -1,5 +1,6 @@
 //! `pantry-keeper list --offsite`, `verify --offsite` and `fetch`: copies elsewhere.
 
+use crate::archive::file_name;
 use crate::cli::args::{FetchArguments, Output, VerifyArguments};
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
@@ -176,7 +177,7 @@ pub(crate) async fn fetch(
         let message = ctx.redactor.redact(&error.to_string()).into_owned();
         CommandError::failed("nothing was fetched", message)
     })?;
-    let path = repository.archive_path(copy.archive.trim_end_matches(".tar.gz"));
+    let path = repository.archive_path(file_name::stem_of(&copy.archive).unwrap_or(&copy.archive));
     let line = format!(
         "{} is here, from {}, and is sound",
         path.display(),

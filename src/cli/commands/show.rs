@@ -10,11 +10,15 @@ use crate::query::Query;
 use crate::report::Explain;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
+use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::progress::{Meter, Unit};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+/// Told to stop, reading ends soon; but writing may wait for somebody who reads no more.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// Gathered before it is written, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -80,8 +84,8 @@ async fn documents(
             });
             // What was read before damage was met is shown.
             let ended = lines.end();
-            let selected = selected?;
-            let lossy = broken_pipe_is_no_error(ended)?;
+            let mut selected = selected?;
+            let lossy = settle(&mut selected, ended)?;
             let namespace = archive.collections[index].namespace.to_string();
             Ok((namespace, selected, lossy))
         },
@@ -110,19 +114,23 @@ pub(super) async fn with_archive<T: Send + 'static>(
     let stem = repository.find(name)?;
     let threads = settings.threads;
     let meter = Meter::new("reading", Unit::Bytes, None, &ctx.screen);
-    let looking = ctx.cancel.blocking(move |cancelled| {
-        let options = verify::Options {
-            threads,
-            cancelled,
-            moved: &|bytes| meter.set(bytes),
-        };
-        let archive = Archive::open(&repository, &stem, &options)?;
-        look(&repository, &stem, archive, cancelled)
-    });
-    let found = looking.await.map_err(InspectError::from);
-    found
-        .and_then(|found| found)
-        .map_err(|error| failure(&error, ctx))
+    let looking = ctx
+        .cancel
+        .blocking_to_its_end(ENDS_WITHIN, move |cancelled| {
+            let options = verify::Options {
+                threads,
+                cancelled,
+                moved: &|bytes| meter.set(bytes),
+            };
+            let archive = Archive::open(&repository, &stem, &options)?;
+            look(&repository, &stem, archive, cancelled)
+        });
+    let found = match looking.await {
+        Some(Ok(found)) => return Ok(found),
+        Some(Err(error)) if !ctx.cancel.is_cancelled() => error,
+        _ => Interruption::Cancelled.into(),
+    };
+    Err(failure(&found, ctx))
 }
 
 /// How a command ends that could not look into an archive.
@@ -156,10 +164,16 @@ pub(super) fn tell(namespace: &str, selected: &Selected, lossy: u64) {
     }
 }
 
-/// A reader that has gone away wants no more, and is told nothing.
-pub(super) fn broken_pipe_is_no_error(ended: std::io::Result<u64>) -> Result<u64, InspectError> {
+/// A reader that has gone away wants no more, and is told nothing. Else, how many documents hold what JSON cannot.
+pub(super) fn settle(
+    selected: &mut Selected,
+    ended: std::io::Result<u64>,
+) -> Result<u64, InspectError> {
     match ended {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            selected.end = SelectEnd::Refused;
+            Ok(0)
+        }
         ended => ended.map_err(InspectError::Write),
     }
 }
@@ -181,8 +195,8 @@ impl<W: Write> JsonLines<W> {
     }
 
     pub(super) fn write(&mut self, document: &[u8]) -> std::io::Result<()> {
-        let (line, whole) =
-            inspect::to_json(document, self.style).map_err(std::io::Error::other)?;
+        let (line, whole) = inspect::to_json(document, self.style)
+            .map_err(|problem| std::io::Error::new(ErrorKind::InvalidData, problem))?;
         self.lossy += u64::from(!whole);
         writeln!(self.output, "{line}")
     }

@@ -6,7 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill;
-use crate::notify::notifier::QueuedMail;
+use crate::notify::notifier::Queued;
 use crate::offsite::{self, sync::RoundEnd};
 use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
@@ -14,10 +14,10 @@ use crate::state::{StateStore, Unsaved};
 use crate::store::repository::Repository;
 use std::io::Read;
 
-/// How a run ended, and the mails that could not be kept.
+/// How a run ended, and the notifications that could not be kept.
 struct Run {
     ended: Ended,
-    queued: QueuedMail,
+    queued: Queued,
 }
 
 pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
@@ -56,7 +56,7 @@ async fn copy(settings: &Settings, ctx: &Context) -> ExitStatus {
     };
     output::json(&WorkerReport {
         ended,
-        queued: QueuedMail::default(),
+        queued: Queued::default(),
         unsaved: Unsaved::default(),
     });
     ExitStatus::Done

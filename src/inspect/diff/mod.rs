@@ -20,6 +20,7 @@ use crate::mongo::client::Target;
 use crate::report::{CollectionDifference, DiffReport, DifferenceState};
 use crate::restore::StoredDefinition;
 use crate::sys::cancel::Cancel;
+use crate::sys::humanize::{counted, first_and_more};
 use comparison::{Comparison, Counts};
 use definitions::Definition;
 use side::{Documents, Source, pipe};
@@ -75,26 +76,20 @@ pub(crate) async fn diff(
         let mut difference = empty(name, here, there);
         if let (Some(here), Some(there)) = (here, there) {
             let counts = documents(here, there, teller(name), cancel).await?;
-            difference.added = counts.added;
-            difference.removed = counts.removed;
-            difference.changed = counts.changed;
             if counts.twins > 0 {
-                let twins = crate::sys::humanize::counted(counts.twins, "document");
+                let twins = counted(counts.twins, "document");
                 warnings.push(format!(
                     "{name}: {twins} of an _id that another one has too"
                 ));
             }
-            let nothing = Definition::default();
-            let definition =
-                |all: &BTreeMap<Namespace, Definition>| all.get(name).unwrap_or(&nothing).clone();
-            let found = definitions::difference(
-                &definition(&one_definitions),
-                &definition(&two_definitions),
+            difference.added = counts.added;
+            difference.removed = counts.removed;
+            difference.changed = counts.changed;
+            compare_definitions(
+                &mut difference,
+                one_definitions.get(name),
+                two_definitions.get(name),
             );
-            difference.indexes_added = found.indexes_added;
-            difference.indexes_removed = found.indexes_removed;
-            difference.indexes_changed = found.indexes_changed;
-            difference.options_changed = found.options_changed;
             difference.settle();
         }
         collections.push(difference);
@@ -112,6 +107,19 @@ pub(crate) async fn diff(
         collections,
         warnings,
     })
+}
+
+fn compare_definitions(
+    difference: &mut CollectionDifference,
+    one: Option<&Definition>,
+    two: Option<&Definition>,
+) {
+    let nothing = Definition::default();
+    let found = definitions::difference(one.unwrap_or(&nothing), two.unwrap_or(&nothing));
+    difference.indexes_added = found.indexes_added;
+    difference.indexes_removed = found.indexes_removed;
+    difference.indexes_changed = found.indexes_changed;
+    difference.options_changed = found.options_changed;
 }
 
 fn empty(name: &Namespace, here: Option<&Held>, there: Option<&Held>) -> CollectionDifference {
@@ -204,7 +212,7 @@ async fn live<'t>(
     }
     if !others.is_empty() {
         let others: Vec<String> = others.into_iter().collect();
-        let others = crate::sys::humanize::first_and_more(&others, 12);
+        let others = first_and_more(&others, 12);
         warnings.push(format!(
             "databases of which the archive holds nothing were not compared: {others}"
         ));

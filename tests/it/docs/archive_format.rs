@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const FROZEN: &str = "tests/fixtures/archives/jorbites_backup_20261125_172004.tar.gz";
-const FROZEN_ZSTD: &str = "tests/fixtures/archives/jorbites_backup_20261126_142500.tar.zst";
+const FROZEN_ZSTD: &str = "tests/fixtures/archives/jorbites_backup_20261126_145700.tar.zst";
 
 /// Runs the reader that was written from the page.
 fn read_archive(arguments: &[&str]) -> Output {

@@ -1,7 +1,7 @@
 //! `--match` finds what a server finds with the same query, over documents and queries of all kinds.
 //!
-//! Where the server that stands in for MongoDB answers otherwise than MongoDB's manual says, the manual decides, and
-//! [`AS_THE_MANUAL_SAYS`] says what it says.
+//! What MongoDB's manual itself says decides first: [`of_the_manual`]. Were the server that stands in for MongoDB to answer
+//! otherwise, that would be its fault.
 
 use super::{ids, site_of};
 use crate::support::Server;
@@ -166,13 +166,19 @@ fn queries_find_what_a_server_finds() {
     }
     let queries: Vec<Value> = (0..QUERIES).map(|_| query(&mut dice, 0)).collect();
     let texts: Vec<String> = queries.iter().map(Value::to_string).collect();
-    let mut different = Vec::new();
+    let (mut different, mut telling) = (Vec::new(), 0);
     for (query, there) in queries.iter().zip(server.find("shop.things", &texts)) {
         let here = json!(found(query));
+        let fit = there.as_array().map_or(0, Vec::len) as i64;
+        telling += usize::from((1..DOCUMENTS).contains(&fit));
         if here != there {
             different.push(format!("{query}\n  here:   {here}\n  server: {there}"));
         }
     }
+    assert!(
+        telling > QUERIES / 3,
+        "{telling} queries found some of the documents, but not all"
+    );
     assert!(
         different.is_empty(),
         "{} of {QUERIES}:\n{}",

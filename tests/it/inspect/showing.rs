@@ -212,6 +212,43 @@ fn what_is_extracted_is_what_was_dumped() {
 }
 
 #[test]
+fn one_document_is_put_back_by_stock_mongorestore() {
+    let documents: Vec<Value> = (0..20).map(|id| json!({ "_id": id, "n": 1 })).collect();
+    let server = Server::standalone();
+    let site = site_of(&server, &documents);
+    let lost = [
+        json!({ "remove": 17 }),
+        json!({ "replace": { "_id": 18, "n": 2 } }),
+    ];
+    server.write("shop.things", &lost.map(|line| line.to_string()));
+    let file = site.path("thing.bson").display().to_string();
+    let query = r#"{"_id": {"$in": [17, 18]}}"#;
+    site.run(&[
+        "extract",
+        "latest",
+        "shop.things",
+        "--match",
+        query,
+        "--output",
+        &file,
+    ])
+    .done()
+    .saying(&["2 documents of shop.things; all of its 20 documents were read"]);
+    let uri = format!("--uri={}", server.uri());
+    let restored = Command::new(tool("mongorestore"))
+        .args([&uri, "--db=shop", "--collection=things", &file])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&restored.stderr);
+    assert!(restored.status.success(), "{said}");
+    let queries = [r#"{"n": 1}"#, r#"{"n": 2}"#].map(str::to_owned);
+    let there = server.find("shop.things", &queries);
+    let mut others: Vec<i64> = (0..20).collect();
+    others.remove(18);
+    assert_eq!(there, [json!(others), json!([18])]);
+}
+
+#[test]
 fn names_of_every_kind_are_found_and_all_types_are_shown() {
     let server = Server::standalone();
     for set in ["names", "types"] {

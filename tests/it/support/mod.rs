@@ -16,6 +16,7 @@ mod starters;
 mod stream;
 mod strict;
 mod tools;
+mod web;
 
 pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
 pub(crate) use craft::{Craft, forge, gzip};
@@ -31,6 +32,8 @@ pub(crate) use snapshot::snapshot;
 pub(crate) use stream::{Sent, sent, sent_in};
 pub(crate) use strict::{Manner, Strict, Version};
 pub(crate) use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
+
+pub(crate) use web::{Reply, Web};
 
 use std::time::{Duration, Instant};
 

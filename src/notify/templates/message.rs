@@ -1,27 +1,33 @@
-//! One page, twice: as text for every mail program, and as HTML for those who like it.
+//! One message, in the forms that channels need: as text, as HTML, and as a few lines for a phone.
 
-/// The colour of the bar at the top.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Severity {
-    Good,
-    Attention,
-    Bad,
-}
+use crate::notify::notification::Severity;
 
-/// What a mail says, before it has a form.
-pub(super) struct Page {
-    pub mood: Severity,
+/// What a notification says, before it has a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub subject: String,
+    pub severity: Severity,
     pub headline: String,
     /// Paragraphs below the headline.
     pub paragraphs: Vec<String>,
-    pub facts: Vec<(&'static str, String)>,
-    /// Further parts: a title and its lines, which keep their breaks.
-    pub parts: Vec<(&'static str, Vec<String>)>,
+    pub facts: Vec<(String, String)>,
+    /// Further parts.
+    pub parts: Vec<Part>,
     pub foot: String,
 }
 
-impl Page {
-    pub(super) fn text(&self) -> String {
+/// A title and its lines, which keep their breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub title: &'static str,
+    pub lines: Vec<String>,
+}
+
+/// The title of the part that a phone has no room for.
+pub(super) const LOG: &str = "The end of the log";
+
+impl Message {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.headline);
         for paragraph in &self.paragraphs {
             text.push_str(&format!("\n{paragraph}\n"));
@@ -40,7 +46,7 @@ impl Page {
                 text.push_str(&format!("{:width$}{value}\n", format!("{label}:")));
             }
         }
-        for (title, lines) in &self.parts {
+        for Part { title, lines } in &self.parts {
             text.push_str(&format!("\n{title}\n"));
             for line in lines {
                 text.push_str(&format!("  {line}\n"));
@@ -50,8 +56,20 @@ impl Page {
         plain(&text)
     }
 
-    pub(super) fn html(&self) -> String {
-        let colour = match self.mood {
+    /// Without the log and the foot, cut to at most so many characters.
+    pub(crate) fn brief(&self, most_chars: usize) -> String {
+        let parts = self.parts.iter().filter(|part| part.title != LOG);
+        let short = Message {
+            parts: parts.cloned().collect(),
+            ..self.clone()
+        };
+        let text = short.text();
+        let end = text.rfind("\n-- \n").unwrap_or(text.len());
+        cut(text[..end].trim(), most_chars)
+    }
+
+    pub(crate) fn html(&self) -> String {
+        let colour = match self.severity {
             Severity::Good => "#2e7d32",
             Severity::Attention => "#b26a00",
             Severity::Bad => "#b3261e",
@@ -79,7 +97,7 @@ impl Page {
             }
             html.push_str("</table>\n");
         }
-        for (title, lines) in &self.parts {
+        for Part { title, lines } in &self.parts {
             let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
             html.push_str(&format!(
                 "<h3 style=\"margin:16px 0 4px;font-size:15px\">{}</h3>\n\
@@ -103,6 +121,15 @@ fn escaped(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+/// At most so many characters, the last of which then shows that there were more.
+pub(crate) fn cut(text: &str, most_chars: usize) -> String {
+    if text.chars().count() <= most_chars {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(most_chars.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 /// Text without control characters but line breaks and tabs.
