@@ -97,7 +97,7 @@ fn a_sealed_backup_needs_no_key_and_a_look_inside_does() {
         .with("AGE_IDENTITY_FILE", path.display())
         .with("LOG_LEVEL", "trace");
     let with = site.run(&["verify"]).done();
-    with.printing(&["is sound"]);
+    let with = with.printing(&["is sound"]);
     assert!(!with.stdout.contains("no key here"));
     assert!(!with.stderr.contains(&secret));
     site.run(&["doctor"])

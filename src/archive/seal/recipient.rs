@@ -93,7 +93,7 @@ mod tests {
     fn keys_that_can_be_sealed_to_are_told_from_all_others() {
         let (public, secret) = generate();
         assert_eq!(Recipient::parse(&public).unwrap().to_string(), public);
-        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN3pQpDYXOWMXUjvuSnrzvvoBKQDLbRKNGjiQBKhxbsM ana@home";
+        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMnNLR7KalXUePitYmckQ8OKlFE6o8UBLeX15GsAPBBO ana@home";
         let parsed = Recipient::parse(ssh).unwrap();
         assert!(!parsed.to_string().contains("ana"));
         for (text, problem) in [

@@ -1,8 +1,9 @@
 use super::*;
+use crate::archive::compression::Compression;
 use crate::archive::seal::{Recipient, Sealing, generate, unseal};
 use crate::archive::source::ReadAt;
 use crate::archive::verify;
-use crate::testing::{STEM, archive, kitchen};
+use crate::testing::{STEM, archive_in, kitchen};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Seek};
 use std::num::NonZeroUsize;
@@ -34,7 +35,7 @@ struct Sample {
 impl Sample {
     fn new() -> Self {
         let mut file = tempfile::tempfile().unwrap();
-        archive(&file, &kitchen(20_000)).unwrap();
+        archive_in(&file, &kitchen(20_000), Compression::Gzip).unwrap();
         file.rewind().unwrap();
         let (public, secret) = generate();
         let key = NamedTempFile::new().unwrap();
