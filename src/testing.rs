@@ -122,11 +122,6 @@ fn plan(name: &str, started_at: DateTime<Utc>, compression: Compression) -> Plan
     }
 }
 
-/// Writes an archive of these samples.
-pub(crate) fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
-    archive_in(file, samples, Compression::Gzip)
-}
-
 /// Writes an archive of these samples, compressed so.
 pub(crate) fn archive_in(
     file: &File,

@@ -330,7 +330,7 @@ mod tests {
             "file:///a,file:///a",
         ] {
             let refusal = places(text).unwrap_err();
-            assert!(!refusal.to_owned().problem.contains("secret"), "{text}");
+            assert!(!refusal.problem.contains("secret"), "{text}");
         }
     }
 }

@@ -49,7 +49,7 @@ fn old_archives_go_after_a_success_and_each_has_its_reason() {
 #[test]
 fn a_failed_backup_removes_nothing_and_neither_does_prune_until_one_succeeds() {
     let site = made_on(&["2026-01-01", "2026-02-01"]).with("RETENTION_MIN_KEEP", 1);
-    site.set_clock("2026-05-03T12:00:00Z");
+    site.set_clock("2026-05-03T18:00:00Z");
     let failing = site.with("BACKUP_DATABASES", "nowhere");
     failing.run(&["backup"]).ended_with(1);
     let halted = failing.run(&["prune"]).done();
@@ -145,7 +145,7 @@ fn a_clock_behind_the_newest_archive_or_years_ahead_removes_nothing() {
 #[test]
 fn one_that_cannot_be_removed_does_not_keep_the_others_and_is_told() {
     let site = made_on(&["2026-01-01", "2026-02-01", "2026-03-01"]).with("RETENTION_MIN_KEEP", 1);
-    site.set_clock("2026-05-03T12:00:00Z");
+    site.set_clock("2026-05-03T18:00:00Z");
     let first = site.archives().remove(0);
     let strace = crate::support::needed("strace", "run scripts/setup first")
         .display()
@@ -234,7 +234,7 @@ fn a_backup_that_shrank_warns_and_keeps_the_older_ones_until_that_is_accepted() 
     );
 
     // Against the shrunk one nothing is missing any more, but what was lost is not forgotten; nor is it told every time.
-    site.set_clock("2026-05-12T12:00:00Z");
+    site.set_clock("2026-05-12T18:00:00Z");
     site.run(&["backup"]).done().saying(&["3 archives kept"]);
     assert_eq!(smtp.mails().len(), 1);
     let halted = site.run(&["prune"]).done();

@@ -47,7 +47,7 @@ fn they_say_what_list_and_health_say() {
             found[format!("pantry_keeper_{name}").as_str()],
             figure,
             "{name}"
-        )
+        );
     };
     is("healthy", 1.0);
     is("scheduler_up", 1.0);

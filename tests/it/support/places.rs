@@ -70,12 +70,6 @@ impl Place {
         let _ = fs::remove_file(self.folder.path().join("behave"));
     }
 
-    /// The requests so far.
-    pub(crate) fn seen(&self) -> Vec<String> {
-        let seen = fs::read_to_string(self.folder.path().join("seen")).unwrap_or_default();
-        seen.lines().map(str::to_owned).collect()
-    }
-
     /// The files that a WebDAV server serves.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.path().join("files")
