@@ -26,7 +26,7 @@ pub(crate) async fn diff(
     let from = open(settings, ctx, &arguments.name).await?;
     let to = match &arguments.other {
         Some(other) => Other::Archive(open(settings, ctx, other).await?),
-        None => Other::Live(connect(settings, ctx).await?),
+        None => Other::Live(Box::new(connect(settings, ctx).await?)),
     };
     let listed = Arc::new(Mutex::new(BTreeMap::new()));
     let teller = |namespace: &Namespace| match (arguments.documents, arguments.output.json) {

@@ -85,9 +85,8 @@ pub(super) fn shown(value: Value, style: JsonStyle) -> String {
     document.extend_from_slice(&[kind, b'v', 0]);
     document.extend_from_slice(bytes);
     document.push(0);
-    let text = match to_json(&document, style) {
-        Ok((text, _)) => text,
-        Err(_) => return "(not valid BSON)".into(),
+    let Ok((text, _)) = to_json(&document, style) else {
+        return "(not valid BSON)".into();
     };
     let text = text.strip_prefix("{\"v\":").unwrap_or(&text);
     let text = text.strip_suffix('}').unwrap_or(text);

@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// What an archive is compared with.
 pub(crate) enum Other {
     Archive(Arc<Archive>),
-    Live(Target),
+    Live(Box<Target>),
 }
 
 /// Makes whoever is told of a collection's documents; none when only counts are wanted.

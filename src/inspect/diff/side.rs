@@ -49,10 +49,10 @@ impl Source<'_> {
                         let sent = sending.blocking_send(Message::Batch(full));
                         sent.map(|()| Next::More).map_err(drop)
                     });
-                    let sent = sending.blocking_send(Message::Batch(batch));
+                    let _ = sending.blocking_send(Message::Batch(batch));
                     match read {
                         Err(ReadError::Archive(error)) => Err(error),
-                        Ok(_) | Err(ReadError::Visitor(())) => Ok(drop(sent)),
+                        Ok(_) | Err(ReadError::Visitor(())) => Ok(()),
                     }
                 });
                 reading

@@ -51,7 +51,7 @@ fn expected(one: &[(String, i32)], two: &[(String, i32)]) -> (Counts, Told) {
         match two.get(id) {
             None => told.push((format!("{id:?}"), DocumentChange::Removed)),
             Some(other) if other != value => {
-                told.push((format!("{id:?}"), DocumentChange::Changed))
+                told.push((format!("{id:?}"), DocumentChange::Changed));
             }
             Some(_) => counts.equal += 1,
         }
