@@ -245,6 +245,8 @@ fn every_sample_is_accepted() {
         ("SMTP_HOST", "mail"),
         ("SMTP_USERNAME", "me@example.org"),
         ("EMAIL_TO", "me@example.org"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
     ]);
     let settings = Settings::load(vars(&pairs), Needs::Server);
     assert!(settings.is_ok(), "{settings:?}");
