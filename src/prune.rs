@@ -1,11 +1,9 @@
 //! Retention, carried out: the plan for the folder as it is, and the removal of what the plan lets go.
 
 use crate::archive::file_name;
-use crate::report::{
-    ArchiveSummary, KeptArchive, NotRemoved, Problem, PruneReport, RemovedArchive,
-};
+use crate::report::{ArchiveSummary, KeptArchive, NotRemoved, PruneReport, RemovedArchive};
 use crate::retention::hold::RetentionHold;
-use crate::retention::policy::{self, Archive, Kept, Plan};
+use crate::retention::policy::{self, Archive, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
@@ -13,7 +11,6 @@ use crate::store::repository::{LockedRepository, Repository};
 use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collections named in a message; the rest are counted.
@@ -43,57 +40,44 @@ pub(crate) fn plan(
         settings.time_zone,
         now,
     );
-    match hold(settings, state) {
-        Some(hold) if plan.halt.is_none() => plan.halted(hold),
+    match hold_reason(settings, state) {
+        Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
         _ => plan,
     }
 }
 
-/// Why nothing may go, however old.
-pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
-    let other = |problem: Problem| RetentionHold::Other {
-        reason: problem.summary,
-        help: problem.help,
-    };
+/// Why nothing may go, whatever its age.
+fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
     if state.unreadable {
-        return Some(other(Problem::new(
-            "what is remembered of earlier backups cannot be read",
-            "see .pantry-keeper/state.json",
-        )));
+        return Some(
+            "what is remembered of earlier backups cannot be read: see .pantry-keeper/state.json"
+                .into(),
+        );
     }
     let failing = || {
-        let since = state.alerts.failing()?.since;
-        let since = since.with_timezone(&settings.time_zone);
-        Some(Problem::new(
-            format!(
-                "backups have been failing since {}",
-                since.format("%-d %B %Y")
-            ),
-            "see backup.log, or run `pantry-keeper doctor`; the next success ends this",
+        let since = state
+            .alerts
+            .failing()?
+            .since
+            .with_timezone(&settings.time_zone);
+        let since = since.format("%-d %B %Y");
+        Some(format!(
+            "backups have been failing since {since}: nothing is removed until one succeeds"
         ))
     };
-    shrunk(state).or_else(failing).map(other)
-}
-
-/// Why nothing is removed for now, and what to do about it.
-pub(crate) fn halted(plan: &Plan) -> Option<String> {
-    let halt = plan.halt.as_ref()?;
-    Some(match halt.help() {
-        Some(help) => format!("{halt}\n{help}"),
-        None => halt.to_string(),
-    })
+    shrunk(state).or_else(failing)
 }
 
 /// What a backup lost, and what to do about it; none while all is there.
-pub(crate) fn shrunk(state: &State) -> Option<Problem> {
+pub(crate) fn shrunk(state: &State) -> Option<String> {
     let shrunk = state.shrunk.as_ref()?;
     let mut lines = list_losses(&shrunk.losses);
-    lines.push(format!("{} still has it all", shrunk.archive));
-    Some(Problem::new(
-        lines.join("\n"),
-        "until it is back, nothing is removed; if this is as it should be, accept it with: \
+    lines.push(format!(
+        "{} still has it all. Until it is back, nothing is removed; if this is as it should be, accept it with: \
          pantry-keeper prune --accept-shrink",
-    ))
+        shrunk.archive
+    ));
+    Some(lines.join("\n"))
 }
 
 /// What was lost, one text each; only the first ones of many.
@@ -111,13 +95,11 @@ pub(crate) fn list_losses(losses: &[Loss]) -> Vec<String> {
 
 /// Says of each archive why it stays and when it goes.
 pub(crate) fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
-    let mut kept: BTreeMap<&str, &Kept> = plan
-        .keep
-        .iter()
-        .map(|kept| (kept.archive.name.as_str(), kept))
-        .collect();
-    for one in listed {
-        if let Some(kept) = kept.remove(one.archive.as_str()) {
+    for kept in &plan.keep {
+        if let Some(one) = listed
+            .iter_mut()
+            .find(|one| one.archive == kept.archive.name)
+        {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
             one.goes_at = kept.goes_at;
         }
@@ -149,7 +131,7 @@ fn execute(
     remove: impl Fn(&str) -> Result<(), FileError>,
     cancelled: &AtomicBool,
 ) -> PruneReport {
-    report.halted = halted(&plan);
+    report.halted = plan.halt.map(|halt| halt.to_string());
     for kept in plan.keep {
         report.kept.push(KeptArchive {
             archive: kept.archive.name,
@@ -162,7 +144,10 @@ fn execute(
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        let stem = file_name::stem_of(&archive.name).unwrap_or(&archive.name);
+        let stem = archive
+            .name
+            .strip_suffix(file_name::EXTENSION)
+            .unwrap_or(&archive.name);
         match remove(stem) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;

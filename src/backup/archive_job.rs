@@ -10,22 +10,18 @@ pub(crate) use super::error::{Failed, JobError, Stage};
 pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
-use super::sealing::{self, Plain, SealedPartial};
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
-use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
-use crate::archive::source::Source;
 use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError};
-use crate::mongo::supervise::ToolOptions;
+use crate::mongo::mongodump::{self, DumpError, DumpOptions};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::{BackupReport, Explain};
+use crate::report::BackupReport;
 use crate::settings::{OplogMode, Settings};
 use crate::store::repository::{LockedRepository, Repository};
 use crate::store::summary::VerificationRecord;
@@ -76,7 +72,7 @@ async fn make(
     stage: &Cell<Stage>,
 ) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
-    let cancel = ctx.cancel.by(begun + settings.timeout);
+    let stop = ctx.stop.by(begun + settings.timeout);
     let swept = repository.sweep();
     if swept > 0 {
         tracing::info!(
@@ -85,8 +81,14 @@ async fn make(
         );
     }
     stage.set(Stage::Tool);
-    let tool = cancel.or(Tool::find("mongodump", ctx.path())).await??;
-    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
+    let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
+    let order = DumpOptions {
+        tool,
+        uri: uri.without_database(),
+        environment: ctx.environment.clone(),
+        redactor: ctx.redactor.clone(),
+        stall_timeout: settings.stall_timeout,
+    };
     let mut attempts = Attempts {
         left: settings.retries,
         wait: FIRST_WAIT,
@@ -99,9 +101,9 @@ async fn make(
             settings,
             uri,
             ctx,
-            cancel: &cancel,
+            stop: &stop,
             repository,
-            options: &options,
+            order: &order,
             oplog,
             need,
             stage,
@@ -113,7 +115,7 @@ async fn make(
                 tracing::warn!("{reason}; dumping again without the oplog");
                 oplog = OplogMode::Off;
             }
-            Err(error) => attempts.after(error, &cancel).await?,
+            Err(error) => attempts.after(error, &stop).await?,
         }
     };
     warnings.extend(made.warnings.iter().cloned());
@@ -130,11 +132,11 @@ struct Attempts {
 
 impl Attempts {
     /// Waits for the next attempt, or gives the error back when there is none.
-    async fn after(&mut self, error: JobError, cancel: &Cancel) -> Result<(), JobError> {
+    async fn after(&mut self, error: JobError, stop: &Cancel) -> Result<(), JobError> {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        if !error.is_transient() || (self.left == 0 && !dropped) {
+        if !error.may_pass() || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(
@@ -142,7 +144,7 @@ impl Attempts {
             self.number,
             humanize::duration(self.wait)
         );
-        cancel.or(tokio::time::sleep(self.wait)).await?;
+        stop.or(tokio::time::sleep(self.wait)).await?;
         self.left = self.left.saturating_sub(1);
         self.number += 1;
         self.wait *= 3;
@@ -155,9 +157,9 @@ struct Attempt<'j> {
     settings: &'j Settings,
     uri: &'j MongoUri,
     ctx: &'j Context,
-    cancel: &'j Cancel,
+    stop: &'j Cancel,
     repository: &'j LockedRepository,
-    options: &'j ToolOptions,
+    order: &'j DumpOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
     stage: &'j Cell<Stage>,
@@ -171,16 +173,15 @@ impl Attempt<'_> {
             &self.settings.databases,
             self.settings.stall_timeout,
         );
-        let facts = self.cancel.or(asking).await??;
-        let selection = DumpSelection::new(self.settings, &facts, self.oplog)?;
-        selection.announce(&facts);
-        self.check_room(&selection, &facts).await?;
+        let facts = self.stop.or(asking).await??;
+        let choice = DumpSelection::new(self.settings, &facts, self.oplog)?;
+        choice.announce(&facts);
+        self.check_room(&choice, &facts).await?;
         self.stage.set(Stage::Dump);
-        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
-        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem(now, compression));
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
         let partial = self.repository.begin(&stem)?;
-        let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
-        let warnings = selection.missing(&facts, &manifest)?;
+        let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
+        let warnings = choice.missing(&facts, &manifest)?;
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
         tracing::info!(
             "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
@@ -200,10 +201,8 @@ impl Attempt<'_> {
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
         );
-        let sealed = self.seal(&partial, &stem, &manifest, archive_bytes).await?;
         Ok(UncommittedArchive {
             partial,
-            sealed,
             stem,
             manifest,
             verified,
@@ -215,8 +214,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// Fails early if the archive will not fit: a full disk takes everything else on it down as well.
-    async fn check_room(&self, selection: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
+    /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
+    async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
         let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
             return Ok(());
         };
@@ -224,9 +223,9 @@ impl Attempt<'_> {
             return Ok(());
         }
         // Before giving up, see whether the server still holds as much as the last time.
-        let counting = client::estimate(self.uri, selection.collections(facts));
+        let counting = client::estimate(self.uri, choice.collections(facts));
         let counted = self
-            .cancel
+            .stop
             .or(tokio::time::timeout(self.settings.stall_timeout, counting))
             .await?;
         let part = match counted {
@@ -249,14 +248,13 @@ impl Attempt<'_> {
 
     async fn dump(
         &self,
-        selection: &DumpSelection,
+        choice: &DumpSelection,
         facts: &Facts,
         partial: &Partial,
         stem: &str,
     ) -> Result<(Manifest, u64), JobError> {
         let plan = Plan {
-            name: file_name::bare(stem).to_owned(),
-            compression: self.settings.compression,
+            name: stem.to_owned(),
             level: self.settings.compression_level,
             threads: self.settings.threads,
             started_at: (self.ctx.now)(),
@@ -265,11 +263,10 @@ impl Attempt<'_> {
         let failed = |error| self.write_error(error);
         let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
         let meter = Meter::new("dumping", Unit::Documents, None, &self.ctx.screen);
-        let _counting = self.count(selection, facts, &meter);
-        for part in &selection.parts {
-            let wanted = selection.filter();
-            let result =
-                mongodump::run(self.options, part, wanted, sink, &meter, self.cancel).await;
+        let _counting = self.count(choice, facts, &meter);
+        for part in &choice.parts {
+            let wanted = choice.filter();
+            let result = mongodump::run(self.order, part, wanted, sink, &meter, self.stop).await;
             sink = match result {
                 Ok(sink) => sink,
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
@@ -279,7 +276,7 @@ impl Attempt<'_> {
         }
         let finished_at = (self.ctx.now)();
         let finished = self
-            .cancel
+            .stop
             .blocking(move |_| sink.finish(finished_at))
             .await?;
         let (written, manifest) = finished.map_err(failed)?;
@@ -287,12 +284,12 @@ impl Attempt<'_> {
     }
 
     /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
-    fn count(&self, selection: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
-        let namespaces = selection.collections(facts);
+    fn count(&self, choice: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
+        let namespaces = choice.collections(facts);
         let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            // A dump that is over before its progress is shown is not worth the server's effort.
+            // A short dump whose progress nobody sees is not worth the server's effort.
             tokio::time::sleep(meter.first_shown_after()).await;
             match client::estimate(&uri, namespaces).await {
                 Ok(total) => meter.set_total(total),
@@ -310,10 +307,9 @@ impl Attempt<'_> {
         archive_bytes: u64,
     ) -> Result<VerifyReport, JobError> {
         let synced = partial.file();
-        let sync = self.cancel.blocking(move |_| synced.sync_all()).await?;
+        let sync = self.stop.blocking(move |_| synced.sync_all()).await?;
         sync.map_err(|error| self.write_error(error.into()))?;
-        let source = Source::file(partial.reopen_uncached()?)
-            .map_err(|error| self.write_error(error.into()))?;
+        let file = partial.reopen_uncached()?;
         let meter = Meter::new(
             "verifying",
             Unit::Bytes,
@@ -325,21 +321,21 @@ impl Attempt<'_> {
             manifest.archive.clone(),
             Arc::clone(&meter),
         );
-        let reading = self.cancel.blocking(move |cancelled| {
+        let reading = self.stop.blocking(move |stop| {
             let moved = |bytes| shown.set(bytes);
             verify::verify(
                 &name,
-                source,
+                file,
                 &Sidecar::Missing,
                 &verify::Options {
                     threads,
-                    cancelled,
+                    stop,
                     moved: &moved,
                 },
             )
         });
         let verified = showing(&meter, reading).await?;
-        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Cancelled))?;
+        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
         let problem = report.faults().next();
         if let Some(problem) = problem {
             return Err(JobError::NotSound(problem));
@@ -353,38 +349,6 @@ impl Attempt<'_> {
             ));
         }
         Ok(report)
-    }
-
-    /// Seals the verified archive, where what stays is sealed too.
-    async fn seal(
-        &self,
-        partial: &Partial,
-        stem: &str,
-        manifest: &Manifest,
-        archive_bytes: u64,
-    ) -> Result<Option<SealedPartial>, JobError> {
-        let encrypt = &self.settings.encrypt;
-        if !encrypt.local {
-            return Ok(None);
-        }
-        self.stage.set(Stage::Seal);
-        let begun = Instant::now();
-        let plain = Plain {
-            partial,
-            stem,
-            archive_bytes,
-            manifest,
-        };
-        let screen = &self.ctx.screen;
-        let sealing = sealing::seal(self.repository, encrypt, &plain, screen, self.cancel);
-        let sealed = sealing.await?;
-        tracing::info!(
-            "sealed for {} in {:.1} s, and read back: {}",
-            humanize::counted(encrypt.to.len() as u64, "key"),
-            begun.elapsed().as_secs_f64(),
-            humanize::bytes(sealed.record.archive_bytes),
-        );
-        Ok(Some(sealed))
     }
 
     fn write_error(&self, error: WriteError) -> JobError {

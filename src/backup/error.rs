@@ -4,15 +4,12 @@ use crate::archive::container::WriteError;
 use crate::mongo::client::ServerError;
 use crate::mongo::mongodump::DumpError;
 use crate::mongo::tool::ToolError;
-use crate::report::Explain;
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
-use crate::sys::runtime::Runtime;
+use crate::sys::lock::LockError;
 use serde::{Deserialize, Serialize};
-
-const MAKE_ROOM: &str = "make room, or move BACKUP_DIR to a larger disk";
 
 /// Where a run can fail, in the order of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,27 +20,25 @@ pub(crate) enum Stage {
     Server,
     Dump,
     Verify,
-    Seal,
     Name,
 }
 
 impl Stage {
     /// What was being done: `while dumping`.
-    pub(crate) fn label(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Stage::Folder => "preparing the backup folder",
             Stage::Tool => "starting mongodump",
             Stage::Server => "asking the server",
             Stage::Dump => "dumping",
             Stage::Verify => "reading the archive back",
-            Stage::Seal => "sealing the archive",
             Stage::Name => "giving the archive its name",
         }
     }
 
-    /// What the owner may do about it where the program runs under `runtime`, beside what the error itself says.
-    pub(crate) fn help(self, runtime: Runtime) -> String {
-        let help = match self {
+    /// What the owner may do about it, beside what the error itself says.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
             Stage::Folder => {
                 "Look at the backup folder: is its disk mounted, writable and healthy?"
             }
@@ -51,20 +46,16 @@ impl Stage {
                 "Look at the installation: mongodump must be on PATH and made for this processor."
             }
             Stage::Server => {
-                return format!(
-                    "See whether MongoDB runs ({}) and takes the user.",
-                    runtime.see_mongodb()
-                );
+                "See whether MongoDB runs (docker compose ps, docker compose logs mongodb) and takes the user."
             }
             Stage::Dump => {
                 "See whether MongoDB was restarted or short of memory, and whether the disk is full."
             }
-            Stage::Verify | Stage::Seal => {
+            Stage::Verify => {
                 "The disk, its cable or the memory may be failing: look at dmesg, and try another disk."
             }
             Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",
-        };
-        help.into()
+        }
     }
 }
 
@@ -78,13 +69,16 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// Whether it failed because it was told to stop.
-    pub(crate) fn was_cancelled(&self) -> bool {
-        matches!(self.error, JobError::Interrupted(Interruption::Cancelled))
+    pub(crate) fn was_asked(&self) -> bool {
+        matches!(self.error, JobError::Interrupted(Interruption::Asked))
     }
 
     /// Whether somebody else is at work in the folder.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(&self.error, JobError::Lock(error) if error.is_busy())
+        matches!(
+            self.error,
+            JobError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
+        )
     }
 }
 
@@ -99,7 +93,7 @@ pub(crate) enum JobError {
     Tool(#[from] ToolError),
     #[error(transparent)]
     Server(#[from] ServerError),
-    #[error("there is no database named {name:?} on {hosts}{hint}")]
+    #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
     NoDatabase {
         name: String,
         hosts: String,
@@ -114,7 +108,8 @@ pub(crate) enum JobError {
     #[error(transparent)]
     Dump(DumpError<WriteError>),
     #[error(
-        "there is not enough room in {folder}: this backup will need about {}, and {} are free", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
+        "there is not enough room in {folder}: this backup will need about {}, and {} are free; \
+         make room, or move BACKUP_DIR to a larger disk", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
     )]
     NoRoom {
         need_bytes: u64,
@@ -129,52 +124,35 @@ pub(crate) enum JobError {
     },
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("the archive was read back from the disk and is not what was written: {0}")]
+    #[error(
+        "the archive was read back from the disk and is not what was written: {0}\nthe disk or its memory may be failing"
+    )]
     NotSound(String),
     #[error("the backup was not finished: {0}")]
     Interrupted(#[from] Interruption),
 }
 
 fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
+    let full =
+        matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
     let free = free_bytes
         .map(|free| format!(" ({} free)", humanize::bytes(free)))
         .unwrap_or_default();
-    match is_full(error) {
-        true => format!("the disk is full: the archive did not fit into {folder}{free}"),
-        false => format!("{error}, in {folder}{free}"),
+    if full {
+        format!(
+            "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"
+        )
+    } else {
+        format!("{error}, in {folder}{free}")
     }
 }
 
-fn is_full(error: &WriteError) -> bool {
-    matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull)
-}
-
-impl Explain for JobError {
-    fn help(&self, runtime: Runtime) -> Option<String> {
-        let help = match self {
-            JobError::Lock(error) => return error.help(runtime),
-            JobError::Repository(error) => return error.help(runtime),
-            JobError::Tool(error) => return error.help(runtime),
-            JobError::Server(error) => return error.help(runtime),
-            JobError::Dump(error) => return error.help(runtime),
-            JobError::File(error) => return error.help(runtime),
-            JobError::NoDatabase { .. } => "check BACKUP_DATABASES",
-            JobError::NoRoom { .. } => MAKE_ROOM,
-            JobError::Write { error, .. } if is_full(error) => MAKE_ROOM,
-            JobError::NotSound(_) => "the disk or its memory may be failing",
-            JobError::NoOplog(_)
-            | JobError::NothingChosen
-            | JobError::Nothing(_)
-            | JobError::Write { .. }
-            | JobError::Interrupted(_) => return None,
-        };
-        Some(help.into())
-    }
-
-    fn is_transient(&self) -> bool {
+impl JobError {
+    /// Whether another attempt may succeed where this one failed.
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
-            JobError::Server(error) => error.is_transient(),
-            JobError::Dump(error) => error.is_transient(),
+            JobError::Server(error) => error.may_pass(),
+            JobError::Dump(error) => error.may_pass(),
             JobError::NotSound(_) => true,
             _ => false,
         }

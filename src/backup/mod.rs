@@ -1,7 +1,7 @@
-//! One run, from the lock to the notification. It reads top to bottom:
+//! One run, from the lock to the mail. It reads top to bottom:
 //!
 //! ```text
-//! lock → what was there before → make the archive → has it shrunk? → retention → history → notifications
+//! lock → what was there before → make the archive → has it shrunk? → retention → history → letters
 //! ```
 //!
 //! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
@@ -9,17 +9,14 @@
 pub(crate) mod archive_job;
 mod commit;
 mod error;
-mod sealing;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
+pub(crate) use crate::notify::notifier::{Notifier, QueuedMail};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::notification::Interest;
-use crate::offsite;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
@@ -27,7 +24,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -35,7 +32,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A disk that will be full sooner than this is mentioned in notifications.
+/// A disk that will be full sooner than this is mentioned in mails.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
 /// How long the removal of one archive may go on once we are told to stop.
 const LAST_REMOVAL: Duration = Duration::from_secs(2);
@@ -45,8 +42,8 @@ pub(crate) struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
-    /// Notifications that were due.
-    pub queued: Queued,
+    /// Mails that were due.
+    pub queued: QueuedMail,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -62,12 +59,7 @@ pub(crate) async fn run(
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
-        Ok(locked) => {
-            let beginning = notifier.begin(Interest::EveryBackup);
-            let made = make(settings, uri, ctx, &Arc::new(locked), status).await;
-            beginning.finish(ctx).await;
-            made
-        }
+        Ok(locked) => make(settings, uri, ctx, &Arc::new(locked), status).await,
         Err(error) => Err(Failed {
             stage: Stage::Folder,
             error: error.into(),
@@ -75,30 +67,25 @@ pub(crate) async fn run(
     };
     let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
             let queued = notifier.success(status, &report, &pruned, concerns);
+            tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), queued, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, Queued::default(), None),
-        Err(failed) if failed.was_cancelled() => (
+        Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
+        Err(failed) if failed.was_asked() => (
             Err(failed),
             None,
-            Queued::default(),
+            QueuedMail::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let problem = ctx.problem(&failed.error);
-            let text = problem.to_string();
-            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
-            let failure = Failure {
-                stage: failed.stage.label(),
-                problem,
-                help: failed.stage.help(ctx.runtime()),
-            };
-            let queued = notifier.failure(status, &failure);
+            let text = ctx.redactor.redact(&failed.to_string()).into_owned();
+            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
+            let queued =
+                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
             let ended = Ended::Failed {
-                stage: failed.stage.label().into(),
+                stage: failed.stage.words().into(),
                 error: text,
             };
             (Err(failed), None, queued, Some(ended))
@@ -130,11 +117,7 @@ struct Before {
 impl Before {
     /// `compared` is the last archive that was held against one before it. A newer one may be there whose run was cut off
     /// in that moment; it may have lost what that one still has.
-    fn of(
-        repository: &Repository,
-        compared: Option<&str>,
-        sealed: bool,
-    ) -> Result<Self, RepositoryError> {
+    fn of(repository: &Repository, compared: Option<&str>) -> Result<Self, RepositoryError> {
         let listed = match repository.list() {
             // The first one makes it.
             Err(RepositoryError::NoFolder(_)) => Vec::new(),
@@ -146,18 +129,14 @@ impl Before {
             .find(good)
             .or_else(|| last_good(&listed))
             .and_then(|last| {
-                let stem = file_name::stem_of(&last.archive)?;
+                let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
                 Some((last.archive.clone(), repository.manifest(stem)?))
             });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
         let need = bytes
             .zip(documents)
-            .map(|(bytes, documents)| SpaceEstimate {
-                // While an archive is sealed, it is there twice.
-                bytes: if sealed { 2 * bytes } else { bytes },
-                documents,
-            });
+            .map(|(bytes, documents)| SpaceEstimate { bytes, documents });
         Ok(Before { last, need })
     }
 }
@@ -176,10 +155,9 @@ async fn make(
         error,
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
-    let sealed = settings.encrypt.local;
     let before = ctx
-        .cancel
-        .blocking(move |_| Before::of(&looked_at, compared.as_deref(), sealed))
+        .stop
+        .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
@@ -191,9 +169,7 @@ async fn make(
     let (pruned, clock, full_at) =
         retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
-    concerns.extend(
-        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
-    );
+    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
     concerns.extend(clock.map(|text| {
         (
             Concern::Clock,
@@ -211,7 +187,6 @@ async fn make(
             ),
         )
     }));
-    concerns.extend(offsite(settings, repository, now));
     for (_, text) in &concerns {
         tracing::warn!("{text}");
     }
@@ -222,24 +197,6 @@ async fn make(
             .map(|text| (Concern::Warned, text.clone())),
     );
     Ok((report, pruned, concerns))
-}
-
-/// What is wrong with the copies elsewhere. The archive just made has not had the time to get there.
-fn offsite(
-    settings: &Settings,
-    repository: &Repository,
-    now: DateTime<Utc>,
-) -> Vec<(Concern, String)> {
-    if settings.offsite.places.is_empty() {
-        return Vec::new();
-    }
-    let (record, listed) = (
-        offsite::record::read(repository),
-        repository.list().unwrap_or_default(),
-    );
-    let problems = offsite::problems(settings, &record, &listed, now);
-    let problems = problems.into_iter();
-    problems.map(|text| (Concern::Offsite, text)).collect()
 }
 
 /// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
@@ -257,20 +214,21 @@ async fn retain(
         alerts: AlertHistory::default(),
         ..state
     };
-    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+    let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(RetentionHold::Other {
-                reason: "the new archive could not be held against the one before it".into(),
-                help: None,
-            });
+            plan = plan.halted(RetentionHold::Other(
+                "the new archive could not be held against the one before it".into(),
+            ));
         }
-        let halt = plan.halt.as_ref();
-        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
-        let clock = prune::halted(&plan).filter(|_| clock);
+        let clock = plan
+            .halt
+            .as_ref()
+            .filter(|halt| halt.is_about_the_clock())
+            .map(ToString::to_string);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned
@@ -326,7 +284,10 @@ fn compare(
     status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
-    let stem = file_name::stem_of(&report.archive).unwrap_or(&report.archive);
+    let stem = report
+        .archive
+        .strip_suffix(file_name::EXTENSION)
+        .unwrap_or(&report.archive);
     let Some(manifest) = repository.manifest(stem) else {
         return false;
     };
@@ -375,10 +336,6 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
             .map(|removed| removed.archive.clone())
             .collect(),
         warnings: report.warnings.clone(),
-        steps: vec![
-            StepTime::new("dump", report.dump_seconds),
-            StepTime::new("verify", report.verify_seconds),
-        ],
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
 
-use super::contents::{ArchivedId, CollectionReader};
+use super::contents::CollectionReader;
 use super::documents;
 use super::feed::{Load, broken_in, changed};
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
@@ -24,29 +24,32 @@ struct OpenCollection<'c> {
     bytes: u64,
 }
 
-/// Feeds what is large enough and can be read apart; which ones that were.
+/// Feeds what is large enough and can be read apart; which holdings that were.
 pub(super) fn feed(
     load: &Load,
-    targets: &HashMap<ArchivedId, Namespace>,
+    targets: &HashMap<usize, Namespace>,
     writer: &mut Feed,
     cancelled: &AtomicBool,
-) -> Result<HashSet<ArchivedId>, FeedError> {
+) -> Result<HashSet<usize>, FeedError> {
     let contents = &load.contents;
-    let large =
-        |id: ArchivedId| targets.contains_key(&id) && contents[id].totals.bytes >= SMALLEST_BYTES;
+    let large = |index: usize| {
+        targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES
+    };
     let mut waiting = contents.apart(&large);
     if waiting.len() < 2 || load.readers < 2 {
         return Ok(HashSet::new());
     }
-    let fed = waiting.iter().map(|(id, _)| *id).collect();
+    let fed = waiting.iter().map(|(index, _)| *index).collect();
     waiting.reverse();
     let mut open: Vec<OpenCollection> = Vec::new();
     let mut turn = Vec::with_capacity(TURN_BYTES);
     loop {
         while open.len() < load.readers
-            && let Some((id, section)) = waiting.pop()
+            && let Some((index, section)) = waiting.pop()
         {
-            let reader = contents.reader(id, section).map_err(FeedError::Archive)?;
+            let reader = contents
+                .reader(index, section)
+                .map_err(FeedError::Archive)?;
             open.push(OpenCollection {
                 reader,
                 crc: Digest::new(CrcAlgorithm::Crc64Xz),
@@ -61,17 +64,17 @@ pub(super) fn feed(
             if cancelled.load(Ordering::Relaxed) {
                 return Err(FeedError::Archive("reading was interrupted".into()));
             }
-            let archived = &contents[one.reader.source];
+            let holding = &contents.holdings[one.reader.holding];
             let more = next_turn(&mut one.reader.content, &mut turn)
-                .map_err(|error| broken_in(archived, &error))?;
-            writer.begin(&targets[&one.reader.source])?;
+                .map_err(|error| broken_in(holding, &error))?;
+            writer.begin(&targets[&one.reader.holding])?;
             one.crc.update(&turn);
             one.bytes += turn.len() as u64;
             writer.data(&turn)?;
             if !more {
-                let expected: Totals = archived.totals;
+                let expected: Totals = holding.totals;
                 if (one.bytes, one.crc.finalize()) != (expected.bytes, expected.crc64) {
-                    return Err(changed(archived));
+                    return Err(changed(holding));
                 }
                 writer.end(expected)?;
                 ended.push(place);

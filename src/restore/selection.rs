@@ -36,7 +36,7 @@ impl Selection {
             .exclude
             .iter()
             .any(|one| one.matches(database, collection));
-        // Only servers write this one.
+        // Servers write this one themselves, and let nobody else.
         included && !excluded && (!own || by_name) && collection != "system.profile"
     }
 

@@ -99,7 +99,6 @@ impl Service<'_> {
             trigger: TRIGGER.into(),
             unsaved: self.status.unsaved(),
             drill: true,
-            offsite: false,
         };
         let ended = match self.supervise(&request).await {
             Ok(ended) => ended,

@@ -1,7 +1,4 @@
 //! Where archives are kept.
 
-mod error;
-pub(crate) mod remote;
 pub(crate) mod repository;
-pub(crate) mod sealed;
 pub(crate) mod summary;

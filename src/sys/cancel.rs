@@ -1,49 +1,52 @@
-//! Cancellation: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
+//! Being asked to stop: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Why work ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Interruption {
     #[error("stopped as asked")]
-    Cancelled,
+    Asked,
     #[error("it took longer than BACKUP_TIMEOUT allows")]
     Deadline,
 }
 
-/// Held by what works.
+/// Held by whoever works.
 #[derive(Debug, Clone)]
 pub(crate) struct Cancel {
-    token: CancellationToken,
+    asked: watch::Receiver<bool>,
     deadline: Option<Instant>,
 }
 
-/// Held by what may end the work.
+/// Held by whoever may ask.
 #[derive(Debug)]
-pub(crate) struct Canceller(CancellationToken);
+pub(crate) struct Canceller(watch::Sender<bool>);
 
 impl Canceller {
     pub(crate) fn new() -> (Self, Cancel) {
-        let token = CancellationToken::new();
-        let cancel = Cancel {
-            token: token.clone(),
-            deadline: None,
-        };
-        (Canceller(token), cancel)
+        let (sender, asked) = watch::channel(false);
+        (
+            Canceller(sender),
+            Cancel {
+                asked,
+                deadline: None,
+            },
+        )
     }
 
-    pub(crate) fn cancel(&self) {
-        self.0.cancel();
+    pub(crate) fn stop(&self) {
+        self.0.send_replace(true);
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+    /// Whether it has been asked already.
+    pub(crate) fn asked(&self) -> bool {
+        *self.0.borrow()
     }
 }
 
@@ -51,26 +54,34 @@ impl Cancel {
     /// The same, but at the latest at `deadline`.
     pub(crate) fn by(&self, deadline: Instant) -> Self {
         Cancel {
-            token: self.token.clone(),
+            asked: self.asked.clone(),
             deadline: Some(deadline),
         }
     }
 
-    /// Whether it was cancelled; a deadline does not count.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.token.is_cancelled()
+    /// Whether somebody has asked.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.asked.borrow()
     }
 
     /// Waits until it is time to stop.
     pub(crate) async fn requested(&self) -> Interruption {
-        let late = async {
-            match self.deadline {
+        let mut asked = self.asked.clone();
+        let deadline = self.deadline;
+        let late = async move {
+            match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
+        let asking = async move {
+            if asked.wait_for(|asked| *asked).await.is_err() {
+                // Nobody is left who could ask.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
-            () = self.token.cancelled() => Interruption::Cancelled,
+            () = asking => Interruption::Asked,
             () = late => Interruption::Deadline,
         }
     }
@@ -123,7 +134,7 @@ impl Cancel {
 }
 
 /// What a thread came to; one that panicked takes the program along, as it would have without a thread.
-pub(crate) fn joined<T>(ended: Result<T, JoinError>) -> T {
+fn joined<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => unreachable!("threads are never aborted: {error}"),

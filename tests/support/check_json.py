@@ -82,8 +82,7 @@ class Schemas:
         self.seen[here] = True
         if "enum" in schema:
             self.seen[f"{here} {value}"] = True
-        # An object without properties is one of the owner's: anything may be in it.
-        if isinstance(value, dict) and "properties" in schema:
+        if isinstance(value, dict):
             for key, below in value.items():
                 self.cover(name, schema["properties"][key], f"{path}/{key}", below)
         if isinstance(value, list):

@@ -3,13 +3,13 @@
 //! A damaged member spoils its own section only: reading goes on with the next one, so that a report can name what is
 //! lost and what is not.
 
-use super::codec::{BLOCK_BYTES, Codec, MemberError};
+use super::member::{BLOCK_BYTES, MemberError, TRAILER_BYTES, Unpacker};
 use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
-use crate::archive::source::Source;
 use crate::archive::worker_pool::{Pool, Ticket};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -26,7 +26,7 @@ impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
-    pub(crate) fn full_scan(
+    pub(crate) fn scrub(
         &self,
         sections: &[Section],
         threads: NonZeroUsize,
@@ -34,9 +34,9 @@ impl NativeArchive {
         moved: impl Fn(u64) + Send,
         mut visit: impl FnMut(&Section, &mut dyn Read),
     ) -> Result<FullScan, Damage> {
-        let (slots, codec) = (2 * threads.get() + 2, self.codec);
+        let slots = 2 * threads.get() + 2;
         let pool = Pool::start(threads, slots, "decompress", || {
-            let mut unpacker = codec.unpacker();
+            let mut unpacker = Unpacker::default();
             move |mut slot: Slot, _| {
                 slot.unpacked = unpacker.unpack(&slot.member, &mut slot.block);
                 slot
@@ -48,12 +48,10 @@ impl NativeArchive {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
+        let mut file = &self.file;
+        file.rewind()?;
         let reader = Sequential {
-            codec,
-            input: Hashing::new(
-                self.source.at(0),
-                self.archive_bytes - codec.trailer_bytes() as u64,
-            ),
+            input: Hashing::new(file, self.archive_bytes - TRAILER_BYTES as u64),
             pool,
             free,
             pieces: sender,
@@ -116,15 +114,14 @@ struct Piece {
 }
 
 /// The one thread that reads the file.
-struct Sequential {
-    codec: &'static dyn Codec,
-    input: Hashing<Source>,
+struct Sequential<'f> {
+    input: Hashing<&'f File>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
     pieces: Sender<Piece>,
 }
 
-impl Sequential {
+impl Sequential<'_> {
     fn run(
         mut self,
         sections: &[Section],
@@ -133,13 +130,8 @@ impl Sequential {
     ) -> Result<([u8; 32], u64), Damage> {
         // The buffers of a member that could not be read; losing them would starve the queue bit by bit.
         let mut spare = None;
-        // What the file begins with is no member of any section.
-        if let Some(first) = sections.first() {
-            self.input.skip_to(first.start)?;
-        }
         for (index, section) in sections.iter().enumerate() {
             let mut members = Members {
-                codec: self.codec,
                 position: section.start,
                 end: section.end,
             };
@@ -153,7 +145,7 @@ impl Sequential {
                 };
                 slot.position = members.position;
                 let content = match members.next(&mut self.input, &mut slot.member) {
-                    Ok(()) => Ok(self.pool.submit(slot)),
+                    Ok(()) => self.pool.submit(slot).ok_or(Damage::Interrupted),
                     Err(damage) => {
                         spare = Some(slot);
                         Err(damage)
@@ -217,7 +209,7 @@ impl SectionReader<'_> {
         let Some(piece) = self.stream.next.take() else {
             return Ok(false);
         };
-        let slot = piece.content?.wait();
+        let slot = piece.content?.wait().ok_or(Damage::Interrupted)?;
         let (position, unpacked) = (slot.position, slot.unpacked.clone());
         self.at = 0;
         self.slot = Some(slot);

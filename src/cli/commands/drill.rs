@@ -6,7 +6,6 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill;
-use crate::notify::sender;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
 use crate::state::StateStore;
@@ -23,7 +22,7 @@ pub(crate) async fn drill(
         (None, false) => {
             return Err(CommandError::usage(
                 "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to drill on \
-                 the one that is backed up, in databases of other names",
+                 that of MONGODB_URI, in databases of other names",
             ));
         }
     };
@@ -32,11 +31,11 @@ pub(crate) async fn drill(
     let name = &arguments.name;
     let outcome = drill::run(settings, uri, ctx, &mut state, name, "drill by hand").await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
-    sender::send_now(settings, ctx, outcome.queued.unkept).await;
+    super::notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
         error => {
-            let message = ctx.explain(&error);
+            let message = ctx.redactor.redact(&error.to_string()).into_owned();
             if busy {
                 CommandError::busy("nothing was drilled", message)
             } else {

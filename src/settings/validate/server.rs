@@ -1,48 +1,54 @@
 //! The server to back up: a connection string, or a host with a user and a password in plain text.
 
-use super::{Checker, Faulty};
+use super::Checker;
 use crate::mongo::uri::MongoUri;
 use crate::settings::descriptor::Setting;
 use crate::settings::fault::Refusal;
 use crate::settings::{Needs, parse, table};
 use crate::sys::redact::{Secret, percent_encode};
 
-/// None for a server that was not given, and is not needed.
-pub(super) fn server(checker: &mut Checker, needs: Needs) -> Result<Option<MongoUri>, Faulty> {
+/// The outer `None` stands for a fault, the inner one for a server that was not given.
+pub(super) fn server(checker: &mut Checker, needs: Needs) -> Option<Option<MongoUri>> {
     let by_uri = by_uri(checker);
     let by_host = by_host(checker);
     let found = by_uri?.or(by_host?);
     if found.is_none() && needs == Needs::Server {
-        return Err(checker.missing(
+        checker.missing(
             &table::MONGODB_URI.setting,
             "is not set",
             "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them; or set \
              MONGODB_HOST, MONGODB_USERNAME and MONGODB_PASSWORD",
-        ));
+        );
+        return None;
     }
-    Ok(found)
+    Some(found)
 }
 
-fn by_uri(checker: &mut Checker) -> Result<Option<MongoUri>, Faulty> {
+fn by_uri(checker: &mut Checker) -> Option<Option<MongoUri>> {
     let uri = checker.optional(&table::MONGODB_URI);
     let url = checker.optional(&table::DATABASE_URL);
-    let (uri, url) = (uri?, url?);
+    let (Some(uri), Some(url)) = (uri, url) else {
+        return None;
+    };
     if let (Some(one), Some(other)) = (&uri, &url)
         && one != other
     {
         let problem = format!("differs from {}", table::MONGODB_URI.name());
         let refusal = Refusal::new(problem, "keep one of the two");
-        return Err(checker.refuse(&table::DATABASE_URL.setting, Some(""), refusal));
+        checker.refuse(&table::DATABASE_URL.setting, Some(""), refusal);
+        return None;
     }
     let url = url.map(|url| url.given_as(table::DATABASE_URL.name()));
-    Ok(uri.or(url))
+    Some(uri.or(url))
 }
 
-fn by_host(checker: &mut Checker) -> Result<Option<MongoUri>, Faulty> {
+fn by_host(checker: &mut Checker) -> Option<Option<MongoUri>> {
     let hosts = checker.optional(&table::MONGODB_HOST);
     let username = checker.optional(&table::MONGODB_USERNAME);
     let password = checker.optional(&table::MONGODB_PASSWORD);
-    refuse_beside_uri(checker)?;
+    if refused_beside_uri(checker) {
+        return None;
+    }
     let user_settings = [
         &table::MONGODB_USERNAME.setting,
         &table::MONGODB_PASSWORD.setting,
@@ -54,24 +60,28 @@ fn by_host(checker: &mut Checker) -> Result<Option<MongoUri>, Faulty> {
     {
         let problem = format!("is not set, but {name} is");
         let help = "set the name of the server, or put user and password into MONGODB_URI";
-        return Err(checker.missing(&table::MONGODB_HOST.setting, problem, help));
+        checker.missing(&table::MONGODB_HOST.setting, problem, help);
+        return None;
     }
     let (username, password) = (username?, password?);
     let Some(hosts) = hosts? else {
-        return Ok(None);
+        return Some(None);
     };
+    // A fault is kept already where there is one of the two.
     let text = match (&username, &password) {
         (Some(username), Some(password)) => with_user(&hosts, username, password),
         (None, None) => format!("mongodb://{hosts}/"),
-        // Said above.
-        _ => return Err(Faulty),
+        _ => return None,
     };
     match parse::mongo_uri(&text) {
         Ok(uri) => {
             let uri = uri.given_as(table::MONGODB_HOST.name());
-            Ok(Some(uri.with_password_of(table::MONGODB_PASSWORD.name())))
+            Some(Some(uri.with_password_of(table::MONGODB_PASSWORD.name())))
         }
-        Err(refusal) => Err(checker.refuse(&table::MONGODB_HOST.setting, Some(&hosts), refusal)),
+        Err(refusal) => {
+            checker.refuse(&table::MONGODB_HOST.setting, Some(&hosts), refusal);
+            None
+        }
     }
 }
 
@@ -82,7 +92,7 @@ fn with_user(hosts: &str, username: &str, password: &Secret) -> String {
 }
 
 /// Two ways to name the server are not compared: whichever were taken, somebody would look at the other.
-fn refuse_beside_uri(checker: &mut Checker) -> Result<(), Faulty> {
+fn refused_beside_uri(checker: &mut Checker) -> bool {
     let uris = [&table::MONGODB_URI.setting, &table::DATABASE_URL.setting];
     let parts = [
         &table::MONGODB_HOST.setting,
@@ -92,7 +102,7 @@ fn refuse_beside_uri(checker: &mut Checker) -> Result<(), Faulty> {
     let uri = uris.into_iter().find(|setting| checker.is_given(setting));
     let part = parts.into_iter().find(|setting| checker.is_given(setting));
     let (Some(uri), Some(part)) = (uri, part) else {
-        return Ok(());
+        return false;
     };
     let refusal = Refusal::new(
         format!("cannot be combined with {}", uri.name),
@@ -103,5 +113,6 @@ fn refuse_beside_uri(checker: &mut Checker) -> Result<(), Faulty> {
         ),
     );
     let text = (part.typed)(&checker.gathered.raw).map(str::to_owned);
-    Err(checker.refuse(part, text.as_deref(), refusal))
+    checker.refuse(part, text.as_deref(), refusal);
+    true
 }

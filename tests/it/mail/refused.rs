@@ -11,7 +11,9 @@ fn fails(site: &Site, words: &[&str]) {
         .ended_with(1)
         .within(Duration::from_secs(20));
     assert_eq!(outcome.stdout, "");
-    outcome.saying(&["the test was not sent: "]).saying(words);
+    outcome
+        .saying(&["the test mail was not sent: "])
+        .saying(words);
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn a_wrong_password_is_tried_once_and_explained() {
     fails(
         &signing_in(&smtp, "starttls"),
         &[
-            "rejected the login: 535 5.7.8",
+            "refused to sign us in: 535 5.7.8",
             "app password: https://myaccount.google.com/apppasswords",
         ],
     );
@@ -80,7 +82,7 @@ fn a_wrong_password_is_tried_once_and_explained() {
     let outcome = signing_in(&smtp, "tls").run(&["notify-test"]).ended_with(1);
     assert!(!outcome.stderr.contains("Gmail"), "{}", outcome.stderr);
     outcome.saying(&[
-        "rejected the login: 535",
+        "refused to sign us in: 535",
         "check SMTP_USERNAME and SMTP_PASSWORD",
     ]);
     assert_eq!((smtp.count("AUTH"), smtp.count("MAIL")), (1, 0));
@@ -214,7 +216,7 @@ fn being_told_to_stop_ends_it_at_once() {
         let running = site(&smtp, "none")
             .with("LOG_LEVEL", "debug")
             .start(&["notify-test"]);
-        running.until_it_says("asking localhost:");
+        running.until_it_says("asking the mail server");
         running.signal(signal);
         running
             .end(SOON)

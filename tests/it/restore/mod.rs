@@ -4,6 +4,7 @@ mod choosing;
 mod damage;
 mod drill;
 mod drill_ends;
+mod foreign;
 mod frozen;
 mod hostile;
 mod indexes;
@@ -13,7 +14,6 @@ mod oplog;
 mod refusals;
 mod roundtrip;
 mod secrets;
-mod untrusted;
 mod users;
 
 use crate::support::{Outcome, Server, Site};

@@ -36,7 +36,12 @@ fn site(operations: &[Document]) -> Site {
         .collection("blog", "posts", &posts)
         .file("dump/oplog.bson", &bytes);
     let site = Site::new();
-    site.with_older(dump.packed());
+    fs::create_dir_all(site.backups()).unwrap();
+    fs::write(
+        site.backups().join(format!("{OLDER}.tar.gz")),
+        dump.packed(),
+    )
+    .unwrap();
     site
 }
 

@@ -1,0 +1,113 @@
+//! One page, twice: as text for every mail program, and as HTML for those who like it.
+
+/// The colour of the bar at the top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Good,
+    Attention,
+    Bad,
+}
+
+/// What a mail says, before it has a form.
+pub(super) struct Page {
+    pub mood: Severity,
+    pub headline: String,
+    /// Paragraphs below the headline.
+    pub paragraphs: Vec<String>,
+    pub facts: Vec<(&'static str, String)>,
+    /// Further parts: a title and its lines, which keep their breaks.
+    pub parts: Vec<(&'static str, Vec<String>)>,
+    pub foot: String,
+}
+
+impl Page {
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.headline);
+        for paragraph in &self.paragraphs {
+            text.push_str(&format!("\n{paragraph}\n"));
+        }
+        if !self.facts.is_empty() {
+            let width = self
+                .facts
+                .iter()
+                .map(|(label, _)| label.chars().count())
+                .max()
+                .unwrap_or_default()
+                + 2;
+            text.push('\n');
+            for (label, value) in &self.facts {
+                let value = value.replace('\n', &format!("\n{:width$}", ""));
+                text.push_str(&format!("{:width$}{value}\n", format!("{label}:")));
+            }
+        }
+        for (title, lines) in &self.parts {
+            text.push_str(&format!("\n{title}\n"));
+            for line in lines {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        text.push_str(&format!("\n-- \n{}\n", self.foot));
+        plain(&text)
+    }
+
+    pub(super) fn html(&self) -> String {
+        let colour = match self.mood {
+            Severity::Good => "#2e7d32",
+            Severity::Attention => "#b26a00",
+            Severity::Bad => "#b3261e",
+        };
+        let mut html = format!(
+            "<!DOCTYPE html>\n<html><body style=\"margin:0;padding:16px;font:15px/1.45 sans-serif;color:#222\">\n\
+             <div style=\"max-width:640px;border-top:4px solid {colour};padding-top:8px\">\n\
+             <h2 style=\"margin:8px 0;font-size:19px;color:{colour}\">{}</h2>\n",
+            escaped(&self.headline)
+        );
+        for paragraph in &self.paragraphs {
+            html.push_str(&format!(
+                "<p>{}</p>\n",
+                escaped(paragraph).replace('\n', "<br>")
+            ));
+        }
+        if !self.facts.is_empty() {
+            html.push_str("<table style=\"border-collapse:collapse\">\n");
+            for (label, value) in &self.facts {
+                html.push_str(&format!(
+                    "<tr><td style=\"padding:2px 16px 2px 0;color:#666;vertical-align:top\">{}</td><td>{}</td></tr>\n",
+                    escaped(label),
+                    escaped(value).replace('\n', "<br>")
+                ));
+            }
+            html.push_str("</table>\n");
+        }
+        for (title, lines) in &self.parts {
+            let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+            html.push_str(&format!(
+                "<h3 style=\"margin:16px 0 4px;font-size:15px\">{}</h3>\n\
+                 <div style=\"font:13px/1.4 monospace;white-space:pre-wrap\">{}</div>\n",
+                escaped(title),
+                lines.join("\n")
+            ));
+        }
+        html.push_str(&format!(
+            "<p style=\"margin-top:20px;color:#888;font-size:12px\">{}</p>\n</div>\n</body></html>\n",
+            escaped(&self.foot).replace('\n', "<br>")
+        ));
+        html
+    }
+}
+
+/// Text that a hostile server or log line cannot turn into markup.
+fn escaped(text: &str) -> String {
+    let text = plain(text);
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+/// Text without control characters but line breaks and tabs.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
