@@ -1,5 +1,9 @@
 //! What every command is given: the clock, the request to stop, the environment, where to print.
 
+use crate::mongo::supervise::ToolOptions;
+use crate::mongo::tool::Tool;
+use crate::mongo::uri::MongoUri;
+use crate::report::{Explain, Problem};
 use crate::sys::cancel::Cancel;
 use crate::sys::logging::Tail;
 use crate::sys::progress::Screen;
@@ -7,6 +11,7 @@ use crate::sys::redact::Redactor;
 use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 /// What work needs besides the settings.
 pub(crate) struct Context {
@@ -15,7 +20,7 @@ pub(crate) struct Context {
     pub screen: Screen,
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
-    pub stop: Cancel,
+    pub cancel: Cancel,
     /// The end of the log.
     pub tail: Tail,
 }
@@ -24,6 +29,37 @@ impl Context {
     /// What the program runs under.
     pub(crate) fn runtime(&self) -> Runtime {
         Runtime::of(&self.environment)
+    }
+
+    /// An error as it may be shown: what is wrong, and what to do about it.
+    pub(crate) fn problem(&self, error: &impl Explain) -> Problem {
+        let problem = error.problem(self.runtime());
+        let redacted = |text: String| self.redactor.redact(&text).into_owned();
+        Problem {
+            summary: redacted(problem.summary),
+            help: problem.help.map(redacted),
+        }
+    }
+
+    /// The same in one line.
+    pub(crate) fn explain(&self, error: &impl Explain) -> String {
+        self.problem(error).to_string()
+    }
+
+    /// What mongodump or mongorestore is told about a server.
+    pub(crate) fn tool_options(
+        &self,
+        tool: Tool,
+        uri: &MongoUri,
+        stall_timeout: Duration,
+    ) -> ToolOptions {
+        ToolOptions {
+            tool,
+            uri: uri.without_database(),
+            environment: self.environment.clone(),
+            redactor: self.redactor.clone(),
+            stall_timeout,
+        }
     }
 
     /// Where programs are looked for.

@@ -1,12 +1,13 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
+use crate::offsite;
 use crate::report::{ArchiveSummary, HealthReport};
 use crate::schedule::in_words;
 use crate::settings::Settings;
 use crate::state::{State, StateStore};
 use crate::store::repository::Repository;
 use crate::sys::humanize;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Holder, Lock};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
@@ -21,13 +22,25 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();
+    judge(settings, &repository, &state, newest.as_ref(), now)
+}
+
+/// The same for who has looked already: `newest` is the newest archive that was verified.
+pub(crate) fn judge(
+    settings: &Settings,
+    repository: &Repository,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> HealthReport {
     let mut problems = Vec::new();
     problems.extend(scheduler_problem(
         Lock::holder(&repository.scheduler_path()),
         now,
     ));
-    problems.extend(backup_problem(settings, &state, newest.as_ref(), now));
-    problems.extend(drill_problem(settings, &state, now));
+    problems.extend(backup_problem(settings, state, newest, now));
+    problems.extend(drill_problem(settings, state, now));
+    problems.extend(offsite_problems(settings, repository, now));
     let base = state
         .ledger
         .as_ref()
@@ -35,7 +48,7 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     HealthReport {
         healthy: problems.is_empty(),
         problems,
-        newest_archive: newest.as_ref().map(|newest| newest.archive.clone()),
+        newest_archive: newest.map(|newest| newest.archive.clone()),
         newest_made_at: newest.and_then(|newest| newest.made_at),
         drilled_at: state.drill.as_ref().map(|drill| drill.at),
         drilled_archive: state.drill.as_ref().map(|drill| drill.archive.clone()),
@@ -44,21 +57,35 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     }
 }
 
-fn scheduler_problem(
-    holder: Option<Option<std::time::SystemTime>>,
-    now: DateTime<Utc>,
-) -> Option<String> {
-    let Some(sign) = holder else {
+/// Whether a scheduler is at work in the folder and has given a sign of life.
+pub(crate) fn scheduler_is_alive(repository: &Repository, now: DateTime<Utc>) -> bool {
+    scheduler_problem(Lock::holder(&repository.scheduler_path()), now).is_none()
+}
+
+fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
+    let Some(holder) = holder else {
         return Some(
             "no scheduler is at work in this folder: start it with `pantry-keeper run`".into(),
         );
     };
     // In either direction: a sign from the future says nothing about now.
-    let silence = (now - sign.map(DateTime::<Utc>::from)?).abs();
+    let silence = (now - DateTime::<Utc>::from(holder.last_beat?)).abs();
     (silence > LONGEST_SILENCE).then(|| {
         let silence = humanize::duration(silence.to_std().unwrap_or_default());
         format!("the scheduler has given no sign of life for {silence}: restart it")
     })
+}
+
+fn offsite_problems(
+    settings: &Settings,
+    repository: &Repository,
+    now: DateTime<Utc>,
+) -> Vec<String> {
+    if settings.offsite.places.is_empty() {
+        return Vec::new();
+    }
+    let listed = repository.list().unwrap_or_default();
+    offsite::problems(settings, &offsite::record::read(repository), &listed, now)
 }
 
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Whatever is created below is for its owner only, however it is created.
+    // All that is created below is for its owner only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     ExitCode::from(pantry_keeper::cli::run(
         std::env::args_os().collect(),

@@ -1,9 +1,11 @@
 //! Retention, carried out: the plan for the folder as it is, and the removal of what the plan lets go.
 
 use crate::archive::file_name;
-use crate::report::{ArchiveSummary, KeptArchive, NotRemoved, PruneReport, RemovedArchive};
+use crate::report::{
+    ArchiveSummary, KeptArchive, NotRemoved, Problem, PruneReport, RemovedArchive,
+};
 use crate::retention::hold::RetentionHold;
-use crate::retention::policy::{self, Archive, Plan};
+use crate::retention::policy::{self, Archive, Kept, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
@@ -11,6 +13,7 @@ use crate::store::repository::{LockedRepository, Repository};
 use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collections named in a message; the rest are counted.
@@ -40,44 +43,57 @@ pub(crate) fn plan(
         settings.time_zone,
         now,
     );
-    match hold_reason(settings, state) {
-        Some(reason) if plan.halt.is_none() => plan.halted(RetentionHold::Other(reason)),
+    match hold(settings, state) {
+        Some(hold) if plan.halt.is_none() => plan.halted(hold),
         _ => plan,
     }
 }
 
-/// Why nothing may go, whatever its age.
-fn hold_reason(settings: &Settings, state: &State) -> Option<String> {
+/// Why nothing may go, however old.
+pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
+    let other = |problem: Problem| RetentionHold::Other {
+        reason: problem.summary,
+        help: problem.help,
+    };
     if state.unreadable {
-        return Some(
-            "what is remembered of earlier backups cannot be read: see .pantry-keeper/state.json"
-                .into(),
-        );
+        return Some(other(Problem::new(
+            "what is remembered of earlier backups cannot be read",
+            "see .pantry-keeper/state.json",
+        )));
     }
     let failing = || {
-        let since = state
-            .alerts
-            .failing()?
-            .since
-            .with_timezone(&settings.time_zone);
-        let since = since.format("%-d %B %Y");
-        Some(format!(
-            "backups have been failing since {since}: nothing is removed until one succeeds"
+        let since = state.alerts.failing()?.since;
+        let since = since.with_timezone(&settings.time_zone);
+        Some(Problem::new(
+            format!(
+                "backups have been failing since {}",
+                since.format("%-d %B %Y")
+            ),
+            "see backup.log, or run `pantry-keeper doctor`; the next success ends this",
         ))
     };
-    shrunk(state).or_else(failing)
+    shrunk(state).or_else(failing).map(other)
+}
+
+/// Why nothing is removed for now, and what to do about it.
+pub(crate) fn halted(plan: &Plan) -> Option<String> {
+    let halt = plan.halt.as_ref()?;
+    Some(match halt.help() {
+        Some(help) => format!("{halt}\n{help}"),
+        None => halt.to_string(),
+    })
 }
 
 /// What a backup lost, and what to do about it; none while all is there.
-pub(crate) fn shrunk(state: &State) -> Option<String> {
+pub(crate) fn shrunk(state: &State) -> Option<Problem> {
     let shrunk = state.shrunk.as_ref()?;
     let mut lines = list_losses(&shrunk.losses);
-    lines.push(format!(
-        "{} still has it all. Until it is back, nothing is removed; if this is as it should be, accept it with: \
+    lines.push(format!("{} still has it all", shrunk.archive));
+    Some(Problem::new(
+        lines.join("\n"),
+        "until it is back, nothing is removed; if this is as it should be, accept it with: \
          pantry-keeper prune --accept-shrink",
-        shrunk.archive
-    ));
-    Some(lines.join("\n"))
+    ))
 }
 
 /// What was lost, one text each; only the first ones of many.
@@ -95,11 +111,13 @@ pub(crate) fn list_losses(losses: &[Loss]) -> Vec<String> {
 
 /// Says of each archive why it stays and when it goes.
 pub(crate) fn explain(listed: &mut [ArchiveSummary], plan: &Plan) {
-    for kept in &plan.keep {
-        if let Some(one) = listed
-            .iter_mut()
-            .find(|one| one.archive == kept.archive.name)
-        {
+    let mut kept: BTreeMap<&str, &Kept> = plan
+        .keep
+        .iter()
+        .map(|kept| (kept.archive.name.as_str(), kept))
+        .collect();
+    for one in listed {
+        if let Some(kept) = kept.remove(one.archive.as_str()) {
             one.kept = kept.reasons.iter().map(ToString::to_string).collect();
             one.goes_at = kept.goes_at;
         }
@@ -131,7 +149,7 @@ fn execute(
     remove: impl Fn(&str) -> Result<(), FileError>,
     cancelled: &AtomicBool,
 ) -> PruneReport {
-    report.halted = plan.halt.map(|halt| halt.to_string());
+    report.halted = halted(&plan);
     for kept in plan.keep {
         report.kept.push(KeptArchive {
             archive: kept.archive.name,
@@ -144,10 +162,7 @@ fn execute(
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        let stem = archive
-            .name
-            .strip_suffix(file_name::EXTENSION)
-            .unwrap_or(&archive.name);
+        let stem = file_name::stem_of(&archive.name).unwrap_or(&archive.name);
         match remove(stem) {
             Ok(()) => {
                 report.freed_bytes += archive.bytes;

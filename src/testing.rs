@@ -1,5 +1,6 @@
 //! Dumps and archives made up for tests.
 
+use crate::archive::compression::Compression;
 use crate::archive::container::block_writer::Written;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::manifest::{Manifest, Server, Topology};
@@ -106,9 +107,10 @@ pub(crate) fn noon() -> DateTime<Utc> {
 
 pub(crate) const STEM: &str = "jorbites_backup_20250531_120000";
 
-fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
+fn plan(name: &str, started_at: DateTime<Utc>, compression: Compression) -> Plan {
     Plan {
         name: name.to_owned(),
+        compression,
         level: 6,
         threads: NonZeroUsize::new(2).unwrap(),
         started_at,
@@ -120,9 +122,13 @@ fn plan(name: &str, started_at: DateTime<Utc>) -> Plan {
     }
 }
 
-/// Writes an archive of these samples.
-pub(crate) fn archive(file: &File, samples: &[Sample]) -> Result<(Written, Manifest), WriteError> {
-    archive_named(file, samples, STEM, noon())
+/// Writes an archive of these samples, compressed so.
+pub(crate) fn archive_in(
+    file: &File,
+    samples: &[Sample],
+    compression: Compression,
+) -> Result<(Written, Manifest), WriteError> {
+    write(file, samples, plan(STEM, noon(), compression))
 }
 
 /// Writes an archive of these samples, with a name and a time.
@@ -132,8 +138,11 @@ pub(crate) fn archive_named(
     name: &str,
     started_at: DateTime<Utc>,
 ) -> Result<(Written, Manifest), WriteError> {
-    let mut sink =
-        ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(name, started_at))?;
+    write(file, samples, plan(name, started_at, Compression::Gzip))
+}
+
+fn write(file: &File, samples: &[Sample], plan: Plan) -> Result<(Written, Manifest), WriteError> {
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan)?;
     sink.header(&StreamHeader {
         server_version: "8.0.0".into(),
         tool_version: "100.12.2".into(),
@@ -210,7 +219,10 @@ pub(crate) fn archive_of_one_large(
     times: u64,
 ) -> Result<u64, WriteError> {
     let sample = Sample::new("jorbites", "large", Vec::new());
-    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan(STEM, noon()))?;
+    let mut sink = ArchiveSink::create(
+        Arc::new(file.try_clone().unwrap()),
+        plan(STEM, noon(), Compression::Gzip),
+    )?;
     sink.header(&StreamHeader {
         server_version: "8.0.0".into(),
         tool_version: "100.12.2".into(),

@@ -1,4 +1,4 @@
-# A Docker engine with Compose v2, buildx and an emulator, for scripts/docker-test. Source it after common.sh.
+# A Docker engine with Compose v2, BuildKit and an emulator, for scripts/docker-test. Source it after common.sh.
 # shellcheck shell=bash
 
 # Outside the checkout: a fresh clone finds done what took an earlier one twenty minutes.
@@ -55,14 +55,22 @@ build_plugin() {
 
 # plugins_up: what the user has, or what we built before, or what we build now.
 plugins_up() {
-    ! docker compose version >/dev/null 2>&1 || ! docker buildx version >/dev/null 2>&1 || return 0
-    have go || die "There is no docker compose or no docker buildx, and no Go to build it: install Docker's own packages."
+    ! docker compose version >/dev/null 2>&1 || return 0
+    have go || die "There is no docker compose, and no Go to build it: install Docker's own packages."
     export DOCKER_CONFIG=$CACHE/client
     export GOFLAGS=-modcacherw GOMODCACHE=$CACHE/go/mod GOCACHE=$CACHE/go/build
     build_plugin docker-compose github.com/docker/compose/v2 v2.40.3 ./cmd github.com/docker/compose/v2/internal.Version
-    build_plugin docker-buildx github.com/docker/buildx v0.30.1 ./cmd/buildx github.com/docker/buildx/version.Version
     unset GOFLAGS GOMODCACHE GOCACHE
     rm -rf "$CACHE/go"
+}
+
+# image_build OPTION...: by BuildKit, which the plugin buildx drives where it is installed, and the engine itself elsewhere.
+image_build() {
+    if docker buildx version >/dev/null 2>&1; then
+        docker buildx build --load "$@"
+    else
+        DOCKER_BUILDKIT=1 docker build "$@"
+    fi
 }
 
 # emulator_up MACHINE: makes programs of the other architecture run, in containers too; fails where that cannot be had.

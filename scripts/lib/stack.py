@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import pymongo
 
@@ -59,6 +60,8 @@ class Stack:
         # Whose the archives are. Who is not root could not read what belongs to user 1000.
         self.owner = (1000, 1000) if os.getuid() == 0 else (os.getuid(), os.getgid())
         os.environ |= {"COMPOSE_PROJECT_NAME": "pantry-keeper-test", "PANTRY_KEEPER_IMAGE": image}
+        # The page at a port of the system's choice: 8080 may be in use here.
+        os.environ["HOST_STATUS"] = "127.0.0.1:"
         # The folder of someone who has just cloned this.
         shutil.copy(ROOT / "docker-compose.yml", home)
         self.env = home / ".env"
@@ -151,6 +154,15 @@ class Stack:
         self.within(120, "healthy", self.is_healthy)
         check(self.inside("uname", "-m") == MACHINES[self.arch], f"this is not {self.arch}")
         self.within(10, "has said when it backs up", lambda: "next backup: " in self.logs())
+
+    def shows_its_page(self):
+        """On this machine alone, as docker-compose.yml publishes it."""
+        host = self.compose("port", "pantry-keeper", "8080")
+        check(host.startswith("127.0.0.1:"), "the page is published for others, too", host)
+        for path, words in {"/": "Pantry Keeper", "/health": '"healthy": true', "/metrics": "pantry_keeper_scheduler_up 1"}.items():
+            with urllib.request.urlopen(f"http://{host}{path}", timeout=30) as answer:
+                check(words in answer.read().decode(), f"{path} does not show {words!r}")
+        ok("shows its page, and metrics, on this machine alone")
 
     def may_do_nothing_else(self):
         """Every process, not only the first: whoever breaks in has what they have."""
@@ -303,6 +315,7 @@ class Stack:
 def life(stack, emulated):
     stack.gone()
     stack.is_up()
+    stack.shows_its_page()
     stack.may_do_nothing_else()
     if not emulated:
         stack.takes_little_memory("idle")

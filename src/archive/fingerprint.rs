@@ -16,7 +16,7 @@ pub(crate) struct Fingerprint {
     bytes: u64,
 }
 
-/// 256 bits are added in four parts of 64 each, wrapping: a sum of which nobody needs the carry.
+/// 256 bits are added in four parts of 64 each, wrapping: the carry is not needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Bucket {
     documents: u64,
@@ -80,7 +80,7 @@ pub(crate) fn checksum(document: &[u8]) -> Checksum {
 
 /// The bucket into which documents of this `_id` fall.
 pub(crate) fn bucket_of(id: &[u8]) -> usize {
-    // FNV-1a: it only has to spread, nobody gains by a full bucket.
+    // FNV-1a: it only has to spread; there is nothing to gain by a full bucket.
     let hash = id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -15,7 +15,7 @@ pub(crate) const FILE_NAME: &str = "manifest.json";
 pub(crate) struct Manifest {
     /// The version of this format; see [`FORMAT`].
     pub pantry_keeper_format: u32,
-    /// The archive's name without `.tar.gz`: also the folder inside it.
+    /// The archive's name without its extension: also the folder inside it.
     pub archive: String,
     pub started_at: DateTime<Utc>,
     pub finished_at: DateTime<Utc>,
@@ -49,7 +49,7 @@ pub(crate) enum Topology {
 }
 
 impl Topology {
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Topology::Standalone => "standalone",
             Topology::ReplicaSet => "replica set",
@@ -70,7 +70,7 @@ pub(crate) struct Entry {
     /// CRC-64/XZ of the documents, as mongodump computed it on its side.
     #[serde(serialize_with = "hex", deserialize_with = "from_hex")]
     pub crc64: u64,
-    /// Path below the archive's folder, and position of the gzip member in which it starts. Views have none.
+    /// Path below the archive's folder, and position of the member in which it starts. Views have none.
     pub data: Option<Place>,
     /// Likewise for options and indexes. The oplog has none.
     pub metadata: Option<Place>,

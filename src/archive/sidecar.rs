@@ -23,25 +23,11 @@ pub(crate) fn parse(text: &str, file_name: &str) -> Sidecar {
     if name != file_name {
         return Sidecar::Unreadable("is that of another file".into());
     }
-    match from_hex(digest) {
-        Some(sha256) => Sidecar::Sha256(sha256),
-        None => Sidecar::Unreadable("is not a SHA-256 checksum".into()),
-    }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(digest: &str) -> Option<[u8; 32]> {
-    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
     let mut sha256 = [0; 32];
-    for (at, byte) in sha256.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digest.get(2 * at..2 * at + 2)?, 16).ok()?;
+    match hex::decode_to_slice(digest, &mut sha256) {
+        Ok(()) => Sidecar::Sha256(sha256),
+        Err(_) => Sidecar::Unreadable("is not a SHA-256 checksum".into()),
     }
-    Some(sha256)
 }
 
 #[cfg(test)]
@@ -51,7 +37,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_anything_else_is_not() {
         let digest = [0xab; 32];
-        let written = line(&hex(&digest), "a.tar.gz");
+        let written = line(&hex::encode(digest), "a.tar.gz");
         assert_eq!(parse(&written, "a.tar.gz"), Sidecar::Sha256(digest));
         for (text, words) in [
             ("", "not a line"),

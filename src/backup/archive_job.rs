@@ -10,18 +10,22 @@ pub(crate) use super::error::{Failed, JobError, Stage};
 pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
+use super::sealing::{self, Plain, SealedPartial};
 use super::selection::DumpSelection;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError, DumpOptions};
+use crate::mongo::mongodump::{self, DumpError};
+use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::BackupReport;
+use crate::report::{BackupReport, Explain};
 use crate::settings::{OplogMode, Settings};
 use crate::store::repository::{LockedRepository, Repository};
 use crate::store::summary::VerificationRecord;
@@ -72,7 +76,7 @@ async fn make(
     stage: &Cell<Stage>,
 ) -> Result<BackupReport, JobError> {
     let begun = Instant::now();
-    let stop = ctx.stop.by(begun + settings.timeout);
+    let cancel = ctx.cancel.by(begun + settings.timeout);
     let swept = repository.sweep();
     if swept > 0 {
         tracing::info!(
@@ -81,14 +85,8 @@ async fn make(
         );
     }
     stage.set(Stage::Tool);
-    let tool = stop.or(Tool::find("mongodump", ctx.path())).await??;
-    let order = DumpOptions {
-        tool,
-        uri: uri.without_database(),
-        environment: ctx.environment.clone(),
-        redactor: ctx.redactor.clone(),
-        stall_timeout: settings.stall_timeout,
-    };
+    let tool = cancel.or(Tool::find("mongodump", ctx.path())).await??;
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
     let mut attempts = Attempts {
         left: settings.retries,
         wait: FIRST_WAIT,
@@ -101,9 +99,9 @@ async fn make(
             settings,
             uri,
             ctx,
-            stop: &stop,
+            cancel: &cancel,
             repository,
-            order: &order,
+            options: &options,
             oplog,
             need,
             stage,
@@ -115,7 +113,7 @@ async fn make(
                 tracing::warn!("{reason}; dumping again without the oplog");
                 oplog = OplogMode::Off;
             }
-            Err(error) => attempts.after(error, &stop).await?,
+            Err(error) => attempts.after(error, &cancel).await?,
         }
     };
     warnings.extend(made.warnings.iter().cloned());
@@ -132,11 +130,11 @@ struct Attempts {
 
 impl Attempts {
     /// Waits for the next attempt, or gives the error back when there is none.
-    async fn after(&mut self, error: JobError, stop: &Cancel) -> Result<(), JobError> {
+    async fn after(&mut self, error: JobError, cancel: &Cancel) -> Result<(), JobError> {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        if !error.may_pass() || (self.left == 0 && !dropped) {
+        if !error.is_transient() || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(
@@ -144,7 +142,7 @@ impl Attempts {
             self.number,
             humanize::duration(self.wait)
         );
-        stop.or(tokio::time::sleep(self.wait)).await?;
+        cancel.or(tokio::time::sleep(self.wait)).await?;
         self.left = self.left.saturating_sub(1);
         self.number += 1;
         self.wait *= 3;
@@ -157,9 +155,9 @@ struct Attempt<'j> {
     settings: &'j Settings,
     uri: &'j MongoUri,
     ctx: &'j Context,
-    stop: &'j Cancel,
+    cancel: &'j Cancel,
     repository: &'j LockedRepository,
-    order: &'j DumpOptions,
+    options: &'j ToolOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
     stage: &'j Cell<Stage>,
@@ -173,15 +171,16 @@ impl Attempt<'_> {
             &self.settings.databases,
             self.settings.stall_timeout,
         );
-        let facts = self.stop.or(asking).await??;
-        let choice = DumpSelection::new(self.settings, &facts, self.oplog)?;
-        choice.announce(&facts);
-        self.check_room(&choice, &facts).await?;
+        let facts = self.cancel.or(asking).await??;
+        let selection = DumpSelection::new(self.settings, &facts, self.oplog)?;
+        selection.announce(&facts);
+        self.check_room(&selection, &facts).await?;
         self.stage.set(Stage::Dump);
-        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem((self.ctx.now)()));
+        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
+        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem(now, compression));
         let partial = self.repository.begin(&stem)?;
-        let (manifest, archive_bytes) = self.dump(&choice, &facts, &partial, &stem).await?;
-        let warnings = choice.missing(&facts, &manifest)?;
+        let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
+        let warnings = selection.missing(&facts, &manifest)?;
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
         tracing::info!(
             "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
@@ -201,8 +200,10 @@ impl Attempt<'_> {
         tracing::info!(
             "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
         );
+        let sealed = self.seal(&partial, &stem, &manifest, archive_bytes).await?;
         Ok(UncommittedArchive {
             partial,
+            sealed,
             stem,
             manifest,
             verified,
@@ -214,8 +215,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// Turns a run down whose archive will not fit: a full disk takes everything else on it down as well.
-    async fn check_room(&self, choice: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
+    /// Fails early if the archive will not fit: a full disk takes everything else on it down as well.
+    async fn check_room(&self, selection: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
         let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
             return Ok(());
         };
@@ -223,9 +224,9 @@ impl Attempt<'_> {
             return Ok(());
         }
         // Before giving up, see whether the server still holds as much as the last time.
-        let counting = client::estimate(self.uri, choice.collections(facts));
+        let counting = client::estimate(self.uri, selection.collections(facts));
         let counted = self
-            .stop
+            .cancel
             .or(tokio::time::timeout(self.settings.stall_timeout, counting))
             .await?;
         let part = match counted {
@@ -248,13 +249,14 @@ impl Attempt<'_> {
 
     async fn dump(
         &self,
-        choice: &DumpSelection,
+        selection: &DumpSelection,
         facts: &Facts,
         partial: &Partial,
         stem: &str,
     ) -> Result<(Manifest, u64), JobError> {
         let plan = Plan {
-            name: stem.to_owned(),
+            name: file_name::bare(stem).to_owned(),
+            compression: self.settings.compression,
             level: self.settings.compression_level,
             threads: self.settings.threads,
             started_at: (self.ctx.now)(),
@@ -263,10 +265,11 @@ impl Attempt<'_> {
         let failed = |error| self.write_error(error);
         let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
         let meter = Meter::new("dumping", Unit::Documents, None, &self.ctx.screen);
-        let _counting = self.count(choice, facts, &meter);
-        for part in &choice.parts {
-            let wanted = choice.filter();
-            let result = mongodump::run(self.order, part, wanted, sink, &meter, self.stop).await;
+        let _counting = self.count(selection, facts, &meter);
+        for part in &selection.parts {
+            let wanted = selection.filter();
+            let result =
+                mongodump::run(self.options, part, wanted, sink, &meter, self.cancel).await;
             sink = match result {
                 Ok(sink) => sink,
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
@@ -276,7 +279,7 @@ impl Attempt<'_> {
         }
         let finished_at = (self.ctx.now)();
         let finished = self
-            .stop
+            .cancel
             .blocking(move |_| sink.finish(finished_at))
             .await?;
         let (written, manifest) = finished.map_err(failed)?;
@@ -284,12 +287,12 @@ impl Attempt<'_> {
     }
 
     /// Finds out beside the dump how much there is to do. Ends when what is returned is dropped.
-    fn count(&self, choice: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
-        let namespaces = choice.collections(facts);
+    fn count(&self, selection: &DumpSelection, facts: &Facts, meter: &Arc<Meter>) -> JoinSet<()> {
+        let namespaces = selection.collections(facts);
         let (uri, meter) = (self.uri.clone(), Arc::clone(meter));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            // A short dump whose progress nobody sees is not worth the server's effort.
+            // A dump that is over before its progress is shown is not worth the server's effort.
             tokio::time::sleep(meter.first_shown_after()).await;
             match client::estimate(&uri, namespaces).await {
                 Ok(total) => meter.set_total(total),
@@ -307,9 +310,10 @@ impl Attempt<'_> {
         archive_bytes: u64,
     ) -> Result<VerifyReport, JobError> {
         let synced = partial.file();
-        let sync = self.stop.blocking(move |_| synced.sync_all()).await?;
+        let sync = self.cancel.blocking(move |_| synced.sync_all()).await?;
         sync.map_err(|error| self.write_error(error.into()))?;
-        let file = partial.reopen_uncached()?;
+        let source = Source::file(partial.reopen_uncached()?)
+            .map_err(|error| self.write_error(error.into()))?;
         let meter = Meter::new(
             "verifying",
             Unit::Bytes,
@@ -321,21 +325,21 @@ impl Attempt<'_> {
             manifest.archive.clone(),
             Arc::clone(&meter),
         );
-        let reading = self.stop.blocking(move |stop| {
+        let reading = self.cancel.blocking(move |cancelled| {
             let moved = |bytes| shown.set(bytes);
             verify::verify(
                 &name,
-                file,
+                source,
                 &Sidecar::Missing,
                 &verify::Options {
                     threads,
-                    stop,
+                    cancelled,
                     moved: &moved,
                 },
             )
         });
         let verified = showing(&meter, reading).await?;
-        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Asked))?;
+        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Cancelled))?;
         let problem = report.faults().next();
         if let Some(problem) = problem {
             return Err(JobError::NotSound(problem));
@@ -349,6 +353,38 @@ impl Attempt<'_> {
             ));
         }
         Ok(report)
+    }
+
+    /// Seals the verified archive, where what stays is sealed too.
+    async fn seal(
+        &self,
+        partial: &Partial,
+        stem: &str,
+        manifest: &Manifest,
+        archive_bytes: u64,
+    ) -> Result<Option<SealedPartial>, JobError> {
+        let encrypt = &self.settings.encrypt;
+        if !encrypt.local {
+            return Ok(None);
+        }
+        self.stage.set(Stage::Seal);
+        let begun = Instant::now();
+        let plain = Plain {
+            partial,
+            stem,
+            archive_bytes,
+            manifest,
+        };
+        let screen = &self.ctx.screen;
+        let sealing = sealing::seal(self.repository, encrypt, &plain, screen, self.cancel);
+        let sealed = sealing.await?;
+        tracing::info!(
+            "sealed for {} in {:.1} s, and read back: {}",
+            humanize::counted(encrypt.to.len() as u64, "key"),
+            begun.elapsed().as_secs_f64(),
+            humanize::bytes(sealed.record.archive_bytes),
+        );
+        Ok(Some(sealed))
     }
 
     fn write_error(&self, error: WriteError) -> JobError {

@@ -1,6 +1,7 @@
 //! The last step: an archive gets its name.
 
 use super::error::JobError;
+use super::sealing::SealedPartial;
 use crate::archive::manifest::Manifest;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 /// An archive that was read back and found sound, but has no name yet.
 pub(super) struct UncommittedArchive {
     pub partial: Partial,
+    /// The same sealed, which then gets the name.
+    pub sealed: Option<SealedPartial>,
     pub stem: String,
     pub manifest: Manifest,
     pub verified: VerifyReport,
@@ -33,19 +36,29 @@ impl UncommittedArchive {
         mut warnings: Vec<String>,
         ctx: &Context,
     ) -> Result<BackupReport, JobError> {
+        let record = self.sealed.as_ref().map(|sealed| &sealed.record);
+        let archive_bytes = record.map_or(self.archive_bytes, |record| record.archive_bytes);
+        let sha256 = record.map_or(self.sha256, |record| record.sha256.clone());
         let verification = VerificationRecord {
             at: (ctx.now)(),
-            archive_bytes: self.archive_bytes,
+            archive_bytes,
             damage: None,
             drilled_at: None,
         };
-        let problems = repository.commit(self.partial, &self.stem, &self.sha256, verification)?;
+        let mut stem = self.stem;
+        let problems = match self.sealed {
+            Some(sealed) => {
+                stem = sealed.stem;
+                repository.commit_sealed(sealed.partial, &stem, &sealed.record, verification)?
+            }
+            None => repository.commit(self.partial, &stem, &sha256, verification)?,
+        };
         warnings.extend(
             problems
                 .iter()
                 .map(|problem| format!("the archive is safe, but {problem}")),
         );
-        let path = repository.archive_path(&self.stem);
+        let path = repository.archive_path(&stem);
         let report = BackupReport {
             archive: path
                 .file_name()
@@ -54,11 +67,11 @@ impl UncommittedArchive {
                 .into_owned(),
             path: path.display().to_string(),
             started_at: self.manifest.started_at,
-            archive_bytes: self.archive_bytes,
+            archive_bytes,
             documents: self.manifest.documents,
             bytes: self.manifest.bytes,
             namespaces: self.verified.namespaces.len() as u64,
-            sha256: self.sha256,
+            sha256,
             point_in_time: self.manifest.point_in_time,
             server_version: self.manifest.server.version,
             mongodump_version: self.manifest.mongodump_version,

@@ -4,12 +4,15 @@ use crate::archive::container::WriteError;
 use crate::mongo::client::ServerError;
 use crate::mongo::mongodump::DumpError;
 use crate::mongo::tool::ToolError;
+use crate::report::Explain;
 use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
-use crate::sys::lock::LockError;
+use crate::sys::runtime::Runtime;
 use serde::{Deserialize, Serialize};
+
+const MAKE_ROOM: &str = "make room, or move BACKUP_DIR to a larger disk";
 
 /// Where a run can fail, in the order of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,25 +23,27 @@ pub(crate) enum Stage {
     Server,
     Dump,
     Verify,
+    Seal,
     Name,
 }
 
 impl Stage {
     /// What was being done: `while dumping`.
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Stage::Folder => "preparing the backup folder",
             Stage::Tool => "starting mongodump",
             Stage::Server => "asking the server",
             Stage::Dump => "dumping",
             Stage::Verify => "reading the archive back",
+            Stage::Seal => "sealing the archive",
             Stage::Name => "giving the archive its name",
         }
     }
 
-    /// What the owner may do about it, beside what the error itself says.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
+    /// What the owner may do about it where the program runs under `runtime`, beside what the error itself says.
+    pub(crate) fn help(self, runtime: Runtime) -> String {
+        let help = match self {
             Stage::Folder => {
                 "Look at the backup folder: is its disk mounted, writable and healthy?"
             }
@@ -46,16 +51,20 @@ impl Stage {
                 "Look at the installation: mongodump must be on PATH and made for this processor."
             }
             Stage::Server => {
-                "See whether MongoDB runs (docker compose ps, docker compose logs mongodb) and takes the user."
+                return format!(
+                    "See whether MongoDB runs ({}) and takes the user.",
+                    runtime.see_mongodb()
+                );
             }
             Stage::Dump => {
                 "See whether MongoDB was restarted or short of memory, and whether the disk is full."
             }
-            Stage::Verify => {
+            Stage::Verify | Stage::Seal => {
                 "The disk, its cable or the memory may be failing: look at dmesg, and try another disk."
             }
             Stage::Name => "Look at the backup folder's disk: dmesg says when it has errors.",
-        }
+        };
+        help.into()
     }
 }
 
@@ -69,16 +78,13 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// Whether it failed because it was told to stop.
-    pub(crate) fn was_asked(&self) -> bool {
-        matches!(self.error, JobError::Interrupted(Interruption::Asked))
+    pub(crate) fn was_cancelled(&self) -> bool {
+        matches!(self.error, JobError::Interrupted(Interruption::Cancelled))
     }
 
     /// Whether somebody else is at work in the folder.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(
-            self.error,
-            JobError::Lock(RepositoryLockError::Lock(LockError::Held(_)))
-        )
+        matches!(&self.error, JobError::Lock(error) if error.is_busy())
     }
 }
 
@@ -93,7 +99,7 @@ pub(crate) enum JobError {
     Tool(#[from] ToolError),
     #[error(transparent)]
     Server(#[from] ServerError),
-    #[error("there is no database named {name:?} on {hosts}{hint}; check BACKUP_DATABASES")]
+    #[error("there is no database named {name:?} on {hosts}{hint}")]
     NoDatabase {
         name: String,
         hosts: String,
@@ -108,8 +114,7 @@ pub(crate) enum JobError {
     #[error(transparent)]
     Dump(DumpError<WriteError>),
     #[error(
-        "there is not enough room in {folder}: this backup will need about {}, and {} are free; \
-         make room, or move BACKUP_DIR to a larger disk", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
+        "there is not enough room in {folder}: this backup will need about {}, and {} are free", humanize::bytes(*.need_bytes), humanize::bytes(*.free_bytes)
     )]
     NoRoom {
         need_bytes: u64,
@@ -124,35 +129,52 @@ pub(crate) enum JobError {
     },
     #[error(transparent)]
     File(#[from] FileError),
-    #[error(
-        "the archive was read back from the disk and is not what was written: {0}\nthe disk or its memory may be failing"
-    )]
+    #[error("the archive was read back from the disk and is not what was written: {0}")]
     NotSound(String),
     #[error("the backup was not finished: {0}")]
     Interrupted(#[from] Interruption),
 }
 
 fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> String {
-    let full =
-        matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull);
     let free = free_bytes
         .map(|free| format!(" ({} free)", humanize::bytes(free)))
         .unwrap_or_default();
-    if full {
-        format!(
-            "the disk is full: the archive did not fit into {folder}{free}; make room, or move BACKUP_DIR to a larger disk"
-        )
-    } else {
-        format!("{error}, in {folder}{free}")
+    match is_full(error) {
+        true => format!("the disk is full: the archive did not fit into {folder}{free}"),
+        false => format!("{error}, in {folder}{free}"),
     }
 }
 
-impl JobError {
-    /// Whether another attempt may succeed where this one failed.
-    pub(crate) fn may_pass(&self) -> bool {
+fn is_full(error: &WriteError) -> bool {
+    matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull)
+}
+
+impl Explain for JobError {
+    fn help(&self, runtime: Runtime) -> Option<String> {
+        let help = match self {
+            JobError::Lock(error) => return error.help(runtime),
+            JobError::Repository(error) => return error.help(runtime),
+            JobError::Tool(error) => return error.help(runtime),
+            JobError::Server(error) => return error.help(runtime),
+            JobError::Dump(error) => return error.help(runtime),
+            JobError::File(error) => return error.help(runtime),
+            JobError::NoDatabase { .. } => "check BACKUP_DATABASES",
+            JobError::NoRoom { .. } => MAKE_ROOM,
+            JobError::Write { error, .. } if is_full(error) => MAKE_ROOM,
+            JobError::NotSound(_) => "the disk or its memory may be failing",
+            JobError::NoOplog(_)
+            | JobError::NothingChosen
+            | JobError::Nothing(_)
+            | JobError::Write { .. }
+            | JobError::Interrupted(_) => return None,
+        };
+        Some(help.into())
+    }
+
+    fn is_transient(&self) -> bool {
         match self {
-            JobError::Server(error) => error.may_pass(),
-            JobError::Dump(error) => error.may_pass(),
+            JobError::Server(error) => error.is_transient(),
+            JobError::Dump(error) => error.is_transient(),
             JobError::NotSound(_) => true,
             _ => false,
         }

@@ -1,7 +1,7 @@
-//! One run, from the lock to the mail. It reads top to bottom:
+//! One run, from the lock to the notification. It reads top to bottom:
 //!
 //! ```text
-//! lock → what was there before → make the archive → has it shrunk? → retention → history → letters
+//! lock → what was there before → make the archive → has it shrunk? → retention → history → notifications
 //! ```
 //!
 //! Retention is reached after a verified success only. Nothing that goes wrong behind the archive undoes it.
@@ -9,14 +9,17 @@
 pub(crate) mod archive_job;
 mod commit;
 mod error;
+mod sealing;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Notifier, QueuedMail};
+pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::notify::notification::Interest;
+use crate::offsite;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
@@ -24,7 +27,7 @@ use crate::retention::hold::RetentionHold;
 use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, Run, Shrunk, State, StateStore, warn_unsaved};
+use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
 use crate::store::repository::{LockedRepository, Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
@@ -32,7 +35,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A disk that will be full sooner than this is mentioned in mails.
+/// A disk that will be full sooner than this is mentioned in notifications.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
 /// How long the removal of one archive may go on once we are told to stop.
 const LAST_REMOVAL: Duration = Duration::from_secs(2);
@@ -42,8 +45,8 @@ pub(crate) struct Outcome {
     pub result: Result<BackupReport, Failed>,
     /// What retention did; none when it was not reached.
     pub pruned: Option<PruneReport>,
-    /// Mails that were due.
-    pub queued: QueuedMail,
+    /// Notifications that were due.
+    pub queued: Queued,
 }
 
 /// Makes a backup and sees to everything that follows from it.
@@ -59,7 +62,12 @@ pub(crate) async fn run(
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let repository = Repository::of(settings);
     let made = match repository.lock(settings.require_mount) {
-        Ok(locked) => make(settings, uri, ctx, &Arc::new(locked), status).await,
+        Ok(locked) => {
+            let beginning = notifier.begin(Interest::EveryBackup);
+            let made = make(settings, uri, ctx, &Arc::new(locked), status).await;
+            beginning.finish(ctx).await;
+            made
+        }
         Err(error) => Err(Failed {
             stage: Stage::Folder,
             error: error.into(),
@@ -67,25 +75,30 @@ pub(crate) async fn run(
     };
     let (result, pruned, queued, ended) = match made {
         Ok((report, pruned, concerns)) => {
-            let queued = notifier.success(status, &report, &pruned, concerns);
             tracing::info!("{}", summary(&report, &pruned, repository.free_bytes()));
+            let queued = notifier.success(status, &report, &pruned, concerns);
             let ended = done(&report, &pruned);
             (Ok(report), Some(pruned), queued, Some(ended))
         }
-        Err(failed) if failed.is_busy() => (Err(failed), None, QueuedMail::default(), None),
-        Err(failed) if failed.was_asked() => (
+        Err(failed) if failed.is_busy() => (Err(failed), None, Queued::default(), None),
+        Err(failed) if failed.was_cancelled() => (
             Err(failed),
             None,
-            QueuedMail::default(),
+            Queued::default(),
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let text = ctx.redactor.redact(&failed.to_string()).into_owned();
-            tracing::error!("the backup failed while {}: {text}", failed.stage.words());
-            let queued =
-                notifier.failure(status, failed.stage.words(), &text, failed.stage.advice());
+            let problem = ctx.problem(&failed.error);
+            let text = problem.to_string();
+            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
+            let failure = Failure {
+                stage: failed.stage.label(),
+                problem,
+                help: failed.stage.help(ctx.runtime()),
+            };
+            let queued = notifier.failure(status, &failure);
             let ended = Ended::Failed {
-                stage: failed.stage.words().into(),
+                stage: failed.stage.label().into(),
                 error: text,
             };
             (Err(failed), None, queued, Some(ended))
@@ -117,7 +130,11 @@ struct Before {
 impl Before {
     /// `compared` is the last archive that was held against one before it. A newer one may be there whose run was cut off
     /// in that moment; it may have lost what that one still has.
-    fn of(repository: &Repository, compared: Option<&str>) -> Result<Self, RepositoryError> {
+    fn of(
+        repository: &Repository,
+        compared: Option<&str>,
+        sealed: bool,
+    ) -> Result<Self, RepositoryError> {
         let listed = match repository.list() {
             // The first one makes it.
             Err(RepositoryError::NoFolder(_)) => Vec::new(),
@@ -129,14 +146,18 @@ impl Before {
             .find(good)
             .or_else(|| last_good(&listed))
             .and_then(|last| {
-                let stem = last.archive.strip_suffix(file_name::EXTENSION)?;
+                let stem = file_name::stem_of(&last.archive)?;
                 Some((last.archive.clone(), repository.manifest(stem)?))
             });
         let bytes = forecast::next_archive_bytes(&prune::archives(&listed));
         let documents = last.as_ref().map(|(_, manifest)| manifest.documents);
         let need = bytes
             .zip(documents)
-            .map(|(bytes, documents)| SpaceEstimate { bytes, documents });
+            .map(|(bytes, documents)| SpaceEstimate {
+                // While an archive is sealed, it is there twice.
+                bytes: if sealed { 2 * bytes } else { bytes },
+                documents,
+            });
         Ok(Before { last, need })
     }
 }
@@ -155,9 +176,10 @@ async fn make(
         error,
     };
     let (looked_at, compared) = (Arc::clone(repository), status.state().compared);
+    let sealed = settings.encrypt.local;
     let before = ctx
-        .stop
-        .blocking(move |_| Before::of(&looked_at, compared.as_deref()))
+        .cancel
+        .blocking(move |_| Before::of(&looked_at, compared.as_deref(), sealed))
         .await
         .map_err(|reason| in_folder(reason.into()))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
@@ -169,7 +191,9 @@ async fn make(
     let (pruned, clock, full_at) =
         retain(settings, repository, compared, status.state(), ctx).await;
     let mut concerns = Vec::new();
-    concerns.extend(prune::shrunk(&status.state()).map(|text| (Concern::Shrunk, text)));
+    concerns.extend(
+        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
+    );
     concerns.extend(clock.map(|text| {
         (
             Concern::Clock,
@@ -187,6 +211,7 @@ async fn make(
             ),
         )
     }));
+    concerns.extend(offsite(settings, repository, now));
     for (_, text) in &concerns {
         tracing::warn!("{text}");
     }
@@ -197,6 +222,24 @@ async fn make(
             .map(|text| (Concern::Warned, text.clone())),
     );
     Ok((report, pruned, concerns))
+}
+
+/// What is wrong with the copies elsewhere. The archive just made has not had the time to get there.
+fn offsite(
+    settings: &Settings,
+    repository: &Repository,
+    now: DateTime<Utc>,
+) -> Vec<(Concern, String)> {
+    if settings.offsite.places.is_empty() {
+        return Vec::new();
+    }
+    let (record, listed) = (
+        offsite::record::read(repository),
+        repository.list().unwrap_or_default(),
+    );
+    let problems = offsite::problems(settings, &record, &listed, now);
+    let problems = problems.into_iter();
+    problems.map(|text| (Concern::Offsite, text)).collect()
 }
 
 /// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
@@ -214,21 +257,20 @@ async fn retain(
         alerts: AlertHistory::default(),
         ..state
     };
-    let pruning = ctx.stop.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
         };
         let mut plan = prune::plan(&settings, &listed, &state, now);
         if !compared && plan.halt.is_none() {
-            plan = plan.halted(RetentionHold::Other(
-                "the new archive could not be held against the one before it".into(),
-            ));
+            plan = plan.halted(RetentionHold::Other {
+                reason: "the new archive could not be held against the one before it".into(),
+                help: None,
+            });
         }
-        let clock = plan
-            .halt
-            .as_ref()
-            .filter(|halt| halt.is_about_the_clock())
-            .map(ToString::to_string);
+        let halt = plan.halt.as_ref();
+        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
+        let clock = prune::halted(&plan).filter(|_| clock);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned
@@ -284,10 +326,7 @@ fn compare(
     status: &mut StateStore,
     now: DateTime<Utc>,
 ) -> bool {
-    let stem = report
-        .archive
-        .strip_suffix(file_name::EXTENSION)
-        .unwrap_or(&report.archive);
+    let stem = file_name::stem_of(&report.archive).unwrap_or(&report.archive);
     let Some(manifest) = repository.manifest(stem) else {
         return false;
     };
@@ -336,6 +375,10 @@ fn done(report: &BackupReport, pruned: &PruneReport) -> Ended {
             .map(|removed| removed.archive.clone())
             .collect(),
         warnings: report.warnings.clone(),
+        steps: vec![
+            StepTime::new("dump", report.dump_seconds),
+            StepTime::new("verify", report.verify_seconds),
+        ],
     }
 }
 

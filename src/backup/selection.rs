@@ -55,18 +55,18 @@ impl DumpSelection {
                 return Err(JobError::NoOplog("mongos has no oplog"));
             }
         };
-        let choice = DumpSelection {
+        let selection = DumpSelection {
             parts: Vec::new(),
             databases,
             exclude,
         };
         // Of the server's own databases only what nobody lists may be left: users and roles.
-        let only_beside = choice.databases.iter().any(|name| is_servers_own(name));
+        let only_beside = selection.databases.iter().any(|name| is_servers_own(name));
         let server_has_some = facts
             .found
             .iter()
             .any(|found| !is_servers_own(&found.namespace.database));
-        if choice.expected(facts).next().is_none() && server_has_some && !only_beside {
+        if selection.expected(facts).next().is_none() && server_has_some && !only_beside {
             return Err(JobError::NothingChosen);
         }
         let parts = if whole {
@@ -75,9 +75,9 @@ impl DumpSelection {
                 ..Part::default()
             }]
         } else {
-            choice.split(facts)
+            selection.split(facts)
         };
-        Ok(DumpSelection { parts, ..choice })
+        Ok(DumpSelection { parts, ..selection })
     }
 
     /// One call for each database: mongodump takes one name, and leaves collections out only within it.
@@ -159,7 +159,7 @@ impl DumpSelection {
             "backing up {} (MongoDB {}, {}): {}{oplog}",
             server.hosts,
             server.version,
-            server.topology.words(),
+            server.topology.label(),
             humanize::counted(self.expected(facts).count() as u64, "collection"),
         );
     }

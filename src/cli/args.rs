@@ -4,6 +4,7 @@ use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// MongoDB backups that prove themselves. Settings come from the environment; see .env.example.
 #[derive(Parser)]
@@ -15,6 +16,9 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// The status page of the scheduler
+    #[command(name = scheduler::status_page::ARGUMENT, hide = true)]
+    ServeStatus,
     /// Back up on schedule until told to stop; what happens without a command
     Run,
     /// One run of the scheduler
@@ -22,10 +26,20 @@ pub(super) enum Command {
     Worker,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
+    /// How things are, at one look
+    Status(Output),
     /// Show the archives
-    List(Output),
+    List(ListArguments),
     /// Read archives from end to end and prove them sound
     Verify(VerifyArguments),
+    /// Bring a copy home from elsewhere: whole, and verified like an archive just made
+    Fetch(FetchArguments),
+    /// Look into an archive: what it holds, or the documents of one of its collections
+    Show(ShowArguments),
+    /// Take the documents of one collection out of an archive, for other tools
+    Extract(ExtractArguments),
+    /// Compare two archives, or one with the server: documents, indexes and options
+    Diff(DiffArguments),
     /// Bring an archive back, or some of its collections, after showing what will happen
     Restore(RestoreArguments),
     /// Prove an archive by restoring it into scratch databases and comparing every document
@@ -34,8 +48,10 @@ pub(super) enum Command {
     Prune(PruneArguments),
     /// Look at everything a backup depends on, and say what to do about it
     Doctor(Output),
-    /// Send a test mail
+    /// Send a test by mail and every other channel
     NotifyTest,
+    /// Make a key that opens sealed archives, and say what to do with it
+    Keygen(KeygenArguments),
     /// Whether the newest backup is as fresh as the schedule promises
     Health(Output),
 }
@@ -43,15 +59,24 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn wants_json(&self) -> bool {
         match self {
+            Command::List(arguments) => arguments.output.json,
+            Command::Fetch(arguments) => arguments.output.json,
             Command::Backup(output)
-            | Command::List(output)
+            | Command::Status(output)
             | Command::Doctor(output)
             | Command::Health(output) => output.json,
             Command::Verify(arguments) => arguments.output.json,
+            Command::Show(arguments) => arguments.json,
+            Command::Extract(arguments) => arguments.json,
+            Command::Diff(arguments) => arguments.output.json,
             Command::Prune(arguments) => arguments.output.json,
             Command::Restore(arguments) => arguments.output.json,
             Command::Drill(arguments) => arguments.output.json,
-            Command::Run | Command::Worker | Command::NotifyTest => false,
+            Command::Run
+            | Command::Worker
+            | Command::ServeStatus
+            | Command::NotifyTest
+            | Command::Keygen(_) => false,
         }
     }
 
@@ -70,15 +95,35 @@ impl Command {
             }
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
+            Command::Diff(arguments) if arguments.live => Needs::Server,
             _ => Needs::Folder,
         }
+    }
+
+    /// Those after which figures are others than before.
+    pub(super) fn is_a_run(&self) -> bool {
+        matches!(
+            self,
+            Command::Worker
+                | Command::Backup(_)
+                | Command::Verify(_)
+                | Command::Drill(_)
+                | Command::Prune(_)
+        )
     }
 
     /// Those that only look write no log files.
     pub(super) fn logs_to_files(&self) -> bool {
         !matches!(
             self,
-            Command::List(_) | Command::Health(_) | Command::Doctor(_)
+            Command::List(_)
+                | Command::Status(_)
+                | Command::ServeStatus
+                | Command::Health(_)
+                | Command::Doctor(_)
+                | Command::Show(_)
+                | Command::Extract(_)
+                | Command::Diff(_)
         )
     }
 }
@@ -91,8 +136,33 @@ pub(super) struct Output {
 }
 
 #[derive(Args)]
-pub(super) struct VerifyArguments {
+pub(super) struct KeygenArguments {
+    /// Write the key into this file, readable for you alone, instead of printing it; one that is there stays
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    /// The copies elsewhere instead
+    #[arg(long)]
+    pub offsite: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct FetchArguments {
     /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct VerifyArguments {
+    /// An archive's file name, with or without its extension
     #[arg(
         value_name = "NAME|latest",
         default_value = "latest",
@@ -102,16 +172,19 @@ pub(super) struct VerifyArguments {
     /// All archives
     #[arg(long)]
     pub all: bool,
+    /// Copies elsewhere instead, at every place that has one
+    #[arg(long)]
+    pub offsite: bool,
     #[command(flatten)]
     pub output: Output,
 }
 
 #[derive(Args)]
 pub(super) struct RestoreArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest")]
     pub name: String,
-    /// Restore into this server, or the one whose connection string is in a file; otherwise into that of MONGODB_URI
+    /// Restore into this server, or the one whose connection string is in a file; otherwise into the server that is backed up
     #[arg(long, value_name = "URI|FILE")]
     pub to: Option<String>,
     /// Only these collections, such as shop.orders or shop.*
@@ -162,10 +235,10 @@ impl From<Indexes> for IndexPolicy {
 
 #[derive(Args)]
 pub(super) struct DrillArguments {
-    /// An archive's file name, with or without .tar.gz
+    /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
-    /// Use the server of MONGODB_URI, in databases of other names, instead of that of DRILL_URI
+    /// Use the server that is backed up, in databases of other names, instead of that of DRILL_URI
     #[arg(long)]
     pub same_server: bool,
     #[command(flatten)]
@@ -180,6 +253,86 @@ pub(super) struct PruneArguments {
     /// What the last backup lost is meant to be gone: let old archives go again
     #[arg(long, conflicts_with = "dry_run")]
     pub accept_shrink: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct ShowArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// Show the documents of this collection, one a line
+    #[arg(value_name = "DB.COLL")]
+    pub collection: Option<String>,
+    #[command(flatten)]
+    pub matching: Matching,
+    /// At most so many
+    #[arg(long, value_name = "N", requires = "collection")]
+    pub limit: Option<u64>,
+    /// Pass over so many first
+    #[arg(long, value_name = "N", requires = "collection", default_value_t = 0)]
+    pub skip: u64,
+    /// With every type by its name, so that nothing is lost on the way back
+    #[arg(long, requires = "collection")]
+    pub canonical: bool,
+    /// Print one JSON document on stdout; documents of a collection are JSON anyway
+    #[arg(long, conflicts_with = "collection")]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Matching {
+    /// Only documents that fit this MongoDB query, in Extended JSON
+    #[arg(long = "match", value_name = "QUERY")]
+    pub query: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ExtractArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The collection whose documents are wanted
+    #[arg(value_name = "DB.COLL")]
+    pub collection: String,
+    #[command(flatten)]
+    pub matching: Matching,
+    /// As mongodump writes documents, or as Extended JSON, one a line
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "bson")]
+    pub format: DocumentFormat,
+    /// Into this file, which appears only when all is in it; otherwise to stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print one JSON document on stdout
+    #[arg(long, requires = "output")]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    Bson,
+    Jsonl,
+}
+
+#[derive(Args)]
+pub(super) struct DiffArguments {
+    /// An archive's file name, with or without .tar.gz
+    #[arg(value_name = "NAME|latest")]
+    pub name: String,
+    /// The archive to compare it with: what became of it
+    #[arg(
+        value_name = "NAME|latest",
+        required_unless_present = "live",
+        conflicts_with = "live"
+    )]
+    pub other: Option<String>,
+    /// Compare it with what is on the server now
+    #[arg(long)]
+    pub live: bool,
+    /// Name each document that differs, and its fields that do
+    #[arg(long)]
+    pub documents: bool,
     #[command(flatten)]
     pub output: Output,
 }

@@ -1,8 +1,10 @@
 //! How a command ends: an exit code, and for a failure what is printed about it.
 
 use super::output;
+use crate::report::Explain;
 use crate::store::repository::RepositoryError;
 use crate::sys::logging;
+use crate::sys::runtime::Runtime;
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,8 @@ impl From<RepositoryError> for CommandError {
         };
         CommandError {
             status,
-            message: error.to_string(),
+            // What helps here is the same wherever it runs.
+            message: error.problem(Runtime::Plain).to_string(),
             telling: Telling::Terminal,
         }
     }

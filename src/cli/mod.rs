@@ -9,6 +9,7 @@ mod signals;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::settings::{self, Settings};
+use crate::status::textfile;
 use crate::sys::logging;
 use crate::sys::process;
 use crate::sys::progress::Screen;
@@ -67,6 +68,9 @@ fn prepare_and_run(
     command: &Command,
     environment: Environment,
 ) -> Result<ExitStatus, CommandError> {
+    if let Command::Keygen(arguments) = command {
+        return commands::keygen::keygen(arguments, Utc::now());
+    }
     let to = command.target().map(commands::restore::target);
     let mut redactor = settings::redactor(environment.clone());
     // A target of its own is a secret like those of the settings.
@@ -105,10 +109,14 @@ fn prepare_and_run(
             redactor,
             screen,
             now: Utc::now,
-            stop: cancel,
+            cancel,
             tail,
         };
-        dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await
+        let ended = dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await;
+        if command.is_a_run() {
+            textfile::write(&settings, &ctx);
+        }
+        ended
     });
     // A thread that is stuck in a system call (a dying disk) must not keep us from ending.
     runtime.shutdown_background();
@@ -125,15 +133,29 @@ async fn dispatch(
     match command {
         Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
+        Command::ServeStatus => commands::status::serve(settings, ctx).await,
+        Command::Status(output) => Ok(commands::status::status(settings, ctx, output)),
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
-        Command::List(output) => commands::list::list(settings, ctx, output),
+        Command::List(arguments) if arguments.offsite => {
+            commands::offsite::list(settings, ctx, &arguments.output).await
+        }
+        Command::List(arguments) => commands::list::list(settings, ctx, &arguments.output),
+        Command::Fetch(arguments) => commands::offsite::fetch(settings, ctx, arguments).await,
+        Command::Verify(arguments) if arguments.offsite => {
+            commands::offsite::verify(settings, ctx, arguments).await
+        }
         Command::Verify(arguments) => commands::verify::verify(settings, ctx, arguments).await,
+        Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
+        Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
+        Command::Diff(arguments) => commands::diff::diff(settings, ctx, arguments).await,
         Command::Restore(arguments) => {
             commands::restore::restore(settings, ctx, arguments, to).await
         }
         Command::Drill(arguments) => commands::drill::drill(settings, ctx, arguments).await,
         Command::Prune(arguments) => commands::prune::prune(settings, ctx, arguments),
         Command::Doctor(output) => commands::doctor::doctor(settings, ctx, output).await,
+        // Done before there were settings.
+        Command::Keygen(_) => Ok(ExitStatus::Done),
         Command::NotifyTest => commands::notify_test::notify_test(settings, ctx).await,
         Command::Health(output) => Ok(commands::health::health(settings, ctx, output)),
     }

@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long after a signal the program is gone, whatever hangs. Docker kills what is left after ten seconds.
+/// How long after a signal the program is gone, even if something hangs. Docker kills what is left after ten seconds.
 const LAST_MOMENT: Duration = Duration::from_millis(9500);
 
 /// Turns SIGTERM and SIGINT into a cancellation. SIGUSR1 goes to `backup_now`, if given.
@@ -25,9 +25,9 @@ pub(super) fn listen(backup_now: Option<mpsc::Sender<()>>) -> Cancel {
                         let _ = backup_now
                             .as_ref()
                             .map(|backup_now| backup_now.try_send(()));
-                    } else if !canceller.asked() {
+                    } else if !canceller.is_cancelled() {
                         tracing::info!("stopping");
-                        canceller.stop();
+                        canceller.cancel();
                     }
                 }
             });

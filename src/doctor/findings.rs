@@ -41,16 +41,3 @@ impl Findings {
         each.collect()
     }
 }
-
-/// An error that comes as one text: what is wrong, and after the first `; ` or line what to do about it.
-pub(super) fn problem_of(error: &impl std::fmt::Display) -> Problem {
-    let text = error.to_string();
-    let end = ["; ", "\n"]
-        .iter()
-        .filter_map(|end| Some((text.find(end)?, end.len())))
-        .min();
-    match end {
-        Some((at, length)) => Problem::new(&text[..at], &text[at + length..]),
-        None => Problem::new(text, ""),
-    }
-}

@@ -1,9 +1,10 @@
 //! The backup folder: whether it can be written, what is in it, how long its disk will do, and what is remembered of runs.
 
-use super::findings::{Findings, problem_of};
+use super::findings::Findings;
 use crate::backup;
+use crate::context::Context;
 use crate::prune;
-use crate::report::ArchiveSummary;
+use crate::report::{ArchiveSummary, Explain};
 use crate::retention::forecast;
 use crate::settings::Settings;
 use crate::state::{State, StateStore};
@@ -12,11 +13,12 @@ use crate::sys::humanize;
 use crate::sys::lock::LockError;
 use chrono::{DateTime, Utc};
 
-pub(super) fn folder(findings: &mut Findings, settings: &Settings, now: DateTime<Utc>) {
+pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context) {
+    let now = (ctx.now)();
     let repository = Repository::of(settings);
     let folder = settings.backup_dir.display().to_string();
     if let Err(error) = ready(&repository, settings) {
-        return findings.problem("folder", problem_of(&error));
+        return findings.problem("folder", error.problem(ctx.runtime()));
     }
     let listed = match repository.list() {
         Ok(listed) => listed,
@@ -27,7 +29,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, now: DateTime
                 "",
             );
         }
-        Err(error) => return findings.problem("folder", problem_of(&error)),
+        Err(error) => return findings.problem("folder", error.problem(ctx.runtime())),
     };
     let last = crate::report::last_good(&listed).map(|last| last.archive.as_str());
     let last = last
@@ -130,12 +132,10 @@ fn retention(
     now: DateTime<Utc>,
 ) {
     if let Some(halt) = prune::plan(settings, listed, state, now).halt {
-        let halt = halt.to_string();
-        let (why, what_to_do) = halt.rsplit_once('\n').unwrap_or((&halt, "see backup.log"));
         findings.advice(
             "retention",
-            format!("nothing is removed for now: {why}"),
-            what_to_do,
+            format!("nothing is removed for now: {halt}"),
+            halt.help().unwrap_or("see backup.log"),
         );
     }
 }

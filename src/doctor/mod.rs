@@ -1,16 +1,18 @@
 //! Looks at everything a backup depends on, and says what to do about what it finds.
 
 mod clock;
+mod encrypt;
 mod findings;
 mod folder;
-mod mail;
+mod notifications;
+mod offsite;
 mod server;
 mod tools;
 
 use crate::context::Context;
 use crate::mongo::client::{self, ServerError};
 use crate::mongo::uri::MongoUri;
-use crate::report::{DoctorReport, FindingVerdict};
+use crate::report::{DoctorReport, Explain, FindingVerdict};
 use crate::settings::{self, Settings};
 use crate::sys::cancel::Interruption;
 use findings::Findings;
@@ -25,14 +27,14 @@ pub(crate) async fn inspect(
     uri: &MongoUri,
     ctx: &Context,
 ) -> Result<DoctorReport, Interruption> {
-    let (stop, now) = (&ctx.stop, (ctx.now)());
+    let (cancel, now) = (&ctx.cancel, (ctx.now)());
     let limit = LIMIT.min(settings.stall_timeout);
     let mut findings = Findings::default();
     let examining = client::examine(uri, &settings.databases, limit);
-    let examined = stop.or(examining).await?;
+    let examined = cancel.or(examining).await?;
     match &examined {
         Ok(examination) => server::server(&mut findings, settings, uri, examination),
-        Err(error) => findings.problem("server", error.problem(Some(ctx.runtime()))),
+        Err(error) => findings.problem("server", error.problem(ctx.runtime())),
     }
     if let Err(ServerError::Credentials { .. }) = &examined
         && let Some(hint) = settings::env_file_hint(uri, &ctx.environment)
@@ -42,15 +44,24 @@ pub(crate) async fn inspect(
     server::unknown_options(&mut findings, uri);
     tools::tools(&mut findings, settings, uri, ctx, &examined).await?;
     if let Some(drill) = &settings.drill.uri {
-        match stop.or(client::examine(drill, &[], limit)).await? {
+        match cancel.or(client::examine(drill, &[], limit)).await? {
             Ok(examination) => server::drill(&mut findings, drill, &examination),
-            Err(error) => findings.problem("drill", error.problem(Some(ctx.runtime()))),
+            Err(error) => findings.problem("drill", error.problem(ctx.runtime())),
         }
     }
-    folder::folder(&mut findings, settings, now);
+    folder::folder(&mut findings, settings, ctx);
+    encrypt::encrypt(&mut findings, settings);
     let server_clock = examined.ok().and_then(|examination| examination.clock);
     clock::clock(&mut findings, settings, server_clock, now);
-    stop.or(mail::mail(&mut findings, settings, &ctx.redactor))
+    cancel
+        .or(notifications::notifications(
+            &mut findings,
+            settings,
+            &ctx.redactor,
+        ))
+        .await?;
+    cancel
+        .or(offsite::offsite(&mut findings, settings, ctx))
         .await?;
     clock::schedule(&mut findings, settings, now);
     let findings = findings.redacted(|text| ctx.redactor.redact(&text).into_owned());

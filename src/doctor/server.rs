@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use crate::archive::manifest::Topology;
-use crate::mongo::client::Examination;
+use crate::mongo::client::{Examination, Unreadable};
 use crate::mongo::error::role_help;
 use crate::mongo::privileges;
 use crate::mongo::uri::MongoUri;
@@ -22,7 +22,7 @@ pub(super) fn server(
             "{}: MongoDB {}, {}, {} in {}",
             server.hosts,
             server.version,
-            server.topology.words(),
+            server.topology.label(),
             humanize::counted(facts.found.len() as u64, "collection"),
             humanize::counted(facts.databases.len() as u64, "database"),
         ),
@@ -46,12 +46,14 @@ pub(super) fn server(
 
 fn roles(findings: &mut Findings, settings: &Settings, examination: &Examination, fix: &str) {
     match examination.unreadable(&settings.databases) {
-        None if examination.roles.is_none() => {
+        Unreadable::Nothing if examination.roles.is_none() => {
             findings.fine("roles", "the server asks for no password");
         }
-        None => findings.fine("roles", "the user may read what is to be backed up"),
-        Some(None) => findings.wrong("roles", "the user does not have the role \"backup\"", fix),
-        Some(Some(databases)) => {
+        Unreadable::Nothing => findings.fine("roles", "the user may read what is to be backed up"),
+        Unreadable::AllDatabases => {
+            findings.wrong("roles", "the user does not have the role \"backup\"", fix);
+        }
+        Unreadable::Databases(databases) => {
             findings.wrong(
                 "roles",
                 format!("the user may not read {}", databases.join(", ")),
@@ -90,7 +92,7 @@ fn point_in_time(
         ),
         _ => findings.advice(
             "point in time",
-            "no: a standalone server has no oplog, so what is written during a backup may be half in it",
+            "no: a standalone server has no oplog, so what is written during a backup may be captured partially",
             "make it a replica set of one (--replSet) where that matters",
         ),
     }

@@ -4,10 +4,10 @@ use super::findings::Findings;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
 use crate::mongo::client::{Examination, ServerError};
-use crate::mongo::mongodump::{self, DumpOptions};
+use crate::mongo::mongodump;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::report::Problem;
+use crate::report::{Explain, Problem};
 use crate::settings::Settings;
 use crate::sys::cancel::Interruption;
 use std::time::Duration;
@@ -28,15 +28,15 @@ pub(super) async fn tools(
         .ok()
         .map(|examination| examination.facts.server.version.as_str());
     for name in ["mongodump", "mongorestore"] {
-        match ctx.stop.or(Tool::find(name, ctx.path())).await? {
+        match ctx.cancel.or(Tool::find(name, ctx.path())).await? {
             Ok(tool) => {
                 version(findings, name, &tool, server_version);
                 if name == "mongodump" {
                     let probing = probe(findings, settings, uri, ctx, tool, examined);
-                    ctx.stop.or(probing).await?;
+                    ctx.cancel.or(probing).await?;
                 }
             }
-            Err(error) => findings.problem(name, error.problem()),
+            Err(error) => findings.problem(name, error.problem(ctx.runtime())),
         }
     }
     Ok(())
@@ -54,13 +54,7 @@ async fn probe(
     if examined.as_ref().is_err_and(ServerError::is_absence) {
         return;
     }
-    let options = DumpOptions {
-        tool,
-        uri: uri.without_database(),
-        environment: ctx.environment.clone(),
-        redactor: ctx.redactor.clone(),
-        stall_timeout: settings.stall_timeout,
-    };
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
     let namespace = probed_namespace(settings, examined);
     let probed = mongodump::probe(&options, &namespace, LONGEST_PROBE).await;
     match (probed, examined) {

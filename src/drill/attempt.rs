@@ -8,7 +8,7 @@ use crate::mongo::uri::MongoUri;
 use crate::report::{DrillReport, IndexProblem};
 use crate::restore::{
     self, BuildEnd, BuildOutcome, CompareError, Contents, IndexBuilder, IndexCatalog, Load,
-    RestoreError, Step, StoredDefinition,
+    RestoreError, RestoreStep, StoredDefinition,
 };
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
@@ -28,7 +28,7 @@ pub(super) struct Attempt<'d> {
     pub contents: &'d Arc<Contents>,
     pub tool: Tool,
     pub target: &'d Target,
-    pub steps: Vec<Step>,
+    pub steps: Vec<RestoreStep>,
 }
 
 impl Attempt<'_> {
@@ -63,10 +63,7 @@ impl Attempt<'_> {
             problems.truncate(PROBLEMS);
             problems.push(format!("and {more} more"));
         }
-        let holdings = self
-            .steps
-            .iter()
-            .map(|step| &self.contents.holdings[step.holding]);
+        let holdings = self.steps.iter().map(|step| &self.contents[step.source]);
         Ok(DrillReport {
             archive: self.contents.name.clone(),
             hosts: self.target.hosts().to_owned(),
@@ -86,18 +83,18 @@ impl Attempt<'_> {
 
     /// Every document, by `_id` and content.
     async fn documents(&self) -> Result<Vec<String>, RestoreError> {
-        let holdings = &self.contents.holdings;
+        let contents = self.contents;
         let with_documents = self
             .steps
             .iter()
-            .filter(|step| holdings[step.holding].kind != Kind::View);
+            .filter(|step| contents[step.source].kind != Kind::View);
         // Time series keep theirs elsewhere, and what is options only has none.
-        let pairs: Vec<(usize, Namespace)> = with_documents
-            .map(|step| (step.holding, step.to.clone()))
+        let pairs: Vec<_> = with_documents
+            .map(|step| (step.source, step.to.clone()))
             .collect();
         let bytes = pairs
             .iter()
-            .map(|(holding, _)| holdings[*holding].totals.bytes)
+            .map(|(source, _)| contents[*source].totals.bytes)
             .sum();
         let meter = Meter::new("comparing", Unit::Bytes, Some(bytes), &self.ctx.screen);
         let differences =
@@ -113,8 +110,8 @@ impl Attempt<'_> {
                 }
             };
         let differ = self.steps.iter().filter_map(|step| {
-            let found = differences.get(&step.holding)?;
-            let holding = &holdings[step.holding];
+            let found = differences.get(&step.source)?;
+            let holding = &contents[step.source];
             let named = found.to_string();
             let named = if named.is_empty() {
                 String::new()
@@ -157,8 +154,8 @@ impl Attempt<'_> {
         Ok(built)
     }
 
-    fn stored(&self, step: &Step) -> StoredDefinition {
-        let metadata = &self.contents.holdings[step.holding].metadata;
+    fn stored(&self, step: &RestoreStep) -> StoredDefinition {
+        let metadata = &self.contents[step.source].metadata;
         StoredDefinition::parse(metadata).unwrap_or_default()
     }
 
@@ -166,7 +163,7 @@ impl Attempt<'_> {
         let names: HashMap<&Namespace, &Namespace> = self
             .steps
             .iter()
-            .map(|step| (&step.to, &self.contents.holdings[step.holding].namespace))
+            .map(|step| (&step.to, &self.contents[step.source].namespace))
             .collect();
         let name = |scratch: &Namespace| (*names.get(scratch).unwrap_or(&scratch)).clone();
         let mut warnings = self.contents.warnings.clone();
@@ -182,7 +179,7 @@ impl Attempt<'_> {
     ) -> Result<(u64, Vec<String>), RestoreError> {
         let (mut indexes, mut problems) = (0, Vec::new());
         for step in &self.steps {
-            let holding = &self.contents.holdings[step.holding];
+            let holding = &self.contents[step.source];
             let found = match self.cancel.or(self.target.definition(&step.to)).await?? {
                 None => vec!["it did not come back".into()],
                 Some(definition) => {
@@ -198,7 +195,7 @@ impl Attempt<'_> {
 
     fn differences(
         &self,
-        step: &Step,
+        step: &RestoreStep,
         catalog: &IndexCatalog,
         built: &BuildOutcome,
         found: &Definition,
@@ -218,7 +215,7 @@ impl Attempt<'_> {
             |one: IndexProblem| format!("its index {} {}", printable(&one.name), one.problem);
         problems.extend(of_indexes.into_iter().map(named));
         // Newer servers give time series an index that older ones did not.
-        if self.contents.holdings[step.holding].kind != Kind::TimeSeries {
+        if self.contents[step.source].kind != Kind::TimeSeries {
             let known = |name: &str| name == "_id_" || wanted.iter().any(|one| one.name() == name);
             let names = there.iter().filter_map(|index| index.get_str("name").ok());
             let extra = names.filter(|name| !known(name));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock → leftovers of a drill that was cut off → verify → restore documents into scratch databases
-//!     → compare documents → build indexes → compare indexes and options → drop → history → mails
+//!     → compare documents → build indexes → compare indexes and options → drop → history → notifications
 //! ```
 //!
 //! Indexes come after the comparison of documents: what has expired must not vanish while it is compared, and a TTL index
@@ -14,17 +14,19 @@
 mod attempt;
 mod scratch;
 
-use crate::backup::{Notifier, QueuedMail};
+use crate::archive::file_name;
+use crate::backup::{Notifier, Queued};
 use crate::context::Context;
 use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
+use crate::notify::notification::Interest;
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore};
-use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
-use crate::sys::lock::{Lock, LockError};
+use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
+use crate::store::repository::{Repository, RepositoryError};
+use crate::sys::lock::Lock;
 use attempt::Attempt;
 use scratch::Scratch;
 use tokio::time::Instant;
@@ -32,18 +34,13 @@ use tokio::time::Instant;
 /// How a drill ended.
 pub(crate) struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
-    pub queued: QueuedMail,
+    pub queued: Queued,
 }
 
 impl Outcome {
     /// Whether another drill is at work.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(
-            &self.result,
-            Err(RestoreError::Lock(RepositoryLockError::Lock(
-                LockError::Held(_)
-            )))
-        )
+        self.result.as_ref().is_err_and(RestoreError::is_busy)
     }
 
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
@@ -56,12 +53,8 @@ impl Outcome {
     }
 
     /// Whether it was told to stop.
-    pub(crate) fn was_asked(&self) -> bool {
-        matches!(
-            &self.result,
-            Err(RestoreError::Stopped
-                | RestoreError::Interrupted(crate::sys::cancel::Interruption::Asked))
-        )
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.result.as_ref().is_err_and(RestoreError::was_cancelled)
     }
 }
 
@@ -76,21 +69,21 @@ pub(crate) async fn run(
 ) -> Outcome {
     let began_at = (ctx.now)();
     let repository = Repository::of(settings);
+    let notifier = Notifier::new(settings, uri, ctx, None);
     let mut outcome = Outcome {
-        result: drill(settings, uri, ctx, &repository, status, name).await,
-        queued: QueuedMail::default(),
+        result: drill(settings, uri, ctx, &repository, status, name, &notifier).await,
+        queued: Queued::default(),
     };
     if outcome.is_busy() || outcome.is_slip() {
         return outcome;
     }
     log_result(&outcome, ctx);
-    let ended = match outcome.was_asked() {
+    let ended = match outcome.was_cancelled() {
         true => Ended::Interrupted,
         false => {
             let last = last_drill(&outcome.result, ctx, name);
             let report = outcome.result.as_ref().ok();
             record_in_archive(&repository, &last, report);
-            let notifier = Notifier::new(settings, uri, ctx, None);
             outcome.queued = notifier.drilled(status, &last, report);
             ended(last, report)
         }
@@ -101,9 +94,7 @@ pub(crate) async fn run(
         trigger: trigger.into(),
         ended,
     };
-    if let Err(error) = status.record(run) {
-        tracing::warn!("could not save state, will retry: {error}");
-    }
+    warn_unsaved(status.record(run));
     outcome
 }
 
@@ -111,11 +102,8 @@ fn log_result(outcome: &Outcome, ctx: &Context) {
     match &outcome.result {
         Ok(report) if report.proven => tracing::info!("{report}"),
         Ok(report) => tracing::error!("{report}"),
-        Err(_) if outcome.was_asked() => tracing::info!("the drill was stopped as asked"),
-        Err(error) => {
-            let text = error.to_string();
-            tracing::error!("the drill failed: {}", ctx.redactor.redact(&text));
-        }
+        Err(_) if outcome.was_cancelled() => tracing::info!("the drill was stopped as asked"),
+        Err(error) => tracing::error!("the drill failed: {}", ctx.explain(error)),
     }
 }
 
@@ -130,7 +118,7 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
         Err(error) => LastDrill {
             at,
             archive: name.to_owned(),
-            problem: Some(ctx.redactor.redact(&error.to_string()).into_owned()),
+            problem: Some(ctx.explain(error)),
         },
     }
 }
@@ -138,9 +126,7 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
 /// `list` shows it.
 fn record_in_archive(repository: &Repository, last: &LastDrill, report: Option<&DrillReport>) {
     if report.is_some_and(|report| report.proven)
-        && let Some(stem) = last
-            .archive
-            .strip_suffix(crate::archive::file_name::EXTENSION)
+        && let Some(stem) = file_name::stem_of(&last.archive)
         && let Err(error) = repository.record_drill(stem, last.at)
     {
         tracing::debug!("the drill's result is not kept: {error}");
@@ -153,6 +139,10 @@ fn ended(last: LastDrill, report: Option<&DrillReport>) -> Ended {
             archive: last.archive,
             documents: report.documents,
             bytes: report.bytes,
+            steps: vec![
+                StepTime::new("restore", report.restore_seconds),
+                StepTime::new("compare", report.compare_seconds),
+            ],
         },
         None => Ended::DrillFailed {
             archive: last.archive,
@@ -168,18 +158,32 @@ async fn drill(
     repository: &Repository,
     status: &mut StateStore,
     name: &str,
+    notifier: &Notifier<'_>,
 ) -> Result<DrillReport, RestoreError> {
-    let begun = Instant::now();
-    let cancel = ctx.stop.by(begun + settings.timeout);
     let stem = repository.find(name)?;
     let _lock: Lock = repository.lock_drill()?;
+    let beginning = notifier.begin(Interest::EveryDrill);
+    let drilled = prove(settings, uri, ctx, status, &stem).await;
+    beginning.finish(ctx).await;
+    drilled
+}
+
+async fn prove(
+    settings: &Settings,
+    uri: &MongoUri,
+    ctx: &Context,
+    status: &mut StateStore,
+    stem: &str,
+) -> Result<DrillReport, RestoreError> {
+    let begun = Instant::now();
+    let cancel = ctx.cancel.by(begun + settings.timeout);
     let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
     let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;
     scratch::sweep(status, &target).await;
     let all = Selection::default();
-    let contents = restore::open(settings, ctx, &cancel, &stem, &all).await?;
+    let contents = restore::open(settings, ctx, &cancel, stem, &all).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(
@@ -199,7 +203,9 @@ async fn drill(
         steps,
     };
     let tried = attempt.run(begun).await;
-    let dropped = scratch.drop_all(&target, status, cancel.is_asked()).await;
+    let dropped = scratch
+        .drop_all(&target, status, cancel.is_cancelled())
+        .await;
     target.close().await;
     let mut report = tried?;
     report.warnings.extend(dropped.err());

@@ -2,7 +2,7 @@
 
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use crate::mongo::client::Target;
-use crate::restore::{Contents, RestoreError, Step};
+use crate::restore::{self, Contents, RestoreError, RestoreStep, Selection};
 use crate::state::{LeftOver, StateStore};
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -31,10 +31,10 @@ impl Scratch {
         contents: &Contents,
         target: &Target,
         now: DateTime<Utc>,
-    ) -> Result<(Self, Vec<Step>), RestoreError> {
+    ) -> Result<(Self, Vec<RestoreStep>), RestoreError> {
         let random = RandomState::new().build_hasher().finish() as u32;
         let stem = format!("{PREFIX}{}_{random:08x}", now.format("%Y%m%d%H%M%S"));
-        let steps = crate::restore::plan(contents, &crate::restore::Selection::default())?;
+        let steps = restore::steps(contents, &Selection::default())?;
         let names: BTreeSet<&String> = steps.iter().map(|step| &step.to.database).collect();
         let databases: BTreeMap<String, String> = names
             .iter()
@@ -50,12 +50,9 @@ impl Scratch {
         }
         let steps = steps
             .into_iter()
-            .map(|step| Step {
-                to: scratch(
-                    &databases[&step.to.database],
-                    step.to.collection,
-                    step.holding,
-                ),
+            .enumerate()
+            .map(|(number, step)| RestoreStep {
+                to: scratch(&databases[&step.to.database], step.to.collection, number),
                 metadata: without_expiry(&step.metadata),
                 ..step
             })
@@ -76,7 +73,7 @@ impl Scratch {
         };
         if let (_, Err(error)) = status.change(|state| state.left_over.push(left)) {
             tracing::warn!(
-                "the names of the scratch databases are not noted, should this be interrupted: {error}"
+                "could not save the names of the scratch databases; if the drill is interrupted, drop them by hand: {error}"
             );
         }
     }
@@ -125,7 +122,7 @@ pub(super) async fn sweep(status: &mut StateStore, target: &Target) {
         .into_iter()
         .filter(|left| left.hosts == target.hosts())
         .flat_map(|left| left.databases)
-        // Whoever can write our notes must not choose what is dropped.
+        // A changed state file must not choose what is dropped.
         .filter(|name| name.starts_with(PREFIX))
         .collect();
     for name in left {

@@ -1,7 +1,7 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
 pub(crate) use super::error::ServerError;
-pub(crate) use super::inventory::{Examination, examine};
+pub(crate) use super::inventory::{Examination, Unreadable, examine};
 pub(crate) use super::target::{Definition, Target};
 
 use super::driver_options::DriverUri;
@@ -45,7 +45,7 @@ pub(crate) struct Facts {
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
 ///
 /// A user who may not list databases may still read those that were `chosen` by name.
-/// A server that takes longer than `limit` to answer is as good as away.
+/// A server that takes longer than `limit` to answer is treated as unreachable.
 pub(crate) async fn ask(
     uri: &MongoUri,
     chosen: &[String],
@@ -175,6 +175,16 @@ async fn hello(client: &Client) -> Result<Document, Error> {
     }
 }
 
+fn topology(hello: &Document) -> Topology {
+    if hello.get_str("msg").is_ok_and(|text| text == "isdbgrid") {
+        Topology::Sharded
+    } else if hello.contains_key("setName") {
+        Topology::ReplicaSet
+    } else {
+        Topology::Standalone
+    }
+}
+
 pub(super) async fn facts(
     client: &Client,
     uri: &MongoUri,
@@ -188,16 +198,6 @@ pub(super) async fn facts(
         .run_command(doc! { "buildInfo": 1 })
         .await
         .map_err(|error| explain(uri, "ask for the server's version", error))?;
-    let topology = if hello
-        .get_str("msg")
-        .is_ok_and(|message| message == "isdbgrid")
-    {
-        Topology::Sharded
-    } else if hello.contains_key("setName") {
-        Topology::ReplicaSet
-    } else {
-        Topology::Standalone
-    };
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
     // Names only: for sizes, some servers read all their files.
     let (listed, guessed) = match client.list_database_names().await {
@@ -219,7 +219,7 @@ pub(super) async fn facts(
         }
     }
     if guessed {
-        // Nobody has said that they are there; a database without collections is not.
+        // The server has not said that they are there; a database without collections is not.
         databases.retain(|name| {
             found
                 .iter()
@@ -230,7 +230,7 @@ pub(super) async fn facts(
         server: Server {
             version,
             hosts: uri.hosts().to_owned(),
-            topology,
+            topology: topology(&hello),
         },
         databases,
         found,
@@ -248,7 +248,7 @@ pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error
         };
         listed.push((collection.name, kind));
     }
-    // The server's own collections are dumped where mongodump dumps them; nobody asks for them.
+    // The server's own collections are dumped where mongodump dumps them; they are not chosen.
     listed.retain(|(name, _)| !name.starts_with("system."));
     listed.sort();
     let named = |(name, kind)| Found {

@@ -1,19 +1,20 @@
 //! Why the server cannot be used, and what to do about it.
 
-use super::topology::{self, SelectionFailure};
-use crate::report::Problem;
+use super::topology::SelectionFailure;
+use crate::report::Explain;
 use crate::sys::runtime::Runtime;
-use std::fmt;
 
 /// Why the server cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
+    #[error("cannot reach MongoDB at {hosts}: {}", .cause.summary())]
     Unreachable {
         setting: &'static str,
         hosts: String,
         cause: SelectionFailure,
     },
     /// Connected to a member that does not take writes, or not even reads.
+    #[error("{hosts} is {state}{}", if *.writing { ": a restore needs the primary" } else { ", so it has no primary to offer and cannot be read" })]
     Member {
         setting: &'static str,
         hosts: String,
@@ -21,15 +22,18 @@ pub(crate) enum ServerError {
         /// Whether a restore was to write there.
         writing: bool,
     },
+    #[error("MongoDB at {hosts} refused the user name or the password in {setting}")]
     Credentials {
         setting: &'static str,
         hosts: String,
     },
     /// The server has users, and the connection string names none.
+    #[error("MongoDB at {hosts} has users, and {setting} names none")]
     NoUser {
         setting: &'static str,
         hosts: String,
     },
+    #[error("the user in {setting} may not {action}")]
     Role {
         setting: &'static str,
         action: &'static str,
@@ -38,76 +42,50 @@ pub(crate) enum ServerError {
         /// Databases that the user may read all the same.
         readable: Vec<String>,
     },
+    #[error("{setting} cannot be used: {reason}")]
     Uri {
         setting: &'static str,
         reason: String,
     },
-    Other {
-        hosts: String,
-        reason: String,
-    },
+    #[error("MongoDB at {hosts} answered with an error: {reason}")]
+    Other { hosts: String, reason: String },
 }
 
 impl ServerError {
-    /// Whether it may pass by itself.
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable { cause, .. } => cause.is_transient(),
-            Self::Member { .. } | Self::Other { .. } => true,
-            _ => false,
-        }
-    }
-
     /// Whether nothing is there at all.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::Unreachable { cause, .. } if cause.is_absence())
     }
+}
 
-    /// In words, with advice that fits `runtime`; where that is not known, with advice that fits everywhere.
-    pub(crate) fn problem(&self, runtime: Option<Runtime>) -> Problem {
-        match self {
-            Self::Unreachable {
-                setting,
-                hosts,
-                cause,
-            } => topology::problem(cause, hosts, setting, runtime),
+impl Explain for ServerError {
+    fn help(&self, runtime: Runtime) -> Option<String> {
+        Some(match self {
+            Self::Unreachable { setting, cause, .. } => cause.help(setting, runtime),
             Self::Member {
                 setting,
-                hosts,
-                state,
                 writing: true,
-            } => Problem::new(
-                format!("{hosts} is {state}: a restore needs the primary"),
-                format!("name the primary in {setting}, or all members with replicaSet=NAME"),
-            ),
-            Self::Member { hosts, state, .. } => Problem::new(
-                format!("{hosts} is {state}, so it has no primary to offer and cannot be read"),
-                "see rs.status() in mongosh; a set of one whose host or port has changed needs rs.reconfig()",
-            ),
-            Self::Credentials { setting, hosts } => Problem::new(
-                format!("MongoDB at {hosts} refused the user name or the password in {setting}"),
-                "check both, and authSource",
-            ),
-            Self::NoUser { setting, hosts } => Problem::new(
-                format!("MongoDB at {hosts} has users, and {setting} names none"),
-                format!("write {setting} as mongodb://USER:PASSWORD@HOST:PORT/?authSource=admin"),
-            ),
-            Self::Role {
-                setting,
-                action,
-                grant,
-                readable,
-            } => Problem::new(
-                format!("the user in {setting} may not {action}"),
-                role_help(grant, readable),
-            ),
-            Self::Uri { setting, reason } => {
-                Problem::new(format!("{setting} cannot be used: {reason}"), "")
+                ..
+            } => format!("name the primary in {setting}, or all members with replicaSet=NAME"),
+            Self::Member { .. } => {
+                "see rs.status() in mongosh; a set of one whose host or port has changed needs rs.reconfig()".into()
             }
-            Self::Other { hosts, reason } => Problem::new(
-                format!("MongoDB at {hosts} answered with an error: {reason}"),
-                "",
-            ),
+            Self::Credentials { .. } => "check both, and authSource".into(),
+            Self::NoUser { setting, .. } => {
+                format!("write {setting} as mongodb://USER:PASSWORD@HOST:PORT/?authSource=admin")
+            }
+            Self::Role {
+                grant, readable, ..
+            } => role_help(grant, readable),
+            Self::Uri { .. } | Self::Other { .. } => return None,
+        })
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => cause.is_transient(),
+            Self::Member { .. } | Self::Other { .. } => true,
+            _ => false,
         }
     }
 }
@@ -123,11 +101,3 @@ pub(crate) fn role_help(grant: &str, readable: &[String]) -> String {
         ),
     }
 }
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem(None).fmt(f)
-    }
-}
-
-impl std::error::Error for ServerError {}

@@ -27,6 +27,16 @@ const READS_ALL: [&str; 4] = ["backup", "root", "__system", "atlasAdmin"];
 /// Roles with which one database can be read.
 const READS_ONE: [&str; 4] = ["read", "readWrite", "dbOwner", "backup"];
 
+/// What a user may not read of what is to be backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Nothing,
+    /// All databases were chosen, and the user may not read every one.
+    AllDatabases,
+    /// Of those that were chosen.
+    Databases(Vec<String>),
+}
+
 impl Examination {
     /// Whether our roles let us restore into any database and read all of it, as far as they are known.
     pub(crate) fn restores(&self) -> bool {
@@ -50,10 +60,12 @@ impl Examination {
                 && holds(&["backup", "readAnyDatabase", "readWriteAnyDatabase"]))
     }
 
-    /// Databases that our roles do not show to be readable: none, all (`None` inside), or some of those that were chosen.
-    /// Roles that someone made up are taken to be what is needed.
-    pub(crate) fn unreadable(&self, chosen: &[String]) -> Option<Option<Vec<String>>> {
-        let roles = self.roles.as_ref()?;
+    /// What our roles do not show to be readable of what was chosen. Roles that someone made up are taken to be what is
+    /// needed.
+    pub(crate) fn unreadable(&self, chosen: &[String]) -> Unreadable {
+        let Some(roles) = &self.roles else {
+            return Unreadable::Nothing;
+        };
         let known = |role: &String| {
             [&READS_ALL[..], &READS_ONE, BUILT_IN]
                 .concat()
@@ -63,10 +75,10 @@ impl Examination {
             !known(role) || (database == "admin" && READS_ALL.contains(&role.as_str()))
         };
         if roles.iter().any(reads_all) {
-            return None;
+            return Unreadable::Nothing;
         }
         if chosen.is_empty() {
-            return Some(None);
+            return Unreadable::AllDatabases;
         }
         let any = roles
             .iter()
@@ -81,7 +93,10 @@ impl Examination {
             .filter(|database| !reads(database))
             .cloned()
             .collect();
-        (!unreadable.is_empty()).then_some(Some(unreadable))
+        match unreadable.is_empty() {
+            true => Unreadable::Nothing,
+            false => Unreadable::Databases(unreadable),
+        }
     }
 }
 
@@ -149,7 +164,7 @@ pub(crate) async fn examine(
         .unwrap_or_else(|_| Err(silent(uri, limit)))
 }
 
-/// The roles in an answer to `connectionStatus`; none when nobody is signed in.
+/// The roles in an answer to `connectionStatus`; none without a login.
 fn roles(status: &Document) -> Option<Vec<(String, String)>> {
     if privileges::auth_info(status, "authenticatedUsers")?.is_empty() {
         return None;
@@ -218,29 +233,26 @@ mod tests {
 
     #[test]
     fn what_may_be_read_is_told_from_the_roles() {
+        use Unreadable::{AllDatabases, Databases, Nothing};
         let shop = ["shop".to_owned(), "blog".to_owned()];
         for (roles, all, some) in [
-            (&[("backup", "admin")][..], None, None),
-            (&[("root", "admin"), ("read", "shop")], None, None),
+            (&[("backup", "admin")][..], Nothing, Nothing),
+            (&[("root", "admin"), ("read", "shop")], Nothing, Nothing),
             // The role of that name in another database is another role.
+            (&[("root", "shop")], AllDatabases, Databases(shop.to_vec())),
+            (&[("readAnyDatabase", "admin")], AllDatabases, Nothing),
             (
-                &[("root", "shop")],
-                Some(None),
-                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
+                &[("read", "shop"), ("readWrite", "blog")],
+                AllDatabases,
+                Nothing,
             ),
-            (&[("readAnyDatabase", "admin")], Some(None), None),
-            (&[("read", "shop"), ("readWrite", "blog")], Some(None), None),
             (
                 &[("read", "shop"), ("dbAdmin", "blog")],
-                Some(None),
-                Some(Some(vec!["blog".to_owned()])),
+                AllDatabases,
+                Databases(vec!["blog".to_owned()]),
             ),
-            (&[("ourOwn", "admin")], None, None),
-            (
-                &[],
-                Some(None),
-                Some(Some(vec!["shop".to_owned(), "blog".to_owned()])),
-            ),
+            (&[("ourOwn", "admin")], Nothing, Nothing),
+            (&[], AllDatabases, Databases(shop.to_vec())),
         ] {
             let examination = with_roles(roles);
             assert_eq!(examination.unreadable(&[]), all, "{roles:?}");
@@ -252,7 +264,7 @@ mod tests {
                 ..with_roles(&[])
             }
             .unreadable(&[]),
-            None
+            Nothing
         );
     }
 }

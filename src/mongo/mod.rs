@@ -1,8 +1,10 @@
 //! The MongoDB server, asked through the driver, and the MongoDB Database Tools, run as child processes.
 
 pub(crate) mod client;
+mod document_batches;
 mod driver_options;
 pub(crate) mod error;
+mod host_failure;
 pub(crate) mod indexes;
 mod inventory;
 pub(crate) mod mongodump;
@@ -10,6 +12,7 @@ pub(crate) mod mongorestore;
 mod mongorestore_output;
 pub(crate) mod privileges;
 pub(crate) mod replay_access;
+pub(crate) mod supervise;
 mod target;
 pub(crate) mod tool;
 mod topology;

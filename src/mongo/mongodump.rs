@@ -1,28 +1,26 @@
-//! Runs mongodump and feeds its stream to whoever makes an archive of it.
+//! Runs mongodump and feeds its stream to a sink that makes an archive of it.
 
 use crate::archive::dump_stream::reader::{self as dump_stream, StreamError};
 use crate::archive::namespace::{DumpSink, Namespace};
-use crate::mongo::tool::Tool;
+use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
+use crate::report::Explain;
 use crate::sys::cancel::{Cancel, Interruption};
-use crate::sys::process::{Command, Ended};
-use crate::sys::progress::{Meter, Stall};
-use crate::sys::redact::{Redactor, Secret};
+use crate::sys::process::{Child, Ended};
+use crate::sys::progress::Meter;
+use crate::sys::runtime::Runtime;
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
-/// How often a dump is looked at for a stall.
-const LOOK: Duration = Duration::from_millis(250);
 /// How long mongodump may take to end once its stdout is closed: there is nothing left for it to do.
 const LAST_WORDS: Duration = Duration::from_secs(4);
 /// An `_id` that no document has.
 const NO_DOCUMENT: &str = r#"{"_id":{"$oid":"000000000000000000000000"}}"#;
-/// How long the rest of a stream may take to be written once mongodump has been stopped.
-const LAST_WRITES: Duration = Duration::from_secs(3);
 
 /// One call of mongodump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,15 +30,6 @@ pub(crate) struct Part {
     /// Collections of that database to leave out; needs a database.
     pub without: Vec<String>,
     pub oplog: bool,
-}
-
-/// Everything mongodump has to be told.
-pub(crate) struct DumpOptions {
-    pub tool: Tool,
-    pub uri: Secret,
-    pub environment: Vec<(OsString, OsString)>,
-    pub redactor: Redactor,
-    pub stall_timeout: Duration,
 }
 
 /// Why a dump failed.
@@ -54,9 +43,7 @@ pub(crate) enum DumpError<E> {
     Interrupted(Interruption),
     #[error("mongodump failed with {how}: {reason}")]
     Failed { how: String, reason: String },
-    #[error(
-        "the user who backs up may not read everything: {reason}\ngrant it the role \"backup\" on the database admin"
-    )]
+    #[error("the user who backs up may not read everything: {reason}")]
     Role { reason: String },
     #[error("MongoDB refused the user name or the password")]
     Credentials,
@@ -69,13 +56,20 @@ pub(crate) enum DumpError<E> {
     Stream(String),
     #[error(transparent)]
     Sink(E),
-    #[error("a part of Pantry Keeper stopped early; please report this")]
-    Lost,
 }
 
-impl<E> DumpError<E> {
+impl<E: fmt::Display> Explain for DumpError<E> {
+    fn help(&self, _: Runtime) -> Option<String> {
+        match self {
+            DumpError::Role { .. } => {
+                Some("grant it the role \"backup\" on the database admin".into())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the same dump may succeed a little later.
-    pub(crate) fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         matches!(
             self,
             DumpError::Stalled(_)
@@ -88,106 +82,74 @@ impl<E> DumpError<E> {
 
 /// Dumps one part into `sink`, which is handed back for the next.
 pub(crate) async fn run<S: DumpSink + Send + 'static>(
-    order: &DumpOptions,
+    options: &ToolOptions,
     part: &Part,
     wanted: impl Fn(&Namespace) -> bool + Send + 'static,
     mut sink: S,
     meter: &Arc<Meter>,
-    stop: &Cancel,
+    cancel: &Cancel,
 ) -> Result<S, DumpError<S::Error>>
 where
-    S::Error: std::fmt::Display + Send + 'static,
+    S::Error: fmt::Display + Send + 'static,
 {
-    let command = Command {
-        program: order.tool.program.clone(),
-        arguments: arguments(part),
-        config: Some(order.tool.config(&order.uri)),
-        environment: order.environment.clone(),
-    };
-    let log = |line: &str| tracing::debug!("mongodump: {line}");
-    let (child, stdout) = command
-        .spawn(order.redactor.clone(), log)
-        .map_err(|source| DumpError::Start {
-            program: order.tool.program.display().to_string(),
-            source,
-        })?;
+    let (child, stdout) = start(options, arguments(part))?;
     let mut watch = meter.watch();
-    let reading = tokio::task::spawn_blocking(move || {
+    let mut reading = tokio::task::spawn_blocking(move || {
         let result = dump_stream::read(File::from(stdout), &mut sink, &mut watch, wanted);
         (sink, result)
     });
-    match supervise(reading, order.stall_timeout, meter, stop).await {
-        Outcome::Read(sink, Ok(_)) => {
-            match classify_exit(child.wait_for(LAST_WORDS).await, Stream::Whole) {
-                None => Ok(sink),
-                Some(error) => Err(error),
-            }
+    let limit = options.stall_timeout;
+    match supervise(&mut reading, limit, meter, cancel).await {
+        Ok((sink, Ok(_))) => {
+            check_exit(child.wait_for(LAST_WORDS).await)?;
+            Ok(sink)
         }
-        // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
-        Outcome::Read(_, Err(StreamError::Sink(error))) => {
-            let _ = child.stop().await;
-            Err(DumpError::Sink(error))
-        }
-        Outcome::Read(_, Err(error)) => {
-            let problem = error.to_string();
-            // One that closed its stdout has nothing left to do but to say why and end.
-            let judged = match error {
-                StreamError::Cut(_) | StreamError::Missing(_) => {
-                    classify_exit(child.wait_for(LAST_WORDS).await, Stream::BrokenOff(problem))
-                }
-                _ => classify_exit(child.stop().await, Stream::Refused(problem)),
-            };
-            Err(judged.unwrap_or(DumpError::Lost))
-        }
-        Outcome::Panicked => {
-            let _ = child.stop().await;
-            Err(DumpError::Lost)
-        }
-        Outcome::Stalled(reading) => {
-            let _ = child.stop().await;
-            let _ = tokio::time::timeout(LAST_WRITES, reading).await;
-            Err(DumpError::Stalled(order.stall_timeout))
-        }
-        Outcome::Interrupted(reason, reading) => {
-            let _ = child.stop().await;
-            let _ = tokio::time::timeout(LAST_WRITES, reading).await;
-            Err(DumpError::Interrupted(reason))
+        Ok((_, Err(error))) => Err(explain(child, error).await),
+        Err(given_up) => {
+            give_up(child, reading).await;
+            Err(match given_up {
+                GivenUp::Stalled => DumpError::Stalled(limit),
+                GivenUp::Interrupted(reason) => DumpError::Interrupted(reason),
+            })
         }
     }
+}
+
+fn start<E>(
+    options: &ToolOptions,
+    arguments: Vec<OsString>,
+) -> Result<(Child, OwnedFd), DumpError<E>> {
+    let log = |line: &str| tracing::debug!("mongodump: {line}");
+    let started = options
+        .command(arguments)
+        .spawn(options.redactor.clone(), log);
+    started.map_err(|source| DumpError::Start {
+        program: options.program(),
+        source,
+    })
 }
 
 /// Lets mongodump connect and read a namespace of which no document is wanted. What it makes of the connection string is
 /// not always what the driver makes of it.
 pub(crate) async fn probe(
-    options: &DumpOptions,
+    options: &ToolOptions,
     namespace: &Namespace,
     limit: Duration,
 ) -> Result<(), DumpError<Infallible>> {
-    let command = Command {
-        program: options.tool.program.clone(),
-        arguments: vec![
-            "--archive".into(),
-            format!("--db={}", namespace.database).into(),
-            format!("--collection={}", namespace.collection).into(),
-            format!("--query={NO_DOCUMENT}").into(),
-        ],
-        config: Some(options.tool.config(&options.uri)),
-        environment: options.environment.clone(),
-    };
-    let log = |line: &str| tracing::debug!("mongodump: {line}");
-    let (mut child, stdout) = command
-        .spawn(options.redactor.clone(), log)
-        .map_err(|source| DumpError::Start {
-            program: options.tool.program.display().to_string(),
-            source,
-        })?;
+    let arguments = vec![
+        "--archive".into(),
+        format!("--db={}", namespace.database).into(),
+        format!("--collection={}", namespace.collection).into(),
+        format!("--query={NO_DOCUMENT}").into(),
+    ];
+    let (mut child, stdout) = start(options, arguments)?;
     // It ends with the child, which nothing else writes for.
     let drained = tokio::task::spawn_blocking(|| {
         let _ = io::copy(&mut File::from(stdout), &mut io::sink());
     });
     // It tries again and again, without a word about why.
     let result = match tokio::time::timeout(limit, child.end()).await {
-        Ok(ended) => classify_exit(ended, Stream::Whole).map_or(Ok(()), Err),
+        Ok(ended) => check_exit(ended),
         Err(_) => {
             let _ = child.stop().await;
             let limit = crate::sys::humanize::duration(limit);
@@ -200,114 +162,99 @@ pub(crate) async fn probe(
     result
 }
 
-type Reading<S, E> = JoinHandle<(S, Result<dump_stream::Streamed, StreamError<E>>)>;
-
-enum Outcome<S, E> {
-    Read(S, Result<dump_stream::Streamed, StreamError<E>>),
-    Panicked,
-    Stalled(Reading<S, E>),
-    Interrupted(Interruption, Reading<S, E>),
-}
-
-/// Waits for the stream's end, unless nothing moves any more or it is time to stop.
-async fn supervise<S, E>(
-    mut reading: Reading<S, E>,
-    limit: Duration,
-    meter: &Meter,
-    stop: &Cancel,
-) -> Outcome<S, E> {
-    let mut stall = Stall::after(limit, meter);
-    let mut look = tokio::time::interval(LOOK);
-    let stopped = stop.requested();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            biased;
-            reason = &mut stopped => return Outcome::Interrupted(reason, reading),
-            result = &mut reading => return match result {
-                Ok((sink, result)) => Outcome::Read(sink, result),
-                Err(_) => Outcome::Panicked,
-            },
-            _ = look.tick() => {
-                if stall.is_due(meter) {
-                    return Outcome::Stalled(reading);
-                }
-                meter.show();
-            }
+/// What it was when the stream could not be read to its end: mongodump's own reason, where it has one.
+async fn explain<E: fmt::Display>(child: Child, error: StreamError<E>) -> DumpError<E> {
+    let problem = match error {
+        // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
+        StreamError::Sink(error) => {
+            let _ = child.stop().await;
+            return DumpError::Sink(error);
         }
+        other => other,
+    };
+    // One that closed its stdout has nothing left to do but to say why and end. One whose stream was refused is stopped,
+    // and how it ended then says nothing.
+    let is_cut = matches!(problem, StreamError::Cut(_) | StreamError::Missing(_));
+    let ended = match is_cut {
+        true => child.wait_for(LAST_WORDS).await,
+        false => child.stop().await,
+    };
+    let ended = match ended.map_err(unseen_exit) {
+        Ok(ended) => ended,
+        Err(error) => return error,
+    };
+    if let Some(stated) = dropped(&ended).or_else(|| stated_reason(&ended)) {
+        return stated;
+    }
+    match (is_cut, ended.status.success()) {
+        (false, _) => DumpError::Stream(problem.to_string()),
+        // A cut stream is what a failed mongodump leaves; the failure itself says more.
+        (true, false) => failed(&ended),
+        (true, true) => DumpError::Stream(format!(
+            "{problem}, though mongodump ended without an error"
+        )),
     }
 }
 
-/// How the reading of a stream ended, with what was wrong with it.
-enum Stream {
-    Whole,
-    /// mongodump wrote no more, and will have a reason.
-    BrokenOff(String),
-    /// We wanted no more, and stopped mongodump: how it ended then says nothing.
-    Refused(String),
+/// Whether a mongodump whose stream is whole says so too.
+fn check_exit<E>(ended: io::Result<Ended>) -> Result<(), DumpError<E>> {
+    let ended = ended.map_err(unseen_exit)?;
+    if let Some(dropped) = dropped(&ended) {
+        return Err(dropped);
+    }
+    if ended.status.success() {
+        return Ok(());
+    }
+    Err(stated_reason(&ended).unwrap_or_else(|| failed(&ended)))
 }
 
-/// What a child's end and its stream's amount to; none when all is well.
-fn classify_exit<E>(ended: io::Result<Ended>, stream: Stream) -> Option<DumpError<E>> {
-    let Ok(ended) = ended else {
-        return Some(DumpError::Lost);
-    };
-    let line = |words: &[&str]| {
-        ended
-            .last_lines
-            .iter()
-            .rev()
-            .find(|line| words.iter().any(|word| line.contains(word)))
-            .cloned()
-    };
-    if let Some(reason) = line(&[
+fn unseen_exit<E>(error: io::Error) -> DumpError<E> {
+    DumpError::Failed {
+        how: "an end that could not be seen".into(),
+        reason: error.to_string(),
+    }
+}
+
+fn failed<E>(ended: &Ended) -> DumpError<E> {
+    DumpError::Failed {
+        how: ended.how(),
+        reason: ended.reason(),
+    }
+}
+
+/// mongodump calls it a success.
+fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
+    let words = [
         "appears to have been dropped",
         "QueryPlanKilled",
         "collection dropped",
-    ]) {
-        return Some(DumpError::Dropped { reason });
-    }
-    let success = ended.status.success();
-    if success && matches!(stream, Stream::Whole) {
-        return None;
-    }
-    if line(&[
+    ];
+    let reason = ended.line_with(&words)?.to_owned();
+    Some(DumpError::Dropped { reason })
+}
+
+/// What is known by mongodump's own words.
+fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
+    let line = |words: &[&str]| ended.line_with(words).map(str::to_owned);
+    let refused = [
         "AuthenticationFailed",
         "unable to authenticate",
         "auth error",
-    ])
-    .is_some()
-    {
-        return Some(DumpError::Credentials);
-    }
-    if let Some(reason) = line(&["not authorized", "Unauthorized", "requires authentication"]) {
-        return Some(DumpError::Role { reason });
-    }
-    if let Some(reason) = line(&[
+    ];
+    let forbidden = ["not authorized", "Unauthorized", "requires authentication"];
+    let no_oplog = [
         "oplog overflow",
         "cannot dump with oplog",
         "error finding oplog",
         "error getting oplog",
-    ]) {
-        return Some(DumpError::Oplog { reason });
+    ];
+    if line(&refused).is_some() {
+        Some(DumpError::Credentials)
+    } else if let Some(reason) = line(&forbidden) {
+        Some(DumpError::Role { reason })
+    } else {
+        line(&no_oplog).map(|reason| DumpError::Oplog { reason })
     }
-    let reason = line(&["Failed:", "error", "panic"]).or_else(|| ended.last_lines.last().cloned());
-    let reason = reason.unwrap_or_else(|| "it gave no reason".into());
-    Some(match stream {
-        // A cut stream is what a failed mongodump leaves; the failure itself says more.
-        Stream::Whole => DumpError::Failed {
-            how: ended.how(),
-            reason,
-        },
-        Stream::BrokenOff(_) if !success => DumpError::Failed {
-            how: ended.how(),
-            reason,
-        },
-        Stream::BrokenOff(problem) => DumpError::Stream(format!(
-            "{problem}, though mongodump ended without an error"
-        )),
-        Stream::Refused(problem) => DumpError::Stream(problem),
-    })
 }
 
 fn arguments(part: &Part) -> Vec<OsString> {

@@ -2,32 +2,23 @@
 
 pub(crate) use super::mongorestore_output::MongorestoreOutput;
 use crate::archive::dump_stream::writer::StreamWriter;
-
-use crate::mongo::tool::Tool;
+use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
-use crate::sys::process::{Child, Command, Ended};
-use crate::sys::progress::{Meter, Stall};
-use crate::sys::redact::{Redactor, Secret};
+use crate::sys::process::{Child, Ended};
+use crate::sys::progress::Meter;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
-/// How often the stream is looked at for a stall.
-const LOOK: Duration = Duration::from_millis(250);
 /// How long the end of feeding may take once mongorestore is gone.
 const LAST_READ: Duration = Duration::from_secs(3);
 
 /// Everything mongorestore has to be told.
 pub(crate) struct RestoreOptions {
-    pub tool: Tool,
-    pub uri: Secret,
-    pub environment: Vec<(OsString, OsString)>,
-    pub redactor: Redactor,
-    pub stall_timeout: Duration,
+    pub tool: ToolOptions,
     /// Drop each collection before it is restored.
     pub drop: bool,
     /// Apply the oplog at the end of the stream.
@@ -47,8 +38,6 @@ pub(crate) enum LoadError {
     Archive(String),
     #[error("mongorestore failed with {how}: {reason}")]
     Failed { how: String, reason: String },
-    #[error("a part of Pantry Keeper stopped early; please report this")]
-    Lost,
 }
 
 /// Why feeding ended early.
@@ -95,12 +84,6 @@ async fn load(
     cancel: &Cancel,
     output: &Arc<Mutex<MongorestoreOutput>>,
 ) -> Result<(), LoadError> {
-    let command = Command {
-        program: options.tool.program.clone(),
-        arguments: arguments(options),
-        config: Some(options.tool.config(&options.uri)),
-        environment: options.environment.clone(),
-    };
     let parsed = Arc::clone(output);
     let log = move |line: &str| {
         tracing::debug!("mongorestore: {line}");
@@ -109,16 +92,17 @@ async fn load(
             .unwrap_or_else(PoisonError::into_inner)
             .parse_line(line);
     };
-    let started = command.spawn_fed(options.redactor.clone(), log);
+    let tool = &options.tool;
+    let command = tool.command(arguments(options));
+    let started = command.spawn_fed(tool.redactor.clone(), log);
     let (child, stdin) = started.map_err(|source| LoadError::Start {
-        program: options.tool.program.display().to_string(),
+        program: tool.program(),
         source,
     })?;
     let watch = meter.watch();
     let mut feeding =
         tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
-    let fed = watch_over(&mut feeding, options.stall_timeout, meter, cancel).await;
-    match fed {
+    match supervise(&mut feeding, tool.stall_timeout, meter, cancel).await {
         Ok(Ok(())) => wait_for_exit(child, cancel, output).await,
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
@@ -132,11 +116,12 @@ async fn load(
             let _ = child.stop().await;
             Err(LoadError::Archive(problem))
         }
-        Err(error) => {
-            let _ = child.stop().await;
-            // Its pipe is broken now.
-            let _ = tokio::time::timeout(LAST_READ, feeding).await;
-            Err(error)
+        Err(given_up) => {
+            give_up(child, feeding).await;
+            Err(match given_up {
+                GivenUp::Stalled => LoadError::Stalled(tool.stall_timeout),
+                GivenUp::Interrupted(reason) => LoadError::Interrupted(reason),
+            })
         }
     }
 }
@@ -161,58 +146,21 @@ async fn wait_for_exit(
     }
 }
 
-/// Waits for the end of feeding, unless nothing moves any more or it is time to stop.
-async fn watch_over(
-    feeding: &mut JoinHandle<Result<(), FeedError>>,
-    limit: Duration,
-    meter: &Meter,
-    cancel: &Cancel,
-) -> Result<Result<(), FeedError>, LoadError> {
-    let mut stall = Stall::after(limit, meter);
-    let mut look = tokio::time::interval(LOOK);
-    let cancelled = cancel.requested();
-    tokio::pin!(cancelled);
-    loop {
-        tokio::select! {
-            biased;
-            reason = &mut cancelled => return Err(LoadError::Interrupted(reason)),
-            result = &mut *feeding => return result.map_err(|_| LoadError::Lost),
-            _ = look.tick() => {
-                if stall.is_due(meter) {
-                    return Err(LoadError::Stalled(limit));
-                }
-                meter.show();
-            }
-        }
-    }
-}
-
 fn classify_exit(
     ended: io::Result<Ended>,
     output: &Mutex<MongorestoreOutput>,
 ) -> Result<(), LoadError> {
-    let Ok(ended) = ended else {
-        return Err(LoadError::Lost);
-    };
+    let ended = ended.map_err(|error| LoadError::Failed {
+        how: "an end that could not be seen".into(),
+        reason: error.to_string(),
+    })?;
     if ended.status.success() {
         return Ok(());
     }
-    let failed = output
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .failed
-        .clone();
-    let last = || {
-        ended
-            .last_lines
-            .iter()
-            .rev()
-            .find(|line| line.contains("error") || line.contains("panic"))
-    };
-    let reason = failed.or_else(|| last().or(ended.last_lines.last()).cloned());
+    let output = output.lock().unwrap_or_else(PoisonError::into_inner);
     Err(LoadError::Failed {
         how: ended.how(),
-        reason: reason.unwrap_or_else(|| "it gave no reason".into()),
+        reason: output.failed.clone().unwrap_or_else(|| ended.reason()),
     })
 }
 

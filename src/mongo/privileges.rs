@@ -4,7 +4,7 @@ use crate::mongo::uri::MongoUri;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
-/// Databases of the server's own; nobody means them when they ask what may be read.
+/// Databases of the server's own; they are not meant by what may be read.
 const INTERNAL: [&str; 3] = ["admin", "config", "local"];
 /// Built-in roles that let their holder read the database they are of.
 const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];

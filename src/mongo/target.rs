@@ -32,7 +32,7 @@ pub(crate) struct Definition {
 }
 
 impl Target {
-    /// Connects and asks what is there. A server that takes longer than `limit` to answer is as good as away.
+    /// Connects and asks what is there. A server that takes longer than `limit` to answer is treated as unreachable.
     pub(crate) async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
         let connecting = async {
             let client = connect(uri).await?;

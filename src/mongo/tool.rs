@@ -1,10 +1,10 @@
 //! The MongoDB Database Tools: where they are, whether they start, and whether they are new enough.
 
-use crate::report::Problem;
+use crate::report::Explain;
 use crate::sys::process::find_program;
 use crate::sys::redact::Secret;
+use crate::sys::runtime::Runtime;
 use std::ffi::OsStr;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -35,40 +35,26 @@ pub(crate) struct Tool {
 }
 
 /// Why a tool cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
+    #[error("there is no {name} on PATH")]
     Missing { name: &'static str },
+    #[error("{program} does not start: {source}")]
     Start { program: String, source: io::Error },
+    #[error("{program} --version does not answer like {name}")]
     Strange { program: String, name: &'static str },
+    #[error("{program} has version {version}, which cannot be given a connection string safely")]
     Old { program: String, version: String },
 }
 
-impl ToolError {
-    pub(crate) fn problem(&self) -> Problem {
-        let summary = match self {
-            Self::Missing { name } => format!("there is no {name} on PATH"),
-            Self::Start { program, source } => {
-                let help = format!("it may be for another kind of processor: {GET_IT}");
-                return Problem::new(format!("{program} does not start: {source}"), help);
-            }
-            Self::Strange { program, name } => {
-                format!("{program} --version does not answer like {name}")
-            }
-            Self::Old { program, version } => format!(
-                "{program} has version {version}, which cannot be given a connection string safely"
-            ),
-        };
-        Problem::new(summary, GET_IT)
+impl Explain for ToolError {
+    fn help(&self, _: Runtime) -> Option<String> {
+        Some(match self {
+            Self::Start { .. } => format!("it may be for another kind of processor: {GET_IT}"),
+            _ => GET_IT.into(),
+        })
     }
 }
-
-impl fmt::Display for ToolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem().fmt(f)
-    }
-}
-
-impl std::error::Error for ToolError {}
 
 impl Tool {
     /// Finds mongodump or mongorestore on `path` and asks for its version.

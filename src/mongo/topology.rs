@@ -2,18 +2,14 @@
 //!
 //! The driver says only that its time was up. Its heartbeats know more, so they are kept while a connection is made.
 
+use super::host_failure::{HostFailure, absent_help};
 use crate::mongo::uri::MongoUri;
-use crate::report::Problem;
-use crate::sys::certificate::{self, CertificateProblem};
 use crate::sys::runtime::Runtime;
 use mongodb::bson::Document;
-use mongodb::error::{Error, ErrorKind};
 use mongodb::event::EventHandler;
 use mongodb::event::sdam::SdamEvent;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio_rustls::rustls;
 
 /// The oldest server that the driver talks to, and its wire protocol.
 const OLDEST_SERVER: &str = "4.4";
@@ -231,7 +227,7 @@ impl SelectionFailure {
     }
 
     /// What to do about it; `setting` holds the connection string.
-    pub(crate) fn help(&self, setting: &str, runtime: Option<Runtime>) -> String {
+    pub(crate) fn help(&self, setting: &str, runtime: Runtime) -> String {
         match self {
             Self::TooOld { .. } => format!("update MongoDB to {OLDEST_SERVER} or later"),
             Self::OtherSet {
@@ -251,141 +247,4 @@ impl SelectionFailure {
             Self::Unknown(_) => absent_help(setting, runtime),
         }
     }
-}
-
-/// How reaching one server failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HostFailure {
-    UnknownName,
-    Refused,
-    TimedOut,
-    /// The server closed the connection without an answer.
-    Closed,
-    /// It answered something that is not TLS.
-    NotTls,
-    WantsClientCertificate,
-    Certificate(CertificateProblem),
-    Other(String),
-}
-
-impl HostFailure {
-    fn of(error: &Error) -> Self {
-        match &*error.kind {
-            ErrorKind::Io(error) => Self::of_io(error),
-            ErrorKind::DnsResolve { .. } => Self::UnknownName,
-            other => Self::Other(other.to_string()),
-        }
-    }
-
-    fn of_io(error: &io::Error) -> Self {
-        let tls = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(invalid)) => {
-                return Self::Certificate(CertificateProblem::of(invalid));
-            }
-            Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls,
-            Some(rustls::Error::AlertReceived(alert)) => {
-                let alert = format!("{alert:?}");
-                return match alert.contains("CertificateRequired") || alert == "BadCertificate" {
-                    true => Self::WantsClientCertificate,
-                    false => Self::Other(format!("the server ended TLS with {alert}")),
-                };
-            }
-            _ => {}
-        }
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::TimedOut => Self::TimedOut,
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => Self::Closed,
-            // The standard library has no kind for it.
-            _ if error.to_string().contains("failed to lookup address") => Self::UnknownName,
-            _ => Self::Other(error.to_string()),
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownName | Self::Refused | Self::TimedOut | Self::Closed | Self::Other(_)
-        )
-    }
-
-    fn summary(&self) -> String {
-        match self {
-            Self::UnknownName => "its name does not resolve here".into(),
-            Self::Refused => "the connection was refused".into(),
-            Self::TimedOut => "it did not answer in time".into(),
-            Self::Closed => "it closed the connection without an answer".into(),
-            Self::NotTls => "it does not speak TLS on this port".into(),
-            Self::WantsClientCertificate => "it wants a client certificate".into(),
-            Self::Certificate(problem) => format!("its TLS certificate is not valid: {problem}"),
-            Self::Other(problem) => problem.clone(),
-        }
-    }
-
-    fn help(&self, host: &str, setting: &str, runtime: Option<Runtime>) -> String {
-        match self {
-            Self::UnknownName => format!(
-                "check the host name in {setting}, and that this program is in the same network as MongoDB"
-            ),
-            Self::Closed => format!(
-                "with TLS on one side only it does that: tls=true in {setting} if the server wants TLS, no tls=true if it has none"
-            ),
-            Self::NotTls => format!("leave tls=true out of {setting}, or give the server TLS"),
-            Self::WantsClientCertificate => format!(
-                "add tlsCertificateKeyFile=FILE to {setting}, with a certificate and its key"
-            ),
-            Self::Certificate(problem) => certificate_help(problem, host, setting),
-            _ => absent_help(setting, runtime),
-        }
-    }
-}
-
-fn absent_help(setting: &str, runtime: Option<Runtime>) -> String {
-    match runtime {
-        Some(runtime) => format!(
-            "check that it runs ({}) and that {setting} names it",
-            runtime.see_mongodb()
-        ),
-        None => format!("check that it runs and that {setting} names it"),
-    }
-}
-
-fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> String {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let name = name.trim_matches(['[', ']']);
-    match problem {
-        CertificateProblem::Expired | CertificateProblem::NotValidYet => {
-            "check this machine's clock, then renew the server's certificate".into()
-        }
-        CertificateProblem::OtherName(_) => format!(
-            "name the server in {setting} as its certificate does, or give it a certificate for {name}"
-        ),
-        CertificateProblem::IsAuthority => format!(
-            "mongodump takes such a certificate, this program does not; make one that both take, with the key in the \
-             server's certificateKeyFile and the certificate as tlsCAFile: {}",
-            certificate::self_signed_command(name)
-        ),
-        CertificateProblem::UnknownIssuer | CertificateProblem::Other(_) => format!(
-            "if it is your own, add tlsCAFile=FILE to {setting}, with the certificate of its authority (CA)"
-        ),
-    }
-}
-
-/// A whole sentence of it, for one server.
-pub(super) fn problem(
-    failure: &SelectionFailure,
-    hosts: &str,
-    setting: &str,
-    runtime: Option<Runtime>,
-) -> Problem {
-    Problem::new(
-        format!("cannot reach MongoDB at {hosts}: {}", failure.summary()),
-        failure.help(setting, runtime),
-    )
 }

@@ -4,17 +4,22 @@
 //!
 //! Source: the connection string specification of the MongoDB drivers.
 
-use crate::sys::redact::{Secret, percent_decode, percent_encode};
+mod error;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::UriError;
+
+use crate::sys::redact::{Secret, percent_encode};
+use parse::{credentials, database, hosts, options, split};
 use std::fmt;
-use thiserror::Error;
 
 const PLAIN_SCHEME: &str = "mongodb://";
 const SRV_SCHEME: &str = "mongodb+srv://";
-const DEFAULT_PORT: u16 = 27017;
 
 /// Mechanisms whose users live outside any database: the path never tells where to authenticate.
 const EXTERNAL_MECHANISMS: [&str; 4] = ["GSSAPI", "MONGODB-AWS", "MONGODB-OIDC", "MONGODB-X509"];
-const EXTERNAL_DATABASE: &str = "$external";
 
 /// Options that hold a secret of their own.
 const SECRET_OPTIONS: [&str; 3] = [
@@ -23,63 +28,6 @@ const SECRET_OPTIONS: [&str; 3] = [
     "proxyPassword",
 ];
 const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
-
-/// Why a text is not a usable connection string. Never holds any part of it, since a misplaced character can make a
-/// password look like a host or a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum UriError {
-    /// Neither `mongodb://` nor `mongodb+srv://`.
-    #[error("does not start with mongodb:// or mongodb+srv://")]
-    Scheme,
-    /// The user or password holds a character that has a meaning in a URI.
-    #[error("has a special character in its user or password")]
-    Unescaped,
-    /// A `%` that starts no percent-encoded UTF-8 text.
-    #[error("has a % that is not followed by two hex digits of an encoded character")]
-    Percent,
-    /// A password or an `@`, but no user before it.
-    #[error("has an empty user name")]
-    EmptyUser,
-    /// No host, or an empty one in the list.
-    #[error("has no host, or an empty one in its list of hosts")]
-    MissingHost,
-    /// A host with characters that no host name has.
-    #[error("has a host that is not a host name")]
-    Host,
-    /// A port that is not a number from 1 to 65535.
-    #[error("has a port that is not a number from 1 to 65535")]
-    Port,
-    /// A mongodb+srv address with several hosts or a port.
-    #[error("has more than one host, or a port, which mongodb+srv:// does not allow")]
-    SrvHost,
-    /// The path is not a database name.
-    #[error("has a path that is not a database name")]
-    Database,
-    /// An option without `=`.
-    #[error("has an option that is not NAME=VALUE")]
-    Option,
-}
-
-impl UriError {
-    /// What to do about it.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::Scheme => {
-                "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them"
-            }
-            Self::Unescaped | Self::Percent => {
-                "percent-encode it: @ is %40, / is %2F, : is %3A, % is %25, ? is %3F, # is %23"
-            }
-            Self::EmptyUser => "write USER:PASSWORD@HOST, or HOST alone for a server without users",
-            Self::MissingHost | Self::Host | Self::Port => {
-                "write the server as HOST or HOST:PORT, several of them with commas between"
-            }
-            Self::SrvHost => "give one host name without a port, or use mongodb://",
-            Self::Database => "end it with /?OPTIONS, or /DATABASE?OPTIONS",
-            Self::Option => "write the options as ?NAME=VALUE&NAME=VALUE",
-        }
-    }
-}
 
 /// A checked connection string. `Debug` shows the hosts only.
 #[derive(Clone, PartialEq, Eq)]
@@ -316,115 +264,3 @@ pub(crate) fn possible_passwords(text: &str) -> Vec<Secret> {
         .map(|(at, _)| Secret::new(&rest[..at]))
         .collect()
 }
-
-/// Authority, path (without its `/`) and query (without its `?`).
-fn split(rest: &str) -> (&str, &str, &str) {
-    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
-    (authority, path, query)
-}
-
-fn credentials(userinfo: &str) -> Result<(Option<String>, Option<Secret>), UriError> {
-    let (user, password) = match userinfo.split_once(':') {
-        Some((user, password)) => (user, Some(password)),
-        None => (userinfo, None),
-    };
-    let special = |c: char| ":/?#[]@".contains(c) || c.is_whitespace() || c.is_control();
-    if user.contains(special) || password.is_some_and(|password| password.contains(special)) {
-        return Err(UriError::Unescaped);
-    }
-    if user.is_empty() {
-        return Err(UriError::EmptyUser);
-    }
-    let decode = |text: &str| percent_decode(text).ok_or(UriError::Percent);
-    let password = password.map(decode).transpose()?.map(Secret::new);
-    Ok((Some(decode(user)?), password))
-}
-
-fn hosts(written: &str, srv: bool) -> Result<String, UriError> {
-    if srv && written.contains([',', ':']) {
-        return Err(UriError::SrvHost);
-    }
-    let shown: Result<Vec<String>, UriError> =
-        written.split(',').map(|one| host(one, srv)).collect();
-    Ok(shown?.join(","))
-}
-
-fn host(written: &str, srv: bool) -> Result<String, UriError> {
-    if written.contains('%') {
-        let socket = percent_decode(written).ok_or(UriError::Percent)?;
-        let is_socket = socket.starts_with('/') && socket.ends_with(".sock");
-        return if is_socket && !srv && !socket.contains(char::is_control) {
-            Ok(socket)
-        } else {
-            Err(UriError::Host)
-        };
-    }
-    let (name, port) = match written.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']').ok_or(UriError::Host)?;
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err(UriError::Host);
-            }
-            let port = match after.strip_prefix(':') {
-                Some(port) => Some(port),
-                None if after.is_empty() => None,
-                None => return Err(UriError::Host),
-            };
-            (&written[..address.len() + 2], port)
-        }
-        None => match written.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (written, None),
-        },
-    };
-    if name.is_empty() {
-        return Err(UriError::MissingHost);
-    }
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "#\\\"'<>{}|^`".contains(c);
-    if name.contains(odd) {
-        return Err(UriError::Host);
-    }
-    let port = match port {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(UriError::Port)?,
-        Some(_) => return Err(UriError::Port),
-        None => DEFAULT_PORT,
-    };
-    Ok(if srv {
-        name.to_owned()
-    } else {
-        format!("{name}:{port}")
-    })
-}
-
-fn database(path: &str) -> Result<Option<String>, UriError> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    let name = percent_decode(path).ok_or(UriError::Percent)?;
-    if name != EXTERNAL_DATABASE && !crate::archive::namespace::is_database(&name) {
-        return Err(UriError::Database);
-    }
-    Ok(Some(name))
-}
-
-fn options(query: &str) -> Result<Vec<(String, Secret)>, UriError> {
-    let decode = |text: &str| percent_decode(text).ok_or(UriError::Percent);
-    query
-        .split('&')
-        .filter(|option| !option.is_empty())
-        .map(|option| match option.split_once('=') {
-            Some((name, value)) => Ok((decode(name)?, Secret::new(decode(value)?))),
-            // Half a password: its `?` ended the authority too early.
-            None if option.contains('@') => Err(UriError::Unescaped),
-            None => Err(UriError::Option),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,70 +1,97 @@
-//! Letters that wait until a mail server takes them, over restarts too.
+//! Notifications that wait until every channel has them, over restarts too.
 //!
-//! Why none is lost: a letter is whole on the disk, or else in memory, before anything older gives way to it, and goes
-//! only after a server has taken it. Why no two processes send one: whoever sends holds the lock, and looks anew at what
-//! is there once he has it. What a power cut leaves between a server's word and the removal is sent again.
+//! Why none is lost: a notification is whole on the disk, or else in memory, before anything older gives way to it, and
+//! goes only after each channel has taken it. Why no two processes send one: whoever sends through a channel holds that
+//! channel's lock, and looks anew at what is there once it has it. What a power cut leaves between a server's word and
+//! the note of it is sent again. Why no channel waits for another: each is flushed by itself.
 
-use super::channels::mail::MailError;
-use super::channels::mail::deliver;
-use crate::notify::templates::{Kind, Notification};
-use crate::settings::MailSettings;
+use crate::notify::channels::{Channel, Delivery};
+use crate::notify::notification::{Interest, Notification};
+use crate::report::Problem;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
-use crate::sys::redact::{Redactor, percent_encode};
+use crate::sys::redact::percent_encode;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const MOST_LETTERS: usize = 20;
+/// Of the news; of how backups and drills ended there is one each.
+const MOST_NOTIFICATIONS: usize = 20;
 const EXTENSION: &str = ".json";
 /// Names of files may have 255 bytes; this leaves room for the time and for what a partial file adds.
 const LONGEST_ID_BYTES: usize = 150;
-/// Far more than any letter.
+/// Far more than any notification.
 const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A folder of letters, and what the folder could not take.
+/// A folder of notifications, and what the folder could not take.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     folder: PathBuf,
+    recipients: Vec<Recipient>,
     memory: Mutex<Memory>,
+}
+
+/// A channel, as far as the outbox is concerned.
+#[derive(Debug, Clone)]
+struct Recipient {
+    id: String,
+    interest: Interest,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// Letters that the disk did not take.
+    /// What the disk did not take.
     notifications: Vec<Notification>,
-    /// Sent, though the file could not be removed.
-    sent: BTreeSet<String>,
-    /// Refused for good; the next start tries them once more.
-    refused: BTreeSet<String>,
+    /// Ids with the channels that have them, though the disk could not take note of it.
+    delivered: BTreeSet<(String, String)>,
+    /// Rejected for good, by channel; the next start tries them once more.
+    rejected: BTreeSet<(String, String)>,
 }
 
 /// How a round of sending went.
 #[derive(Debug, Default)]
 pub(crate) struct Flushed {
     pub sent: usize,
-    /// Letters that still wait.
+    /// What still waits for this channel.
     pub left: usize,
-    /// The last thing that went wrong, also when all letters were sent: a recipient may have been refused.
-    pub error: Option<MailError>,
+    /// The last thing that went wrong, also when all were sent: a recipient may have been refused.
+    pub setback: Option<Setback>,
+}
+
+/// What went wrong in a round.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Setback {
+    pub problem: Problem,
+    /// Whether it may succeed later with nothing changed.
+    pub is_transient: bool,
 }
 
 impl Outbox {
-    /// Nothing is created before the first letter is kept.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// For these channels. Nothing is created before the first notification is kept.
+    pub(crate) fn new(folder: PathBuf, channels: &[Arc<dyn Channel>]) -> Self {
+        let recipients = channels.iter().map(|channel| Recipient {
+            id: channel.id().to_owned(),
+            interest: channel.interest(),
+        });
         Outbox {
             folder,
+            recipients: recipients.collect(),
             memory: Mutex::default(),
         }
     }
 
-    /// Keeps a letter. It is kept in memory when the disk does not take it; the error says why.
+    /// Whether any channel wants such notifications.
+    pub(crate) fn has_recipient(&self, interest: Interest) -> bool {
+        let mut recipients = self.recipients.iter();
+        recipients.any(|recipient| recipient.interest == interest)
+    }
+
+    /// Keeps a notification. It is kept in memory when the disk does not take it; the error says why.
     pub(crate) fn keep(&self, notification: Notification) -> Option<FileError> {
         self.write_what_memory_holds();
         let error = self.write(&notification).err();
@@ -76,103 +103,161 @@ impl Outbox {
             memory.notifications.push(notification.clone());
         }
         let mut waiting = self.waiting();
-        if notification.kind == Kind::StillFailing {
-            let older = |other: &Notification| {
-                other.kind == Kind::StillFailing && other.id != notification.id
-            };
-            self.drop_all(waiting.extract_if(.., |other| older(other)).collect());
-        }
+        let replaced = |other: &Notification| {
+            notification.event.replaces(other.event) && other.id != notification.id
+        };
+        self.drop_all(waiting.extract_if(.., |other| replaced(other)).collect());
+        waiting.retain(|other| other.event.interest() == Interest::News);
         // The oldest stay first within each group, since a stable sort keeps their order.
-        waiting.sort_by_key(|other| worth(other.kind));
-        waiting.truncate(waiting.len().saturating_sub(MOST_LETTERS));
+        waiting.sort_by_key(|other| other.event.eviction_rank());
+        waiting.truncate(waiting.len().saturating_sub(MOST_NOTIFICATIONS));
         self.drop_all(waiting);
         error
     }
 
-    /// Every letter that waits, the oldest first. Files that cannot be read are passed over.
+    /// All that waits for some channel, the oldest first. Files that cannot be read are passed over.
     pub(crate) fn waiting(&self) -> Vec<Notification> {
         let memory = self.memory();
         let on_disk = self
             .files()
             .into_iter()
             .map(|(_, notification)| notification);
-        let mut seen = memory.sent.clone();
+        let mut seen = BTreeSet::new();
         let mut notifications: Vec<Notification> = on_disk
             .chain(memory.notifications.iter().cloned())
             .filter(|notification| seen.insert(notification.id.clone()))
+            .map(|mut notification| {
+                let known = memory.delivered.iter();
+                let of_it = known.filter(|(id, _)| *id == notification.id);
+                let channels = of_it.map(|(_, channel)| channel.clone());
+                notification.delivered_to.extend(channels);
+                notification
+            })
+            .filter(|notification| !self.is_finished(notification))
             .collect();
         notifications.sort_by(|a, b| (a.written_at, &a.id).cmp(&(b.written_at, &b.id)));
         notifications
     }
 
-    /// Forgets a letter: it has been sent. It is not sent again by this process even if its file cannot be removed,
-    /// which the error then says.
-    pub(crate) fn sent(&self, id: &str) -> Option<FileError> {
-        self.memory()
+    /// What waits for this channel, the oldest first.
+    pub(crate) fn waiting_for(&self, channel: &dyn Channel) -> Vec<Notification> {
+        let mut waiting = self.waiting();
+        waiting.retain(|notification| {
+            notification.event.interest() == channel.interest()
+                && !notification.delivered_to.contains(channel.id())
+        });
+        waiting
+    }
+
+    /// Whether every channel that wants it has it. One that no channel wants waits for one that will.
+    fn is_finished(&self, notification: &Notification) -> bool {
+        let interest = notification.event.interest();
+        let wants = |recipient: &&Recipient| recipient.interest == interest;
+        let has = |recipient: &Recipient| notification.delivered_to.contains(&recipient.id);
+        let mut recipients = self.recipients.iter().filter(wants).peekable();
+        recipients.peek().is_some() && recipients.all(has)
+    }
+
+    /// Notes that a channel has a notification. This process does not send it there again even if the disk does not take
+    /// the note, which the error then says.
+    pub(crate) fn delivered(&self, id: &str, channel: &str) -> Option<FileError> {
+        let mut memory = self.memory();
+        for notification in &mut memory.notifications {
+            if notification.id == id {
+                notification.delivered_to.insert(channel.to_owned());
+            }
+        }
+        memory
             .notifications
-            .retain(|notification| notification.id != id);
-        let error = self.remove(id);
+            .retain(|notification| !self.is_finished(notification));
+        drop(memory);
+        let error = self.note_on_disk(id, channel).err();
         if error.is_some() {
-            self.memory().sent.insert(id.to_owned());
+            let mut memory = self.memory();
+            memory.delivered.insert((id.to_owned(), channel.to_owned()));
         }
         error
     }
 
-    /// Sends what waits, the oldest first, until something goes wrong that would go wrong with the next letter too.
+    fn note_on_disk(&self, id: &str, channel: &str) -> Result<(), FileError> {
+        if self.find(id).is_empty() {
+            return Ok(());
+        }
+        // Another channel may be taking its note in this moment.
+        let _lock = self.lock()?;
+        for (path, mut notification) in self.find(id) {
+            notification.delivered_to.insert(channel.to_owned());
+            if self.is_finished(&notification) {
+                remove(&path)?;
+            } else {
+                write(&path, &notification)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what waits for a channel, the oldest first, until something goes wrong that would go wrong with the next one
+    /// too.
     ///
-    /// Does nothing while another process does it. Returns at once when it is to stop; the letters stay.
-    pub(crate) async fn flush(
-        &self,
-        mail: &MailSettings,
-        redactor: &Redactor,
-        limit_per_letter: Duration,
-        stop: &Cancel,
-    ) -> Flushed {
+    /// Does nothing while another process does it. Returns at once when it is to stop; what was not sent stays.
+    pub(crate) async fn flush(&self, channel: &dyn Channel, stop: &Cancel) -> Flushed {
         let mut flushed = Flushed::default();
-        if self.waiting().is_empty() {
+        if self.waiting_for(channel).is_empty() {
             return flushed;
         }
         self.write_what_memory_holds();
-        let (_lock, notifications) = match self.lock() {
-            Ok(lock) => (Some(lock), self.waiting()),
+        let (_lock, notifications) = match self.lock_channel(channel) {
+            Ok(lock) => (Some(lock), self.waiting_for(channel)),
             Err(LockError::Held(_)) => {
-                flushed.left = self.waiting().len();
+                flushed.left = self.waiting_for(channel).len();
                 return flushed;
             }
             // Without a lock only those are ours for certain that no other process can see.
-            Err(LockError::File(_)) => (None, self.memory().notifications.clone()),
+            Err(LockError::File(_)) => {
+                let mut ours = self.waiting_for(channel);
+                let memory = self.memory();
+                ours.retain(|one| memory.notifications.iter().any(|held| held.id == one.id));
+                (None, ours)
+            }
         };
         for notification in notifications {
-            if self.memory().refused.contains(&notification.id) {
+            let key = (notification.id.clone(), channel.id().to_owned());
+            if self.memory().rejected.contains(&key) {
                 continue;
             }
-            let Ok(outcome) = stop
-                .or(deliver(mail, &notification, redactor, limit_per_letter))
-                .await
-            else {
+            let Ok(delivery) = stop.or(channel.send(&notification)).await else {
                 break;
             };
-            let error = outcome.err();
-            if error.as_ref().is_none_or(MailError::was_delivered) {
-                flushed.sent += 1;
-                if let Some(error) = self.sent(&notification.id) {
-                    tracing::warn!("a mail was sent, but is still in the outbox: {error}");
-                }
-            }
-            let goes_on = match &error {
-                Some(error) if error.is_about_the_letter() => {
-                    self.memory().refused.insert(notification.id);
+            let goes_on = match &delivery {
+                Delivery::Delivered { .. } => {
+                    flushed.sent += 1;
+                    if let Some(error) = self.delivered(&notification.id, channel.id()) {
+                        let unit = channel.unit();
+                        tracing::warn!("a {unit} was sent, but is still in the outbox: {error}");
+                    }
                     true
                 }
-                Some(error) => error.was_delivered(),
-                None => true,
+                Delivery::Rejected { only_this_one, .. } => {
+                    if *only_this_one {
+                        self.memory().rejected.insert(key);
+                    }
+                    *only_this_one
+                }
+                Delivery::Retry(_) => false,
             };
-            flushed.error = error.or(flushed.error);
+            let is_transient = matches!(delivery, Delivery::Retry(_));
+            let problem = delivery.problem();
+            flushed.setback = problem
+                .map(|problem| Setback {
+                    problem,
+                    is_transient,
+                })
+                .or(flushed.setback);
             if !goes_on {
                 break;
             }
         }
-        flushed.left = self.waiting().len();
+        flushed.left = self.waiting_for(channel).len();
         flushed
     }
 
@@ -180,18 +265,21 @@ impl Outbox {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Beside the folder, so that the folder holds nothing but letters.
-    fn lock(&self) -> Result<Lock, LockError> {
+    /// Held while files change. Beside the folder, so that the folder holds nothing but notifications.
+    fn lock(&self) -> Result<Lock, FileError> {
+        Lock::wait(&self.folder.with_extension("lock"))
+    }
+
+    /// Held by whoever sends through a channel.
+    fn lock_channel(&self, channel: &dyn Channel) -> Result<Lock, LockError> {
         self.create_folder()?;
-        Lock::take(&self.folder.with_extension("lock"), &self.folder)
+        let extension = format!("{}.lock", channel.id());
+        Lock::take(&self.folder.with_extension(extension), &self.folder)
     }
 
     fn write(&self, notification: &Notification) -> Result<(), FileError> {
-        let path = self.folder.join(file_name(notification));
-        let json = serde_json::to_vec_pretty(notification)
-            .map_err(|error| FileError::new("write", &path, io::Error::other(error)))?;
         self.create_folder()?;
-        atomic_file::replace(&path, &json)
+        write(&self.folder.join(file_name(notification)), notification)
     }
 
     /// The folder alone, and none above it: where that is missing, the backup disk is not there, and must not be made to
@@ -218,30 +306,26 @@ impl Outbox {
     }
 
     fn drop_all(&self, notifications: Vec<Notification>) {
+        if notifications.is_empty() {
+            return;
+        }
+        // A channel that takes its note in this moment would write the file anew.
+        let _lock = self.lock();
         for notification in notifications {
-            // One that cannot be removed is one too many, which the next letter makes good.
-            let _ = self.remove(&notification.id);
+            for (path, _) in self.find(&notification.id) {
+                // One that cannot be removed is one too many, which the next one makes good.
+                let _ = remove(&path);
+            }
             self.memory()
                 .notifications
                 .retain(|other| other.id != notification.id);
         }
     }
 
-    fn remove(&self, id: &str) -> Option<FileError> {
-        let mut failed = None;
-        for (path, _) in self
-            .files()
-            .into_iter()
-            .filter(|(_, notification)| notification.id == id)
-        {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    failed = Some(FileError::new("remove", path, error));
-                }
-                _ => {}
-            }
-        }
-        failed
+    fn find(&self, id: &str) -> Vec<(PathBuf, Notification)> {
+        let mut found = self.files();
+        found.retain(|(_, notification)| notification.id == id);
+        found
     }
 
     fn files(&self) -> Vec<(PathBuf, Notification)> {
@@ -256,15 +340,22 @@ impl Outbox {
     }
 }
 
-/// What goes first when there are too many: what only repeats or confirms, before what brings news.
-fn worth(kind: Kind) -> u8 {
-    match kind {
-        Kind::StillFailing | Kind::Receipt | Kind::DrillReceipt | Kind::Warning | Kind::Test => 0,
-        Kind::Failed | Kind::Recovered | Kind::DrillFailed | Kind::DrillRecovered => 1,
+fn write(path: &Path, notification: &Notification) -> Result<(), FileError> {
+    let json = serde_json::to_vec_pretty(notification)
+        .map_err(|error| FileError::new("write", path, io::Error::other(error)))?;
+    atomic_file::replace(path, &json)
+}
+
+fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::new("remove", path, error))
+        }
+        _ => Ok(()),
     }
 }
 
-/// Sorts by time, and is the same for the same letter.
+/// Sorts by time, and is the same for the same notification.
 fn file_name(notification: &Notification) -> String {
     let mut id = percent_encode(&notification.id);
     if id.len() > LONGEST_ID_BYTES {
@@ -279,7 +370,7 @@ fn file_name(notification: &Notification) -> String {
     )
 }
 
-/// A letter of ours; none if it is anything else. Links are not followed, and a pipe would never end.
+/// A notification of ours; none if it is anything else. Links are not followed, and a pipe would never end.
 fn read(path: &Path) -> Option<Notification> {
     let metadata = fs::symlink_metadata(path).ok()?;
     if !metadata.is_file() || metadata.len() > LARGEST_FILE_BYTES {

@@ -1,20 +1,20 @@
-//! Which mails are due: the owner learns of everything that matters, and is never flooded.
+//! Which notifications are due: the owner learns of everything that matters, and is never flooded.
 
 use crate::state::alerts::{AlertHistory, Concern, Failing, Today};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-/// Mails about a first failure on one day. Runs that fail and succeed in turns must not send a mail each.
+/// Notifications about a first failure on one day. Runs that fail and succeed in turns must not bring one each.
 const FIRST_FAILURES_A_DAY: u32 = 3;
 /// A concern that has gone is news again after this long.
 const FORGOTTEN: TimeDelta = TimeDelta::days(1);
-/// A concern that stays is mailed again after this long.
+/// A concern that stays is told again after this long.
 const REMINDER: TimeDelta = TimeDelta::days(7);
 
 impl Failing {
-    /// Whether a mail has told of it.
-    pub(crate) fn was_told(&self) -> bool {
-        self.mailed_on.is_some()
+    /// Whether the owner was told of it.
+    pub(crate) fn was_notified(&self) -> bool {
+        self.notified_on.is_some()
     }
 }
 
@@ -29,19 +29,19 @@ impl AlertHistory {
         let first = Failing {
             since: now,
             runs: 0,
-            mailed_on: None,
+            notified_on: None,
         };
         self.failing.get_or_insert(first).runs += 1;
     }
 
-    /// Whether a mail about failing runs is due now: as which day of it, 1 for the first. Counts it as sent.
+    /// Whether a notification about failing runs is due now: as which day of it, 1 for the first. Counts it as sent.
     pub(crate) fn failure_due(&mut self, now: DateTime<Utc>, time_zone: Tz) -> Option<u32> {
         let today = now.with_timezone(&time_zone).date_naive();
         let failing = self.failing.as_mut()?;
-        if failing.mailed_on == Some(today) {
+        if failing.notified_on == Some(today) {
             return None;
         }
-        if failing.mailed_on.is_none() {
+        if failing.notified_on.is_none() {
             let first = self
                 .first_failures
                 .take()
@@ -59,25 +59,24 @@ impl AlertHistory {
                 return None;
             }
         }
-        failing.mailed_on = Some(today);
+        failing.notified_on = Some(today);
         let days = (today - failing.since.with_timezone(&time_zone).date_naive()).num_days();
         Some(u32::try_from(days).unwrap_or_default() + 1)
     }
 
     /// Notes a run that succeeded: what it put an end to, if the owner was told of that.
     pub(crate) fn succeeded(&mut self) -> Option<Failing> {
-        self.failing.take().filter(Failing::was_told)
+        self.failing.take().filter(Failing::was_notified)
     }
 
-    /// Notes what there is to say beside a success; whether it is time to mail it. Counts it as sent.
+    /// Notes what there is to say beside a success; whether it is time to tell it. Counts it as sent.
     pub(crate) fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
         // One that comes and goes is told once a day at most.
-        self.concerns.retain(|concern, mailed| {
-            present.contains(concern) || (now - *mailed).abs() < FORGOTTEN
-        });
-        let due = |mailed: Option<&DateTime<Utc>>| {
+        self.concerns
+            .retain(|concern, told| present.contains(concern) || (now - *told).abs() < FORGOTTEN);
+        let due = |told: Option<&DateTime<Utc>>| {
             // A clock that was set back must not keep a reminder for years.
-            mailed.is_none_or(|mailed| (now - *mailed).abs() >= REMINDER)
+            told.is_none_or(|told| (now - *told).abs() >= REMINDER)
         };
         if !present
             .iter()
@@ -205,7 +204,7 @@ mod tests {
             prop_assert!(mails.values().all(|count| *count <= 2 * FIRST_FAILURES_A_DAY + 2));
             if alerts.failing().is_some() {
                 alerts.failure_due(at(hour + 24), Tz::UTC);
-                prop_assert!(alerts.failing().is_some_and(Failing::was_told));
+                prop_assert!(alerts.failing().is_some_and(Failing::was_notified));
             }
         }
     }

@@ -1,21 +1,24 @@
-//! Sends the mails beside everything else: nothing ever waits for a mail server.
+//! Sends notifications beside everything else: nothing ever waits for a channel, and no channel for another.
 
-use super::channels::mail::LONGEST_TALK;
-use super::notifier::QueuedMail;
-use super::outbox::Outbox;
+use super::channels::{self, Channel};
+use super::notification::Interest;
+use super::outbox::{Flushed, Outbox};
 use crate::context::Context;
-use crate::notify::templates::Notification;
-use crate::settings::{MailSettings, Settings};
+use crate::notify::notification::Notification;
+use crate::notify::notifier::Queued;
+use crate::settings::Settings;
+use crate::store::repository::Repository;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
-use crate::sys::redact::Redactor;
+use futures_util::future::join_all;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long putting the rest away may take at the end.
-const LAST_WRITES: Duration = Duration::from_secs(2);
+/// How long the end of what is being sent is waited for.
+const LAST_ATTEMPT: Duration = Duration::from_secs(2);
 /// Waits between attempts; the last one is repeated.
 const WAITS: [Duration; 5] = [
     Duration::from_secs(60),
@@ -24,141 +27,163 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
     Duration::from_secs(4 * 60 * 60),
 ];
-/// How often he looks for letters that others have left in the outbox.
+/// How often the outbox is searched for what others have left there.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
-/// Takes letters; what becomes of them is not its customers' concern.
-pub(crate) struct MailSender {
-    notifications: Option<mpsc::UnboundedSender<Vec<Notification>>>,
-    round: Option<JoinHandle<()>>,
+/// The scheduler's: a task for each channel.
+pub(crate) struct Sender {
+    outbox: Arc<Outbox>,
+    wake: watch::Sender<()>,
+    rounds: Vec<JoinHandle<()>>,
 }
 
-impl MailSender {
-    /// Lets him put away what he has not sent.
-    pub(crate) async fn finish(self) {
-        drop(self.notifications);
-        if let Some(round) = self.round {
-            let _ = tokio::time::timeout(LAST_WRITES, round).await;
-        }
-    }
-
+impl Sender {
     /// Starts with what was left unsent.
-    pub(crate) fn start(settings: &Settings, ctx: &Context, outbox: Outbox) -> Self {
-        let Some(mail) = settings.mail.clone() else {
+    pub(crate) fn start(settings: &Settings, ctx: &Context) -> Self {
+        let channels = channels::of(settings, &ctx.redactor);
+        let outbox = Arc::new(outbox(settings, &channels));
+        if !outbox.has_recipient(Interest::News) {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
-            return MailSender {
-                notifications: None,
-                round: None,
+        }
+        let (wake, _) = watch::channel(());
+        let rounds = channels.into_iter().map(|channel| {
+            let round = Round {
+                channel,
+                outbox: Arc::clone(&outbox),
+                stop: ctx.cancel.clone(),
+                woken: wake.subscribe(),
             };
-        };
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let round = Round {
-            mail,
+            tokio::spawn(round.walk())
+        });
+        let rounds = rounds.collect();
+        Sender {
             outbox,
-            redactor: ctx.redactor.clone(),
-            stop: ctx.stop.clone(),
-        };
-        let round = tokio::spawn(round.walk(receiver));
-        MailSender {
-            notifications: Some(sender),
-            round: Some(round),
+            wake,
+            rounds,
         }
     }
 
-    /// Sends what was written, if anything was: it is in the outbox, or else in `posted`.
-    pub(crate) fn post(&self, queued: QueuedMail) {
-        if let Some(sender) = self.notifications.as_ref().filter(|_| queued.wrote) {
-            // He only goes when we do.
-            let _ = sender.send(queued.unkept);
+    /// Whether anybody is told of anything.
+    pub(crate) fn has_channels(&self) -> bool {
+        !self.rounds.is_empty()
+    }
+
+    /// Sends what was written, if anything was: it is in the outbox, or else in `queued`.
+    pub(crate) fn post(&self, queued: Queued) {
+        if queued.wrote {
+            keep(&self.outbox, queued.unkept);
+            self.wake.send_replace(());
         }
     }
+
+    /// Gives what is being sent a moment to arrive.
+    pub(crate) async fn finish(self) {
+        drop(self.wake);
+        let aborts: Vec<_> = self.rounds.iter().map(JoinHandle::abort_handle).collect();
+        let _ = tokio::time::timeout(LAST_ATTEMPT, join_all(self.rounds)).await;
+        for abort in aborts {
+            abort.abort();
+        }
+    }
+}
+
+/// Sends what is due, and what could not be sent before, through all channels at once. What cannot be sent now is kept for
+/// the next run.
+pub(crate) async fn send_now(settings: &Settings, ctx: &Context, unkept: Vec<Notification>) {
+    let channels = channels::of(settings, &ctx.redactor);
+    let outbox = outbox(settings, &channels);
+    keep(&outbox, unkept);
+    let flushing = channels.iter().map(|channel| async {
+        let flushed = outbox.flush(channel.as_ref(), &ctx.cancel).await;
+        if flushed.sent > 0 {
+            tracing::info!("{}", sent(channel.as_ref(), flushed.sent));
+        }
+        if let Some(setback) = flushed.setback {
+            let left = humanize::counted(flushed.left as u64, channel.unit());
+            let problem = setback.problem;
+            tracing::warn!("{left} not sent: {problem}\nthe next run tries again");
+        }
+    });
+    join_all(flushing).await;
+}
+
+/// The outbox of the settings, for these channels.
+pub(crate) fn outbox(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Outbox {
+    Outbox::new(Repository::of(settings).outbox_folder(), channels)
+}
+
+fn keep(outbox: &Outbox, notifications: Vec<Notification>) {
+    for notification in notifications {
+        if let Some(error) = outbox.keep(notification) {
+            tracing::debug!(target: SCHEDULER, "what was not sent yet is kept in memory only: {error}");
+        }
+    }
+}
+
+fn sent(channel: &dyn Channel, count: usize) -> String {
+    let sent = humanize::counted(count as u64, channel.unit());
+    format!("{sent} sent through {}", channel.place())
 }
 
 struct Round {
-    mail: MailSettings,
-    outbox: Outbox,
-    redactor: Redactor,
+    channel: Arc<dyn Channel>,
+    outbox: Arc<Outbox>,
     stop: Cancel,
+    woken: watch::Receiver<()>,
 }
 
 impl Round {
-    async fn walk(self, mut notifications: mpsc::UnboundedReceiver<Vec<Notification>>) {
+    async fn walk(mut self) {
         let mut failures = 0;
         loop {
-            let outcome = if self.outbox.waiting().is_empty() {
-                Delivery::Done
-            } else {
-                self.deliver().await
-            };
-            let wait = match outcome {
-                Delivery::Done => {
+            let flushed = self.outbox.flush(self.channel.as_ref(), &self.stop).await;
+            let wait = match self.log(&flushed) {
+                Progress::Done => {
                     failures = 0;
                     LOOK
                 }
-                Delivery::MayPass => {
+                Progress::MayPass => {
                     failures += 1;
                     WAITS[usize::min(failures - 1, WAITS.len() - 1)]
                 }
-                Delivery::Refused => WAITS[WAITS.len() - 1],
+                Progress::Rejected => WAITS[WAITS.len() - 1],
             };
             tokio::select! {
                 biased;
-                _ = self.stop.requested() => {
-                    while let Some(notifications) = notifications.recv().await {
-                        self.keep(notifications);
-                    }
-                    return;
-                }
-                queued = notifications.recv() => {
-                    let Some(queued) = queued else { return };
-                    self.keep(queued);
-                    while let Ok(queued) = notifications.try_recv() {
-                        self.keep(queued);
-                    }
-                }
+                _ = self.stop.requested() => return,
+                woken = self.woken.changed() => if woken.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    fn keep(&self, notifications: Vec<Notification>) {
-        for notification in notifications {
-            if let Some(error) = self.outbox.keep(notification) {
-                tracing::debug!(target: SCHEDULER, "an unsent mail is kept in memory only: {error}");
-            }
-        }
-    }
-
-    async fn deliver(&self) -> Delivery {
-        let flushed = self
-            .outbox
-            .flush(&self.mail, &self.redactor, LONGEST_TALK, &self.stop)
-            .await;
+    fn log(&self, flushed: &Flushed) -> Progress {
+        let channel = self.channel.as_ref();
         if flushed.sent > 0 {
-            tracing::info!(target: SCHEDULER, "{} sent", humanize::counted(flushed.sent as u64, "mail"));
+            tracing::info!(target: SCHEDULER, "{}", sent(channel, flushed.sent));
         }
-        let kept = humanize::counted(flushed.left as u64, "mail");
-        match flushed.error {
+        let left = humanize::counted(flushed.left as u64, channel.unit());
+        match &flushed.setback {
             // Whoever else sends them may not get through.
-            None if flushed.left > 0 => Delivery::MayPass,
-            None => Delivery::Done,
-            Some(error) if error.may_pass() => {
-                tracing::warn!(target: SCHEDULER, "{kept} not sent yet: {error}");
-                Delivery::MayPass
+            None if flushed.left > 0 => Progress::MayPass,
+            None => Progress::Done,
+            Some(setback) if setback.is_transient => {
+                tracing::warn!(target: SCHEDULER, "{left} not sent yet: {}", setback.problem);
+                Progress::MayPass
             }
-            Some(error) => {
-                tracing::error!(target: SCHEDULER, "{kept} not sent: {error}");
-                Delivery::Refused
+            Some(setback) => {
+                tracing::error!(target: SCHEDULER, "{left} not sent: {}", setback.problem);
+                Progress::Rejected
             }
         }
     }
 }
 
 /// How a round of sending ended.
-enum Delivery {
+enum Progress {
     Done,
     /// Worth another attempt soon.
     MayPass,
     /// Worth another attempt when somebody may have done something about it, or the clock is right.
-    Refused,
+    Rejected,
 }

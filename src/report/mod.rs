@@ -1,11 +1,21 @@
 //! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
 
+mod inspect;
 mod problem;
 mod restore;
+mod status;
 
-pub(crate) use problem::Problem;
+pub(crate) use inspect::{
+    CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
+    ExtractReport, FieldDifference, ShowReport, ShownCollection, ShownIndex,
+};
+pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,
+};
+
+pub(crate) use status::{
+    Day, DayOutcome, RunOutcome, RunReport, StatusReport, StepReport, Verdict,
 };
 
 use chrono::{DateTime, Utc};

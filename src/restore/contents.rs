@@ -1,15 +1,24 @@
 //! An archive that is open and verified as far as it is wanted, and its documents on demand.
 
-use super::RestoreError;
-use crate::archive::container::{self, Damage, NativeArchive, Opened, Role, Section};
+use super::{RestoreError, Selection};
+use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
 use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Unusable};
+use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
+use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
+use crate::context::Context;
+use crate::settings::Settings;
 use crate::store::repository::Repository;
+use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::humanize::first_and_more;
+use crate::sys::progress::{Meter, Unit, showing};
 use chrono::{DateTime, Utc};
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::io::{BufReader, Read};
+use std::ops::Index;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Read ahead by each reader, in bytes.
@@ -17,35 +26,73 @@ const READER_BYTES: usize = 64 * 1024;
 /// Namespaces named when none of them was meant.
 const NAMED: usize = 12;
 
+/// One namespace of an archive that is open; see [`Contents::all`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ArchivedId(usize);
+
 /// What is in an archive, of what was asked for.
 pub(crate) struct Contents {
     archive: Archive,
     /// File name.
     pub name: String,
-    pub holdings: Vec<ArchivedNamespace>,
+    namespaces: Vec<ArchivedNamespace>,
     pub origin: Origin,
     pub made_at: Option<DateTime<Utc>>,
     pub warnings: Vec<String>,
-    /// Holdings by where their documents lie.
-    by_file: HashMap<String, usize>,
+    /// Namespaces by where their documents lie.
+    by_file: HashMap<String, ArchivedId>,
 }
 
 enum Archive {
-    NativeArchive(Box<NativeArchive>, Vec<Section>),
-    /// A dump folder, packed by anyone's hand: to be read from its start, whatever is wanted of it.
-    Foreign(File),
+    Native(Box<NativeArchive>, Vec<Section>),
+    /// A dump folder, packed by anyone's hand: to be read from its start, however little is wanted of it.
+    Untrusted(Source),
 }
 
 /// Why reading ended early.
 pub(crate) enum Broken<E> {
     Archive(String),
-    /// Whoever was shown the documents wants no more.
+    /// The visitor wants no more documents.
     Visitor(E),
+}
+
+/// Opens and verifies an archive, as far as it is wanted, with progress.
+pub(crate) async fn open(
+    settings: &Settings,
+    ctx: &Context,
+    cancel: &Cancel,
+    stem: &str,
+    selection: &Selection,
+) -> Result<Arc<Contents>, RestoreError> {
+    let repository = Repository::of(settings);
+    let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
+    let (threads, stem, selection, shown) = (
+        settings.threads,
+        stem.to_owned(),
+        selection.clone(),
+        Arc::clone(&meter),
+    );
+    let opening = cancel.blocking(move |cancelled| {
+        let moved = |bytes| shown.set(bytes);
+        let options = Options {
+            threads,
+            cancelled,
+            moved: &moved,
+        };
+        Contents::open(
+            &repository,
+            &stem,
+            &|namespace| selection.chooses(namespace),
+            &options,
+        )
+    });
+    let contents = showing(&meter, opening).await??;
+    Ok(Arc::new(contents))
 }
 
 impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
-    /// `options.stop` is set.
+    /// `options.cancelled` is set.
     pub(crate) fn open(
         repository: &Repository,
         stem: &str,
@@ -53,96 +100,113 @@ impl Contents {
         options: &Options,
     ) -> Result<Self, RestoreError> {
         let name = file_name::archive(stem);
-        let file = repository.open(stem)?;
-        let opened = container::open(file).map_err(|damage| unusable(&name, damage.into()))?;
-        let (archive, parts, origin, made_at) = match opened {
-            Opened::NativeArchive(ours) => {
-                let entries = &ours.manifest.namespaces;
-                let wanted = |index: usize| {
-                    entries
-                        .get(index)
-                        .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
-                };
-                if !entries
-                    .iter()
-                    .any(|entry| entry.kind != Kind::Oplog && chosen(&entry.namespace))
-                {
-                    return Err(nothing(&name, entries.iter().map(|entry| &entry.namespace)));
-                }
+        let source = repository.open(stem)?;
+        let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
+        match opened {
+            Opened::Native(native) => {
                 let sidecar = repository.sidecar(stem);
-                let parts = verify::ours_parts(&ours, &wanted, &sidecar, options);
-                let parts = parts.map_err(|problem| unusable(&name, problem))?;
-                let sections = ours
-                    .sections()
-                    .map_err(|damage| unusable(&name, damage.into()))?;
-                let origin = Origin {
-                    server_version: Some(ours.manifest.server.version.clone()),
-                    tool_version: Some(ours.manifest.mongodump_version.clone()),
-                };
-                let made_at = Some(ours.manifest.started_at);
-                (
-                    Archive::NativeArchive(ours, sections),
-                    parts,
-                    origin,
-                    made_at,
-                )
+                Self::of_native(name, native, &sidecar, chosen, options)
             }
-            Opened::Foreign(file) => {
-                let again = file
-                    .try_clone()
-                    .map_err(|error| unusable(&name, Damage::Read(error).into()))?;
-                let (mut parts, origin) =
-                    verify::survey(file, options).map_err(|problem| unusable(&name, problem))?;
-                if !parts
-                    .holdings
-                    .iter()
-                    .any(|one| one.kind != Kind::Oplog && chosen(&one.namespace))
-                {
-                    return Err(nothing(
-                        &name,
-                        parts.holdings.iter().map(|one| &one.namespace),
-                    ));
-                }
-                parts
-                    .holdings
-                    .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
-                (Archive::Foreign(again), parts, origin, None)
-            }
+            Opened::Untrusted(source) => Self::of_untrusted(name, source, chosen, options),
+        }
+    }
+
+    fn of_native(
+        name: String,
+        native: Box<NativeArchive>,
+        sidecar: &Sidecar,
+        chosen: &dyn Fn(&Namespace) -> bool,
+        options: &Options,
+    ) -> Result<Self, RestoreError> {
+        let entries = &native.manifest.namespaces;
+        let all = entries.iter().map(|entry| (entry.kind, &entry.namespace));
+        refuse_empty(&name, all, chosen)?;
+        let wanted = |index: usize| {
+            entries
+                .get(index)
+                .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
         };
-        let files = parts.holdings.iter().enumerate();
+        let parts = verify::native_parts(&native, &wanted, sidecar, options);
+        let parts = parts.map_err(|problem| unusable(&name, problem))?;
+        let sections = native.sections();
+        let sections = sections.map_err(|damage| unusable(&name, damage.into()))?;
+        let origin = Origin {
+            server_version: Some(native.manifest.server.version.clone()),
+            tool_version: Some(native.manifest.mongodump_version.clone()),
+        };
+        let made_at = Some(native.manifest.started_at);
+        let archive = Archive::Native(native, sections);
+        Ok(Self::new(name, archive, parts, origin, made_at))
+    }
+
+    fn of_untrusted(
+        name: String,
+        source: Source,
+        chosen: &dyn Fn(&Namespace) -> bool,
+        options: &Options,
+    ) -> Result<Self, RestoreError> {
+        let surveyed = verify::survey(source.at(0), options);
+        let (mut parts, origin) = surveyed.map_err(|problem| unusable(&name, problem))?;
+        let all = parts
+            .namespaces
+            .iter()
+            .map(|one| (one.kind, &one.namespace));
+        refuse_empty(&name, all, chosen)?;
+        parts
+            .namespaces
+            .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
+        let archive = Archive::Untrusted(source);
+        Ok(Self::new(name, archive, parts, origin, None))
+    }
+
+    fn new(
+        name: String,
+        archive: Archive,
+        parts: Parts,
+        origin: Origin,
+        made_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        let files = parts.namespaces.iter().enumerate();
         let by_file = files
-            .filter_map(|(index, one)| Some((one.file.clone()?, index)))
+            .filter_map(|(index, one)| Some((one.file.clone()?, ArchivedId(index))))
             .collect();
-        Ok(Contents {
+        Contents {
             archive,
             name,
-            holdings: parts.holdings,
+            namespaces: parts.namespaces,
             origin,
             made_at,
             warnings: parts.warnings,
             by_file,
-        })
+        }
     }
 
-    /// Where the oplog is among the holdings, if there is one.
-    pub(crate) fn oplog(&self) -> Option<usize> {
-        self.holdings.iter().position(|one| one.kind == Kind::Oplog)
+    /// What it holds of what was asked for, in the archive's order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ArchivedId, &ArchivedNamespace)> + Clone {
+        let all = self.namespaces.iter().enumerate();
+        all.map(|(index, one)| (ArchivedId(index), one))
     }
 
-    /// Shows the documents of each holding that is `wanted`, in the order they lie in. The content must be read to its
+    /// The oplog, if there is one.
+    pub(crate) fn oplog(&self) -> Option<ArchivedId> {
+        let mut all = self.all();
+        all.find_map(|(id, one)| (one.kind == Kind::Oplog).then_some(id))
+    }
+
+    /// Shows the documents of each namespace that is `wanted`, in the order they lie in. The content must be read to its
     /// end. Blocks.
     pub(crate) fn each<E>(
         &self,
-        wanted: &dyn Fn(usize) -> bool,
-        stop: &AtomicBool,
-        visit: &mut dyn FnMut(usize, &mut dyn Read) -> Result<(), E>,
+        wanted: &dyn Fn(ArchivedId) -> bool,
+        cancelled: &AtomicBool,
+        visit: &mut dyn FnMut(ArchivedId, &mut dyn Read) -> Result<(), E>,
     ) -> Result<(), Broken<E>> {
         let mut given_up = None;
-        let mut seen = vec![false; self.holdings.len()];
+        let mut seen = HashSet::new();
         let mut show = |path: &str, content: &mut dyn Read| match self.by_file.get(path) {
-            Some(index) if wanted(*index) => {
-                seen[*index] = true;
-                visit(*index, content).map_err(|error| {
+            Some(id) if wanted(*id) => {
+                seen.insert(*id);
+                visit(*id, content).map_err(|error| {
                     given_up = Some(error);
                     String::new()
                 })
@@ -150,23 +214,23 @@ impl Contents {
             _ => Ok(()),
         };
         let outcome = match &self.archive {
-            Archive::NativeArchive(ours, sections) => read_sections(
-                ours,
+            Archive::Native(native, sections) => read_sections(
+                native,
                 sections,
-                &|file| self.by_file.get(file).is_some_and(|index| wanted(*index)),
+                &|file| self.by_file.get(file).is_some_and(|id| wanted(*id)),
                 &mut show,
             ),
-            Archive::Foreign(file) => read_foreign(file, stop, &mut show),
+            Archive::Untrusted(source) => read_untrusted(source, cancelled, &mut show),
         };
         match (given_up, outcome) {
             (Some(error), _) => return Err(Broken::Visitor(error)),
             (None, Err(problem)) => return Err(Broken::Archive(problem)),
             (None, Ok(())) => {}
         }
-        let lost = |(index, one): &(usize, &ArchivedNamespace)| {
-            one.file.is_some() && wanted(*index) && !seen[*index]
-        };
-        match self.holdings.iter().enumerate().find(lost) {
+        let mut lost = self
+            .all()
+            .filter(|(id, one)| one.file.is_some() && wanted(*id) && !seen.contains(id));
+        match lost.next() {
             Some((_, one)) => Err(Broken::Archive(format!(
                 "{} is not there any more",
                 one.namespace
@@ -176,51 +240,59 @@ impl Contents {
     }
 }
 
+impl Index<ArchivedId> for Contents {
+    type Output = ArchivedNamespace;
+
+    fn index(&self, id: ArchivedId) -> &ArchivedNamespace {
+        &self.namespaces[id.0]
+    }
+}
+
 /// A collection's documents, to be read at the same time as others'.
 pub(crate) struct CollectionReader<'c> {
-    pub holding: usize,
+    pub source: ArchivedId,
     /// Buffered, since documents are read one by one.
     pub content: BufReader<Box<dyn Read + 'c>>,
 }
 
 impl Contents {
-    /// The collections that can be read beside each other, largest first: those of an archive of ours that have a section to
+    /// The collections that can be read beside each other, largest first: those of a native archive that have a section to
     /// themselves. None of them is read through yet.
-    pub(crate) fn apart(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<(usize, &Section)> {
-        let Archive::NativeArchive(ours, sections) = &self.archive else {
+    pub(crate) fn apart(&self, wanted: &dyn Fn(ArchivedId) -> bool) -> Vec<(ArchivedId, &Section)> {
+        let Archive::Native(native, sections) = &self.archive else {
             return Vec::new();
         };
-        let root = format!("{}/", ours.manifest.archive);
-        let holding = |section: &Section| match section.files.as_slice() {
+        let root = format!("{}/", native.manifest.archive);
+        let source = |section: &Section| match section.files.as_slice() {
             [file] => self
                 .by_file
                 .get(file.path.strip_prefix(&root)?)
                 .copied()
-                .filter(|index| wanted(*index)),
+                .filter(|id| wanted(*id)),
             _ => None,
         };
-        let mut apart: Vec<(usize, &Section)> = sections
+        let mut apart: Vec<(ArchivedId, &Section)> = sections
             .iter()
-            .filter_map(|section| Some((holding(section)?, section)))
+            .filter_map(|section| Some((source(section)?, section)))
             .collect();
-        apart.sort_by_key(|(index, _)| std::cmp::Reverse(self.holdings[*index].totals.bytes));
+        apart.sort_by_key(|(id, _)| Reverse(self[*id].totals.bytes));
         apart
     }
 
     /// Opens one of [`Contents::apart`].
     pub(crate) fn reader<'c>(
         &'c self,
-        holding: usize,
+        source: ArchivedId,
         section: &Section,
     ) -> Result<CollectionReader<'c>, String> {
-        let Archive::NativeArchive(ours, _) = &self.archive else {
+        let Archive::Native(native, _) = &self.archive else {
             return Err("it cannot be read in parts".into());
         };
-        match ours.extract_alone(section) {
+        match native.extract_alone(section) {
             Ok(Some(content)) => {
                 let content: Box<dyn Read> = Box::new(content);
                 Ok(CollectionReader {
-                    holding,
+                    source,
                     content: BufReader::with_capacity(READER_BYTES, content),
                 })
             }
@@ -233,12 +305,12 @@ impl Contents {
 type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
 
 fn read_sections(
-    ours: &NativeArchive,
+    native: &NativeArchive,
     sections: &[Section],
     wanted: &dyn Fn(&str) -> bool,
     show: &mut Show,
 ) -> Result<(), String> {
-    let root = format!("{}/", ours.manifest.archive);
+    let root = format!("{}/", native.manifest.archive);
     let below = |name: &'_ str| name.strip_prefix(&root).unwrap_or(name).to_owned();
     for section in sections {
         let holds = section
@@ -246,7 +318,7 @@ fn read_sections(
             .iter()
             .any(|file| matches!(file.role, Role::Data(_)) && wanted(&below(&file.path)));
         if holds {
-            let (_, outcome) = container::files(ours.extract(section), &mut |name, content| {
+            let (_, outcome) = container::files(native.extract(section), &mut |name, content| {
                 show(&below(name), content)
             });
             outcome?;
@@ -255,10 +327,8 @@ fn read_sections(
     Ok(())
 }
 
-fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), String> {
-    let mut file = file.try_clone().map_err(|error| error.to_string())?;
-    file.rewind().map_err(|error| error.to_string())?;
-    let walked = container::walk(file, stop, &|_| {}, &mut |path, content| {
+fn read_untrusted(source: &Source, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
+    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
         let (path, mut content) = verify::plain(path, content);
         show(path, &mut *content)
     });
@@ -270,7 +340,7 @@ fn read_foreign(file: &File, stop: &AtomicBool, show: &mut Show) -> Result<(), S
 
 fn unusable(name: &str, problem: Unusable) -> RestoreError {
     match problem {
-        Unusable::Interrupted => RestoreError::Stopped,
+        Unusable::Interrupted => RestoreError::Interrupted(Interruption::Cancelled),
         Unusable::OtherFormat(format) => RestoreError::OtherFormat {
             name: name.to_owned(),
             what: format.explain(name),
@@ -282,18 +352,20 @@ fn unusable(name: &str, problem: Unusable) -> RestoreError {
     }
 }
 
-fn nothing<'n>(name: &str, held: impl Iterator<Item = &'n Namespace>) -> RestoreError {
-    let mut held: Vec<String> = held.map(ToString::to_string).collect();
-    held.sort();
-    let more = held.len().saturating_sub(NAMED);
-    held.truncate(NAMED);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    RestoreError::NothingChosen {
-        name: name.to_owned(),
-        held: format!("{}{more}", held.join(", ")),
+/// Refuses when nothing beside the oplog is chosen.
+fn refuse_empty<'n>(
+    name: &str,
+    all: impl Iterator<Item = (Kind, &'n Namespace)> + Clone,
+    chosen: &dyn Fn(&Namespace) -> bool,
+) -> Result<(), RestoreError> {
+    let mut collections = all.clone().filter(|(kind, _)| *kind != Kind::Oplog);
+    if collections.any(|(_, namespace)| chosen(namespace)) {
+        return Ok(());
     }
+    let mut held: Vec<String> = all.map(|(_, namespace)| namespace.to_string()).collect();
+    held.sort();
+    Err(RestoreError::NothingChosen {
+        name: name.to_owned(),
+        held: first_and_more(&held, NAMED),
+    })
 }

@@ -51,7 +51,7 @@ impl StoredDefinition {
     }
 }
 
-/// Whether everything in `wanted` is in `found`. Numbers are the same whatever type they have.
+/// Whether everything in `wanted` is in `found`. Numbers of different types may be equal.
 pub(super) fn holds(wanted: &Document, found: &Document) -> bool {
     wanted
         .iter()

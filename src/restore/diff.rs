@@ -3,7 +3,7 @@
 //! Neither side is held in memory: both become fingerprints. Only where those differ are documents looked at again, one
 //! bucket of `_id`s at a time, to name the ones that are missing, changed or too many.
 
-use super::contents::{Broken, Contents};
+use super::contents::{ArchivedId, Broken, Contents};
 use super::documents::{self, shown_id};
 use crate::archive::fingerprint::{Checksum, Fingerprint, bucket_of, checksum};
 use crate::archive::namespace::Namespace;
@@ -42,8 +42,8 @@ struct Suspect {
     found: Differences,
 }
 
-/// What is compared: a holding of the archive, and where it was restored to.
-pub(super) type Pair = (usize, Namespace);
+/// What is compared: a namespace of the archive, and where it was restored to.
+pub(super) type Pair = (ArchivedId, Namespace);
 
 /// Compares every pair; how those differ that do.
 pub(crate) async fn run(
@@ -52,13 +52,13 @@ pub(crate) async fn run(
     target: &Target,
     meter: &Arc<Meter>,
     cancel: &Cancel,
-) -> Result<HashMap<usize, Differences>, CompareError> {
+) -> Result<HashMap<ArchivedId, Differences>, CompareError> {
     let mut suspects = find_suspects(contents, pairs, target, meter, cancel).await?;
     if suspects.is_empty() {
         return Ok(HashMap::new());
     }
-    for (index, suspect) in &mut suspects {
-        let kind = contents.holdings[*index].kind;
+    for (source, suspect) in &mut suspects {
+        let kind = contents[*source].kind;
         let namespace = suspect.namespace.clone();
         let look = target.documents(&namespace, kind, |document| {
             let id = documents::id(document);
@@ -76,9 +76,9 @@ pub(crate) async fn run(
     name_documents(contents, suspects, cancel).await
 }
 
-/// The fingerprint of a holding, which the archive's side sends to the server's.
+/// The fingerprint of a namespace, which the archive's side sends to the server's.
 struct ArchiveFingerprint {
-    holding: usize,
+    source: ArchivedId,
     fingerprint: Fingerprint,
 }
 
@@ -89,11 +89,11 @@ async fn find_suspects(
     target: &Target,
     meter: &Arc<Meter>,
     cancel: &Cancel,
-) -> Result<HashMap<usize, Suspect>, CompareError> {
-    let wanted: HashMap<usize, Namespace> = pairs.iter().cloned().collect();
+) -> Result<HashMap<ArchivedId, Suspect>, CompareError> {
+    let wanted: HashMap<ArchivedId, Namespace> = pairs.iter().cloned().collect();
     let (sender, mut receiver) = mpsc::channel(1);
     let reading = Arc::clone(contents);
-    let chosen: HashSet<usize> = wanted.keys().copied().collect();
+    let chosen: HashSet<ArchivedId> = wanted.keys().copied().collect();
     let watch = meter.watch();
     let reader = cancel.blocking(move |cancelled| {
         fingerprint_archive(&reading, &chosen, watch, &sender, cancelled)
@@ -101,21 +101,20 @@ async fn find_suspects(
     let server = async {
         let mut suspects = HashMap::new();
         while let Some(ArchiveFingerprint {
-            holding,
+            source,
             fingerprint,
         }) = receiver.recv().await
         {
-            let (Some(to), Some(one)) = (wanted.get(&holding), contents.holdings.get(holding))
-            else {
+            let Some(to) = wanted.get(&source) else {
                 continue;
             };
             let mut of_server = Fingerprint::default();
-            let reading = target.documents(to, one.kind, |document| {
+            let reading = target.documents(to, contents[source].kind, |document| {
                 of_server.add(documents::id(document), document.as_bytes());
             });
             showing(meter, reading).await?;
             if let Some(suspect) = suspect(to, &fingerprint, &of_server) {
-                suspects.insert(holding, suspect);
+                suspects.insert(source, suspect);
             }
         }
         Ok::<_, CompareError>(suspects)
@@ -131,14 +130,14 @@ async fn find_suspects(
 /// Blocks; ends soon once it is cancelled.
 fn fingerprint_archive(
     contents: &Contents,
-    chosen: &HashSet<usize>,
+    chosen: &HashSet<ArchivedId>,
     mut watch: DumpWatch,
     sender: &mpsc::Sender<ArchiveFingerprint>,
     cancelled: &AtomicBool,
 ) -> Result<(), String> {
     let mut bytes = 0;
-    let is_chosen = |index| chosen.contains(&index);
-    let outcome = contents.each(&is_chosen, cancelled, &mut |holding, content| {
+    let is_chosen = |source| chosen.contains(&source);
+    let outcome = contents.each(&is_chosen, cancelled, &mut |source, content| {
         let mut fingerprint = Fingerprint::default();
         documents::each(content, |document| {
             fingerprint.add(documents::id(document), document.as_bytes());
@@ -149,11 +148,11 @@ fn fingerprint_archive(
         })
         .map_err(|error| crate::archive::container::reason(&error))?;
         bytes += fingerprint.bytes();
-        watch.at(&contents.holdings[holding].namespace, bytes);
+        watch.at(&contents[source].namespace, bytes);
         // It is received unless the other side has failed.
         sender
             .blocking_send(ArchiveFingerprint {
-                holding,
+                source,
                 fingerprint,
             })
             .map_err(|_| String::new())
@@ -183,17 +182,17 @@ fn suspect(to: &Namespace, of_archive: &Fingerprint, of_server: &Fingerprint) ->
 /// Reads the archive's side of the suspects again and names what differs.
 async fn name_documents(
     contents: &Arc<Contents>,
-    mut suspects: HashMap<usize, Suspect>,
+    mut suspects: HashMap<ArchivedId, Suspect>,
     cancel: &Cancel,
-) -> Result<HashMap<usize, Differences>, CompareError> {
+) -> Result<HashMap<ArchivedId, Differences>, CompareError> {
     let reading = Arc::clone(contents);
     let looked = cancel.blocking(move |cancelled: &AtomicBool| {
-        let wanted: HashSet<usize> = suspects.keys().copied().collect();
+        let wanted: HashSet<ArchivedId> = suspects.keys().copied().collect();
         let outcome = reading.each(
-            &|index| wanted.contains(&index),
+            &|source| wanted.contains(&source),
             cancelled,
-            &mut |index, content| {
-                let Some(suspect) = suspects.get_mut(&index) else {
+            &mut |source, content| {
+                let Some(suspect) = suspects.get_mut(&source) else {
                     return Ok(());
                 };
                 documents::each(content, |document| {
@@ -223,12 +222,12 @@ async fn name_documents(
     };
     Ok(suspects
         .into_iter()
-        .map(|(index, mut suspect)| {
+        .map(|(id, mut suspect)| {
             let mut extra: Vec<String> = suspect.there.into_values().map(|(_, id)| id).collect();
             extra.sort();
             extra.truncate(NAMED);
             suspect.found.extra = extra;
-            (index, suspect.found)
+            (id, suspect.found)
         })
         .collect())
 }

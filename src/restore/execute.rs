@@ -1,10 +1,10 @@
 //! Carrying a restore out: the safety backup, the documents, the indexes, and whether all of it is there.
 
+use super::error::RestoreError;
 use super::feed::{Load, most_readers};
 use super::indexes::{BuildOutcome, IndexBuilder};
-use super::preflight;
-use super::reconcile;
-use super::{Prepared, RestoreError};
+use super::plan::RestorePlan;
+use super::reconcile::Reconciliation;
 use crate::archive::file_name;
 use crate::archive::namespace::Namespace;
 use crate::backup::archive_job;
@@ -17,93 +17,82 @@ use crate::store::repository::Repository;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Restores what was prepared. What went wrong on the way is in the report; an error means that nothing was changed.
+/// Restores what was planned. What went wrong on the way is in the report; an error means that nothing was changed.
 pub(crate) async fn execute(
-    mut prepared: Prepared,
+    plan: RestorePlan,
     settings: &Settings,
     ctx: &Context,
 ) -> Result<RestoreReport, RestoreError> {
-    if let Some(refusal) = prepared.refusal() {
+    if let Some(refusal) = plan.refusal() {
         return Err(refusal);
     }
-    let existing: Vec<Namespace> = prepared
-        .report
-        .namespaces
-        .iter()
-        .filter(|one| one.exists && !preflight::is_auth_version(&one.to))
-        .map(|one| one.to.clone())
-        .collect();
+    let existing: Vec<Namespace> = plan.existing().into_iter().cloned().collect();
+    let mut safety_archive = None;
     if !existing.is_empty() {
-        let safety = back_up_first(settings, ctx, &prepared.uri, &existing).await?;
+        let safety = back_up_first(settings, ctx, &plan.uri, &existing).await?;
         tracing::info!("what is about to be dropped is safe in {safety}");
-        prepared.report.safety_archive = Some(safety);
+        safety_archive = Some(safety);
     }
     tracing::info!(
-        "restoring; should this be interrupted, the archive stays as it is: run the same command again, with --drop"
+        "restoring; if interrupted, run the same command again with --drop; the archive is never modified"
     );
-    prepared.report.dry_run = false;
-    let loaded = load(&prepared, settings)
-        .run(settings, ctx, &ctx.stop)
-        .await;
-    reconcile::take_output(&mut prepared, &loaded);
-    finish(&mut prepared, loaded, settings, ctx).await;
-    let mut report = prepared.report;
-    report.restored = report.problems.is_empty()
-        && report.namespaces.iter().all(|one| one.problem.is_none())
-        && report.indexes.is_as_asked();
-    report.elapsed_seconds = prepared.begun.elapsed().as_secs_f64();
-    prepared.target.close().await;
+    let loaded = load(&plan, settings).run(settings, ctx, &ctx.cancel).await;
+    let mut reconciliation = Reconciliation::new(&plan, ctx, &loaded);
+    finish(&mut reconciliation, loaded, settings).await;
+    let report = reconciliation.into_report(safety_archive);
+    plan.target.close().await;
     Ok(report)
 }
 
 /// What follows once mongorestore has ended, as far as it came.
-async fn finish(prepared: &mut Prepared, loaded: LoadOutcome, settings: &Settings, ctx: &Context) {
+async fn finish(reconciliation: &mut Reconciliation<'_>, loaded: LoadOutcome, settings: &Settings) {
+    let plan = reconciliation.plan;
     match loaded.result {
-        Err(LoadError::Interrupted(reason)) => prepared.report.problems.push(format!(
+        Err(LoadError::Interrupted(reason)) => reconciliation.problems.push(format!(
             "{reason}: what was restored so far may be incomplete. The archive is as it was; run it again with --drop"
         )),
         Err(error) => {
-            prepared.report.problems.push(error.to_string());
-            reconcile::documents(prepared, ctx).await;
-            if prepared.report.indexes.archived > 0 {
+            reconciliation.problems.push(error.to_string());
+            reconciliation.documents().await;
+            if plan.indexes.len() > 0 {
                 let why = "indexes were not built, since not all documents came";
-                prepared.report.problems.push(why.into());
+                reconciliation.problems.push(why.into());
             }
         }
         Ok(()) => {
-            reconcile::documents(prepared, ctx).await;
-            let built = build_indexes(prepared, settings, ctx).await;
-            reconcile::definitions(prepared, &built, ctx).await;
+            reconciliation.documents().await;
+            let built = build_indexes(plan, settings, reconciliation.ctx).await;
+            reconciliation.definitions(&built).await;
         }
     }
 }
 
 /// After the documents were counted: from then on, a TTL index may remove some.
-async fn build_indexes(prepared: &Prepared, settings: &Settings, ctx: &Context) -> BuildOutcome {
-    if prepared.selection.indexes == IndexPolicy::None {
-        return BuildOutcome::unbuilt(&prepared.indexes);
+async fn build_indexes(plan: &RestorePlan, settings: &Settings, ctx: &Context) -> BuildOutcome {
+    if plan.selection.indexes == IndexPolicy::None {
+        return BuildOutcome::unbuilt(&plan.indexes);
     }
     let builder = IndexBuilder {
-        target: &prepared.target,
+        target: &plan.target,
         limit: settings.stall_timeout,
         screen: &ctx.screen,
-        cancel: &ctx.stop,
+        cancel: &ctx.cancel,
     };
-    builder.run(&prepared.indexes).await
+    builder.run(&plan.indexes).await
 }
 
-fn load(prepared: &Prepared, settings: &Settings) -> Load {
-    let operations = (prepared.operations_fed > 0).then(|| {
-        let (selection, untouchable) = (prepared.selection.clone(), prepared.untouchable.clone());
+fn load(plan: &RestorePlan, settings: &Settings) -> Load {
+    let operations = (plan.oplog.fed > 0).then(|| {
+        let (selection, untouchable) = (plan.selection.clone(), plan.oplog.untouchable.clone());
         Box::new(move |from: &Namespace| selection.target_of_operation(from, &untouchable))
             as Box<_>
     });
     Load {
-        contents: Arc::clone(&prepared.contents),
-        steps: prepared.steps.clone(),
-        uri: prepared.uri.clone(),
-        tool: prepared.tool.clone(),
-        drop: prepared.selection.drop,
+        contents: Arc::clone(&plan.contents),
+        steps: plan.steps.clone(),
+        uri: plan.uri.clone(),
+        tool: plan.tool.clone(),
+        drop: plan.selection.drop,
         readers: most_readers(settings),
         operations,
     }
@@ -146,9 +135,8 @@ async fn back_up_first(
         .collect();
     databases.sort();
     databases.dedup();
-    let failed = |problem: String| RestoreError::Safety(ctx.redactor.redact(&problem).into_owned());
     let facts = ctx
-        .stop
+        .cancel
         .or(crate::mongo::client::ask(
             uri,
             &databases,
@@ -160,18 +148,18 @@ async fn back_up_first(
     let repository = Repository::of(&settings).lock(settings.require_mount)?;
     tracing::info!("backing up first what will be dropped");
     let report = archive_job::backup(&settings, uri, ctx, &repository, None).await;
-    let report = report.map_err(|error| failed(error.to_string()))?;
+    let report = report.map_err(|failed| RestoreError::Safety(ctx.explain(&failed.error)))?;
     let stem = repository.find(&report.archive)?;
     let manifest = repository
         .manifest(&stem)
-        .ok_or_else(|| failed("it cannot be read back".into()))?;
+        .ok_or_else(|| RestoreError::Safety("it cannot be read back".into()))?;
     let saved: HashSet<&Namespace> = manifest
         .namespaces
         .iter()
         .map(|entry| &entry.namespace)
         .collect();
     match existing.iter().find(|namespace| !saved.contains(namespace)) {
-        Some(lost) => Err(failed(format!("it lacks {lost}"))),
+        Some(lost) => Err(RestoreError::Safety(format!("it lacks {lost}"))),
         None => Ok(report.archive),
     }
 }

@@ -1,8 +1,8 @@
 //! What mongorestore is fed: the collections of an archive under the names they get, and the oplog behind them.
 
-use super::Step;
-use super::contents::{Broken, Contents};
+use super::contents::{ArchivedId, Broken, Contents};
 use super::interleave;
+use super::plan::RestoreStep;
 use super::replay::{self, Operations};
 use crate::archive::container::reason;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
@@ -26,7 +26,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// What mongorestore is given, and where it puts it.
 pub(crate) struct Load {
     pub contents: Arc<Contents>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<RestoreStep>,
     pub uri: MongoUri,
     pub tool: Tool,
     pub drop: bool,
@@ -50,18 +50,14 @@ impl Load {
         cancel: &Cancel,
     ) -> LoadOutcome {
         let options = RestoreOptions {
-            tool: self.tool.clone(),
-            uri: self.uri.without_database(),
-            environment: ctx.environment.clone(),
-            redactor: ctx.redactor.clone(),
-            stall_timeout: settings.stall_timeout,
+            tool: ctx.tool_options(self.tool.clone(), &self.uri, settings.stall_timeout),
             drop: self.drop,
             replay: self.operations.is_some(),
         };
         let bytes = self
             .steps
             .iter()
-            .map(|step| self.contents.holdings[step.holding].totals.bytes)
+            .map(|step| self.contents[step.source].totals.bytes)
             .sum();
         let meter = Meter::new("restoring", Unit::Bytes, Some(bytes), &ctx.screen);
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -76,18 +72,18 @@ impl Load {
         let targets = self.announce(&mut writer)?;
         // Views, and collections that are options only.
         for step in &self.steps {
-            if self.contents.holdings[step.holding].file.is_none() {
+            if self.contents[step.source].file.is_none() {
                 writer.begin(&step.to)?;
                 writer.end(Totals::default())?;
             }
         }
         let fed = interleave::feed(self, &targets, &mut writer, cancelled)?;
-        let rest = |index: usize| targets.contains_key(&index) && !fed.contains(&index);
-        let documents = self.contents.each(&rest, cancelled, &mut |index, content| {
-            let (holding, to) = (&self.contents.holdings[index], &targets[&index]);
+        let rest = |id: ArchivedId| targets.contains_key(&id) && !fed.contains(&id);
+        let documents = self.contents.each(&rest, cancelled, &mut |id, content| {
+            let (archived, to) = (&self.contents[id], &targets[&id]);
             writer.begin(to)?;
-            copy(content, &mut writer, holding)?;
-            writer.end(holding.totals).map_err(FeedError::from)
+            copy(content, &mut writer, archived)?;
+            writer.end(archived.totals).map_err(FeedError::from)
         });
         documents.map_err(broken)?;
         // Last, and on its own: mongorestore wants everything else before.
@@ -98,27 +94,27 @@ impl Load {
         writer.finish().map_err(FeedError::from)
     }
 
-    /// Says what will come. Where each holding goes.
-    fn announce(&self, writer: &mut Feed) -> Result<HashMap<usize, Namespace>, FeedError> {
+    /// Says what will come. Where each namespace goes.
+    fn announce(&self, writer: &mut Feed) -> Result<HashMap<ArchivedId, Namespace>, FeedError> {
         let origin = &self.contents.origin;
         writer.header(&StreamHeader {
             server_version: origin.server_version.clone().unwrap_or_default(),
             tool_version: origin.tool_version.clone().unwrap_or_default(),
         })?;
-        let mut targets: HashMap<usize, Namespace> = HashMap::new();
+        let mut targets: HashMap<ArchivedId, Namespace> = HashMap::new();
         for step in &self.steps {
             writer.announce(Announced {
                 namespace: step.to.clone(),
-                kind: self.contents.holdings[step.holding].kind,
+                kind: self.contents[step.source].kind,
                 metadata: step.metadata.clone(),
             })?;
-            targets.insert(step.holding, step.to.clone());
+            targets.insert(step.source, step.to.clone());
         }
         if self.operations.is_some()
             && let Some(oplog) = self.contents.oplog()
         {
             writer.announce(Announced {
-                namespace: self.contents.holdings[oplog].namespace.clone(),
+                namespace: self.contents[oplog].namespace.clone(),
                 kind: Kind::Oplog,
                 metadata: String::new(),
             })?;
@@ -138,14 +134,14 @@ fn broken(broken: Broken<FeedError>) -> FeedError {
 fn copy(
     content: &mut dyn Read,
     writer: &mut Feed,
-    holding: &ArchivedNamespace,
+    archived: &ArchivedNamespace,
 ) -> Result<(), FeedError> {
     let mut window = vec![0; WINDOW_BYTES];
     let (mut crc, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Xz), 0);
     loop {
         let read = content
             .read(&mut window)
-            .map_err(|error| broken_in(holding, &error))?;
+            .map_err(|error| broken_in(archived, &error))?;
         if read == 0 {
             break;
         }
@@ -153,22 +149,22 @@ fn copy(
         bytes += read as u64;
         writer.data(&window[..read])?;
     }
-    if (bytes, crc.finalize()) == (holding.totals.bytes, holding.totals.crc64) {
+    if (bytes, crc.finalize()) == (archived.totals.bytes, archived.totals.crc64) {
         Ok(())
     } else {
-        Err(changed(holding))
+        Err(changed(archived))
     }
 }
 
 /// What was read is not what was read before.
-pub(super) fn changed(holding: &ArchivedNamespace) -> FeedError {
+pub(super) fn changed(archived: &ArchivedNamespace) -> FeedError {
     FeedError::Archive(format!(
         "{} is no longer what was verified: the disk may be failing",
-        holding.namespace
+        archived.namespace
     ))
 }
 
 /// What was read before cannot be read again.
-pub(super) fn broken_in(holding: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
-    FeedError::Archive(format!("{}: {}", holding.namespace, reason(error)))
+pub(super) fn broken_in(archived: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
+    FeedError::Archive(format!("{}: {}", archived.namespace, reason(error)))
 }

@@ -2,7 +2,7 @@
 //!
 //! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
 
-use super::contents::CollectionReader;
+use super::contents::{ArchivedId, CollectionReader};
 use super::documents;
 use super::feed::{Load, broken_in, changed};
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
@@ -24,32 +24,29 @@ struct OpenCollection<'c> {
     bytes: u64,
 }
 
-/// Feeds what is large enough and can be read apart; which holdings that were.
+/// Feeds what is large enough and can be read apart; which ones that were.
 pub(super) fn feed(
     load: &Load,
-    targets: &HashMap<usize, Namespace>,
+    targets: &HashMap<ArchivedId, Namespace>,
     writer: &mut Feed,
     cancelled: &AtomicBool,
-) -> Result<HashSet<usize>, FeedError> {
+) -> Result<HashSet<ArchivedId>, FeedError> {
     let contents = &load.contents;
-    let large = |index: usize| {
-        targets.contains_key(&index) && contents.holdings[index].totals.bytes >= SMALLEST_BYTES
-    };
+    let large =
+        |id: ArchivedId| targets.contains_key(&id) && contents[id].totals.bytes >= SMALLEST_BYTES;
     let mut waiting = contents.apart(&large);
     if waiting.len() < 2 || load.readers < 2 {
         return Ok(HashSet::new());
     }
-    let fed = waiting.iter().map(|(index, _)| *index).collect();
+    let fed = waiting.iter().map(|(id, _)| *id).collect();
     waiting.reverse();
     let mut open: Vec<OpenCollection> = Vec::new();
     let mut turn = Vec::with_capacity(TURN_BYTES);
     loop {
         while open.len() < load.readers
-            && let Some((index, section)) = waiting.pop()
+            && let Some((id, section)) = waiting.pop()
         {
-            let reader = contents
-                .reader(index, section)
-                .map_err(FeedError::Archive)?;
+            let reader = contents.reader(id, section).map_err(FeedError::Archive)?;
             open.push(OpenCollection {
                 reader,
                 crc: Digest::new(CrcAlgorithm::Crc64Xz),
@@ -64,17 +61,17 @@ pub(super) fn feed(
             if cancelled.load(Ordering::Relaxed) {
                 return Err(FeedError::Archive("reading was interrupted".into()));
             }
-            let holding = &contents.holdings[one.reader.holding];
+            let archived = &contents[one.reader.source];
             let more = next_turn(&mut one.reader.content, &mut turn)
-                .map_err(|error| broken_in(holding, &error))?;
-            writer.begin(&targets[&one.reader.holding])?;
+                .map_err(|error| broken_in(archived, &error))?;
+            writer.begin(&targets[&one.reader.source])?;
             one.crc.update(&turn);
             one.bytes += turn.len() as u64;
             writer.data(&turn)?;
             if !more {
-                let expected: Totals = holding.totals;
+                let expected: Totals = archived.totals;
                 if (one.bytes, one.crc.finalize()) != (expected.bytes, expected.crc64) {
-                    return Err(changed(holding));
+                    return Err(changed(archived));
                 }
                 writer.end(expected)?;
                 ended.push(place);

@@ -1,11 +1,12 @@
 //! What ends a restore before anything is written: what is there already, and what the user may not do.
 
-use super::{Prepared, RestoreError, Step};
+use super::error::RestoreError;
+use super::plan::{RestorePlan, RestoreStep};
 use crate::archive::namespace::Namespace;
 use crate::mongo::client::Target;
 use crate::mongo::replay_access;
-use crate::report::Restored;
 use crate::sys::cancel::Cancel;
+use crate::sys::humanize::first_and_more;
 use std::collections::{BTreeSet, HashSet};
 
 /// Namespaces named in a refusal; the rest are counted.
@@ -29,7 +30,7 @@ pub(crate) fn is_auth_version(namespace: &Namespace) -> bool {
 
 /// Collections of the server's own that are on the target, in the databases where such are to be restored.
 pub(super) async fn system_collections(
-    steps: &[Step],
+    steps: &[RestoreStep],
     target: &Target,
     cancel: &Cancel,
 ) -> Result<HashSet<Namespace>, RestoreError> {
@@ -46,13 +47,10 @@ pub(super) async fn system_collections(
     Ok(found)
 }
 
-impl Prepared {
+impl RestorePlan {
     /// What stands in the way on the target.
     pub(crate) fn refusal(&self) -> Option<RestoreError> {
-        let namespaces = self.report.namespaces.iter();
-        let existing: Vec<&Restored> = namespaces
-            .filter(|one| one.exists && !is_auth_version(&one.to))
-            .collect();
+        let existing = self.existing();
         if existing.is_empty() {
             return None;
         }
@@ -62,19 +60,16 @@ impl Prepared {
         }
     }
 
-    fn refuse_to_merge(&self, existing: &[&Restored]) -> RestoreError {
-        let hosts = self.report.hosts.clone();
-        let names = listed(existing.iter().map(|one| &one.to));
-        let owners = existing.iter().find(|one| !is_users_or_roles(&one.to));
-        match owners {
-            Some(first) => {
-                let database = &first.namespace.database;
-                RestoreError::Exists {
-                    hosts,
-                    existing: names,
-                    rename: format!("--rename '{database}={database}_restored'"),
-                }
-            }
+    fn refuse_to_merge(&self, existing: &[&Namespace]) -> RestoreError {
+        let hosts = self.target.hosts().to_owned();
+        let names: Vec<String> = existing.iter().map(ToString::to_string).collect();
+        let names = first_and_more(&names, NAMED);
+        match existing.iter().find(|to| !is_users_or_roles(to)) {
+            Some(Namespace { database, .. }) => RestoreError::Exists {
+                hosts,
+                existing: names,
+                rename: format!("--rename '{database}={database}_restored'"),
+            },
             None => RestoreError::UsersExist {
                 hosts,
                 existing: names,
@@ -83,28 +78,31 @@ impl Prepared {
     }
 
     /// What mongorestore would not drop, or after which it could not go on.
-    fn refuse_to_drop(&self, existing: &[&Restored]) -> Option<RestoreError> {
+    fn refuse_to_drop(&self, existing: &[&Namespace]) -> Option<RestoreError> {
         let kept = existing
             .iter()
-            .find(|one| one.to.collection.starts_with(SYSTEM) && !is_users_or_roles(&one.to));
-        if let Some(one) = kept {
+            .find(|to| to.collection.starts_with(SYSTEM) && !is_users_or_roles(to));
+        if let Some(&to) = kept {
+            let Namespace {
+                database,
+                collection,
+            } = to;
             return Some(RestoreError::NeverDropped {
-                namespace: one.to.clone(),
+                namespace: to.clone(),
                 command: format!(
-                    "db.getSiblingDB({:?}).getCollection({:?}).drop()",
-                    one.to.database, one.to.collection
+                    "db.getSiblingDB({database:?}).getCollection({collection:?}).drop()"
                 ),
             });
         }
-        let replaces_users = existing.iter().any(|one| is_users_or_roles(&one.to));
-        let owners = self.report.namespaces.iter().map(|one| &one.to);
-        let mut owners = owners.filter(|to| !is_users_or_roles(to) && !is_auth_version(to));
-        (replaces_users && owners.next().is_some()).then_some(RestoreError::UsersBesideOthers)
+        let replaces_users = existing.iter().any(|to| is_users_or_roles(to));
+        let mut owners = self.steps.iter().map(|step| &step.to);
+        let has_others = owners.any(|to| !is_users_or_roles(to) && !is_auth_version(to));
+        (replaces_users && has_others).then_some(RestoreError::UsersBesideOthers)
     }
 
     /// A replay that the server refuses would end the restore in the middle.
     pub(super) async fn check_replay(&self, cancel: &Cancel) -> Result<(), RestoreError> {
-        if self.operations_fed == 0 || cancel.or(self.target.may_replay()).await?? {
+        if self.oplog.fed == 0 || cancel.or(self.target.may_replay()).await?? {
             return Ok(());
         }
         Err(RestoreError::ReplayNotAllowed {
@@ -114,31 +112,20 @@ impl Prepared {
     }
 
     /// Said before users and roles are replaced.
-    pub(super) fn warn_of_users(&mut self) {
-        let replaced = |one: &Restored| one.exists && is_users_or_roles(&one.to);
-        if self.selection.drop && self.report.namespaces.iter().any(replaced) {
-            self.report.warnings.push(format!(
+    pub(super) fn warning_of_users(&self) -> Option<String> {
+        let replaced = self.existing().into_iter().any(is_users_or_roles);
+        (self.selection.drop && replaced).then(|| {
+            format!(
                 "users and roles of {} are replaced by those of the archive, the user who restores included: log in with \
                  the archive's users and passwords afterwards",
-                self.report.hosts
-            ));
-        }
+                self.target.hosts()
+            )
+        })
     }
-}
-
-/// The first names, and how many more there are.
-fn listed<'n>(namespaces: impl ExactSizeIterator<Item = &'n Namespace>) -> String {
-    let more = namespaces.len().saturating_sub(NAMED);
-    let mut named: Vec<String> = namespaces.take(NAMED).map(ToString::to_string).collect();
-    if more > 0 {
-        named.push(format!("and {more} more"));
-    }
-    named.join(", ")
 }
 
 /// How to find out by hand whether users or roles are there that could not be counted.
-pub(super) fn how_to_count(one: &Restored) -> String {
-    let Restored { to, documents, .. } = one;
+pub(super) fn how_to_count(to: &Namespace, documents: u64) -> String {
     format!(
         "{to}: not checked, since the server no longer answers the user who restored; log in as a user of the archive, and \
          in mongosh db.getSiblingDB(\"admin\").getCollection({:?}).countDocuments() gives {documents}",

@@ -1,15 +1,21 @@
 //! The oplog of an archive, read operation by operation: what is to be replayed, and under which names.
 
-use super::contents::{Broken, Contents};
+use super::contents::{ArchivedId, Broken, Contents};
 use super::documents;
+use super::error::RestoreError;
 use super::indexes::IndexCatalog;
 use super::oplog::{self, Unfit};
+use super::plan::RestorePlan;
 use crate::archive::container::reason;
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
 use crate::mongo::mongorestore::{Feed, FeedError};
+use crate::sys::cancel::Cancel;
 use crc_fast::{CrcAlgorithm, Digest};
 use mongodb::bson::Document;
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Where operations on a namespace go; none when they are left out.
@@ -24,6 +30,73 @@ pub(super) enum OperationError {
     Pipe(std::io::Error),
     #[error("the oplog: {0}")]
     Other(String),
+}
+
+/// What an oplog does to what is restored.
+#[derive(Debug, Default)]
+pub(crate) struct OplogEffects {
+    /// Operations that change something.
+    pub entries: u64,
+    /// Of those, the ones for mongorestore; the others are about indexes alone.
+    pub fed: u64,
+    /// Targets whose documents are no longer those of the dump.
+    pub replayed: HashSet<Namespace>,
+    /// Namespaces on the target that it must leave alone.
+    pub untouchable: HashSet<Namespace>,
+}
+
+impl OplogEffects {
+    /// Reads the oplog through. What it does, and the indexes that are to be there after it.
+    pub(super) async fn inspect(
+        plan: &RestorePlan,
+        oplog: ArchivedId,
+        cancel: &Cancel,
+    ) -> Result<(Self, IndexCatalog), RestoreError> {
+        let held: HashSet<&Namespace> = plan.steps.iter().map(|step| &step.to).collect();
+        // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
+        let there = plan.target.facts.found.iter().map(|found| &found.namespace);
+        let untouchable = there.filter(|namespace| !held.contains(namespace));
+        let mut effects = OplogEffects {
+            untouchable: untouchable.cloned().collect(),
+            ..OplogEffects::default()
+        };
+        let mut indexes = plan.indexes.clone();
+        let (contents, selection) = (Arc::clone(&plan.contents), plan.selection.clone());
+        let reading = cancel.blocking(move |cancelled| {
+            let touched = RefCell::new(HashSet::new());
+            let target = |from: &Namespace| {
+                let to = selection.target_of_operation(from, &effects.untouchable)?;
+                touched.borrow_mut().insert(to.clone());
+                Some(to)
+            };
+            let (mut entries, mut fed) = (0, 0);
+            let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
+                each_operation(content, &target, &mut |entry| {
+                    entries += u64::from(oplog::does_something(&entry));
+                    let left = indexes.replay(entry);
+                    fed += u64::from(left.as_ref().is_some_and(oplog::does_something));
+                    Ok(())
+                })
+            });
+            read.map_err(|broken| unreadable(&contents.name, broken))?;
+            effects.replayed = touched.into_inner();
+            (effects.entries, effects.fed) = (entries, fed);
+            Ok((effects, indexes))
+        });
+        reading.await?
+    }
+}
+
+fn unreadable(name: &str, broken: Broken<OperationError>) -> RestoreError {
+    let damage = match broken {
+        Broken::Visitor(OperationError::Unfit(unfit)) => return unfit.into(),
+        Broken::Visitor(other) => other.to_string(),
+        Broken::Archive(damage) => damage,
+    };
+    RestoreError::Damaged {
+        name: name.to_owned(),
+        damage,
+    }
 }
 
 /// Hands over the operations that are to be replayed, as they are to be replayed.
@@ -59,14 +132,14 @@ pub(super) fn each_operation(
 /// Feeds the operations, without what they do to indexes: those are built by us in the end, as the catalog says.
 pub(super) fn feed(
     contents: &Contents,
-    oplog: usize,
+    oplog: ArchivedId,
     operations: &Operations,
     writer: &mut Feed,
     cancelled: &AtomicBool,
 ) -> Result<(), Broken<FeedError>> {
-    let is_oplog = |index| index == oplog;
+    let is_oplog = |id| id == oplog;
     contents.each(&is_oplog, cancelled, &mut |_, content| {
-        writer.begin(&contents.holdings[oplog].namespace)?;
+        writer.begin(&contents[oplog].namespace)?;
         let (mut crc, mut totals) = (Digest::new(CrcAlgorithm::Crc64Xz), Totals::default());
         let mut indexes = IndexCatalog::default();
         let operated = each_operation(content, operations, &mut |entry| {

@@ -36,7 +36,7 @@ impl Selection {
             .exclude
             .iter()
             .any(|one| one.matches(database, collection));
-        // Servers write this one themselves, and let nobody else.
+        // Only servers write this one.
         included && !excluded && (!own || by_name) && collection != "system.profile"
     }
 

@@ -8,7 +8,7 @@ use crate::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-/// The pace is read from so many of the newest verified archives.
+/// The rate is read from so many of the newest verified archives.
 const ARCHIVES_FOR_PACE: usize = 10;
 /// No archive is expected to be larger than the one before it by more than this part of the last one: 1 / 4.
 const GROWTH_CAP_DIVISOR: u64 = 4;
@@ -17,19 +17,19 @@ const GROWTH_CAP_DIVISOR: u64 = 4;
 const MARGIN_DIVISOR: u64 = 10;
 const LEAST_MARGIN: u64 = 16_000_000;
 
-/// Further than this many archives ahead, nobody can look.
+/// No forecast goes further ahead than this many archives.
 const MOST_SLOTS: usize = 500;
 /// A backup takes a while, and what goes is decided after it.
 const BACKUP_TAKES: TimeDelta = TimeDelta::minutes(1);
 
 /// Bytes the next archive will probably need, with a margin of 10 % or 16 MB; `None` without any archive.
 pub(crate) fn next_archive_bytes(archives: &[Archive]) -> Option<u64> {
-    let pace = GrowthRate::of(archives)?;
-    let probable = pace.last_bytes.saturating_add(pace.growth);
+    let rate = GrowthRate::of(archives)?;
+    let probable = rate.last_bytes.saturating_add(rate.growth);
     Some(probable.saturating_add(LEAST_MARGIN.max(probable / MARGIN_DIVISOR)))
 }
 
-/// The first slot of `schedule` after `now` whose archive will not fit into `free_bytes`, at the pace so far and with
+/// The first slot of `schedule` after `now` whose archive will not fit into `free_bytes`, at the rate so far and with
 /// old archives going as `policy` says. `None` if that is not within `horizon` or the next 500 archives, or if there
 /// is no archive to judge from.
 pub(crate) fn full_at(
@@ -41,7 +41,7 @@ pub(crate) fn full_at(
     now: DateTime<Utc>,
     horizon: TimeDelta,
 ) -> Option<DateTime<Utc>> {
-    let pace = GrowthRate::of(archives)?;
+    let rate = GrowthRate::of(archives)?;
     let end = now
         .checked_add_signed(horizon)
         .unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -49,12 +49,12 @@ pub(crate) fn full_at(
     let newest = archives.iter().filter_map(|archive| archive.made_at).max();
     let mut folder = Folder::new(archives, tz);
     let mut free_bytes = free_bytes;
-    let mut bytes = pace.last_bytes;
-    let mut last_at = pace.last_at;
+    let mut bytes = rate.last_bytes;
+    let mut last_at = rate.last_at;
     let mut slot = now;
     for _ in 0..MOST_SLOTS {
         slot = schedule.next_after(slot, tz).filter(|slot| *slot <= end)?;
-        bytes = bytes.saturating_add(pace.growth_over(last_at.map(|last_at| slot - last_at)));
+        bytes = bytes.saturating_add(rate.growth_over(last_at.map(|last_at| slot - last_at)));
         last_at = Some(slot);
         if bytes > free_bytes {
             return Some(slot);
@@ -143,7 +143,7 @@ impl GrowthRate {
                 )
             })
             .collect();
-        // Without the largest step: data that was brought in at once is no pace, and steady growth looks the same.
+        // Without the largest step: data that was brought in at once is no rate, and steady growth looks the same.
         if let Some(largest) = (0..steps.len()).max_by_key(|index| steps[*index].0) {
             steps.swap_remove(largest);
         }

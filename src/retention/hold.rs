@@ -4,7 +4,7 @@ use super::policy::{Archive, Dated, RetentionPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 
-/// Nobody is surprised by a shorter time without backups.
+/// A shorter time without backups is plausible.
 const LONGEST_PLAUSIBLE_GAP: TimeDelta = TimeDelta::days(180);
 /// A gap may be this many times as long as the longest other one.
 const PLAUSIBLE_FACTOR: i32 = 3;
@@ -29,13 +29,29 @@ pub(crate) enum RetentionHold {
         after_at: DateTime<Utc>,
     },
     /// Something else, in words.
-    Other(String),
+    Other {
+        reason: String,
+        help: Option<String>,
+    },
 }
 
 impl RetentionHold {
     /// Whether setting the clock right would end it.
     pub(crate) fn is_about_the_clock(&self) -> bool {
-        !matches!(self, RetentionHold::Other(_))
+        !matches!(self, RetentionHold::Other { .. })
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<&str> {
+        match self {
+            RetentionHold::ClockBehind { .. } => Some(
+                "set the clock right; if it is right, that archive's time is wrong: move it to another folder",
+            ),
+            RetentionHold::ClockLeap { .. } => Some(
+                "if the clock is right there is nothing to do: they go again after a few more backups; if not, set it right",
+            ),
+            RetentionHold::Other { help, .. } => help.as_deref(),
+        }
     }
 
     /// Whether an archive, verified or not, is later than `now`.
@@ -80,15 +96,14 @@ impl fmt::Display for RetentionHold {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
         match self {
-            RetentionHold::Other(reason) => out.write_str(reason),
+            RetentionHold::Other { reason, .. } => out.write_str(reason),
             RetentionHold::ClockBehind {
                 newest,
                 made_at,
                 now,
             } => write!(
                 out,
-                "the clock is behind: it shows {}, but {newest} was made at {}\n\
-                 set the clock right; if it is right, that archive's time is wrong: move it to another folder",
+                "the clock is behind: it shows {}, but {newest} was made at {}",
                 shown(now),
                 shown(made_at)
             ),
@@ -102,9 +117,7 @@ impl fmt::Display for RetentionHold {
                 write!(
                     out,
                     "the clock may be ahead: there is no verified archive between \
-                     {before} ({}) and {after} ({})\n\
-                     if the clock is right there is nothing to do: they go again after a few more backups; if not, \
-                     set it right",
+                     {before} ({}) and {after} ({})",
                     shown(before_at),
                     shown(after_at)
                 )

@@ -7,7 +7,6 @@
 mod tests;
 
 use super::hold::{self, RetentionHold};
-
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use chrono_tz::Tz;
 use std::collections::HashSet;
@@ -119,20 +118,8 @@ pub(crate) fn plan(
     order.sort_by_key(|(dated, index)| (dated.made_at, &archives[*index].name));
     let (dated, indexes): (Vec<Dated>, Vec<usize>) = order.into_iter().unzip();
 
-    let halt = RetentionHold::behind(archives, now).or_else(|| {
-        let last_before = hold::leap(&dated, policy, now)?;
-        let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
-        let after_at = dated
-            .get(last_before + 1)
-            .map_or(now, |after| after.made_at);
-        Some(RetentionHold::ClockLeap {
-            before: name(last_before)?,
-            before_at: dated[last_before].made_at,
-            after: name(last_before + 1),
-            after_at,
-        })
-    });
-
+    let halt = RetentionHold::behind(archives, now)
+        .or_else(|| leap(archives, &dated, &indexes, policy, now));
     let mut met = vec![[false; RULES.len()]; archives.len()];
     for (flags, index) in rules_met(&dated, policy, now).into_iter().zip(indexes) {
         met[index] = flags;
@@ -158,7 +145,7 @@ pub(crate) fn plan(
             plan.go.push(archive);
             continue;
         }
-        // Whoever is not among the newest of anything today will not be later: only age can hold such an archive.
+        // An archive that is not among the newest of anything today will not be later: only its age can hold it.
         let by_age = reasons == [Reason::Young] && plan.halt.is_none();
         let goes_at = archive
             .made_at
@@ -171,6 +158,25 @@ pub(crate) fn plan(
         });
     }
     plan
+}
+
+/// A clock that has leapt, with the archives on both sides of the leap. `dated` are those with these indexes.
+fn leap(
+    archives: &[Archive],
+    dated: &[Dated],
+    indexes: &[usize],
+    policy: &RetentionPolicy,
+    now: DateTime<Utc>,
+) -> Option<RetentionHold> {
+    let last_before = hold::leap(dated, policy, now)?;
+    let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
+    let after_at = dated.get(last_before + 1);
+    Some(RetentionHold::ClockLeap {
+        before: name(last_before)?,
+        before_at: dated[last_before].made_at,
+        after: name(last_before + 1),
+        after_at: after_at.map_or(now, |after| after.made_at),
+    })
 }
 
 impl Plan {
@@ -257,7 +263,7 @@ impl RetentionPolicy {
         TimeDelta::days(i64::from(self.days))
     }
 
-    /// How many always stay; one at least, whatever was set.
+    /// How many always stay; at least one.
     pub(super) fn newest(&self) -> usize {
         self.min_keep.max(1) as usize
     }

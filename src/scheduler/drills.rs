@@ -99,6 +99,7 @@ impl Service<'_> {
             trigger: TRIGGER.into(),
             unsaved: self.status.unsaved(),
             drill: true,
+            offsite: false,
         };
         let ended = match self.supervise(&request).await {
             Ok(ended) => ended,

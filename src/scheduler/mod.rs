@@ -1,4 +1,4 @@
-//! The scheduler: waits, backs up, prunes, mails, until it is told to stop.
+//! The scheduler: waits, backs up, prunes, notifies, until it is told to stop.
 //!
 //! It sleeps in short slices and asks the clock after each: a machine that was suspended, or whose clock was set, is noticed
 //! within seconds. What has been done is on the disk before and after each run, so that it can be killed at any moment.
@@ -14,18 +14,21 @@
 //! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
 
 mod clock_jump;
+mod copying;
 mod drills;
 
 mod startup;
+pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
 pub(crate) mod worker;
 
-use crate::backup::Notifier;
+use crate::backup::{Failure, Notifier};
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::outbox::Outbox;
+use crate::notify::sender::Sender;
+use crate::report::Problem;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
 use crate::schedule::{in_words, moment};
 use crate::settings::Settings;
@@ -33,12 +36,12 @@ use crate::state::{Ended, Run, StateStore};
 use crate::store::repository::Repository;
 use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
-
-use crate::notify::sender::MailSender;
 use chrono::{DateTime, Utc};
 use clock_jump::Clock;
+use copying::Copying;
 use drills::Drills;
 use startup::Starting;
+use status_page::StatusPage;
 use std::time::Duration;
 use systemd::Systemd;
 use tokio::sync::mpsc;
@@ -63,16 +66,18 @@ pub(crate) enum End {
     Busy,
 }
 
-/// Runs until `ctx.stop`; whatever comes through `asked` asks for a backup now.
+/// Runs until `ctx.cancel`; whatever comes through `asked` asks for a backup now.
 pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
     asked: mpsc::Receiver<()>,
 ) -> End {
+    // Also while the scheduler cannot start: that is to be seen there.
+    let _page = StatusPage::start(settings, ctx);
     let repository = Repository::of(settings);
     let status = StateStore::new(repository.own_folder());
-    let sender = MailSender::start(settings, ctx, Outbox::new(repository.outbox_folder()));
+    let sender = Sender::start(settings, ctx);
     let systemd = Systemd::of(&ctx.environment);
     let mut starting = Starting {
         settings,
@@ -116,6 +121,7 @@ pub(crate) async fn run(
         timetable,
         ledger,
         drills,
+        copying: Copying::of(settings),
         asked,
         clock,
         systemd,
@@ -173,10 +179,11 @@ struct Service<'s> {
     repository: &'s Repository,
     lock: Lock,
     status: StateStore,
-    sender: MailSender,
+    sender: Sender,
     timetable: Timetable<'s>,
     ledger: Ledger,
     drills: Option<Drills<'s>>,
+    copying: Copying,
     asked: mpsc::Receiver<()>,
     clock: Clock,
     systemd: Systemd,
@@ -223,7 +230,7 @@ impl Service<'_> {
     async fn work(&mut self) {
         self.announce();
         self.systemd.ready();
-        let cancel = self.ctx.stop.clone();
+        let cancel = self.ctx.cancel.clone();
         // The start has given a sign of life.
         let mut upkeep = Upkeep {
             beat_at: Some(Instant::now()),
@@ -233,9 +240,10 @@ impl Service<'_> {
             trigger: self.settings.on_start.then_some(Trigger::Start),
             not_before: Instant::now(),
         };
-        while !cancel.is_asked() {
+        while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
+            self.copying.keep_up(&cancel).await;
             match self.next_activity(now, &asked) {
                 Activity::ReportMissed { slot, count } => self.missed(slot, count),
                 Activity::BackUp(trigger) => {
@@ -255,6 +263,7 @@ impl Service<'_> {
             }
         }
         self.systemd.stopping();
+        self.copying.finish().await;
         tracing::info!(target: SCHEDULER, "stopped");
     }
 
@@ -332,7 +341,12 @@ impl Service<'_> {
             .schedule
             .next_after((self.ctx.now)(), self.settings.time_zone);
         let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-        let queued = notifier.failure(&mut self.status, stage, error, advice);
+        let failure = Failure {
+            stage,
+            problem: Problem::new(error, ""),
+            help: advice.into(),
+        };
+        let queued = notifier.failure(&mut self.status, &failure);
         self.sender.post(queued);
     }
 

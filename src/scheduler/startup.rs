@@ -6,17 +6,17 @@ use crate::backup::Notifier;
 use crate::context::Context;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
-use crate::notify::sender::MailSender;
+use crate::notify::sender::Sender;
 use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::{Repository, RepositoryLockError};
 use crate::sys::humanize;
-use crate::sys::lock::{Lock, LockError};
+use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a start that keeps failing is tried again before it is left to whoever started us.
+/// How long a start that keeps failing is tried again before it is left to what started us.
 const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What there is before there is a scheduler.
@@ -26,12 +26,12 @@ pub(super) struct Starting<'s> {
     pub ctx: &'s Context,
     pub repository: &'s Repository,
     pub status: StateStore,
-    pub sender: MailSender,
+    pub sender: Sender,
     pub systemd: Systemd,
 }
 
 impl Starting<'_> {
-    /// Waits for what is missing if its owner has been mailed, since then nobody is watching; fails at once otherwise.
+    /// Waits for what is missing if its owner has been told, since then nobody is watching; fails at once otherwise.
     pub(super) async fn until_possible(&mut self) -> Result<Lock, End> {
         let give_up = Instant::now() + GIVE_UP;
         let mut said = String::new();
@@ -52,40 +52,38 @@ impl Starting<'_> {
                     .post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
-            if self.settings.mail.is_none() || Instant::now() > give_up {
+            if !self.sender.has_channels() || Instant::now() > give_up {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));
             self.systemd.not_yet(&said, AGAIN);
-            if self.ctx.stop.or(tokio::time::sleep(AGAIN)).await.is_err() {
+            if self.ctx.cancel.or(tokio::time::sleep(AGAIN)).await.is_err() {
                 return Err(End::Stopped);
             }
         }
     }
 
     async fn possible(&self) -> Result<Lock, Obstacle> {
-        let stop = &self.ctx.stop;
+        let cancel = &self.ctx.cancel;
         let mut lock = self.repository.lock_schedule(self.settings.require_mount);
         for _ in 0..5 {
             // `health` holds the lock for a moment to see whether it is free.
-            if !matches!(lock, Err(RepositoryLockError::Lock(LockError::Held(_)))) {
+            if !lock.as_ref().is_err_and(RepositoryLockError::is_busy) {
                 break;
             }
-            stop.or(tokio::time::sleep(Duration::from_millis(100)))
+            cancel
+                .or(tokio::time::sleep(Duration::from_millis(100)))
                 .await
                 .map_err(|_| Obstacle::Stopped)?;
             lock = self.repository.lock_schedule(self.settings.require_mount);
         }
-        let redacted = |error: &dyn std::fmt::Display| {
-            self.ctx.redactor.redact(&error.to_string()).into_owned()
-        };
-        let lock = lock.map_err(|error| match error {
-            RepositoryLockError::Lock(LockError::Held(_)) => Obstacle::Busy(redacted(&error)),
-            _ => Obstacle::Problem(redacted(&error)),
+        let lock = lock.map_err(|error| match error.is_busy() {
+            true => Obstacle::Busy(self.ctx.explain(&error)),
+            false => Obstacle::Problem(self.ctx.explain(&error)),
         })?;
-        match stop.or(Tool::find("mongodump", self.ctx.path())).await {
+        match cancel.or(Tool::find("mongodump", self.ctx.path())).await {
             Ok(Ok(_)) => Ok(lock),
-            Ok(Err(error)) => Err(Obstacle::Problem(redacted(&error))),
+            Ok(Err(error)) => Err(Obstacle::Problem(self.ctx.explain(&error))),
             Err(_) => Err(Obstacle::Stopped),
         }
     }

@@ -16,7 +16,7 @@ impl Service<'_> {
         let now = (self.ctx.now)();
         let slot = self.slot_of(trigger, now);
         trigger.say(self.settings.time_zone, now);
-        let label = trigger.words();
+        let label = trigger.label();
         self.systemd.status(&format!("making a backup: {label}"));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
@@ -26,6 +26,7 @@ impl Service<'_> {
             trigger: label.into(),
             unsaved: self.status.unsaved(),
             drill: false,
+            offsite: false,
         };
         let ended = self.supervise(&request).await.unwrap_or_else(|failure| {
             self.record_dead_worker(now, label, &failure);
@@ -45,6 +46,7 @@ impl Service<'_> {
             }
             worker::Ended::Finished => {
                 self.finish(slot);
+                self.copying.due_now();
                 true
             }
         }
@@ -106,7 +108,7 @@ impl Service<'_> {
         let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));
-        let stop = self.ctx.stop.clone();
+        let cancel = self.ctx.cancel.clone();
         let report = loop {
             tokio::select! {
                 biased;
@@ -115,7 +117,7 @@ impl Service<'_> {
                     self.systemd.alive();
                     give_sign(&self.lock, (self.ctx.now)());
                 }
-                _ = stop.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),
+                _ = cancel.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),
                 Some(()) = self.asked.recv() => {
                     let what = if request.drill { "a drill is at work; ask again after it" } else { "a backup is being made already" };
                     tracing::info!(target: SCHEDULER, "{what}");

@@ -21,7 +21,7 @@ const WATCHDOG_OF: &str = "WATCHDOG_PID";
 
 /// A manager that does not listen must not hold us up.
 const LONGEST_TELLING: Duration = Duration::from_secs(1);
-/// Whatever is asked for, we are not kept busy with signs of life.
+/// Signs of life are never given more often, even if systemd asks for it.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Whoever started us and wants to know how we are, if anybody does.

@@ -20,7 +20,7 @@ pub(super) enum Trigger {
 }
 
 impl Trigger {
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Trigger::Slot { late, .. } if late > ON_TIME => "catch-up",
             Trigger::Slot { .. } => "scheduled",
@@ -46,7 +46,7 @@ impl Trigger {
                 let missed = in_words(slot, time_zone, now);
                 tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");
             }
-            _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", self.words()),
+            _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", self.label()),
         }
     }
 }

@@ -2,10 +2,10 @@
 //! scheduler lives on to tell.
 
 use super::systemd;
-use crate::backup::QueuedMail;
+use crate::backup::Queued;
 use crate::context::Context;
 use crate::state::Unsaved;
-use crate::sys::cancel::Interruption;
+use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::process::{self, CHILD_ARGUMENT};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub(crate) struct WorkerRequest {
     /// Not a backup, but a drill of the latest one.
     #[serde(default)]
     pub drill: bool,
+    /// Not a backup, but a round over the places for copies.
+    #[serde(default)]
+    pub offsite: bool,
     pub unsaved: Unsaved,
 }
 
@@ -36,8 +39,8 @@ pub(crate) struct WorkerRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WorkerReport {
     pub ended: Ended,
-    /// Mails that were due; they hold no secrets.
-    pub queued: QueuedMail,
+    /// Notifications that were due; they hold no secrets.
+    pub queued: Queued,
     /// What the disk did not take.
     pub unsaved: Unsaved,
 }
@@ -68,20 +71,38 @@ pub(crate) async fn run(
     ctx: &Context,
 ) -> Result<WorkerReport, WorkerFailure> {
     let what = if request.drill { "drill" } else { "backup" };
+    supervise(request, what, timeout, &ctx.cancel).await
+}
+
+/// Makes one round over the places for copies. Nothing else waits for it.
+pub(crate) async fn copy(stop: Cancel, timeout: Duration) -> Result<Ended, WorkerFailure> {
+    let request = WorkerRequest {
+        offsite: true,
+        ..WorkerRequest::default()
+    };
+    let report = supervise(&request, "copying", timeout, &stop).await;
+    report.map(|report| report.ended)
+}
+
+async fn supervise(
+    request: &WorkerRequest,
+    what: &str,
+    timeout: Duration,
+    stop: &Cancel,
+) -> Result<WorkerReport, WorkerFailure> {
     let mut child = start().map_err(|error| WorkerFailure {
         error: format!("the {what} could not be started: {error}"),
         advice: "See whether memory has run out.",
     })?;
     let mut report = Vec::new();
     let talking = talk(&mut child, request, &mut report);
-    let ended = ctx
-        .stop
+    let ended = stop
         .or(tokio::time::timeout(timeout + SLACK, talking))
         .await;
     let status = match ended {
         Ok(Ok(status)) => status,
         Ok(Err(_)) => {
-            // Nobody waits for one that hangs on a dying disk.
+            // One that hangs on a dying disk is not waited for.
             let _ = child.start_kill();
             let advice = "See whether the disk or the network share of the backup folder hangs.";
             return Err(WorkerFailure {
@@ -96,7 +117,7 @@ pub(crate) async fn run(
             // Asked to stop before it could listen, or in the middle of a word: it is made up for at the next start.
             let stopped = || WorkerReport {
                 ended: Ended::Stopped,
-                queued: QueuedMail::default(),
+                queued: Queued::default(),
                 unsaved: request.unsaved.clone(),
             };
             return Ok(serde_json::from_slice(&report).unwrap_or_else(|_| stopped()));
@@ -137,7 +158,7 @@ fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
 fn start() -> std::io::Result<Child> {
     let own = process::own_program()?;
     let mut command = Command::new(&own);
-    // It is us whom systemd asks.
+    // Only the parent talks to systemd.
     for variable in systemd::VARIABLES {
         command.env_remove(variable);
     }
@@ -155,7 +176,7 @@ fn start() -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `told`.
+/// Tells it what to do and hears it out. Can be dropped and taken up again: what was heard stays in `report`.
 async fn talk(
     child: &mut Child,
     request: &WorkerRequest,

@@ -10,11 +10,17 @@ pub(super) enum Secrecy {
     Open,
     /// A connection string, whose password must not be shown.
     ConnectionString,
+    /// The path of a file with a private key: the path may be shown, and nothing of what is in the file.
+    KeyFile,
     /// The whole value is a password. Spaces at its ends belong to it.
     Password,
+    /// URLs that hold tokens.
+    NotifyUrls,
+    /// A URL that is a token by itself.
+    PingUrl,
 }
 
-/// One setting, whatever the type of its value.
+/// One setting, with a value of any type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
     /// The name of the environment variable.
@@ -43,7 +49,7 @@ pub(super) struct Docs {
     pub(super) table: &'static str,
 }
 
-/// A setting with the type of its value. Whoever wants a value names its descriptor: a slip does not compile.
+/// A setting with the type of its value. A value is read by its descriptor: a slip does not compile.
 pub(super) struct Descriptor<T> {
     pub(super) setting: Setting,
     pub(super) parse: fn(&str) -> Result<T, Refusal>,

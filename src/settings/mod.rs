@@ -6,30 +6,36 @@ use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
 use chrono_tz::Tz;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 mod descriptor;
+mod encrypt;
 mod env_file;
 mod fault;
-
 mod names;
+mod offsite;
 mod parse;
 mod raw;
 mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
+mod urls;
 mod validate;
 
+pub(crate) use crate::archive::compression::Compression;
+pub(crate) use crate::retention::policy::RetentionPolicy;
+pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
+pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
-
-pub(crate) use crate::retention::policy::RetentionPolicy;
-pub(crate) use crate::sys::logging::{LogFormat, LogSettings};
+pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 
 /// What a command needs the settings for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,8 @@ pub(crate) struct Settings {
     pub log_dir: PathBuf,
     /// How the names of archives start.
     pub prefix: String,
+    /// What new archives are compressed with.
+    pub compression: Compression,
     /// 1 (fast) to 9 (small).
     pub compression_level: u8,
     /// How many threads compress.
@@ -85,14 +93,37 @@ pub(crate) struct Settings {
     pub require_mount: bool,
     /// Which archives stay.
     pub retention: RetentionPolicy,
+    /// Sealing.
+    pub encrypt: EncryptSettings,
+    /// Copies elsewhere.
+    pub offsite: OffsiteSettings,
     /// Trial restores.
     pub drill: DrillSettings,
     /// How to send mail; `None` means that mail is off.
     pub mail: Option<MailSettings>,
-    /// When to send mail.
+    /// Where else to send messages.
+    pub notify_urls: Vec<NotifyUrl>,
+    /// When to notify.
     pub notify_on: NotifyOn,
+    /// Who learns how each backup ended.
+    pub ping: Option<PingUrl>,
+    /// The page that shows how things are.
+    pub status: StatusSettings,
+    /// Where metrics are written after every run.
+    pub metrics_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
+}
+
+/// The page that shows how things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusSettings {
+    /// Where it listens; `None` means that there is none.
+    pub listen: Option<SocketAddr>,
+    /// What it asks for.
+    pub password: Option<Secret>,
+    /// Names under which it is reached, in lower case; `*` stands for any.
+    pub hosts: Vec<String>,
 }
 
 /// Whether a dump includes the oplog, and so shows one point in time.
@@ -113,6 +144,8 @@ pub(crate) struct DrillSettings {
     pub uri: Option<MongoUri>,
     /// When to drill without being asked.
     pub schedule: Option<Schedule>,
+    /// Who learns how each drill ended.
+    pub ping: Option<PingUrl>,
 }
 
 /// How to send mail.
@@ -145,7 +178,7 @@ pub(crate) enum MailSecurity {
     None,
 }
 
-/// When to send mail.
+/// When to notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotifyOn {
     /// When a run fails, still fails, or works again.

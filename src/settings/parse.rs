@@ -8,6 +8,7 @@ use crate::schedule::{Schedule, ScheduleError};
 use crate::sys::redact::Secret;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// Far beyond any use, and far below what clock arithmetic can hold.
 const LONGEST_DURATION_SECONDS: u64 = 365 * 86_400;
+
+/// Of a bandwidth, per second.
+const SLOWEST_BYTES: u64 = 10_000;
 
 pub(super) fn text(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
@@ -25,7 +29,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 pub(super) fn mongo_uri(text: &str) -> Result<MongoUri, Refusal> {
-    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.advice()))
+    MongoUri::parse(text).map_err(|error| Refusal::new(error.to_string(), error.help()))
 }
 
 /// `HOST` or `HOST:PORT`, several of them with commas between; comes back without spaces.
@@ -113,6 +117,24 @@ where
     })
 }
 
+/// A number, or a name that stands for one.
+pub(super) fn number_or_name<T>(
+    text: &str,
+    range: RangeInclusive<T>,
+    names: &[(&str, T)],
+) -> Result<T, Refusal>
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    choice(text, names).or_else(|_| {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        whole_number(text, range).map_err(|refusal| Refusal {
+            accepted: format!("{}, or {}", refusal.accepted, alternatives(&names)),
+            ..refusal
+        })
+    })
+}
+
 /// Runs of digits, each with the letters after it.
 fn quantities(text: &str) -> Option<Vec<(u64, &str)>> {
     let mut rest = text;
@@ -192,6 +214,18 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
     }
 }
 
+/// Bytes per second, as a size with or without `/s`; so few that nothing would ever arrive are refused.
+pub(super) fn bandwidth(text: &str) -> Result<u64, Refusal> {
+    let bytes = size_bytes(text.strip_suffix("/s").unwrap_or(text))?;
+    if bytes < SLOWEST_BYTES {
+        return Err(Refusal::new(
+            "is too slow to be meant",
+            "use at least 10KB, which is per second",
+        ));
+    }
+    Ok(bytes)
+}
+
 /// The items of a comma list; a comma too many at either end or in between is forgiven.
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
@@ -255,6 +289,39 @@ pub(super) fn mail_host(text: &str) -> Result<String, Refusal> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// An address and a port to listen at.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Refusal> {
+    let local = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok());
+    let local = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    local.or_else(|| text.parse().ok()).ok_or_else(|| {
+        Refusal::new(
+            "is not an address with a port",
+            "use 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080 for all that reach it",
+        )
+    })
+}
+
+/// Names of hosts, in lower case, or `*` for all of them.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, Refusal> {
+    let host = |name: &str| {
+        let good = name == "*"
+            || name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let refused = || {
+            Refusal::of(
+                name,
+                "is not a host name",
+                "give names alone, such as backups.example.org, with commas between, or * for any",
+            )
+        };
+        good.then(|| name.to_ascii_lowercase()).ok_or_else(refused)
+    };
+    items(text).map(host).collect()
 }
 
 pub(super) fn password(text: &str) -> Result<Secret, Refusal> {

@@ -4,6 +4,8 @@ use super::descriptor::{Secrecy, Setting};
 use super::fault::Fault;
 use super::suggest;
 use super::table::{RawSettings, TABLE};
+use super::urls;
+use crate::archive::seal;
 use crate::mongo::uri::{self, MongoUri};
 use crate::sys::redact::{MASK, Redactor, Secret};
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// No setting comes near it; a path to something huge must not fill the memory of a small machine.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// A name that starts like this is meant for us, so an unknown one is a slip that would go unnoticed.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: &[&str] = &[
     "BACKUP_",
     "RETENTION_",
     "SMTP_",
@@ -25,6 +27,19 @@ const PREFIXES: [&str; 8] = [
     "LOG_",
     "DRILL_",
     "MONGODB_",
+    "ENCRYPT_",
+    "OFFSITE_",
+    "PING_",
+    "STATUS_",
+];
+
+/// What other programs call the same; the name of ours.
+const FOREIGN_NAMES: &[(&str, &str)] = &[
+    ("HEALTHCHECKS_URL", "PING_URL"),
+    ("HEALTHCHECK_URL", "PING_URL"),
+    ("UPTIME_KUMA_URL", "PING_URL"),
+    ("NOTIFICATION_URLS", "NOTIFY_URLS"),
+    ("NOTIFICATION_URL", "NOTIFY_URLS"),
 ];
 
 /// Everything that was typed, where it came from, and what could not even be read.
@@ -121,7 +136,7 @@ impl Gathered {
         };
         self.remember(setting, &text);
         if is_blank(&text) {
-            // Whoever names a file means its content: an empty one is a secret that was lost, not a default.
+            // An empty file is a secret that was lost, not a default.
             let accepted = "put the value into it, or drop the setting";
             return Err(fault(&file_name, given, "is empty", accepted).into());
         }
@@ -132,7 +147,13 @@ impl Gathered {
     fn remember(&mut self, setting: &Setting, text: &str) {
         match setting.secrecy {
             Secrecy::Open => {}
+            Secrecy::KeyFile => {
+                let content = read(Path::new(text.trim())).unwrap_or_default();
+                self.secrets.extend(seal::secrets_in(&content));
+            }
             Secrecy::Password => self.secrets.push(Secret::new(text)),
+            Secrecy::NotifyUrls => self.secrets.extend(urls::secrets_of_notify_urls(text)),
+            Secrecy::PingUrl => self.secrets.extend(urls::secrets_of_ping_url(text)),
             Secrecy::ConnectionString => match MongoUri::parse(text.trim()) {
                 Ok(uri) => self.secrets.extend(uri.secrets()),
                 Err(_) => self.secrets.extend(uri::possible_passwords(text.trim())),
@@ -158,8 +179,10 @@ fn fault(
 /// What to show of a value.
 pub(super) fn shown(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
-        Secrecy::Open => text.to_owned(),
-        Secrecy::ConnectionString | Secrecy::Password => MASK.to_owned(),
+        Secrecy::Open | Secrecy::KeyFile => text.to_owned(),
+        Secrecy::ConnectionString | Secrecy::Password | Secrecy::NotifyUrls | Secrecy::PingUrl => {
+            MASK.to_owned()
+        }
     }
 }
 
@@ -171,7 +194,11 @@ fn normalised(setting: &Setting, text: &str) -> String {
     match setting.secrecy {
         // It may begin or end with a space; nothing else does on purpose.
         Secrecy::Password => text.to_owned(),
-        Secrecy::Open | Secrecy::ConnectionString => text.trim().to_owned(),
+        Secrecy::Open
+        | Secrecy::KeyFile
+        | Secrecy::ConnectionString
+        | Secrecy::NotifyUrls
+        | Secrecy::PingUrl => text.trim().to_owned(),
     }
 }
 
@@ -215,12 +242,16 @@ fn unknown(vars: &BTreeMap<String, OsString>) -> impl Iterator<Item = Fault> {
         let is_known = TABLE
             .iter()
             .any(|setting| setting.name == name || setting.name == base);
-        let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let foreign = FOREIGN_NAMES.iter().find(|(foreign, _)| *foreign == base);
+        let is_ours = foreign.is_some() || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if is_known || !is_ours || is_injected(name, &value.to_string_lossy(), vars) {
             return None;
         }
         let suffix = &name[base.len()..];
-        let accepted = match suggest::setting(base, TABLE.iter().map(|setting| setting.name)) {
+        let near = foreign.map(|(_, ours)| *ours);
+        let near =
+            near.or_else(|| suggest::setting(base, TABLE.iter().map(|setting| setting.name)));
+        let accepted = match near {
             Some(near) => format!("did you mean {near}{suffix}?"),
             None => "remove it; .env.example lists every setting".to_owned(),
         };

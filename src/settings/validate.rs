@@ -4,10 +4,14 @@ use super::descriptor::{Descriptor, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
-use super::{DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings};
+use super::{
+    DrillSettings, LogSettings, Needs, OplogMode, RetentionPolicy, Settings, StatusSettings,
+};
 use std::num::NonZeroUsize;
 
+mod encrypt;
 mod mail;
+mod offsite;
 mod server;
 
 pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Faults> {
@@ -16,7 +20,7 @@ pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Fau
     let settings = settings(&mut checker, needs);
     let mut faults = checker.gathered.faults;
     match settings {
-        Some(settings) if faults.is_empty() => Ok(settings),
+        Ok(settings) if faults.is_empty() => Ok(settings),
         _ => {
             faults.sort_by_key(|(position, _)| *position);
             let redacted = faults.into_iter().map(|(_, f)| f.redacted(&redactor));
@@ -25,34 +29,38 @@ pub(super) fn validate(gathered: Gathered, needs: Needs) -> Result<Settings, Fau
     }
 }
 
-/// Reads one setting after the other and keeps the faults; `None` stands for a value whose fault is kept.
+/// A value that was refused: the checker has kept why.
+#[derive(Debug, Clone, Copy)]
+struct Faulty;
+
+/// Reads one setting after the other and keeps the faults.
 struct Checker {
     gathered: Gathered,
 }
 
 impl Checker {
     /// The value given, or else the default of the table.
-    fn value<T>(&mut self, descriptor: &Descriptor<T>) -> Option<T> {
+    fn value<T>(&mut self, descriptor: &Descriptor<T>) -> Result<T, Faulty> {
         let typed = (descriptor.setting.typed)(&self.gathered.raw);
         let text = typed.unwrap_or(descriptor.setting.default).to_owned();
         self.parsed(descriptor, &text)
     }
 
-    /// The value given, if any; the outer `None` stands for a fault.
-    fn optional<T>(&mut self, descriptor: &Descriptor<T>) -> Option<Option<T>> {
+    /// The value given, if any.
+    fn optional<T>(&mut self, descriptor: &Descriptor<T>) -> Result<Option<T>, Faulty> {
         let typed = (descriptor.setting.typed)(&self.gathered.raw);
         match typed.map(str::to_owned) {
             Some(text) => self.parsed(descriptor, &text).map(Some),
-            None => Some(None),
+            None => Ok(None),
         }
     }
 
-    fn parsed<T>(&mut self, descriptor: &Descriptor<T>, text: &str) -> Option<T> {
+    fn parsed<T>(&mut self, descriptor: &Descriptor<T>, text: &str) -> Result<T, Faulty> {
         let refuse = |refusal| self.refuse(&descriptor.setting, Some(text), refusal);
-        (descriptor.parse)(text).map_err(refuse).ok()
+        (descriptor.parse)(text).map_err(refuse)
     }
 
-    fn refuse(&mut self, setting: &Setting, text: Option<&str>, refusal: Refusal) {
+    fn refuse(&mut self, setting: &Setting, text: Option<&str>, refusal: Refusal) -> Faulty {
         let name = setting.name;
         let fault = match (self.gathered.files.get(name), text) {
             // The path is shown, not what the file holds: it may be the wrong file, with someone else's secret.
@@ -70,15 +78,17 @@ impl Checker {
             },
         };
         self.gathered.faults.push((position(setting), fault));
+        Faulty
     }
 
     /// A setting that another one makes necessary. One that was given but has a fault of its own is not missing.
-    fn missing(&mut self, setting: &Setting, problem: impl Into<String>, accepted: &str) {
+    fn missing(&mut self, setting: &Setting, problem: impl Into<String>, accepted: &str) -> Faulty {
         let at = position(setting);
         let has_fault = self.gathered.faults.iter().any(|(p, _)| *p == at);
         if !has_fault {
             self.refuse(setting, None, Refusal::new(problem, accepted));
         }
+        Faulty
     }
 
     /// Refuses one of two settings without the other.
@@ -104,7 +114,7 @@ fn position(setting: &Setting) -> usize {
 }
 
 /// Everything is read into a variable first, so that no fault hides another; only then does a `?` give up.
-fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
+fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let mongodb = server::server(checker, needs);
     let databases = checker.value(&table::BACKUP_DATABASES);
     let exclude = checker.value(&table::BACKUP_EXCLUDE);
@@ -116,6 +126,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let backup_dir = checker.value(&table::BACKUP_DIR);
     let log_dir = checker.value(&table::LOG_DIR);
     let prefix = checker.value(&table::BACKUP_PREFIX);
+    let compression = checker.value(&table::BACKUP_COMPRESSION);
     let compression_level = checker.value(&table::BACKUP_COMPRESSION_LEVEL);
     let threads = checker.optional(&table::BACKUP_THREADS);
     let timeout = checker.value(&table::BACKUP_TIMEOUT);
@@ -123,11 +134,17 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
     let retries = checker.value(&table::BACKUP_RETRIES);
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
+    let encrypt = encrypt::encrypt(checker);
+    let offsite = offsite::offsite(checker, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);
+    let notify_urls = checker.optional(&table::NOTIFY_URLS);
+    let ping = checker.optional(&table::PING_URL);
+    let status = status(checker);
+    let metrics_file = checker.optional(&table::METRICS_FILE);
     let log = log(checker);
-    Some(Settings {
+    Ok(Settings {
         mongodb: mongodb?,
         databases: databases?,
         exclude: exclude?,
@@ -139,6 +156,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         backup_dir: backup_dir?,
         log_dir: log_dir?,
         prefix: prefix?,
+        compression: compression?,
         compression_level: compression_level?,
         threads: threads?.unwrap_or_else(all_cores),
         timeout: timeout?,
@@ -146,9 +164,15 @@ fn settings(checker: &mut Checker, needs: Needs) -> Option<Settings> {
         retries: retries?,
         require_mount: require_mount?,
         retention: retention?,
+        encrypt: encrypt?,
+        offsite: offsite?,
         drill: drill?,
         mail: mail?,
+        notify_urls: notify_urls?.unwrap_or_default(),
         notify_on: notify_on?,
+        ping: ping?,
+        status: status?,
+        metrics_file: metrics_file?,
         log: log?,
     })
 }
@@ -158,7 +182,7 @@ fn all_cores() -> NonZeroUsize {
     cores.min(table::MAX_THREADS)
 }
 
-fn oplog(checker: &mut Checker) -> Option<OplogMode> {
+fn oplog(checker: &mut Checker) -> Result<OplogMode, Faulty> {
     let mode = checker.value(&table::BACKUP_OPLOG)?;
     let narrowing = [
         &table::BACKUP_DATABASES.setting,
@@ -172,20 +196,19 @@ fn oplog(checker: &mut Checker) -> Option<OplogMode> {
             format!("cannot be combined with {name}: a point-in-time dump covers the whole server"),
             format!("use auto, or leave {name} empty"),
         );
-        checker.refuse(&table::BACKUP_OPLOG.setting, Some("on"), refusal);
-        return None;
+        return Err(checker.refuse(&table::BACKUP_OPLOG.setting, Some("on"), refusal));
     }
-    Some(mode)
+    Ok(mode)
 }
 
-fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
+fn retention(checker: &mut Checker) -> Result<RetentionPolicy, Faulty> {
     let days = checker.value(&table::RETENTION_DAYS);
     let min_keep = checker.value(&table::RETENTION_MIN_KEEP);
     let daily = checker.value(&table::RETENTION_DAILY);
     let weekly = checker.value(&table::RETENTION_WEEKLY);
     let monthly = checker.value(&table::RETENTION_MONTHLY);
     let yearly = checker.value(&table::RETENTION_YEARLY);
-    Some(RetentionPolicy {
+    Ok(RetentionPolicy {
         days: days?,
         min_keep: min_keep?,
         daily: daily?,
@@ -195,28 +218,41 @@ fn retention(checker: &mut Checker) -> Option<RetentionPolicy> {
     })
 }
 
-fn drill(checker: &mut Checker) -> Option<DrillSettings> {
+fn drill(checker: &mut Checker) -> Result<DrillSettings, Faulty> {
     let uri = checker.optional(&table::DRILL_URI);
     let schedule = checker.optional(&table::DRILL_SCHEDULE);
-    if matches!(schedule, Some(Some(_))) && matches!(uri, Some(None)) {
+    let ping = checker.optional(&table::DRILL_PING_URL);
+    if matches!(schedule, Ok(Some(_))) && matches!(uri, Ok(None)) {
         checker.missing(
             &table::DRILL_URI.setting,
             format!("is not set, but {} is", table::DRILL_SCHEDULE.name()),
-            "give a scratch server; that of MONGODB_URI will do, since drills use databases of their own",
+            "give a scratch server; the one that is backed up will do, since drills use databases of their own",
         );
     }
-    Some(DrillSettings {
+    Ok(DrillSettings {
         uri: uri?,
         schedule: schedule?,
+        ping: ping?,
     })
 }
 
-fn log(checker: &mut Checker) -> Option<LogSettings> {
+fn status(checker: &mut Checker) -> Result<StatusSettings, Faulty> {
+    let listen = checker.optional(&table::STATUS_LISTEN);
+    let password = checker.optional(&table::STATUS_PASSWORD);
+    let hosts = checker.value(&table::STATUS_HOSTS);
+    Ok(StatusSettings {
+        listen: listen?,
+        password: password?,
+        hosts: hosts?,
+    })
+}
+
+fn log(checker: &mut Checker) -> Result<LogSettings, Faulty> {
     let level = checker.value(&table::LOG_LEVEL);
     let format = checker.value(&table::LOG_FORMAT);
     let max_size_bytes = checker.value(&table::LOG_MAX_SIZE);
     let keep = checker.value(&table::LOG_KEEP);
-    Some(LogSettings {
+    Ok(LogSettings {
         level: level?,
         format: format?,
         max_size_bytes: max_size_bytes?,

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What the mails have said so far; kept over restarts.
+/// What the owner has been told so far; kept over restarts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct AlertHistory {
@@ -20,8 +20,9 @@ pub(crate) struct Failing {
     pub since: DateTime<Utc>,
     /// How many.
     pub runs: u32,
-    /// The local day of the last mail about it; none when there was none yet.
-    pub mailed_on: Option<NaiveDate>,
+    /// The local day on which the owner was last told; none when that was not yet.
+    #[serde(alias = "mailed_on")]
+    pub notified_on: Option<NaiveDate>,
 }
 
 /// How often something happened on one day.
@@ -43,6 +44,8 @@ pub(crate) enum Concern {
     Filling,
     /// An old archive could not be removed.
     NotRemoved,
+    /// Copies elsewhere are behind, or damaged.
+    Offsite,
     /// The run itself had a warning.
     Warned,
 }

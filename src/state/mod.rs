@@ -12,9 +12,10 @@ use crate::schedule::timetable::Ledger;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
 use alerts::AlertHistory;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ const STATE_FILE: &str = "state.json";
 const HISTORY_FILE: &str = "history.json";
 /// Runs that are remembered: two years of weekly ones, and some.
 const RUNS_KEPT: usize = 120;
+/// Of the runs before these, one of each of so many days stays: enough for a calendar of half a year.
+const DAYS_KEPT: usize = 200;
 
 /// What the next run has to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub(crate) struct State {
     pub shrunk: Option<Shrunk>,
     /// The newest archive that was held against the one before it.
     pub compared: Option<String>,
-    /// How the last drill ended, and what its mails have said.
+    /// How the last drill ended, and what was told about drills.
     pub drill: Option<LastDrill>,
     #[serde(rename = "drill_alarm")]
     pub drill_alerts: AlertHistory,
@@ -94,6 +97,8 @@ pub(crate) enum Ended {
         bytes: u64,
         removed: Vec<String>,
         warnings: Vec<String>,
+        #[serde(default)]
+        steps: Vec<StepTime>,
     },
     Failed {
         stage: String,
@@ -104,6 +109,8 @@ pub(crate) enum Ended {
         archive: String,
         documents: u64,
         bytes: u64,
+        #[serde(default)]
+        steps: Vec<StepTime>,
     },
     DrillFailed {
         archive: String,
@@ -111,6 +118,75 @@ pub(crate) enum Ended {
     },
     /// Told to stop, or killed.
     Interrupted,
+}
+
+/// How long one step of a run took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepTime {
+    /// A word, such as `dump`; later versions may know others.
+    pub step: String,
+    pub seconds: f64,
+}
+
+impl StepTime {
+    pub(crate) fn new(step: &str, seconds: f64) -> Self {
+        StepTime {
+            step: step.to_owned(),
+            seconds,
+        }
+    }
+}
+
+impl Run {
+    /// How bad it is; of the runs of a day long ago, only the worst is remembered.
+    fn badness(&self) -> u8 {
+        match &self.ended {
+            Ended::Failed { .. } => 4,
+            Ended::DrillFailed { .. } => 3,
+            Ended::Interrupted => 2,
+            Ended::Done { .. } => 1,
+            Ended::Drilled { .. } => 0,
+        }
+    }
+}
+
+/// What is there to be seen, for who only looks: nothing is written, and what is damaged stays where it is.
+pub(crate) fn look(folder: &Path) -> (State, Vec<Run>) {
+    let state = look_at(&folder.join(STATE_FILE)).unwrap_or_else(|| State {
+        unreadable: true,
+        ..State::default()
+    });
+    let runs = look_at(&folder.join(HISTORY_FILE)).unwrap_or_default();
+    (state, runs)
+}
+
+/// None when the file is there and cannot be read.
+fn look_at<T: Default + DeserializeOwned>(path: &Path) -> Option<T> {
+    match fs::read(path) {
+        Ok(json) => serde_json::from_slice(&json).ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(T::default()),
+        Err(_) => None,
+    }
+}
+
+/// The newest runs, and before these the worst of each day.
+fn thinned(runs: Vec<Run>) -> Vec<Run> {
+    let newest = runs.len().saturating_sub(RUNS_KEPT);
+    let mut days: BTreeMap<NaiveDate, Run> = BTreeMap::new();
+    let mut recent = Vec::new();
+    for (position, run) in runs.into_iter().enumerate() {
+        let day = run.began_at.date_naive();
+        if position >= newest {
+            recent.push(run);
+        } else if days
+            .get(&day)
+            .is_none_or(|worst| worst.badness() <= run.badness())
+        {
+            days.insert(day, run);
+        }
+    }
+    let too_many = days.len().saturating_sub(DAYS_KEPT);
+    days.into_values().skip(too_many).chain(recent).collect()
 }
 
 /// The files, and what they could not be made to hold yet.
@@ -215,13 +291,9 @@ impl StateStore {
     }
 
     fn save_runs(&mut self) -> Result<(), FileError> {
-        let saved = self.lock().and_then(|_lock| {
-            let runs = self.runs();
-            write(
-                &self.folder.join(HISTORY_FILE),
-                &runs[runs.len().saturating_sub(RUNS_KEPT)..],
-            )
-        });
+        let saved = self
+            .lock()
+            .and_then(|_lock| write(&self.folder.join(HISTORY_FILE), &thinned(self.runs())));
         if saved.is_ok() {
             self.unsaved.runs.clear();
         }
@@ -306,14 +378,62 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_an_earlier_version_says_who_was_told_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = include_str!("../../tests/fixtures/state-0.1/state.json");
+        fs::write(folder.path().join(STATE_FILE), old).unwrap();
+        let state = StateStore::new(folder.path().into()).state();
+        let mut alerts = state.alerts;
+        assert!(alerts.failing().unwrap().was_notified() && !state.unreadable);
+        // Told on that day already, and due on the next.
+        let at = |time: &str| time.parse().unwrap();
+        let due = alerts.failure_due(at("2025-05-31T20:00:00Z"), chrono_tz::Tz::UTC);
+        assert_eq!(due, None);
+        let due = alerts.failure_due(at("2025-06-01T02:00:00Z"), chrono_tz::Tz::UTC);
+        assert_eq!(due, Some(4));
+    }
+
+    #[test]
     fn history_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let mut status = StateStore::new(folder.path().into());
-        for day in 0..RUNS_KEPT as i64 + 5 {
+        for day in 0..(RUNS_KEPT + DAYS_KEPT) as i64 + 5 {
             status.record(run(day)).unwrap();
         }
         let runs = status.runs();
-        assert_eq!((runs.len(), &runs[0]), (RUNS_KEPT, &run(5)));
+        assert_eq!((runs.len(), &runs[0]), (RUNS_KEPT + DAYS_KEPT, &run(5)));
+    }
+
+    #[test]
+    fn of_a_day_long_ago_the_worst_run_is_remembered() {
+        let failed = Ended::Failed {
+            stage: "dumping".into(),
+            error: "it broke".into(),
+        };
+        let mut runs = vec![
+            run(1),
+            Run {
+                ended: failed,
+                ..run(1)
+            },
+            run(1),
+        ];
+        runs.extend((0..RUNS_KEPT as i64).map(|_| run(2)));
+        let thinned = thinned(runs.clone());
+        assert_eq!(thinned.len(), RUNS_KEPT + 1);
+        assert_eq!(thinned[0], runs[1]);
+    }
+
+    #[test]
+    fn who_only_looks_changes_nothing_and_sees_a_history_of_an_earlier_version() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(STATE_FILE), "{").unwrap();
+        let earlier = r#"[{"began_at":"2026-05-03T00:00:00Z","ended_at":"2026-05-03T00:01:00Z","trigger":"scheduled",
+            "ended":{"outcome":"done","archive":"a","archive_bytes":1,"documents":2,"bytes":3,"removed":[],"warnings":[]}}]"#;
+        fs::write(folder.path().join(HISTORY_FILE), earlier).unwrap();
+        let (state, runs) = look(folder.path());
+        assert!(state.unreadable && runs.len() == 1);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

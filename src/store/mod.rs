@@ -1,4 +1,7 @@
 //! Where archives are kept.
 
+mod error;
+pub(crate) mod remote;
 pub(crate) mod repository;
+pub(crate) mod sealed;
 pub(crate) mod summary;

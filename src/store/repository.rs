@@ -7,10 +7,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::summary::VerificationRecord;
+pub(crate) use super::error::{OpenError, RepositoryError, RepositoryLockError};
 
+use super::sealed::SealedRecord;
+use super::summary::VerificationRecord;
+use crate::archive::compression::Compression;
 use crate::archive::file_name;
+use crate::archive::seal::{self, Keyring};
 use crate::archive::sidecar::{self, Sidecar};
+use crate::archive::source::Source;
 use crate::settings::Settings;
 use crate::sys::atomic_file::{self, FileError, Partial};
 use crate::sys::lock::{Lock, LockError};
@@ -32,42 +37,14 @@ const OVERLAP: TimeDelta = TimeDelta::hours(2);
 /// A sidecar is one short line; anything longer is not one.
 const LONGEST_SIDECAR: u64 = 4096;
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(
-        "cannot write in {}: it belongs to {owner}, and this runs as {user}\n\
-         allow it with: sudo chown -R {user} {}", folder.display(), folder.display()
-    )]
-    NotWritable {
-        folder: PathBuf,
-        owner: String,
-        user: String,
-    },
-    #[error(
-        "{} is not the disk it was: no backup was ever made there (BACKUP_REQUIRE_MOUNT)\n\
-         mount the right disk; if this is a new one, say so with: mkdir -p {}", .0.display(), .1.display()
-    )]
-    NotTheDisk(PathBuf, PathBuf),
-    #[error("there is no backup folder {}; make a backup first, or check BACKUP_DIR", .0.display())]
-    NoFolder(PathBuf),
-    #[error(
-        "{0:?} is not an archive's name: give a file name from `pantry-keeper list`, not a path"
-    )]
-    NotAName(String),
-    #[error("there is no {name} in {}", folder.display())]
-    NoSuchArchive { name: String, folder: PathBuf },
-    #[error("there are no archives in {} yet", .0.display())]
-    Empty(PathBuf),
-}
-
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]
 pub(crate) struct Repository {
     folder: PathBuf,
     pub(super) prefix: String,
     pub(super) time_zone: Tz,
+    /// What opens sealed archives.
+    pub(super) keyring: Keyring,
 }
 
 impl Repository {
@@ -78,6 +55,7 @@ impl Repository {
             settings.prefix.clone(),
             settings.time_zone,
         )
+        .with(settings.encrypt.keyring.clone())
     }
 
     pub(crate) fn new(folder: PathBuf, prefix: String, time_zone: Tz) -> Self {
@@ -85,7 +63,17 @@ impl Repository {
             folder,
             prefix,
             time_zone,
+            keyring: Keyring::default(),
         }
+    }
+
+    fn with(self, keyring: Keyring) -> Self {
+        Repository { keyring, ..self }
+    }
+
+    /// What opens sealed archives.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -105,7 +93,7 @@ impl Repository {
     pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
         if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own).into());
+            return Err(self.not_the_disk(own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&own.join("lock"), &self.folder) {
@@ -121,7 +109,7 @@ impl Repository {
     pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
         let own = self.own_folder();
         if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(RepositoryError::NotTheDisk(self.folder.clone(), own));
+            return Err(self.not_the_disk(own));
         }
         let ancestors = self.folder.ancestors().map(|path| {
             if path.as_os_str().is_empty() {
@@ -165,7 +153,7 @@ impl Repository {
         }
     }
 
-    /// Where mails wait that could not be sent.
+    /// Where notifications wait that could not be sent.
     pub(crate) fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")
     }
@@ -181,6 +169,13 @@ impl Repository {
     /// The scheduler's lock, which its file's time also shows to be alive.
     pub(crate) fn scheduler_path(&self) -> PathBuf {
         self.own_folder().join("scheduler.lock")
+    }
+
+    fn not_the_disk(&self, own_folder: PathBuf) -> RepositoryError {
+        RepositoryError::NotTheDisk {
+            folder: self.folder.clone(),
+            own_folder,
+        }
     }
 
     /// Says who may write where, when that is why a file could not be made.
@@ -205,10 +200,12 @@ impl Repository {
         }
     }
 
-    /// A name for an archive that begins now, without `.tar.gz`.
-    pub(crate) fn free_stem(&self, now: DateTime<Utc>) -> String {
-        let taken = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
-        file_name::free_stem(&self.prefix, now, self.time_zone, taken)
+    /// The stem of an archive that begins now. No other one has its name, not even with another extension.
+    pub(crate) fn free_stem(&self, now: DateTime<Utc>, compression: Compression) -> String {
+        let exists = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
+        let taken = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let name = file_name::free_name(&self.prefix, now, self.time_zone, taken);
+        file_name::stem(&name, compression)
     }
 
     pub(crate) fn archive_path(&self, stem: &str) -> PathBuf {
@@ -216,8 +213,7 @@ impl Repository {
     }
 
     fn sidecar_path(&self, stem: &str) -> PathBuf {
-        self.folder
-            .join(format!("{stem}{}", file_name::SIDECAR_EXTENSION))
+        self.folder.join(file_name::sidecar(stem))
     }
 
     /// The stems of all archives of ours, oldest name first.
@@ -225,7 +221,7 @@ impl Repository {
         self.stems_with(&self.prefix)
     }
 
-    /// Likewise of those that hold what restores replaced. Nobody but their owner removes them.
+    /// Likewise of those that hold what restores replaced. Only their owner removes them.
     pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
     }
@@ -237,7 +233,7 @@ impl Repository {
         })?;
         let mut stems: Vec<String> = names
             .iter()
-            .filter_map(|name| name.strip_suffix(file_name::EXTENSION))
+            .filter_map(|name| file_name::stem_of(name))
             .filter(|stem| file_name::time_of(prefix, stem).is_some())
             .filter(|stem| {
                 fs::symlink_metadata(self.archive_path(stem))
@@ -260,24 +256,31 @@ impl Repository {
             .collect()
     }
 
-    /// The stem of a name as a person gives it: with or without `.tar.gz`, or `latest`.
+    /// The stem of a name as a person gives it: with or without its extension, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<String, RepositoryError> {
         if name == "latest" {
             return self.latest();
         }
-        let stem = name.strip_suffix(file_name::EXTENSION).unwrap_or(name);
+        let stem = file_name::bare(name);
         if stem.is_empty() || stem.starts_with('.') || stem.contains(['/', '\\', '\0']) {
             return Err(RepositoryError::NotAName(name.to_owned()));
         }
-        let metadata = fs::symlink_metadata(self.archive_path(stem));
-        if metadata.is_ok_and(|metadata| metadata.is_file()) {
-            Ok(stem.to_owned())
-        } else {
-            let name = file_name::archive(stem);
-            Err(RepositoryError::NoSuchArchive {
-                name,
+        let mut there = match file_name::stem_of(name) {
+            Some(stem) => vec![stem.to_owned()],
+            None => stems_of(name),
+        };
+        there.retain(|stem| {
+            fs::symlink_metadata(self.archive_path(stem)).is_ok_and(|metadata| metadata.is_file())
+        });
+        match there.as_slice() {
+            [_, _, ..] => Err(RepositoryError::SeveralSuchArchives(
+                there.iter().map(|stem| file_name::archive(stem)).collect(),
+            )),
+            [stem] => Ok(stem.clone()),
+            [] => Err(RepositoryError::NoSuchArchive {
+                name: file_name::archive(file_name::stem_of(name).unwrap_or(name)),
                 folder: self.folder.clone(),
-            })
+            }),
         }
     }
 
@@ -299,8 +302,26 @@ impl Repository {
             .ok_or_else(|| RepositoryError::Empty(self.folder.clone()))
     }
 
-    /// Opens an archive to be read.
-    pub(crate) fn open(&self, stem: &str) -> Result<File, FileError> {
+    /// Opens an archive to be read. A sealed one takes a key.
+    pub(crate) fn open(&self, stem: &str) -> Result<Source, OpenError> {
+        let (name, file) = (file_name::archive(stem), self.open_file(stem)?);
+        if !file_name::is_sealed(&name) {
+            return Ok(file);
+        }
+        let unsealed = seal::unseal(file, &self.keyring);
+        let source = unsealed.map_err(|error| OpenError::Unseal { name, error })?;
+        self.note_opened(stem);
+        Ok(source)
+    }
+
+    /// Opens an archive's file, sealed or not.
+    pub(crate) fn open_file(&self, stem: &str) -> Result<Source, FileError> {
+        let source = Source::file(self.open_as_it_lies(stem)?);
+        source.map_err(|error| FileError::new("open", self.archive_path(stem), error))
+    }
+
+    /// The same, for what copies it.
+    pub(crate) fn open_as_it_lies(&self, stem: &str) -> Result<File, FileError> {
         let path = self.archive_path(stem);
         open_regular(&path).map_err(|error| FileError::new("open", path, error))
     }
@@ -349,9 +370,7 @@ impl LockedRepository {
             else {
                 continue;
             };
-            let stem = target
-                .strip_suffix(file_name::SIDECAR_EXTENSION)
-                .or_else(|| target.strip_suffix(file_name::EXTENSION));
+            let stem = file_name::stem_of_either(target);
             let safety = file_name::safety_prefix(&self.prefix);
             let ours = stem.is_some_and(|stem| {
                 [&self.prefix, &safety]
@@ -370,6 +389,20 @@ impl LockedRepository {
     /// Opens the file that will become the archive.
     pub(crate) fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
         Partial::create(&self.archive_path(stem)).map_err(|error| self.explain(error))
+    }
+
+    /// The same for a sealed archive: what is known of it is noted first.
+    pub(crate) fn commit_sealed(
+        &self,
+        partial: Partial,
+        stem: &str,
+        record: &SealedRecord,
+        verification: VerificationRecord,
+    ) -> Result<Vec<FileError>, FileError> {
+        let noted = self.record_sealed(stem, record);
+        let mut problems = self.commit(partial, stem, &record.sha256, verification)?;
+        problems.extend(noted.err());
+        Ok(problems)
     }
 
     /// Gives a verified archive its name, and its checksum beside it.
@@ -406,8 +439,9 @@ impl LockedRepository {
                 io::Error::other("it is not a regular file"),
             ));
         }
-        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
         let sidecar = self.sidecar_path(stem);
+        fs::remove_file(&path).map_err(|error| FileError::new("remove", &path, error))?;
+        self.forget_sealed(stem);
         match fs::remove_file(&sidecar) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(FileError::new("remove", &sidecar, error))
@@ -417,13 +451,14 @@ impl LockedRepository {
     }
 }
 
-/// Either the folder is not ours to use, or someone else is using it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RepositoryLockError {
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
+/// The stems that archives of this name have, one for each extension.
+fn stems_of(bare: &str) -> Vec<String> {
+    let mut stems = Vec::new();
+    for compression in Compression::ALL {
+        let stem = file_name::stem(bare, compression);
+        stems.extend([file_name::sealed(&stem), stem]);
+    }
+    stems
 }
 
 /// Opens a regular file, and nothing that a link or a pipe of its name leads to.

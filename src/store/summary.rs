@@ -2,9 +2,11 @@
 
 use super::repository::Repository;
 use super::repository::RepositoryError;
+use super::sealed::SealedGlance;
 use crate::archive::container::{self, Opened};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
+use crate::archive::source::Source;
 use crate::report::ArchiveSummary;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
@@ -12,6 +14,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 const VERIFIED_FILE: &str = "verified.json";
 
@@ -28,6 +32,60 @@ pub(crate) struct VerificationRecord {
     pub drilled_at: Option<DateTime<Utc>>,
 }
 
+/// What glances at archives have shown, as long as their files stay as they are. Small enough for thousands of them.
+#[derive(Debug, Default)]
+pub(crate) struct Glances(BTreeMap<String, (FileStamp, Glance)>);
+
+/// What changes when another file takes the place of one, or it is written to.
+#[derive(Debug, PartialEq, Eq)]
+struct FileStamp {
+    file: (u64, u64),
+    bytes: u64,
+    changed_at: (i64, i64),
+}
+
+impl FileStamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(FileStamp {
+            file: (metadata.dev(), metadata.ino()),
+            bytes: metadata.len(),
+            changed_at: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+/// What the ends of an archive show.
+#[derive(Debug)]
+struct Glance {
+    archive_bytes: u64,
+    /// None when it is not one of ours, or cannot be read.
+    contents: Option<Contents>,
+    damage: Option<String>,
+}
+
+/// A manifest without its namespaces.
+#[derive(Debug)]
+struct Contents {
+    started_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+    documents: u64,
+    namespaces: u64,
+    point_in_time: bool,
+}
+
+impl Contents {
+    fn of(manifest: &Manifest) -> Self {
+        Contents {
+            started_at: manifest.started_at,
+            finished_at: manifest.finished_at,
+            documents: manifest.documents,
+            namespaces: manifest.namespaces.len() as u64,
+            point_in_time: manifest.point_in_time,
+        }
+    }
+}
+
 impl Repository {
     /// What a glance at an archive shows; reads its ends, not its middle.
     pub(crate) fn summary(&self, stem: &str) -> ArchiveSummary {
@@ -37,12 +95,29 @@ impl Repository {
 
     /// A glance at every archive.
     pub(crate) fn list(&self) -> Result<Vec<ArchiveSummary>, RepositoryError> {
+        self.list_with(&mut Glances::default())
+    }
+
+    /// The same for who looks again and again: only what is new since the last time is opened.
+    pub(crate) fn list_with(
+        &self,
+        glances: &mut Glances,
+    ) -> Result<Vec<ArchiveSummary>, RepositoryError> {
         let mut verifications = self.verifications();
-        Ok(self
-            .stems()?
-            .iter()
-            .map(|stem| self.summary_with(stem, verifications.remove(stem)))
-            .collect())
+        let mut before = std::mem::take(&mut glances.0);
+        let mut listed = Vec::new();
+        for stem in self.stems()? {
+            let stamp = FileStamp::of(&self.archive_path(&stem));
+            let known = before
+                .remove(&stem)
+                .filter(|(then, _)| stamp.as_ref() == Some(then));
+            let glance = known.map_or_else(|| self.glance(&stem), |(_, glance)| glance);
+            listed.push(self.listed(&stem, &glance, verifications.remove(&stem)));
+            if let Some(stamp) = stamp {
+                glances.0.insert(stem, (stamp, glance));
+            }
+        }
+        Ok(listed)
     }
 
     /// The newest archive by its name that was verified; older ones are not even opened.
@@ -57,30 +132,38 @@ impl Repository {
     }
 
     fn summary_with(&self, stem: &str, verification: Option<VerificationRecord>) -> ArchiveSummary {
-        let opened = self.open(stem).map_err(|error| error.to_string());
-        let archive_bytes = opened
-            .as_ref()
-            .ok()
-            .and_then(|file| file.metadata().ok())
-            .map_or(0, |metadata| metadata.len());
-        let verification =
-            verification.filter(|verification| verification.archive_bytes == archive_bytes);
-        let (manifest, damage) = match opened
-            .and_then(|file| container::open(file).map_err(|error| error.to_string()))
+        self.listed(stem, &self.glance(stem), verification)
+    }
+
+    fn glance(&self, stem: &str) -> Glance {
+        let opened = self.open_file(stem).map_err(|error| error.to_string());
+        let archive_bytes = opened.as_ref().map_or(0, Source::length);
+        if file_name::is_sealed(&file_name::archive(stem)) && opened.is_ok() {
+            let SealedGlance { manifest, damage } = self.glance_at_sealed(stem, archive_bytes);
+            return Glance {
+                archive_bytes,
+                contents: manifest.as_ref().map(Contents::of),
+                damage,
+            };
+        }
+        let (contents, damage) = match opened
+            .and_then(|source| container::open(source).map_err(|error| error.to_string()))
         {
-            Ok(Opened::NativeArchive(ours)) => (Some(ours.manifest), None),
-            Ok(Opened::Foreign(_)) => (None, None),
+            Ok(Opened::Native(native)) => (Some(Contents::of(&native.manifest)), None),
+            Ok(Opened::Untrusted(_)) => (None, None),
             Err(problem) => (None, Some(problem)),
         };
-        self.listed(stem, archive_bytes, manifest, damage, verification)
+        Glance {
+            archive_bytes,
+            contents,
+            damage,
+        }
     }
 
     fn listed(
         &self,
         stem: &str,
-        archive_bytes: u64,
-        manifest: Option<Manifest>,
-        damage: Option<String>,
+        glance: &Glance,
         verification: Option<VerificationRecord>,
     ) -> ArchiveSummary {
         let named = || {
@@ -89,7 +172,10 @@ impl Repository {
                 .earliest()
                 .map(|at| at.to_utc())
         };
-        let damage = damage.or_else(|| {
+        let contents = glance.contents.as_ref();
+        let verification =
+            verification.filter(|verification| verification.archive_bytes == glance.archive_bytes);
+        let damage = glance.damage.clone().or_else(|| {
             verification
                 .as_ref()
                 .and_then(|verification| verification.damage.clone())
@@ -98,23 +184,18 @@ impl Repository {
         let verified_at = match (&damage, &verification) {
             (Some(_), _) => None,
             (None, Some(verification)) => Some(verification.at),
-            (None, None) => manifest.as_ref().map(|manifest| manifest.finished_at),
+            (None, None) => contents.map(|contents| contents.finished_at),
         };
         let drilled_at = verification
             .as_ref()
             .and_then(|verification| verification.drilled_at);
         ArchiveSummary {
             archive: file_name::archive(stem),
-            made_at: manifest
-                .as_ref()
-                .map(|manifest| manifest.started_at)
-                .or_else(named),
-            archive_bytes,
-            documents: manifest.as_ref().map(|manifest| manifest.documents),
-            namespaces: manifest
-                .as_ref()
-                .map(|manifest| manifest.namespaces.len() as u64),
-            point_in_time: manifest.as_ref().map(|manifest| manifest.point_in_time),
+            made_at: contents.map(|contents| contents.started_at).or_else(named),
+            archive_bytes: glance.archive_bytes,
+            documents: contents.map(|contents| contents.documents),
+            namespaces: contents.map(|contents| contents.namespaces),
+            point_in_time: contents.map(|contents| contents.point_in_time),
             verified_at,
             drilled_at,
             damage,
@@ -123,11 +204,14 @@ impl Repository {
         }
     }
 
-    /// What an archive says it holds; none when it is not one of ours, or cannot be read.
+    /// What an archive says it holds; none when it is not one of native, or cannot be read.
     pub(crate) fn manifest(&self, stem: &str) -> Option<Manifest> {
+        if let Some(record) = self.sealed_record(stem) {
+            return Some(record.manifest);
+        }
         match container::open(self.open(stem).ok()?).ok()? {
-            Opened::NativeArchive(ours) => Some(ours.manifest),
-            Opened::Foreign(_) => None,
+            Opened::Native(native) => Some(native.manifest),
+            Opened::Untrusted(_) => None,
         }
     }
 

@@ -9,7 +9,7 @@
 use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl FileError {
     }
 }
 
-/// A file under a name that nobody takes for the final one. Dropped before its commit, it goes.
+/// A file under a name that cannot be taken for the final one. Dropped before its commit, it goes.
 pub(crate) struct Partial {
     file: Arc<File>,
     path: PathBuf,
@@ -107,6 +107,11 @@ impl Drop for Partial {
 
 /// Writes a small file whole, over what has its name.
 pub(crate) fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
+    replace_for(target, content, 0o600)
+}
+
+/// The same for a file with these permissions.
+pub(crate) fn replace_for(target: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
     let path = partial_path(target);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -117,6 +122,12 @@ pub(crate) fn replace(target: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut partial = Partial::create(target)?;
     (&*partial.file)
         .write_all(content)
+        .and_then(|()| match mode {
+            0o600 => Ok(()),
+            _ => partial
+                .file
+                .set_permissions(fs::Permissions::from_mode(mode)),
+        })
         .map_err(|error| FileError::new("write", &path, error))?;
     partial.sync()?;
     fs::rename(&path, target).map_err(|error| FileError::new("name", target, error))?;

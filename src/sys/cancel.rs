@@ -1,52 +1,49 @@
-//! Being asked to stop: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
+//! Cancellation: by a signal, or by a deadline. A parameter everywhere, so that tests need neither.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Why work ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Interruption {
     #[error("stopped as asked")]
-    Asked,
+    Cancelled,
     #[error("it took longer than BACKUP_TIMEOUT allows")]
     Deadline,
 }
 
-/// Held by whoever works.
+/// Held by what works.
 #[derive(Debug, Clone)]
 pub(crate) struct Cancel {
-    asked: watch::Receiver<bool>,
+    token: CancellationToken,
     deadline: Option<Instant>,
 }
 
-/// Held by whoever may ask.
+/// Held by what may end the work.
 #[derive(Debug)]
-pub(crate) struct Canceller(watch::Sender<bool>);
+pub(crate) struct Canceller(CancellationToken);
 
 impl Canceller {
     pub(crate) fn new() -> (Self, Cancel) {
-        let (sender, asked) = watch::channel(false);
-        (
-            Canceller(sender),
-            Cancel {
-                asked,
-                deadline: None,
-            },
-        )
+        let token = CancellationToken::new();
+        let cancel = Cancel {
+            token: token.clone(),
+            deadline: None,
+        };
+        (Canceller(token), cancel)
     }
 
-    pub(crate) fn stop(&self) {
-        self.0.send_replace(true);
+    pub(crate) fn cancel(&self) {
+        self.0.cancel();
     }
 
-    /// Whether it has been asked already.
-    pub(crate) fn asked(&self) -> bool {
-        *self.0.borrow()
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 
@@ -54,34 +51,26 @@ impl Cancel {
     /// The same, but at the latest at `deadline`.
     pub(crate) fn by(&self, deadline: Instant) -> Self {
         Cancel {
-            asked: self.asked.clone(),
+            token: self.token.clone(),
             deadline: Some(deadline),
         }
     }
 
-    /// Whether somebody has asked.
-    pub(crate) fn is_asked(&self) -> bool {
-        *self.asked.borrow()
+    /// Whether it was cancelled; a deadline does not count.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
     }
 
     /// Waits until it is time to stop.
     pub(crate) async fn requested(&self) -> Interruption {
-        let mut asked = self.asked.clone();
-        let deadline = self.deadline;
-        let late = async move {
-            match deadline {
+        let late = async {
+            match self.deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
-        let asking = async move {
-            if asked.wait_for(|asked| *asked).await.is_err() {
-                // Nobody is left who could ask.
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
-            () = asking => Interruption::Asked,
+            () = self.token.cancelled() => Interruption::Cancelled,
             () = late => Interruption::Deadline,
         }
     }
@@ -134,7 +123,7 @@ impl Cancel {
 }
 
 /// What a thread came to; one that panicked takes the program along, as it would have without a thread.
-fn joined<T>(ended: Result<T, JoinError>) -> T {
+pub(crate) fn joined<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => unreachable!("threads are never aborted: {error}"),

@@ -64,6 +64,15 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// `a, b and 7 more`: the first `most` of them, and how many there are beyond.
+pub(crate) fn first_and_more(names: &[String], most: usize) -> String {
+    let first = names[..names.len().min(most)].join(", ");
+    match names.len().saturating_sub(most) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

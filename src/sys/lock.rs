@@ -20,10 +20,17 @@ pub(crate) struct Lock {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
-    #[error("another Pantry Keeper is at work in {0}; wait for it, or stop it first")]
+    #[error("another Pantry Keeper is at work in {0}")]
     Held(String),
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// Another process that holds a lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// When it last gave a sign of life; none where that cannot be told.
+    pub last_beat: Option<SystemTime>,
 }
 
 impl Lock {
@@ -37,8 +44,8 @@ impl Lock {
         }
     }
 
-    /// Whether someone holds the lock in `path`, and when they last gave a sign of life. None when nobody does.
-    pub(crate) fn holder(path: &Path) -> Option<Option<SystemTime>> {
+    /// Who holds the lock in `path`, if it is held.
+    pub(crate) fn holder(path: &Path) -> Option<Holder> {
         // Shared, so that two who ask do not take each other for the holder.
         let file = OpenOptions::new()
             .read(true)
@@ -46,11 +53,12 @@ impl Lock {
             .open(path)
             .ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(
-                file.metadata()
-                    .and_then(|metadata| metadata.modified())
-                    .ok(),
-            ),
+            Err(TryLockError::WouldBlock) => {
+                let modified = file.metadata().and_then(|metadata| metadata.modified());
+                Some(Holder {
+                    last_beat: modified.ok(),
+                })
+            }
             _ => None,
         }
     }

@@ -48,7 +48,7 @@ pub(crate) enum LogFormat {
 /// Events with this target go to `scheduler.log`, all others of ours to `backup.log`.
 pub(crate) const SCHEDULER: &str = "scheduler";
 
-/// Events with this target go to `backup.log` only: what they say was printed for whoever ran the command.
+/// Events with this target go to `backup.log` only: what they say was printed by the command itself.
 pub(crate) const RECORD: &str = "record";
 
 const CRATE: &str = "pantry_keeper";
@@ -131,7 +131,7 @@ pub(crate) fn start(
     // One folder that is missing is one problem.
     problems.dedup();
     let tail = Tail::default();
-    // For a mail, which text suits whatever the format of the log.
+    // For a mail, which takes text even where the log is JSON.
     let as_text = LogSettings {
         format: LogFormat::Text,
         ..*settings

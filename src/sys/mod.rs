@@ -3,10 +3,14 @@
 pub(crate) mod atomic_file;
 pub(crate) mod cancel;
 pub(crate) mod certificate;
+pub(crate) mod http;
 pub(crate) mod humanize;
 pub(crate) mod lock;
 pub(crate) mod logging;
+pub(crate) mod piped;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod redact;
 pub(crate) mod runtime;
+pub(crate) mod terminal;
+pub(crate) mod tls;

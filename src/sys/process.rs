@@ -75,6 +75,23 @@ impl Ended {
             (None, None) => "an unknown status".into(),
         }
     }
+
+    /// The last line in which one of `words` stands.
+    pub(crate) fn line_with(&self, words: &[&str]) -> Option<&str> {
+        let has_one = |line: &&String| words.iter().any(|word| line.contains(word));
+        self.last_lines
+            .iter()
+            .rev()
+            .find(has_one)
+            .map(String::as_str)
+    }
+
+    /// What it said at last about why it failed.
+    pub(crate) fn reason(&self) -> String {
+        let last = || self.last_lines.last().map(String::as_str);
+        let line = self.line_with(&["Failed:", "error", "panic"]).or_else(last);
+        line.unwrap_or("it gave no reason").to_owned()
+    }
 }
 
 impl Command {
@@ -187,7 +204,7 @@ impl Child {
     }
 
     async fn ended(&mut self, status: ExitStatus) -> Ended {
-        // Someone whom the child left behind may hold its stderr open; nobody waits for that.
+        // A process that the child left behind may hold its stderr open; that is not waited for.
         let last_lines = tokio::time::timeout(LAST_LINES, &mut self.stderr).await;
         Ended {
             status,
@@ -286,7 +303,7 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 
 /// The reading end of a pipe that holds `content`, open to children.
 fn pipe_with(content: &[u8]) -> io::Result<OwnedFd> {
-    // Nobody reads yet, so that more than a pipe holds would block us for ever.
+    // Nothing reads yet, so that more than a pipe holds would block for ever.
     if content.len() > 32 * 1024 {
         return Err(io::Error::other("the connection string is too long"));
     }

@@ -8,8 +8,11 @@ const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runtime {
+    /// Docker, or an engine like it.
     Container,
+    Kubernetes,
     Systemd,
+    /// On its own.
     Plain,
 }
 
@@ -20,10 +23,9 @@ impl Runtime {
         // A unit may be in a container that runs systemd; the unit is nearer.
         if has("INVOCATION_ID") || has("NOTIFY_SOCKET") {
             Self::Systemd
-        } else if has("container")
-            || has("KUBERNETES_SERVICE_HOST")
-            || CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists())
-        {
+        } else if has("KUBERNETES_SERVICE_HOST") {
+            Self::Kubernetes
+        } else if has("container") || CONTAINER_MARKS.iter().any(|mark| Path::new(mark).exists()) {
             Self::Container
         } else {
             Self::Plain
@@ -34,8 +36,27 @@ impl Runtime {
     pub(crate) fn see_mongodb(self) -> &'static str {
         match self {
             Self::Container => "docker compose ps, docker compose logs mongodb",
+            Self::Kubernetes => "kubectl get pods, kubectl logs of MongoDB's",
             Self::Systemd => "systemctl status mongod, journalctl -u mongod",
             Self::Plain => "its log says why it ended, if it did",
+        }
+    }
+
+    /// How to have everything looked at.
+    pub(crate) fn run_doctor(self) -> &'static str {
+        match self {
+            Self::Container => "docker compose exec pantry-keeper pantry-keeper doctor",
+            Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper doctor",
+        }
+    }
+
+    /// How to start the scheduler again.
+    pub(crate) fn restart(self) -> &'static str {
+        match self {
+            Self::Container => "docker compose restart pantry-keeper",
+            Self::Kubernetes => "delete its pod; another one is started",
+            Self::Systemd => "systemctl restart pantry-keeper",
+            Self::Plain => "start it again: pantry-keeper run",
         }
     }
 }
@@ -50,5 +71,7 @@ mod tests {
         assert_eq!(Runtime::of(&unit), Runtime::Systemd);
         let container = [(OsString::from("container"), OsString::from("podman"))];
         assert_eq!(Runtime::of(&container), Runtime::Container);
+        let pod = [("KUBERNETES_SERVICE_HOST".into(), "10.0.0.1".into())];
+        assert_eq!(Runtime::of(&pod), Runtime::Kubernetes);
     }
 }

@@ -1,6 +1,6 @@
 //! `list`: only archives of ours, and no damage passed over.
 
-use crate::support::{OLDER, Site};
+use crate::support::Site;
 use std::fs;
 
 #[test]
@@ -43,7 +43,7 @@ fn an_archive_is_shown_with_its_figures() {
 fn a_damaged_archive_is_shown_as_damaged() {
     let site = Site::new();
     let archive = site.with_sound_archive();
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), "").unwrap();
+    site.with_older("");
     let outcome = site
         .run(&["list"])
         .done()

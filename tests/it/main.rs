@@ -3,22 +3,29 @@
 //! Each test has folders, ports and processes of its own; what several of them only read from is shared.
 
 mod cases;
-mod checkup;
-mod choice;
 mod docs;
+mod doctor;
 mod faults;
 mod harness;
+mod inspect;
 mod layering;
 mod list;
 mod mail;
+mod notify;
+mod offsite;
 mod papers;
 mod readers;
 mod real;
 mod restore;
 mod retention;
 mod roundtrip;
+mod sealed;
+mod selection;
 mod service;
 mod settings;
+mod status;
 mod strict;
 mod support;
+mod texts;
 mod verify;
+mod zstd_archives;

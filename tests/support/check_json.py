@@ -82,7 +82,8 @@ class Schemas:
         self.seen[here] = True
         if "enum" in schema:
             self.seen[f"{here} {value}"] = True
-        if isinstance(value, dict):
+        # An object without properties is one of the owner's: anything may be in it.
+        if isinstance(value, dict) and "properties" in schema:
             for key, below in value.items():
                 self.cover(name, schema["properties"][key], f"{path}/{key}", below)
         if isinstance(value, list):

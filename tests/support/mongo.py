@@ -5,6 +5,8 @@
     mongo.py tamper URI           changes what a drill restored from the set "small", as a bad server might
     mongo.py expire URI           gives the sessions that a drill restored another time to live
     mongo.py change URI HOW DB.COLL   HOW is drop, empty, fill or index
+    mongo.py write URI DB.COLL    what stdin says, one a line: {"insert": DOCUMENT}, {"replace": DOCUMENT} or {"remove": ID}
+    mongo.py find URI DB.COLL     for each query on stdin, one a line, the _id of what it finds, or the server's refusal
     mongo.py fingerprint URI      everything the server holds, as JSON: documents by the SHA-256 of their bytes
     mongo.py compare URI URI      whether two servers hold the same: collections, options, indexes, and every byte of every document
 """
@@ -19,9 +21,13 @@ import uuid
 
 import pymongo
 from bson import (BSON, Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util)
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
+# Dates beyond Python's years, and 64-bit numbers that stay such.
+EXACT = json_util.JSONOptions(
+    json_mode=json_util.JSONMode.CANONICAL, datetime_conversion=DatetimeConversion.DATETIME_AUTO, tz_aware=False
+)
 RAW = CodecOptions(document_class=RawBSONDocument)
 OWN = ("admin", "config", "local")
 LARGEST = 16 * 1024 * 1024
@@ -176,6 +182,32 @@ def change(server, how, namespace):
         server[database][collection].delete_many({})
 
 
+def write(server, namespace):
+    database, _, collection = namespace.partition(".")
+    collection = server[database][collection]
+    inserted = []
+    for line in sys.stdin:
+        change = json_util.loads(line, json_options=EXACT)
+        if "insert" in change:
+            inserted.append(change["insert"])
+        elif "replace" in change:
+            collection.replace_one({"_id": change["replace"]["_id"]}, change["replace"])
+        else:
+            collection.delete_one({"_id": change["remove"]})
+    if inserted:
+        collection.insert_many(inserted)
+
+
+def find(server, namespace):
+    database, _, collection = namespace.partition(".")
+    for line in sys.stdin:
+        try:
+            found = server[database][collection].find(json_util.loads(line, json_options=EXACT), {"_id": 1})
+            print(json.dumps(sorted(document["_id"] for document in found)))
+        except pymongo.errors.OperationFailure as error:
+            print(json.dumps({"error": str(error)}))
+
+
 def clear(uri):
     server = client(uri)
     for name in set(server.list_database_names()) - set(OWN):
@@ -251,6 +283,10 @@ if __name__ == "__main__":
         seed(client(uri), *rest)
     elif command == "change":
         change(client(uri), *rest)
+    elif command == "write":
+        write(client(uri), *rest)
+    elif command == "find":
+        find(client(uri), *rest)
     elif command == "fingerprint":
         json.dump(fingerprint(uri), sys.stdout)
     else:

@@ -1,4 +1,5 @@
-"""Reads archives as docs/archive-format.md describes them, with nothing but Python's standard library.
+"""Reads archives as docs/archive-format.md describes them, with nothing but Python's standard library; for a .tar.zst
+also with the command zstd, since Python has none before 3.14.
 
     read_archive.py list FILE             checks the whole archive and prints what it holds, as JSON
     read_archive.py extract FILE PATH     writes one file of the archive to stdout, reading no other part of it,
@@ -12,12 +13,12 @@ import io
 import json
 import os
 import struct
+import subprocess
 import sys
 import zlib
 
 DATA_HEAD = bytes.fromhex("1f8b08040000000000ff0800504b0400")
 TRAILER_HEAD = bytes.fromhex("1f8b08040000000000ff140050451000")
-TRAILER_BYTES = 1069
 HEADER_BYTES, LARGEST_MEMBER, LARGEST_BLOCK = 20, 1_065_984, 1024 * 1024
 FORMAT = 1
 
@@ -59,17 +60,76 @@ def crc64(data):
     return crc ^ 0xFFFFFFFFFFFFFFFF
 
 
+class Gzip:
+    """A .tar.gz"""
+
+    HEAD = b""
+    TRAILER_BYTES, FIELDS_AT = 1069, 16
+
+    def trailer(fields):
+        zeros = bytes(1024)
+        stored = b"\x01\x00\x04\xff\xfb" + zeros + struct.pack("<II", zlib.crc32(zeros), len(zeros))
+        return TRAILER_HEAD + fields + stored
+
+    def member(read, position, end):
+        """One member's content, and where the next one begins."""
+        head = read(position, HEADER_BYTES)
+        need(head[:16] == DATA_HEAD, f"no member begins at {position}")
+        size, = struct.unpack_from("<I", head, 16)
+        need(HEADER_BYTES + 8 <= size <= LARGEST_MEMBER and position + size <= end, f"impossible size at {position}")
+        rest = read(position + HEADER_BYTES, size - HEADER_BYTES)
+        inflate = zlib.decompressobj(-15)
+        content = inflate.decompress(rest[:-8], LARGEST_BLOCK + 1)
+        need(inflate.eof and not inflate.unused_data, f"the member at {position} does not decompress")
+        need(rest[-8:] == struct.pack("<II", zlib.crc32(content), len(content)), f"wrong CRC-32 at {position}")
+        return content, position + size
+
+
+class Zstd:
+    """A .tar.zst"""
+
+    HEAD = bytes.fromhex("28b52ffd2400010000 99e9d851 5b2a4d18 15000000") + b"Pantry Keeper archive"
+    TRAILER_BYTES, FIELDS_AT = 43, 27
+
+    def trailer(fields):
+        zeros = bytes.fromhex("28b52ffd 64 0003 032000 00 cdac85f0")
+        return zeros + bytes.fromhex("5b2a4d18 14000000") + b"PKPE" + fields
+
+    def member(read, position, end):
+        at = position + 5
+        head = read(position, 5)
+        need(head[:4] == bytes.fromhex("28b52ffd") and head[4] in (0x24, 0x64, 0xA4), f"no member begins at {position}")
+        at += {0x24: 1, 0x64: 2, 0xA4: 4}[head[4]]
+        last = False
+        while not last:
+            header = int.from_bytes(read(at, 3), "little")
+            last, kind, size = header & 1, header >> 1 & 3, header >> 3
+            need(kind < 3, f"a block that is reserved at {at}")
+            at += 3 + (1 if kind == 1 else size)
+            need(at + 4 <= end and at + 4 - position <= LARGEST_MEMBER, f"impossible size at {position}")
+        at += 4
+        zstd = subprocess.run(["zstd", "-dcq"], input=read(position, at - position), capture_output=True)
+        need(zstd.returncode == 0, f"the member at {position} does not decompress")
+        need(len(zstd.stdout) <= LARGEST_BLOCK, f"the member at {position} is too large")
+        return zstd.stdout, at
+
+
 class Archive:
     def __init__(self, path):
         self.file = open(path, "rb")
         self.bytes_read = 0
-        self.end = os.fstat(self.file.fileno()).st_size - TRAILER_BYTES
-        need(self.end > 0, "shorter than a trailer")
-        trailer = self.read(self.end, TRAILER_BYTES)
-        self.manifest_position, self.crc64 = struct.unpack_from("<QQ", trailer, 16)
-        zeros = bytes(1024)
-        rest = b"\x01\x00\x04\xff\xfb" + zeros + struct.pack("<II", zlib.crc32(zeros), len(zeros))
-        need(trailer[:16] == TRAILER_HEAD and trailer[32:] == rest, "not a trailer")
+        size = os.fstat(self.file.fileno()).st_size
+        for self.codec in (Gzip, Zstd):
+            self.end = size - self.codec.TRAILER_BYTES
+            need(self.end > 0, "shorter than a trailer")
+            trailer, at = self.read(self.end, self.codec.TRAILER_BYTES), self.codec.FIELDS_AT
+            fields = trailer[at:at + 16]
+            if trailer == self.codec.trailer(fields):
+                break
+        else:
+            raise Damage("not a trailer")
+        need(self.read(0, len(self.codec.HEAD)) == self.codec.HEAD, "not a head")
+        self.manifest_position, self.crc64 = struct.unpack("<QQ", fields)
         need(self.manifest_position < self.end, "the manifest lies outside the file")
         files = self.section(self.manifest_position, self.end)
         need(len(files) == 1, "the manifest is not alone in its section")
@@ -82,7 +142,7 @@ class Archive:
 
     def expected_files(self):
         """The paths of each section, by its position; the sections end where the next one begins."""
-        sections = {0: {"prelude.json"}}
+        sections = {len(self.codec.HEAD): {"prelude.json"}}
         for entry in self.manifest["namespaces"]:
             for place in (entry["metadata"], entry["data"]):
                 if place is not None:
@@ -100,24 +160,11 @@ class Archive:
         need(len(data) == size, f"the file ends inside what begins at {position}")
         return data
 
-    def member(self, position, end):
-        """One member's content, and where the next one begins."""
-        head = self.read(position, HEADER_BYTES)
-        need(head[:16] == DATA_HEAD, f"no member begins at {position}")
-        size, = struct.unpack_from("<I", head, 16)
-        need(HEADER_BYTES + 8 <= size <= LARGEST_MEMBER and position + size <= end, f"impossible size at {position}")
-        rest = self.read(position + HEADER_BYTES, size - HEADER_BYTES)
-        inflate = zlib.decompressobj(-15)
-        content = inflate.decompress(rest[:-8], LARGEST_BLOCK + 1)
-        need(inflate.eof and not inflate.unused_data, f"the member at {position} does not decompress")
-        need(rest[-8:] == struct.pack("<II", zlib.crc32(content), len(content)), f"wrong CRC-32 at {position}")
-        return content, position + size
-
     def section(self, position, end):
         """The files of one section, by their full path."""
         tar = io.BytesIO()
         while position < end:
-            content, position = self.member(position, end)
+            content, position = self.codec.member(self.read, position, end)
             tar.write(content)
         return read_tar(tar.getvalue())
 

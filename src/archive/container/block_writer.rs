@@ -1,20 +1,21 @@
-//! Writes a seekable tar.gz in one pass: filled block by block, compressed on all cores, written in order.
+//! Writes a seekable tar.gz or tar.zst in one pass: filled block by block, compressed on all cores, written in order.
 //!
 //! A tar header needs a file's size before its content, and a collection's size is only known behind it. The output is a
 //! file, so the header's place is kept free in an uncompressed member of fixed length and filled in at the end. A
 //! collection that fits one block needs no such thing: its header is filled in before the block is compressed.
 //!
-//! Every file opened with [`Writer::open`] starts a gzip member, so that it can be reached without reading the rest.
+//! Every file opened with [`Writer::open`] starts a member, so that it can be reached without reading the rest.
 
-use super::member::{self, BLOCK_BYTES, Effort, LARGEST_BYTES, Packer};
+use super::appender::Appender;
+use super::codec::{BLOCK_BYTES, Codec, Effort, LARGEST_BYTES, Pack};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
+use crate::archive::namespace::NameError;
 use crate::archive::worker_pool::{Pool, Ticket};
-use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -32,31 +33,28 @@ const BEHIND: usize = 5;
 /// for it, and there may be thousands of small collections.
 const SMALL_BYTES: usize = 64 * 1024;
 
-/// Small members are gathered to at least this many bytes before they are written.
-const GATHER_BYTES: usize = 128 * 1024;
-
 /// Why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     #[error("writing the archive failed: {0}")]
     Write(#[from] io::Error),
     #[error(transparent)]
-    Name(#[from] crate::archive::namespace::NameError),
-    /// A thread of ours is gone: a defect, never a reason to call the archive complete.
-    #[error("a part of the writer stopped early; please report this")]
-    Lost,
+    Name(#[from] NameError),
+    /// A defect of ours, and never a reason to call the archive complete.
+    #[error("the archive would not be whole: {0}; please report this")]
+    Order(&'static str),
 }
 
 /// Stands for the position of a file in the archive, until [`Writer::positions`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId(usize);
+pub(crate) struct FileId(pub(super) usize);
 
-/// Positions in bytes from the archive's start, by mark.
+/// Positions in bytes from the archive's start, by file.
 pub(crate) struct Positions(Vec<u64>);
 
 impl Positions {
-    pub(crate) fn of(&self, mark: FileId) -> u64 {
-        self.0.get(mark.0).copied().unwrap_or_default()
+    pub(crate) fn of(&self, file: FileId) -> u64 {
+        self.0.get(file.0).copied().unwrap_or_default()
     }
 }
 
@@ -69,9 +67,9 @@ pub(crate) struct Written {
 }
 
 /// A block on its way to becoming a member; a fixed number of them bounds the memory.
-struct Slot {
-    buffer: Vec<u8>,
-    packed: bool,
+pub(super) struct Slot {
+    pub buffer: Vec<u8>,
+    pub packed: bool,
 }
 
 impl Slot {
@@ -84,8 +82,8 @@ impl Slot {
 }
 
 /// What the thread that owns the file does next.
-enum Step {
-    FileId,
+pub(super) enum Step {
+    Remember,
     Member(Ticket<Slot>),
     Packed(Slot),
     Placeholder,
@@ -104,33 +102,36 @@ struct Open {
 
 pub(crate) struct Writer {
     headers: Headers,
-    packer: Packer,
+    packer: Box<dyn Pack>,
     pool: Pool<Slot, Slot>,
     steps: Sender<Step>,
     free: Receiver<Slot>,
     slot: Slot,
     open: Option<Open>,
-    marks: usize,
-    thread: JoinHandle<Result<Written, WriteError>>,
+    /// Positions that the other thread remembers.
+    remembered: usize,
+    /// Owns the file; none once it has been joined.
+    thread: Option<JoinHandle<Result<Written, WriteError>>>,
 }
 
 impl Writer {
     /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
-    pub(crate) fn start(
+    pub(super) fn start(
         file: Arc<File>,
+        codec: &'static dyn Codec,
         level: u8,
         threads: NonZeroUsize,
         modified_at: u64,
     ) -> Result<Self, WriteError> {
         let pool = Pool::start(threads, WAITING, "compress", || {
-            let mut packer = Packer::new(level);
+            let mut packer = codec.packer(level);
             move |mut slot: Slot, waiting| {
-                let pace = if waiting >= BEHIND {
+                let effort = if waiting >= BEHIND {
                     Effort::Quick
                 } else {
                     Effort::Thorough
                 };
-                slot.packed = packer.pack(&mut slot.buffer, pace);
+                slot.packed = packer.pack(&mut slot.buffer, effort);
                 slot
             }
         })?;
@@ -142,9 +143,9 @@ impl Writer {
         let (steps, inbox) = bounded(2 * slots);
         let thread = thread::Builder::new()
             .name("write".into())
-            .spawn(move || Appender::new(file, free_sender).run(inbox))?;
+            .spawn(move || Appender::new(file, codec, free_sender).run(inbox))?;
         let headers = Headers { modified_at };
-        let packer = Packer::new(level);
+        let packer = codec.packer(level);
         Ok(Writer {
             headers,
             packer,
@@ -153,8 +154,8 @@ impl Writer {
             free,
             slot: Slot::new(),
             open: None,
-            marks: 0,
-            thread,
+            remembered: 0,
+            thread: Some(thread),
         })
     }
 
@@ -167,10 +168,10 @@ impl Writer {
         if !self.slot.buffer.is_empty() && self.slot.buffer.len() + whole > BLOCK_BYTES {
             self.flush()?;
         }
-        let mark = if self.slot.buffer.is_empty() {
-            self.mark()?
+        let id = if self.slot.buffer.is_empty() {
+            self.remember_position()?
         } else {
-            FileId(self.marks - 1)
+            FileId(self.remembered - 1)
         };
         self.append(&head)?;
         self.append(content)?;
@@ -179,13 +180,13 @@ impl Writer {
             // The next file must not begin in the middle of this one's last member.
             self.flush()?;
         }
-        Ok(mark)
+        Ok(id)
     }
 
     /// Begins a file whose size is not known yet.
     pub(crate) fn open(&mut self, path: String) -> Result<FileId, WriteError> {
         self.flush()?;
-        let mark = self.mark()?;
+        let id = self.remember_position()?;
         self.slot
             .buffer
             .extend_from_slice(&self.headers.long_name(&path));
@@ -196,7 +197,7 @@ impl Writer {
             content_bytes: 0,
             header_at,
         });
-        Ok(mark)
+        Ok(id)
     }
 
     /// Adds content to the open file.
@@ -234,7 +235,7 @@ impl Writer {
         self.flush()?;
         let (reply, answer) = bounded(1);
         self.send(Step::Positions(reply))?;
-        answer.recv().map(Positions).map_err(|_| WriteError::Lost)
+        answer.recv().map(Positions).map_err(|_| self.reason())
     }
 
     /// Adds the manifest and the end of the archive.
@@ -244,26 +245,33 @@ impl Writer {
         manifest: &[u8],
     ) -> Result<Written, WriteError> {
         self.flush()?;
-        let mark = self.file(manifest_path, manifest)?;
+        let id = self.file(manifest_path, manifest)?;
         self.flush()?;
-        self.send(Step::Trailer(mark))?;
+        self.send(Step::Trailer(id))?;
         self.join()
     }
 
-    /// The reason why nothing more can be written.
-    pub(crate) fn into_error(self) -> WriteError {
-        self.join().err().unwrap_or(WriteError::Lost)
+    /// Why nothing more can be written: the thread that owns the file has ended, and knows.
+    fn reason(&mut self) -> WriteError {
+        match self.join() {
+            Ok(_) => WriteError::Order("it has been completed already"),
+            Err(error) => error,
+        }
     }
 
-    fn join(self) -> Result<Written, WriteError> {
-        drop(self.steps);
-        self.thread.join().unwrap_or(Err(WriteError::Lost))
+    /// How that thread ended, once it has been told to or could not go on. Its panic goes on here.
+    fn join(&mut self) -> Result<Written, WriteError> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => Err(WriteError::Order("writing it has failed before")),
+        }
     }
 
-    fn mark(&mut self) -> Result<FileId, WriteError> {
-        self.send(Step::FileId)?;
-        self.marks += 1;
-        Ok(FileId(self.marks - 1))
+    fn remember_position(&mut self) -> Result<FileId, WriteError> {
+        self.send(Step::Remember)?;
+        self.remembered += 1;
+        Ok(FileId(self.remembered - 1))
     }
 
     fn append(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
@@ -294,145 +302,18 @@ impl Writer {
         if self.slot.buffer.is_empty() {
             return Ok(());
         }
-        let empty = self.free.recv().map_err(|_| WriteError::Lost)?;
+        let empty = self.free.recv().map_err(|_| self.reason())?;
         let mut full = std::mem::replace(&mut self.slot, empty);
         self.slot.buffer.clear();
         if full.buffer.len() <= SMALL_BYTES {
             full.packed = self.packer.pack(&mut full.buffer, Effort::Thorough);
             return self.send(Step::Packed(full));
         }
-        let ticket = self.pool.submit(full).ok_or(WriteError::Lost)?;
+        let ticket = self.pool.submit(full);
         self.send(Step::Member(ticket))
     }
 
-    fn send(&self, step: Step) -> Result<(), WriteError> {
-        self.steps.send(step).map_err(|_| WriteError::Lost)
-    }
-}
-
-/// The placeholder that waits for its header.
-struct Gap {
-    position: u64,
-    before: Digest,
-}
-
-/// Owns the file: appends in order, remembers positions, and keeps the CRC-64 of all of it.
-struct Appender {
-    file: Arc<File>,
-    free: Sender<Slot>,
-    gathered: Vec<u8>,
-    /// Bytes that are in the file, not only gathered.
-    written: u64,
-    positions: Vec<u64>,
-    crc: Digest,
-    gap: Option<Gap>,
-}
-
-impl Appender {
-    fn new(file: Arc<File>, free: Sender<Slot>) -> Self {
-        let crc = Digest::new(CrcAlgorithm::Crc64Xz);
-        Appender {
-            file,
-            free,
-            gathered: Vec::new(),
-            written: 0,
-            positions: Vec::new(),
-            crc,
-            gap: None,
-        }
-    }
-
-    /// Succeeds only through [`Step::Trailer`]: an inbox that just ends is a writer that was given up.
-    fn run(mut self, inbox: Receiver<Step>) -> Result<Written, WriteError> {
-        for step in inbox {
-            match step {
-                Step::FileId => self.positions.push(self.position()),
-                Step::Member(ticket) => self.member(ticket.wait().ok_or(WriteError::Lost)?)?,
-                Step::Packed(slot) => self.member(slot)?,
-                Step::Placeholder => {
-                    let before =
-                        std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
-                    self.gap = Some(Gap {
-                        position: self.position(),
-                        before,
-                    });
-                    self.append(&member::placeholder(&[0; TAR_BLOCK]))?;
-                }
-                Step::Fill(header) => self.fill(&header)?,
-                Step::Positions(reply) => {
-                    let _ = reply.send(self.positions.clone());
-                }
-                Step::Trailer(manifest) => return self.end(manifest),
-            }
-        }
-        Err(WriteError::Lost)
-    }
-
-    fn member(&mut self, slot: Slot) -> Result<(), WriteError> {
-        if !slot.packed {
-            return Err(WriteError::Lost);
-        }
-        self.crc.update(&slot.buffer);
-        self.append(&slot.buffer)?;
-        let _ = self.free.send(slot);
-        Ok(())
-    }
-
-    fn position(&self) -> u64 {
-        self.written + self.gathered.len() as u64
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= GATHER_BYTES {
-            self.write_out()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn write_out(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&self.gathered, self.written)?;
-        self.written += self.gathered.len() as u64;
-        self.gathered.clear();
-        Ok(())
-    }
-
-    /// Puts a header in its place; the checksum is put together from what was before, in, and behind the gap.
-    fn fill(&mut self, header: &[u8; TAR_BLOCK]) -> Result<(), WriteError> {
-        let Gap {
-            position,
-            before: mut crc,
-        } = self.gap.take().ok_or(WriteError::Lost)?;
-        let member = member::placeholder(header);
-        crc.update(&member);
-        crc.combine(&self.crc);
-        self.crc = crc;
-        match position.checked_sub(self.written) {
-            Some(at) => {
-                self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member);
-            }
-            // Members are gathered whole, so the placeholder is all in the file or not at all.
-            None => self.file.write_all_at(&member, position)?,
-        }
-        Ok(())
-    }
-
-    fn end(mut self, manifest: FileId) -> Result<Written, WriteError> {
-        if self.gap.is_some() {
-            return Err(WriteError::Lost);
-        }
-        let manifest_position = self
-            .positions
-            .get(manifest.0)
-            .copied()
-            .ok_or(WriteError::Lost)?;
-        let crc64 = self.crc.finalize();
-        self.append(&member::trailer(manifest_position, crc64))?;
-        self.write_out()?;
-        Ok(Written {
-            archive_bytes: self.written,
-            crc64,
-        })
+    fn send(&mut self, step: Step) -> Result<(), WriteError> {
+        self.steps.send(step).map_err(|_| self.reason())
     }
 }

@@ -3,13 +3,13 @@
 //! A damaged member spoils its own section only: reading goes on with the next one, so that a report can name what is
 //! lost and what is not.
 
-use super::member::{BLOCK_BYTES, MemberError, TRAILER_BYTES, Unpacker};
+use super::codec::{BLOCK_BYTES, Codec, MemberError};
 use super::reader::{Damage, Members, NativeArchive, Section};
 use crate::archive::io::Hashing;
+use crate::archive::source::Source;
 use crate::archive::worker_pool::{Pool, Ticket};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -26,7 +26,7 @@ impl NativeArchive {
     /// Reads every byte once, in order. `visit` is given each section's tar bytes; what it leaves is skipped.
     ///
     /// `moved` is told the bytes read so far. Setting `stop` ends it soon, with [`Damage::Interrupted`].
-    pub(crate) fn scrub(
+    pub(crate) fn full_scan(
         &self,
         sections: &[Section],
         threads: NonZeroUsize,
@@ -34,9 +34,9 @@ impl NativeArchive {
         moved: impl Fn(u64) + Send,
         mut visit: impl FnMut(&Section, &mut dyn Read),
     ) -> Result<FullScan, Damage> {
-        let slots = 2 * threads.get() + 2;
+        let (slots, codec) = (2 * threads.get() + 2, self.codec);
         let pool = Pool::start(threads, slots, "decompress", || {
-            let mut unpacker = Unpacker::default();
+            let mut unpacker = codec.unpacker();
             move |mut slot: Slot, _| {
                 slot.unpacked = unpacker.unpack(&slot.member, &mut slot.block);
                 slot
@@ -48,10 +48,12 @@ impl NativeArchive {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
-        let mut file = &self.file;
-        file.rewind()?;
         let reader = Sequential {
-            input: Hashing::new(file, self.archive_bytes - TRAILER_BYTES as u64),
+            codec,
+            input: Hashing::new(
+                self.source.at(0),
+                self.archive_bytes - codec.trailer_bytes() as u64,
+            ),
             pool,
             free,
             pieces: sender,
@@ -114,14 +116,15 @@ struct Piece {
 }
 
 /// The one thread that reads the file.
-struct Sequential<'f> {
-    input: Hashing<&'f File>,
+struct Sequential {
+    codec: &'static dyn Codec,
+    input: Hashing<Source>,
     pool: Pool<Slot, Slot>,
     free: Receiver<Slot>,
     pieces: Sender<Piece>,
 }
 
-impl Sequential<'_> {
+impl Sequential {
     fn run(
         mut self,
         sections: &[Section],
@@ -130,8 +133,13 @@ impl Sequential<'_> {
     ) -> Result<([u8; 32], u64), Damage> {
         // The buffers of a member that could not be read; losing them would starve the queue bit by bit.
         let mut spare = None;
+        // What the file begins with is no member of any section.
+        if let Some(first) = sections.first() {
+            self.input.skip_to(first.start)?;
+        }
         for (index, section) in sections.iter().enumerate() {
             let mut members = Members {
+                codec: self.codec,
                 position: section.start,
                 end: section.end,
             };
@@ -145,7 +153,7 @@ impl Sequential<'_> {
                 };
                 slot.position = members.position;
                 let content = match members.next(&mut self.input, &mut slot.member) {
-                    Ok(()) => self.pool.submit(slot).ok_or(Damage::Interrupted),
+                    Ok(()) => Ok(self.pool.submit(slot)),
                     Err(damage) => {
                         spare = Some(slot);
                         Err(damage)
@@ -209,7 +217,7 @@ impl SectionReader<'_> {
         let Some(piece) = self.stream.next.take() else {
             return Ok(false);
         };
-        let slot = piece.content?.wait().ok_or(Damage::Interrupted)?;
+        let slot = piece.content?.wait();
         let (position, unpacked) = (slot.position, slot.unpacked.clone());
         self.at = 0;
         self.slot = Some(slot);

@@ -1,9 +1,10 @@
-//! The archive: a tar.gz that stock tools read, written in one pass and readable from any collection's start.
+//! The archive: a tar.gz or tar.zst that stock tools read, written in one pass and readable from any collection's start.
 
+mod appender;
 pub(crate) mod block_writer;
+mod codec;
+mod decoder;
 mod full_scan;
-
-mod member;
 mod member_cache;
 mod reader;
 mod section_reader;
@@ -11,8 +12,8 @@ mod tar_header;
 mod untrusted;
 mod writer;
 
-pub(crate) use untrusted::{files, walk};
-
 pub(crate) use block_writer::WriteError;
+pub(crate) use decoder::decoder;
 pub(crate) use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
+pub(crate) use untrusted::{files, walk};
 pub(crate) use writer::{ArchiveSink, Plan};

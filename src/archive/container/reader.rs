@@ -1,13 +1,13 @@
 //! Opens an archive: the trailer says where the manifest is, and the manifest where everything else is.
 //!
-//! The manifest cuts the archive into sections, each of which begins with a gzip member and can be read by itself.
+//! The manifest cuts the archive into sections, each of which begins with a member and can be read by itself.
 
-use super::member::{self, HEADER_BYTES, MemberError, TRAILER_BYTES, Unpacker};
+use super::codec::{self, Codec, MemberError, ReadError};
 use super::member_cache::MemberCache;
 use crate::archive::manifest::{self, Manifest};
+use crate::archive::source::Source;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::sync::Mutex;
 
 /// A manifest larger than this, in bytes of JSON, is not one of ours: a hundred thousand collections take a third of it.
@@ -51,7 +51,7 @@ pub(crate) struct Expected {
     pub role: Role,
 }
 
-/// A run of gzip members that begins with a tar header.
+/// A run of members that begins with a tar header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
     pub start: u64,
@@ -71,14 +71,15 @@ impl Section {
 
 /// A file, and whose it is.
 pub(crate) enum Opened {
-    NativeArchive(Box<NativeArchive>),
+    Native(Box<NativeArchive>),
     /// Not written by Pantry Keeper, or so damaged that nothing shows it any more.
-    Foreign(File),
+    Untrusted(Source),
 }
 
 /// An archive of ours with an intact trailer and manifest.
 pub(crate) struct NativeArchive {
-    pub(super) file: File,
+    pub(super) source: Source,
+    pub(super) codec: &'static dyn Codec,
     pub manifest: Manifest,
     pub archive_bytes: u64,
     manifest_position: u64,
@@ -89,29 +90,40 @@ pub(crate) struct NativeArchive {
 }
 
 /// Opens an archive. One that begins or ends like ours has to have a sound manifest too.
-pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
-    let archive_bytes = file.metadata()?.len();
+pub(crate) fn open(mut source: Source) -> Result<Opened, Damage> {
+    let archive_bytes = source.length();
     if archive_bytes == 0 {
         return Err(Damage::Empty);
     }
-    let mut head = Vec::with_capacity(HEADER_BYTES);
-    (&file).take(HEADER_BYTES as u64).read_to_end(&mut head)?;
-    let mut tail = Vec::with_capacity(TRAILER_BYTES);
-    file.seek(SeekFrom::Start(
-        archive_bytes.saturating_sub(TRAILER_BYTES as u64),
-    ))?;
-    (&file).take(TRAILER_BYTES as u64).read_to_end(&mut tail)?;
-    let Some((manifest_position, crc64)) = member::parse_trailer(&tail) else {
-        if member::is_ours(&head) {
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    source
+        .at(0)
+        .take(codec::LONGEST_END)
+        .read_to_end(&mut head)?;
+    source
+        .at(archive_bytes.saturating_sub(codec::LONGEST_END))
+        .take(codec::LONGEST_END)
+        .read_to_end(&mut tail)?;
+    let Some((codec, manifest_position, crc64)) = codec::by_trailer(&tail) else {
+        if codec::begins_like_ours(&head) {
             return Err(Damage::Trailer);
         }
-        file.rewind()?;
-        return Ok(Opened::Foreign(file));
+        source.rewind()?;
+        return Ok(Opened::Untrusted(source));
     };
-    let end = archive_bytes - TRAILER_BYTES as u64;
-    let manifest = read_manifest(&mut file, manifest_position, end)?;
-    Ok(Opened::NativeArchive(Box::new(NativeArchive {
-        file,
+    if !head.starts_with(codec.head()) {
+        let error = MemberError::Head;
+        return Err(Damage::Member { position: 0, error });
+    }
+    let members = Members {
+        codec,
+        position: manifest_position,
+        end: archive_bytes - codec.trailer_bytes() as u64,
+    };
+    let manifest = read_manifest(&source, members)?;
+    Ok(Opened::Native(Box::new(NativeArchive {
+        source,
+        codec,
         manifest,
         archive_bytes,
         manifest_position,
@@ -120,23 +132,16 @@ pub(crate) fn open(mut file: File) -> Result<Opened, Damage> {
     })))
 }
 
-fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Damage> {
-    if start >= end {
+fn read_manifest(source: &Source, mut members: Members) -> Result<Manifest, Damage> {
+    if members.position >= members.end {
         return Err(Damage::Manifest("it lies outside the file".into()));
     }
-    file.seek(SeekFrom::Start(start))?;
-    let (mut members, mut unpacker, mut tar) = (
-        Members {
-            position: start,
-            end,
-        },
-        Unpacker::default(),
-        Vec::new(),
-    );
+    let mut input = source.at(members.position);
+    let (mut unpacker, mut tar) = (members.codec.unpacker(), Vec::new());
     let (mut member, mut block) = (Vec::new(), Vec::new());
-    while members.position < end {
+    while members.position < members.end {
         let position = members.position;
-        members.next(file, &mut member)?;
+        members.next(&mut input, &mut member)?;
         unpacker
             .unpack(&member, &mut block)
             .map_err(|error| Damage::Member { position, error })?;
@@ -166,6 +171,7 @@ fn read_manifest(file: &mut File, start: u64, end: u64) -> Result<Manifest, Dama
 
 /// Walks from member to member.
 pub(super) struct Members {
+    pub codec: &'static dyn Codec,
     pub position: u64,
     pub end: u64,
 }
@@ -178,25 +184,16 @@ impl Members {
         member: &mut Vec<u8>,
     ) -> Result<(), Damage> {
         let position = self.position;
-        let cut = |error: io::Error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Damage::Cut { position },
-            _ => Damage::Read(error),
-        };
-        let mut header = [0; HEADER_BYTES];
-        input.read_exact(&mut header).map_err(cut)?;
-        member.clear();
-        member.extend_from_slice(&header);
-        let size =
-            member::member_bytes(&header).map_err(|error| Damage::Member { position, error })?;
-        if position + size as u64 > self.end {
-            return Err(Damage::Member {
-                position,
-                error: MemberError::Size(size as u32),
-            });
-        }
-        member.resize(size, 0);
-        input.read_exact(&mut member[HEADER_BYTES..]).map_err(cut)?;
-        self.position += size as u64;
+        let most = self.end.saturating_sub(position);
+        let read = self.codec.read_member(input, most, member);
+        read.map_err(|error| match error {
+            ReadError::Member(error) => Damage::Member { position, error },
+            ReadError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Damage::Cut { position }
+            }
+            ReadError::Io(error) => Damage::Read(error),
+        })?;
+        self.position += member.len() as u64;
         Ok(())
     }
 }
@@ -207,8 +204,9 @@ impl NativeArchive {
         let mut starts: BTreeMap<u64, Vec<Expected>> = BTreeMap::new();
         let root = &self.manifest.archive;
         let inside = |path: &str| format!("{root}/{path}");
-        if self.manifest_position > 0 {
-            starts.entry(0).or_default().push(Expected {
+        let first = self.codec.head().len() as u64;
+        if self.manifest_position > first {
+            starts.entry(first).or_default().push(Expected {
                 path: inside("prelude.json"),
                 role: Role::Prelude,
             });
@@ -240,7 +238,7 @@ impl NativeArchive {
             .entry(self.manifest_position)
             .or_default()
             .push(manifest);
-        let end = self.archive_bytes - TRAILER_BYTES as u64;
+        let end = self.archive_bytes - self.codec.trailer_bytes() as u64;
         let ends: Vec<u64> = starts.keys().copied().skip(1).chain([end]).collect();
         Ok(starts
             .into_iter()

@@ -1,12 +1,10 @@
 //! Reads single sections of an archive of ours, without the rest of it: how one collection comes out of a large archive.
 
-use super::member::{BLOCK_BYTES, Unpacker};
+use super::codec::{BLOCK_BYTES, Unpack};
 use super::member_cache::MemberCache;
 use super::reader::{Damage, Expected, Members, NativeArchive, Role, Section};
 use super::tar_header::padding;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::{MutexGuard, PoisonError};
 use tar::{EntryType, Header};
 
@@ -14,7 +12,7 @@ use tar::{EntryType, Header};
 pub(crate) struct Extract<'a> {
     ours: &'a NativeArchive,
     members: Members,
-    unpacker: Unpacker,
+    unpacker: Box<dyn Unpack>,
     member: Vec<u8>,
     block: Vec<u8>,
     at: usize,
@@ -26,10 +24,11 @@ impl NativeArchive {
         Extract {
             ours: self,
             members: Members {
+                codec: self.codec,
                 position: section.start,
                 end: section.end,
             },
-            unpacker: Unpacker::default(),
+            unpacker: self.codec.unpacker(),
             member: Vec::new(),
             block: Vec::with_capacity(BLOCK_BYTES),
             at: 0,
@@ -95,10 +94,7 @@ impl Extract<'_> {
                 self.member = member;
             }
             None => {
-                let mut input = From {
-                    file: &self.ours.file,
-                    position,
-                };
+                let mut input = self.ours.source.at(position);
                 self.members.next(&mut input, &mut self.member)?;
                 self.ours.kept().keep(position, &self.member);
             }
@@ -120,19 +116,5 @@ impl Read for Extract<'_> {
         buffer[..step].copy_from_slice(&self.block[self.at..self.at + step]);
         self.at += step;
         Ok(step)
-    }
-}
-
-/// A file from a position on, whatever others read from it.
-struct From<'f> {
-    file: &'f File,
-    position: u64,
-}
-
-impl Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
     }
 }

@@ -1,15 +1,15 @@
-//! Walks through a tar.gz that anyone may have made, and trusts nothing in it.
+//! Walks through a tar.gz or tar.zst that anyone may have made, and trusts nothing in it.
 //!
 //! Only regular files and folders pass, each path once, none that leads out of the archive. What a header claims costs
 //! nothing until it is there: no name, no list of extensions and no padding is read beyond a size that honest tars stay
 //! far below, so that a small file cannot unpack into a full memory.
 
+use super::decoder::decoder;
 use super::reader::{Damage, reason};
 use crate::archive::io::Hashing;
-use flate2::bufread::MultiGzDecoder;
+use crate::archive::source::Source;
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path};
 use std::rc::Rc;
@@ -30,24 +30,27 @@ pub(crate) struct Walked {
     pub problem: Option<String>,
 }
 
-/// Reads `file` from where it stands to its end and shows each regular file to `visit`: its path below the dump's top
+/// Reads `source` from where it stands to its end and shows each regular file to `visit`: its path below the dump's top
 /// folder (`DB/FILE`, or `FILE` at the top), and its content.
 ///
 /// `moved` is told the compressed bytes read so far. Only being interrupted, or a file that cannot be read, is an error.
 pub(crate) fn walk(
-    file: File,
+    source: Source,
     stop: &AtomicBool,
     moved: &dyn Fn(u64),
     visit: &mut Visit,
 ) -> Result<Walked, Damage> {
     let input = Watched {
-        input: Hashing::new(file, u64::MAX),
+        input: Hashing::new(source, u64::MAX),
         stop,
         moved,
     };
-    let unzipped = MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, input));
+    let unpacked = match decoder(BufReader::with_capacity(256 * 1024, input)) {
+        Err(_) if stop.load(Ordering::Relaxed) => return Err(Damage::Interrupted),
+        unpacked => unpacked?,
+    };
     let mut seen = HashSet::new();
-    let (mut unpacked, outcome) = files(unzipped, &mut |name, content| {
+    let (mut unpacked, outcome) = files(unpacked, &mut |name, content| {
         let path = inside(name)
             .ok_or_else(|| format!("{:?} points outside the archive", shortened(name)))?;
         if !seen.insert(path.clone()) {
@@ -55,7 +58,7 @@ pub(crate) fn walk(
         }
         visit(&path, content)
     });
-    // The checksum of the last gzip member stands behind the end of the tar.
+    // The checksum of the last member stands behind the end of the tar.
     let outcome = outcome.and_then(|()| only_padding(&mut unpacked));
     if stop.load(Ordering::Relaxed) {
         return Err(Damage::Interrupted);
@@ -188,7 +191,7 @@ fn is_top_level(file: &str) -> bool {
 
 /// The file, which can be told to stop.
 struct Watched<'o> {
-    input: Hashing<File>,
+    input: Hashing<Source>,
     stop: &'o AtomicBool,
     moved: &'o dyn Fn(u64),
 }

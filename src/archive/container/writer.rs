@@ -1,6 +1,8 @@
 //! Takes a dump as it streams by and lays it out as mongodump's own folder would be, inside the archive.
 
 use super::block_writer::{FileId, Positions, WriteError, Writer, Written};
+use super::codec;
+use crate::archive::compression::Compression;
 use crate::archive::manifest::{self, Entry, FORMAT, Manifest, Place, Server};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
@@ -9,11 +11,16 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+/// What comes was announced first, or there is no telling what it is.
+const UNANNOUNCED: WriteError = WriteError::Order("a collection was not announced");
+
 /// What the archive is called and how it is compressed.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The archive's name without `.tar.gz`, also the folder inside it.
+    /// The archive's name without its extension, also the folder inside it.
     pub name: String,
+    pub compression: Compression,
+    /// 1 (fast) to 9 (small).
     pub level: u8,
     pub threads: NonZeroUsize,
     pub started_at: DateTime<Utc>,
@@ -23,7 +30,7 @@ pub(crate) struct Plan {
 /// An archive being made from one or more dump streams.
 pub(crate) struct ArchiveSink {
     plan: Plan,
-    writer: Option<Writer>,
+    writer: Writer,
     header: Option<StreamHeader>,
     /// Announced, but not ended yet.
     waiting: HashMap<Namespace, Waiting>,
@@ -47,10 +54,16 @@ struct Done {
 impl ArchiveSink {
     pub(crate) fn create(file: Arc<File>, plan: Plan) -> Result<Self, WriteError> {
         let modified_at = u64::try_from(plan.started_at.timestamp()).unwrap_or_default();
-        let writer = Writer::start(file, plan.level, plan.threads, modified_at)?;
+        let writer = Writer::start(
+            file,
+            codec::of(plan.compression),
+            plan.level,
+            plan.threads,
+            modified_at,
+        )?;
         Ok(ArchiveSink {
             plan,
-            writer: Some(writer),
+            writer,
             header: None,
             waiting: HashMap::new(),
             current: None,
@@ -64,23 +77,22 @@ impl ArchiveSink {
         finished_at: DateTime<Utc>,
     ) -> Result<(Written, Manifest), WriteError> {
         if self.current.is_some() || !self.waiting.is_empty() {
-            return Err(WriteError::Lost);
+            return Err(WriteError::Order("a collection did not end"));
         }
-        let positions = self.with(Writer::positions)?;
+        let positions = self.writer.positions()?;
         let manifest = self.manifest(finished_at, &positions);
         let json = manifest
             .to_json()
             .map_err(|error| WriteError::Write(std::io::Error::other(error)))?;
         let path = self.inside(manifest::FILE_NAME);
-        let writer = self.writer.take().ok_or(WriteError::Lost)?;
-        Ok((writer.finish(&path, &json)?, manifest))
+        Ok((self.writer.finish(&path, &json)?, manifest))
     }
 
     fn manifest(&mut self, finished_at: DateTime<Utc>, positions: &Positions) -> Manifest {
         let place = |file: Option<(String, FileId)>| {
-            file.map(|(path, mark)| Place {
+            file.map(|(path, id)| Place {
                 path,
-                position: positions.of(mark),
+                position: positions.of(id),
             })
         };
         let namespaces: Vec<Entry> = std::mem::take(&mut self.done)
@@ -122,21 +134,6 @@ impl ArchiveSink {
     fn inside(&self, path: &str) -> String {
         format!("{}/{path}", self.plan.name)
     }
-
-    /// Runs one operation; when it fails, asks the writer for the reason, which may have come up on another thread.
-    fn with<T>(
-        &mut self,
-        run: impl FnOnce(&mut Writer) -> Result<T, WriteError>,
-    ) -> Result<T, WriteError> {
-        let writer = self.writer.as_mut().ok_or(WriteError::Lost)?;
-        match run(writer) {
-            Err(WriteError::Lost) => Err(self
-                .writer
-                .take()
-                .map_or(WriteError::Lost, Writer::into_error)),
-            result => result,
-        }
-    }
 }
 
 impl DumpSink for ArchiveSink {
@@ -150,7 +147,7 @@ impl DumpSink for ArchiveSink {
                 "ToolVersion": header.tool_version,
             });
             let path = self.inside("prelude.json");
-            self.with(|writer| writer.file(&path, prelude.to_string().as_bytes()))?;
+            self.writer.file(&path, prelude.to_string().as_bytes())?;
             self.header = Some(header.clone());
         }
         Ok(())
@@ -167,23 +164,20 @@ impl DumpSink for ArchiveSink {
         } else {
             let path = namespace.metadata_path()?;
             let inside = self.inside(&path);
-            Some((
-                path,
-                self.with(|writer| writer.file(&inside, metadata.as_bytes()))?,
-            ))
+            Some((path, self.writer.file(&inside, metadata.as_bytes())?))
         };
         self.waiting.insert(namespace, Waiting { kind, metadata });
         Ok(())
     }
 
     fn begin(&mut self, namespace: &Namespace) -> Result<(), WriteError> {
-        let kind = self.waiting.get(namespace).ok_or(WriteError::Lost)?.kind;
+        let kind = self.waiting.get(namespace).ok_or(UNANNOUNCED)?.kind;
         let data = match kind {
             Kind::View => None,
             _ => {
                 let path = namespace.data_path(kind)?;
                 let inside = self.inside(&path);
-                Some((path, self.with(|writer| writer.open(inside))?))
+                Some((path, self.writer.open(inside)?))
             }
         };
         self.current = Some((namespace.clone(), data));
@@ -193,15 +187,15 @@ impl DumpSink for ArchiveSink {
     fn data(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         if self.current.as_ref().is_none_or(|(_, data)| data.is_none()) {
             // A view's documents are its source's: mongodump does not dump them, and there is no file to put them in.
-            return Err(WriteError::Lost);
+            return Err(WriteError::Order("documents came that have no file"));
         }
-        self.with(|writer| writer.write(bytes))
+        self.writer.write(bytes)
     }
 
     fn end(&mut self, totals: Totals) -> Result<(), WriteError> {
-        self.with(Writer::close)?;
-        let (namespace, data) = self.current.take().ok_or(WriteError::Lost)?;
-        let Waiting { kind, metadata } = self.waiting.remove(&namespace).ok_or(WriteError::Lost)?;
+        self.writer.close()?;
+        let (namespace, data) = self.current.take().ok_or(UNANNOUNCED)?;
+        let Waiting { kind, metadata } = self.waiting.remove(&namespace).ok_or(UNANNOUNCED)?;
         self.done.push(Done {
             namespace,
             kind,

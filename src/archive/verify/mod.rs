@@ -4,23 +4,27 @@ mod native;
 mod other_format;
 pub(crate) mod report;
 mod scan;
+mod sealed;
 mod subset;
 mod system_indexes;
 #[cfg(test)]
 mod tests;
 mod untrusted;
 
-pub(crate) use subset::{ArchivedNamespace, Origin, Unusable, ours_parts, survey};
+pub(crate) use native::{contradiction, json};
+pub(crate) use sealed::{SealedAs, verify_file};
+pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
 pub(crate) use untrusted::plain;
 
+use crate::archive::compression::Compression;
 use crate::archive::container::{self, Damage, Opened};
-use crate::archive::file_name::{EXTENSION, archive as archive_name};
+use crate::archive::file_name::bare;
 use crate::archive::manifest::Manifest;
-use crate::archive::sidecar::{Sidecar, hex};
+use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::other_format::OtherFormat;
 use crate::archive::verify::report::{NamespaceCheck, VerifyReport};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
@@ -32,7 +36,7 @@ const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than
 pub(crate) struct Options<'o> {
     pub threads: NonZeroUsize,
     /// Set from elsewhere, it ends the reading soon.
-    pub stop: &'o AtomicBool,
+    pub cancelled: &'o AtomicBool,
     /// Told how many bytes of the file have been read.
     pub moved: &'o (dyn Fn(u64) + Sync),
 }
@@ -80,19 +84,19 @@ impl Found {
 }
 
 /// Reads an archive from end to end, and of a damaged one what can still be read.
-fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<(), Damage> {
-    let again = file.try_clone();
-    match container::open(file) {
-        Ok(Opened::NativeArchive(ours)) => {
-            if ours.manifest.archive != name.strip_suffix(EXTENSION).unwrap_or(name) {
+fn read(name: &str, source: Source, options: &Options, found: &mut Found) -> Result<(), Damage> {
+    match container::open(source.at(0)) {
+        Ok(Opened::Native(native)) => {
+            if native.manifest.archive != bare(name) {
                 found.not_checked.push(format!(
-                    "its name: it was written as {}",
-                    archive_name(&ours.manifest.archive)
+                    "its name: it was written as {}{}",
+                    native.manifest.archive,
+                    Compression::of_name(name).extension()
                 ));
             }
-            native::verify(&ours, options, found)
+            native::verify(&native, options, found)
         }
-        Ok(Opened::Foreign(file)) => untrusted::verify(file, options, found).map(drop),
+        Ok(Opened::Untrusted(source)) => untrusted::verify(source, options, found).map(drop),
         Err(
             damage @ (Damage::Trailer
             | Damage::Manifest(_)
@@ -101,28 +105,29 @@ fn read(name: &str, file: File, options: &Options, found: &mut Found) -> Result<
         ) => {
             found.damage.push(damage.to_string());
             // It is not sound, but which collections are still whole is worth knowing.
-            again.map_err(Damage::Read).and_then(|mut file| {
-                std::io::Seek::rewind(&mut file)?;
-                untrusted::verify(file, options, found).map(drop)
-            })
+            untrusted::verify(source, options, found).map(drop)
         }
         Err(damage) => Err(damage),
     }
 }
 
-/// Verifies one archive, whoever made it. The report's `elapsed_seconds` is for the caller to fill in.
+/// Verifies one archive, native or not. The report's `elapsed_seconds` is for the caller to fill in.
 pub(crate) fn verify(
     name: &str,
-    file: File,
+    source: Source,
     sidecar: &Sidecar,
     options: &Options,
 ) -> Result<VerifyReport, Interrupted> {
-    let archive_bytes = file
-        .metadata()
-        .map(|metadata| metadata.len())
-        .unwrap_or_default();
+    let archive_bytes = source.file_length();
     let mut found = Found::default();
-    let outcome = read(name, file, options, &mut found);
+    let outcome = read(name, source.clone(), options, &mut found);
+    // What lies beside a sealed archive is about the sealed file.
+    let outcome = outcome.and_then(|()| {
+        if let Some(sealed) = source.sealed_sha256()? {
+            found.sha256 = found.sha256.and(Some(sealed));
+        }
+        Ok(())
+    });
     match outcome {
         Ok(()) => {}
         Err(Damage::Interrupted) => return Err(Interrupted),
@@ -150,7 +155,7 @@ pub(crate) fn verify(
         archive_bytes,
         documents: owners().map(|checked| checked.documents).sum(),
         bytes: owners().map(|checked| checked.bytes).sum(),
-        sha256: found.sha256.map(|sha256| hex(&sha256)),
+        sha256: found.sha256.map(hex::encode),
         namespaces: found.namespaces,
         other_format: found.other_format.map(|format| format.explain(name)),
         damage: found.damage,

@@ -15,25 +15,25 @@ pub(super) const LONGEST_METADATA: u64 = 64 * 1024 * 1024;
 
 /// Reads all of it.
 pub(super) fn verify(
-    ours: &NativeArchive,
+    native: &NativeArchive,
     options: &Options,
     found: &mut Found,
 ) -> Result<(), Damage> {
-    let Some(sections) = sections(ours, found) else {
+    let Some(sections) = sections(native, found) else {
         return Ok(());
     };
     let moved = |bytes| (options.moved)(bytes);
-    let scrubbed = ours.scrub(
+    let scanned = native.full_scan(
         &sections,
         options.threads,
-        options.stop,
+        options.cancelled,
         moved,
         |section, input| {
-            check_section(&ours.manifest, section, input, found);
+            check_section(&native.manifest, section, input, found);
         },
     )?;
-    found.sha256 = Some(scrubbed.sha256);
-    if !scrubbed.crc64_matches && found.faults() == 0 {
+    found.sha256 = Some(scanned.sha256);
+    if !scanned.crc64_matches && found.faults() == 0 {
         found
             .damage
             .push("the file's checksum is wrong: bytes were changed after it was written".into());
@@ -43,24 +43,24 @@ pub(super) fn verify(
 
 /// Reads what belongs to the manifest's namespaces that `chosen` names, and nothing else.
 pub(super) fn verify_part(
-    ours: &NativeArchive,
+    native: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     options: &Options,
     found: &mut Found,
 ) -> Result<(), Damage> {
-    let Some(mut sections) = sections(ours, found) else {
+    let Some(mut sections) = sections(native, found) else {
         return Ok(());
     };
     sections.retain(|section| section.holds(chosen));
     let mut before = 0;
     for section in &sections {
-        let mut extract = ours.extract(section);
+        let mut extract = native.extract(section);
         let mut input = Stopped {
             input: &mut extract,
-            stop: options.stop,
+            cancelled: options.cancelled,
         };
-        check_section(&ours.manifest, section, &mut input, found);
-        if options.stop.load(Ordering::Relaxed) {
+        check_section(&native.manifest, section, &mut input, found);
+        if options.cancelled.load(Ordering::Relaxed) {
             return Err(Damage::Interrupted);
         }
         before += extract.position() - section.start;
@@ -69,7 +69,7 @@ pub(super) fn verify_part(
     Ok(())
 }
 
-fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
+fn sections(native: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
     let checked = |entry: &Entry| NamespaceCheck {
         namespace: entry.namespace.clone(),
         kind: entry.kind,
@@ -77,15 +77,15 @@ fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
         bytes: 0,
         damage: None,
     };
-    found.namespaces = ours.manifest.namespaces.iter().map(checked).collect();
-    if let Some(entry) = contradiction(&ours.manifest) {
+    found.namespaces = native.manifest.namespaces.iter().map(checked).collect();
+    if let Some(entry) = contradiction(&native.manifest) {
         found.damage.push(format!(
             "{}: the manifest contradicts itself",
             entry.namespace
         ));
         return None;
     }
-    match ours.sections() {
+    match native.sections() {
         Ok(sections) => Some(sections),
         Err(damage) => {
             found.damage.push(damage.to_string());
@@ -95,7 +95,7 @@ fn sections(ours: &NativeArchive, found: &mut Found) -> Option<Vec<Section>> {
 }
 
 /// Stock tools go by the paths, and we by the names: they must say the same, and each of them once.
-fn contradiction(manifest: &Manifest) -> Option<&Entry> {
+pub(crate) fn contradiction(manifest: &Manifest) -> Option<&Entry> {
     let mut names = HashSet::new();
     manifest.namespaces.iter().find(|entry| {
         let Entry {
@@ -119,12 +119,12 @@ fn contradiction(manifest: &Manifest) -> Option<&Entry> {
 /// A long collection's reading can be given up in its middle.
 struct Stopped<'s, R> {
     input: R,
-    stop: &'s AtomicBool,
+    cancelled: &'s AtomicBool,
 }
 
 impl<R: Read> Read for Stopped<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.cancelled.load(Ordering::Relaxed) {
             Err(io::Error::other(Damage::Interrupted))
         } else {
             self.input.read(buffer)
@@ -150,7 +150,7 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
         Ok(()) => "it is missing".to_owned(),
         Err(problem) => {
             if missing.is_empty() {
-                // What is wrong stands behind the last file, and belongs to nobody else.
+                // What is wrong stands behind the last file, and belongs to no other file.
                 missing.extend(section.files.last());
             }
             problem
@@ -207,7 +207,7 @@ fn check_file(
 }
 
 /// Reads a small JSON file to its end, and gives its text.
-pub(super) fn json(input: &mut dyn Read) -> Result<String, String> {
+pub(crate) fn json(input: &mut dyn Read) -> Result<String, String> {
     let mut text = Vec::new();
     input
         .take(LONGEST_METADATA)

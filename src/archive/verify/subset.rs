@@ -7,9 +7,9 @@ use super::{Found, Options, native, untrusted};
 use crate::archive::container::{Damage, NativeArchive};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::File;
 
 /// One namespace in an archive, sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct ArchivedNamespace {
 /// Verified parts of an archive.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
-    pub holdings: Vec<ArchivedNamespace>,
+    pub namespaces: Vec<ArchivedNamespace>,
     /// What should be known, though it keeps nothing from being restored.
     pub warnings: Vec<String>,
 }
@@ -53,32 +53,32 @@ impl From<Damage> for Unusable {
 }
 
 /// Whether most of an archive is wanted: then all of it is read, in one go and on all cores.
-fn is_most(ours: &NativeArchive, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> {
-    let wanted: u64 = ours
+fn is_most(native: &NativeArchive, chosen: &dyn Fn(usize) -> bool) -> Result<bool, Damage> {
+    let wanted: u64 = native
         .sections()?
         .iter()
         .filter(|section| section.holds(chosen))
         .map(|section| section.end - section.start)
         .sum();
-    Ok(wanted > ours.archive_bytes / 2)
+    Ok(wanted > native.archive_bytes / 2)
 }
 
 /// Verifies the namespaces of an archive of ours that `chosen` names by their place in the manifest: the whole file when
 /// that is most of it, and else only what belongs to them.
-pub(crate) fn ours_parts(
-    ours: &NativeArchive,
+pub(crate) fn native_parts(
+    native: &NativeArchive,
     chosen: &dyn Fn(usize) -> bool,
     sidecar: &Sidecar,
     options: &Options,
 ) -> Result<Parts, Unusable> {
-    let entries = &ours.manifest.namespaces;
+    let entries = &native.manifest.namespaces;
     let mut parts = Parts::default();
     let mut found = Found {
         metadata: Some(BTreeMap::new()),
         ..Found::default()
     };
-    if (0..entries.len()).all(chosen) || is_most(ours, chosen)? {
-        native::verify(ours, options, &mut found)?;
+    if (0..entries.len()).all(chosen) || is_most(native, chosen)? {
+        native::verify(native, options, &mut found)?;
         match (sidecar, found.sha256) {
             (Sidecar::Sha256(expected), Some(sha256)) if *expected != sha256 => parts
                 .warnings
@@ -89,30 +89,21 @@ pub(crate) fn ours_parts(
             _ => {}
         }
     } else {
-        native::verify_part(ours, chosen, options, &mut found)?;
+        native::verify_part(native, chosen, options, &mut found)?;
     }
     let mut damage = std::mem::take(&mut found.damage);
-    let of_chosen = found
-        .namespaces
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| chosen(*index));
-    damage.extend(of_chosen.filter_map(|(_, checked)| {
-        checked
-            .damage
-            .as_ref()
-            .map(|problem| format!("{}: {problem}", checked.namespace))
+    let checked = found.namespaces.iter().enumerate();
+    damage.extend(checked.filter_map(|(index, one)| {
+        let problem = one.damage.as_ref().filter(|_| chosen(index))?;
+        Some(format!("{}: {problem}", one.namespace))
     }));
     if !damage.is_empty() {
         return Err(Unusable::Damaged(damage));
     }
     let mut metadata = found.metadata.unwrap_or_default();
-    for (index, entry) in entries
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| chosen(*index))
-    {
-        parts.holdings.push(ArchivedNamespace {
+    let of_chosen = entries.iter().enumerate();
+    for (index, entry) in of_chosen.filter(|(index, _)| chosen(*index)) {
+        parts.namespaces.push(ArchivedNamespace {
             namespace: entry.namespace.clone(),
             kind: entry.kind,
             totals: Totals {
@@ -127,17 +118,17 @@ pub(crate) fn ours_parts(
     Ok(parts)
 }
 
-/// What a tar.gz of a dump folder says of its origin: versions of the server and of mongodump.
+/// What a tar of a dump folder says of its origin: versions of the server and of mongodump.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub server_version: Option<String>,
     pub tool_version: Option<String>,
 }
 
-/// Verifies a tar.gz of a dump folder that anyone may have made, all of it.
-pub(crate) fn survey(file: File, options: &Options) -> Result<(Parts, Origin), Unusable> {
+/// Verifies a tar of a dump folder that anyone may have made, all of it.
+pub(crate) fn survey(source: Source, options: &Options) -> Result<(Parts, Origin), Unusable> {
     let mut found = Found::default();
-    let survey = untrusted::verify(file, options, &mut found)?;
+    let survey = untrusted::verify(source, options, &mut found)?;
     let mut damage = std::mem::take(&mut found.damage);
     damage.extend(found.namespaces.iter().filter_map(|one| {
         one.damage
@@ -154,7 +145,7 @@ pub(crate) fn survey(file: File, options: &Options) -> Result<(Parts, Origin), U
     };
     for archived in namespaces(survey) {
         match archived {
-            Ok(archived) => parts.holdings.push(archived),
+            Ok(archived) => parts.namespaces.push(archived),
             Err(problem) => damage.push(problem),
         }
     }

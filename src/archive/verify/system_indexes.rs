@@ -1,6 +1,6 @@
 //! `system.indexes.bson`: where MongoDB 2.x kept the indexes of a whole database, and its mongodump as well.
 //!
-//! It holds nobody's documents. Indexes come from it only where a collection has no metadata file, as they do with
+//! It holds no documents of the owner's. Indexes come from it only where a collection has no metadata file, as they do with
 //! mongorestore.
 
 use super::scan::{self, Depth};

@@ -1,8 +1,9 @@
 use super::{Options, verify};
+use crate::archive::compression::Compression;
 use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
 use crate::archive::verify::report::VerifyReport;
-use crate::testing::{STEM, Sample, archive, encode, kitchen};
-use flate2::Compression;
+use crate::testing::{STEM, Sample, archive_in, encode, kitchen};
 use flate2::write::GzEncoder;
 use mongodb::bson::doc;
 use proptest::prelude::*;
@@ -10,23 +11,23 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 fn check(file: &File, sidecar: &Sidecar) -> VerifyReport {
-    let mut again = file.try_clone().unwrap();
-    again.rewind().unwrap();
-    let stop = AtomicBool::new(false);
+    let again = Source::file(file.try_clone().unwrap()).unwrap();
+    let cancelled = AtomicBool::new(false);
     let options = Options {
         threads: NonZeroUsize::new(2).unwrap(),
-        stop: &stop,
+        cancelled: &cancelled,
         moved: &|_| {},
     };
     verify(&format!("{STEM}.tar.gz"), again, sidecar, &options).unwrap()
 }
 
-fn make(samples: &[Sample]) -> File {
+fn make(samples: &[Sample], compression: Compression) -> File {
     let file = tempfile::tempfile().unwrap();
-    archive(&file, samples).unwrap();
+    archive_in(&file, samples, compression).unwrap();
     file
 }
 
@@ -56,52 +57,55 @@ fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
 #[test]
 fn an_untouched_archive_is_sound_and_everything_in_it_is_counted() {
     let samples = kitchen(3_000_000);
-    let report = check(&make(&samples), &Sidecar::Missing);
-    assert!(report.sound, "{report:?}");
-    assert_eq!(
-        report.documents,
-        samples
-            .iter()
-            .map(|s| s.documents.len() as u64)
-            .sum::<u64>()
-            - 1,
-        "without the oplog"
-    );
-    assert_eq!(report.namespaces.len(), samples.len());
+    let documents: usize = samples.iter().map(|sample| sample.documents.len()).sum();
+    for compression in Compression::ALL {
+        let report = check(&make(&samples, compression), &Sidecar::Missing);
+        assert!(report.sound, "{report:?}");
+        assert_eq!(report.documents, documents as u64 - 1, "without the oplog");
+        assert_eq!(report.namespaces.len(), samples.len());
+    }
 }
 
 #[test]
 fn an_archive_cut_at_any_byte_never_passes() {
-    let file = make(&kitchen(2_000));
-    let whole = file.metadata().unwrap().len();
-    for length in (0..whole).rev() {
-        file.set_len(length).unwrap();
-        assert!(
-            !check(&file, &Sidecar::Missing).sound,
-            "cut after {length} of {whole} bytes"
-        );
+    for compression in Compression::ALL {
+        let file = make(&kitchen(2_000), compression);
+        let whole = file.metadata().unwrap().len();
+        for length in (0..whole).rev() {
+            file.set_len(length).unwrap();
+            assert!(
+                !check(&file, &Sidecar::Missing).sound,
+                "{compression:?} cut after {length} of {whole} bytes"
+            );
+        }
     }
 }
 
 #[test]
 fn an_archive_with_anything_behind_it_never_passes() {
-    for tail in [&b"\0"[..], b"x", &[0; 1069]] {
-        let mut bytes = read(&make(&kitchen(2_000)));
-        bytes.extend_from_slice(tail);
-        assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound);
+    for compression in Compression::ALL {
+        for tail in [&b"\0"[..], b"x", &[0; 1069]] {
+            let mut bytes = read(&make(&kitchen(2_000), compression));
+            bytes.extend_from_slice(tail);
+            assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound);
+        }
     }
 }
 
 /// Flips bits one at a time; none may go unnoticed, even with nothing but the archive itself to go by.
-fn flips(samples: &[Sample], bits: impl Iterator<Item = usize>) {
-    let file = make(samples);
+fn flips(
+    samples: &[Sample],
+    compression: Compression,
+    mut choose: impl FnMut(usize) -> Vec<usize>,
+) {
+    let file = make(samples, compression);
     let bytes = read(&file);
-    for bit in bits {
+    for bit in choose(bytes.len() * 8) {
         let (at, mask) = ((bit / 8) as u64, 1 << (bit % 8));
         file.write_all_at(&[bytes[bit / 8] ^ mask], at).unwrap();
         assert!(
             !check(&file, &Sidecar::Missing).sound,
-            "bit {bit} of byte {at} of {}",
+            "{compression:?}: bit {bit} of byte {at} of {}",
             bytes.len()
         );
         file.write_all_at(&[bytes[bit / 8]], at).unwrap();
@@ -119,29 +123,30 @@ fn every_bit_of_a_small_archive_counts() {
         "c",
         vec![encode(&doc! { "title": "Soup" })],
     )];
-    let bits = read(&make(&samples)).len() * 8;
     // All bits of both ends, where the format's own fields are, and every third of what is between.
-    flips(
-        &samples,
-        (0..bits).filter(|bit| *bit < 2_000 || bits - bit < 1_200 || bit % 3 == 0),
-    );
+    for compression in Compression::ALL {
+        flips(&samples, compression, |bits| {
+            let chosen = |bit: &usize| *bit < 2_000 || bits - bit < 1_200 || bit.is_multiple_of(3);
+            (0..bits).filter(chosen).collect()
+        });
+    }
 }
 
 #[test]
 fn a_bit_flipped_anywhere_in_a_larger_archive_is_noticed() {
     let samples = kitchen(3_000_000);
-    let bits = read(&make(&samples)).len() * 8;
     let mut number = numbers(7);
-    flips(
-        &samples,
-        std::iter::repeat_with(move || number(bits)).take(150),
-    );
+    for compression in Compression::ALL {
+        flips(&samples, compression, |bits| {
+            (0..100).map(|_| number(bits)).collect()
+        });
+    }
 }
 
 #[test]
 fn damage_is_laid_to_the_namespace_it_is_in_and_to_no_other() {
     let samples = kitchen(3_000_000);
-    let file = make(&samples);
+    let file = make(&samples, Compression::Zstd);
     // The first collection takes up nearly all of the archive.
     let middle = file.metadata().unwrap().len() / 2;
     file.write_all_at(&[0x55; 64], middle).unwrap();
@@ -158,18 +163,20 @@ fn damage_is_laid_to_the_namespace_it_is_in_and_to_no_other() {
 
 #[test]
 fn of_an_archive_that_was_cut_the_readable_part_is_named() {
-    let file = make(&kitchen(3_000_000));
-    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
-    let report = check(&file, &Sidecar::Missing);
-    assert!(report.damage[0].contains("cut short"), "{report:?}");
-    assert_eq!(report.namespaces.len(), 1);
-    assert!(report.namespaces[0].damage.is_some());
-    assert!(report.namespaces[0].documents > 30);
+    for compression in Compression::ALL {
+        let file = make(&kitchen(3_000_000), compression);
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        let report = check(&file, &Sidecar::Missing);
+        assert!(report.damage[0].contains("cut short"), "{report:?}");
+        assert_eq!(report.namespaces.len(), 1);
+        assert!(report.namespaces[0].damage.is_some());
+        assert!(report.namespaces[0].documents > 30, "{report:?}");
+    }
 }
 
 #[test]
 fn a_wrong_or_unreadable_checksum_file_is_damage_and_a_missing_one_is_not() {
-    let file = make(&kitchen(2_000));
+    let file = make(&kitchen(2_000), Compression::Gzip);
     assert!(!check(&file, &Sidecar::Sha256([7; 32])).sound);
     assert!(!check(&file, &Sidecar::Unreadable("is not a line".into())).sound);
     let report = check(&file, &Sidecar::Missing);
@@ -179,7 +186,21 @@ fn a_wrong_or_unreadable_checksum_file_is_damage_and_a_missing_one_is_not() {
 
 /// What `tar czf` makes of a dump folder.
 fn by_hand(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    let mut packer = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(&tarred(files)).unwrap();
+    packer.finish().unwrap()
+}
+
+/// What `tar --zstd -cf` makes of it.
+fn by_hand_in_zstd(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut packer = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    packer.include_checksum(true).unwrap();
+    packer.write_all(&tarred(files)).unwrap();
+    packer.finish().unwrap()
+}
+
+fn tarred(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -187,7 +208,7 @@ fn by_hand(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
         tar.append_data(&mut header, path, content.as_slice())
             .unwrap();
     }
-    tar.into_inner().unwrap().finish().unwrap()
+    tar.into_inner().unwrap()
 }
 
 fn dump_folder() -> Vec<(&'static str, Vec<u8>)> {
@@ -210,13 +231,15 @@ fn dump_folder() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn a_dump_folder_packed_by_hand_passes_and_says_what_was_not_checked() {
-    let report = check(&file_of(&by_hand(&dump_folder())), &Sidecar::Missing);
-    assert!(report.sound, "{report:?}");
-    assert_eq!(report.documents, 500);
-    assert!(
-        report.not_checked[0].contains("there is no manifest"),
-        "{report:?}"
-    );
+    for packed in [by_hand(&dump_folder()), by_hand_in_zstd(&dump_folder())] {
+        let report = check(&file_of(&packed), &Sidecar::Missing);
+        assert!(report.sound, "{report:?}");
+        assert_eq!(report.documents, 500);
+        assert!(
+            report.not_checked[0].contains("there is no manifest"),
+            "{report:?}"
+        );
+    }
 }
 
 #[test]
@@ -246,6 +269,38 @@ fn a_packed_folder_cut_at_any_byte_or_changed_in_its_content_never_passes() {
             !report.sound || unpacked().unwrap() == unpacked_of(&bytes),
             "bit {bit}"
         );
+    }
+}
+
+#[test]
+fn a_folder_packed_in_zstd_and_cut_at_any_byte_or_changed_in_its_content_never_passes() {
+    let bytes = by_hand_in_zstd(&dump_folder());
+    for length in 0..bytes.len() {
+        assert!(
+            !check(&file_of(&bytes[..length]), &Sidecar::Missing).sound,
+            "cut after {length}"
+        );
+    }
+    let content = zstd::stream::decode_all(bytes.as_slice()).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let report = check(&file_of(&flipped), &Sidecar::Missing);
+        // Some bits mean nothing to any decoder.
+        let unpacked = || zstd::stream::decode_all(flipped.as_slice()).unwrap();
+        assert!(!report.sound || unpacked() == content, "bit {bit}");
+    }
+}
+
+/// A window is memory that a file asks for: not more than stock zstd gives without being told to.
+#[test]
+fn what_asks_for_more_memory_than_stock_zstd_gives_is_refused() {
+    for (window_log, accepted) in [(27, true), (28, false)] {
+        let mut packer = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        packer.window_log(window_log).unwrap();
+        packer.write_all(&tarred(&dump_folder())).unwrap();
+        let report = check(&file_of(&packer.finish().unwrap()), &Sidecar::Missing);
+        assert_eq!(report.sound, accepted, "{report:?}");
     }
 }
 
@@ -301,7 +356,7 @@ fn what_is_no_dump_is_refused() {
 
 #[test]
 fn an_archive_of_ours_that_was_packed_again_is_held_against_its_manifest() {
-    let file = make(&kitchen(100_000));
+    let file = make(&kitchen(100_000), Compression::Gzip);
     (&file).rewind().unwrap();
     let mut unpacked = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
@@ -342,19 +397,17 @@ fn an_archive_of_ours_that_was_packed_again_is_held_against_its_manifest() {
 
 #[test]
 fn it_ends_when_asked_to() {
-    let file = make(&kitchen(3_000_000));
-    let stop = AtomicBool::new(true);
+    let file = make(&kitchen(3_000_000), Compression::Gzip);
+    let cancelled = AtomicBool::new(true);
     let options = Options {
         threads: NonZeroUsize::MIN,
-        stop: &stop,
+        cancelled: &cancelled,
         moved: &|_| {},
     };
-    (&file).rewind().unwrap();
-    assert!(verify(STEM, file, &Sidecar::Missing, &options).is_err());
-    let mut packed = file_of(&by_hand(&dump_folder()));
-    packed.rewind().unwrap();
-    packed.flush().unwrap();
-    assert!(verify(STEM, packed, &Sidecar::Missing, &options).is_err());
+    let source = |file| Source::file(file).unwrap();
+    assert!(verify(STEM, source(file), &Sidecar::Missing, &options).is_err());
+    let packed = file_of(&by_hand(&dump_folder()));
+    assert!(verify(STEM, source(packed), &Sidecar::Missing, &options).is_err());
 }
 
 /// Something that happens to a file.
@@ -398,9 +451,12 @@ fn harmed(mut bytes: Vec<u8>, (at, harm): (prop::sample::Index, Harm)) -> Vec<u8
 proptest! {
     #[test]
     fn an_archive_of_ours_that_was_changed_in_any_way_never_passes(harm in harm()) {
-        static WHOLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| read(&make(&kitchen(30_000))));
-        let bytes = harmed(WHOLE.clone(), harm);
-        prop_assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound || bytes == *WHOLE);
+        static WHOLE: LazyLock<[Vec<u8>; 2]> =
+            LazyLock::new(|| Compression::ALL.map(|kind| read(&make(&kitchen(30_000), kind))));
+        for whole in WHOLE.iter() {
+            let bytes = harmed(whole.clone(), harm.clone());
+            prop_assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound || bytes == *whole);
+        }
     }
 
     #[test]
@@ -409,11 +465,32 @@ proptest! {
         let mut folder = dump_folder();
         folder[path].1 = harmed(folder[path].1.clone(), harm);
         let _ = check(&file_of(&by_hand(&folder)), &Sidecar::Missing);
+        let _ = check(&file_of(&by_hand_in_zstd(&folder)), &Sidecar::Missing);
     }
 
     #[test]
     fn no_file_at_all_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
         prop_assert!(!check(&file_of(&bytes), &Sidecar::Missing).sound);
+    }
+}
+
+/// Takes about a minute: `cargo test --release -- --ignored ten_thousand`.
+#[test]
+#[ignore = "verifies ten thousand damaged archives of each kind"]
+fn ten_thousand_flips_and_cuts_are_all_found() {
+    for compression in Compression::ALL {
+        let whole = read(&make(&kitchen(200_000), compression));
+        let mut number = numbers(2026);
+        for round in 0..10_000 {
+            let at = number(whole.len());
+            let mut bytes = whole.clone();
+            match round % 2 {
+                0 => bytes[at] ^= 1 << number(8),
+                _ => bytes.truncate(at),
+            }
+            let sound = check(&file_of(&bytes), &Sidecar::Missing).sound;
+            assert!(!sound, "{compression:?}, round {round}, byte {at}");
+        }
     }
 }
 

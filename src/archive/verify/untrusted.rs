@@ -1,4 +1,4 @@
-//! Verifies a tar.gz that is not in our format: a `mongodump --out` folder packed by hand, an archive of ours that was
+//! Verifies a tar.gz or tar.zst that is not in our format: a `mongodump --out` folder packed by hand, an archive of ours that was
 //! unpacked and packed again, or the readable part of one whose end is lost.
 //!
 //! There is no checksum from mongodump to compare with, so every element of every document is looked at.
@@ -10,11 +10,11 @@ use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
 use crate::archive::container::{self, Damage, reason};
 use crate::archive::manifest::{self, Entry, Manifest};
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
+use crate::archive::source::Source;
 use crate::archive::verify::report::NamespaceCheck;
 use crate::sys::humanize;
 use flate2::bufread::MultiGzDecoder;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 
 /// Files named in full when they cannot be checked; the rest are counted.
@@ -22,7 +22,7 @@ const UNKNOWN_NAMED: usize = 5;
 /// Deflate makes nothing smaller than by this factor. What is compressed twice over may unpack into more than any disk
 /// holds, and no dump does.
 const MOST_UNPACKED: u64 = 1100;
-/// Beside that, whatever the size of the archive.
+/// On top of that, for any size of archive.
 const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// The only collection that belongs to no database.
@@ -32,17 +32,17 @@ const MACOS_PREFIX: &str = "._";
 /// … and begin so, as no BSON and no JSON does: AppleDouble, AppleSingle.
 const MACOS_MAGIC: [[u8; 4]; 2] = [[0, 5, 0x16, 7], [0, 5, 0x16, 0]];
 
-/// Reads `file` from its start. What is found counts as sound only if nothing is wrong with any of it.
+/// Reads `source` from its start. What is found counts as sound only if nothing is wrong with any of it.
 pub(super) fn verify(
-    mut file: File,
+    mut source: Source,
     options: &Options,
     found: &mut Found,
 ) -> Result<Survey, Damage> {
-    found.other_format = OtherFormat::by_magic(&mut file)?;
+    found.other_format = OtherFormat::by_magic(&mut source)?;
     if found.other_format.is_some() {
         return Ok(Survey::default());
     }
-    let archive_bytes = file.metadata()?.len();
+    let archive_bytes = source.length();
     let left = archive_bytes
         .saturating_mul(MOST_UNPACKED)
         .saturating_add(ALWAYS_UNPACKED);
@@ -51,7 +51,7 @@ pub(super) fn verify(
         ..Survey::default()
     };
     let moved = |bytes| (options.moved)(bytes);
-    let walked = container::walk(file, options.stop, &moved, &mut |path, content| {
+    let walked = container::walk(source, options.cancelled, &moved, &mut |path, content| {
         survey.file(path, content, found)
     })?;
     found.damage.extend(walked.problem);

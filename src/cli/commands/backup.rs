@@ -1,11 +1,13 @@
 //! `pantry-keeper backup`.
 
-use super::{notify_test, server};
+use super::server;
 use crate::backup;
 use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
+use crate::notify::sender;
+use crate::offsite::{self, sync::RoundEnd};
 use crate::report::{BackupReport, PruneReport};
 use crate::settings::Settings;
 use crate::state::StateStore;
@@ -35,12 +37,12 @@ pub(crate) async fn backup(
         .next_after((ctx.now)(), settings.time_zone);
     let next_run = next_run.filter(|_| scheduled);
     let outcome = backup::run(settings, uri, ctx, &mut state, "by hand", next_run).await;
-    notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
+    sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|failed| {
-        let message = ctx.redactor.redact(&failed.to_string()).into_owned();
+        let message = ctx.explain(&failed.error);
         if failed.is_busy() {
             CommandError::busy("no backup was made", message)
-        } else if failed.was_asked() {
+        } else if failed.was_cancelled() {
             CommandError::failed("no backup was made", message)
         } else {
             // The run has logged it, for the scheduler's runs too.
@@ -53,6 +55,14 @@ pub(crate) async fn backup(
             report: &report,
             retention,
         });
+    }
+    // The archive is here and told; what becomes of its copies changes nothing about that.
+    match offsite::sync::round(settings, ctx).await {
+        RoundEnd::Complete | RoundEnd::Behind => {}
+        RoundEnd::Busy => tracing::info!("copies elsewhere are being sent already"),
+        RoundEnd::Stopped => tracing::warn!(
+            "stopped before all copies were sent; they are sent after the next backup"
+        ),
     }
     Ok(ExitStatus::Done)
 }

@@ -6,6 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill;
+use crate::notify::sender;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
 use crate::state::StateStore;
@@ -22,7 +23,7 @@ pub(crate) async fn drill(
         (None, false) => {
             return Err(CommandError::usage(
                 "DRILL_URI is not set: give the connection string of a scratch server, or say --same-server to drill on \
-                 that of MONGODB_URI, in databases of other names",
+                 the one that is backed up, in databases of other names",
             ));
         }
     };
@@ -31,11 +32,11 @@ pub(crate) async fn drill(
     let name = &arguments.name;
     let outcome = drill::run(settings, uri, ctx, &mut state, name, "drill by hand").await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
-    super::notify_test::send(settings, ctx, &repository, outcome.queued.unkept).await;
+    sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
         error => {
-            let message = ctx.redactor.redact(&error.to_string()).into_owned();
+            let message = ctx.explain(&error);
             if busy {
                 CommandError::busy("nothing was drilled", message)
             } else {

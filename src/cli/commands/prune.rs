@@ -31,7 +31,7 @@ pub(crate) fn prune(
         let plan = plan(settings, &repository, now)?;
         prune::preview(&repository, plan)
     } else {
-        let repository = lock(settings, &repository)?;
+        let repository = lock(settings, &repository, ctx)?;
         if arguments.accept_shrink {
             accept_shrink(&mut StateStore::new(repository.own_folder()))?;
         }
@@ -62,18 +62,23 @@ fn plan(
     Ok(prune::plan(settings, &archives, &state, now))
 }
 
-fn lock(settings: &Settings, repository: &Repository) -> Result<LockedRepository, CommandError> {
-    repository
-        .lock(settings.require_mount)
-        .map_err(|error| match error {
+fn lock(
+    settings: &Settings,
+    repository: &Repository,
+    ctx: &Context,
+) -> Result<LockedRepository, CommandError> {
+    repository.lock(settings.require_mount).map_err(|error| {
+        let message = ctx.explain(&error);
+        match error {
             RepositoryLockError::Repository(error) => error.into(),
             RepositoryLockError::Lock(LockError::Held(_)) => {
-                CommandError::busy("nothing was removed", error.to_string())
+                CommandError::busy("nothing was removed", message)
             }
-            error @ RepositoryLockError::Lock(_) => {
-                CommandError::failed("nothing was removed", error.to_string())
+            RepositoryLockError::Lock(LockError::File(_)) => {
+                CommandError::failed("nothing was removed", message)
             }
-        })
+        }
+    })
 }
 
 /// The owner says that what the last backup lost is meant to be gone.

@@ -1,7 +1,9 @@
 //! `pantry-keeper verify`.
 
 use crate::archive::file_name;
+use crate::archive::source::Source;
 use crate::archive::verify;
+use crate::archive::verify::SealedAs;
 use crate::archive::verify::report::VerifyReport;
 use crate::backup::archive_job;
 use crate::cli::args::VerifyArguments;
@@ -79,28 +81,46 @@ async fn verify_one(
 ) -> Option<VerifyReport> {
     let begun = Instant::now();
     let name = file_name::archive(stem);
-    let opened = repository.open(stem);
-    let sidecar = repository.sidecar(stem);
-    let bytes = opened
-        .as_ref()
-        .ok()
-        .and_then(|file| file.metadata().ok())
-        .map(|metadata| metadata.len());
+    let repository = repository.clone();
+    let opened = repository.open_file(stem);
+    let bytes = opened.as_ref().ok().map(Source::length);
     let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
-    let (threads, shown) = (settings.threads, Arc::clone(&meter));
-    let reading = ctx.stop.blocking(move |stop| {
+    let (threads, shown, stem) = (settings.threads, Arc::clone(&meter), stem.to_owned());
+    let reading = ctx.cancel.blocking(move |cancelled| {
         let moved = |bytes| shown.set(bytes);
         let options = verify::Options {
             threads,
-            stop,
+            cancelled,
             moved: &moved,
         };
-        match opened {
-            Ok(file) => verify::verify(&name, file, &sidecar, &options),
-            Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
-        }
+        read(&repository, &stem, &name, &options)
     });
     let mut report = showing(&meter, reading).await.ok()?.ok()?;
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Some(report)
+}
+
+/// Reads one archive: all of it, or of a sealed one without its key what can be told from outside.
+fn read(
+    repository: &Repository,
+    stem: &str,
+    name: &str,
+    options: &verify::Options,
+) -> Result<VerifyReport, verify::Interrupted> {
+    let file = match repository.open_file(stem) {
+        Ok(file) => file,
+        Err(error) => return Ok(VerifyReport::unreadable(name, error.to_string())),
+    };
+    let known = repository.sealed_record(stem).map(|record| SealedAs {
+        archive_bytes: record.archive_bytes,
+        sha256: record.sha256,
+        documents: record.manifest.documents,
+        bytes: record.manifest.bytes,
+    });
+    let (keyring, sidecar) = (repository.keyring(), repository.sidecar(stem));
+    let report = verify::verify_file(name, file, keyring, known.as_ref(), &sidecar, options)?;
+    if report.sound && !report.namespaces.is_empty() {
+        repository.note_opened(stem);
+    }
+    Ok(report)
 }

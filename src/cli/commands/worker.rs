@@ -6,17 +6,18 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill;
-use crate::notify::notifier::QueuedMail;
+use crate::notify::notifier::Queued;
+use crate::offsite::{self, sync::RoundEnd};
 use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
-use crate::state::StateStore;
+use crate::state::{StateStore, Unsaved};
 use crate::store::repository::Repository;
 use std::io::Read;
 
-/// How a run ended, and the mails that could not be kept.
+/// How a run ended, and the notifications that could not be kept.
 struct Run {
     ended: Ended,
-    queued: QueuedMail,
+    queued: Queued,
 }
 
 pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
@@ -29,6 +30,9 @@ pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitSta
         .ok_or_else(|| {
             CommandError::usage("this is for the scheduler; use `pantry-keeper backup`")
         })?;
+    if request.offsite {
+        return Ok(copy(settings, ctx).await);
+    }
     let own_folder = Repository::of(settings).own_folder();
     let mut state = StateStore::new(own_folder).with_unsaved(request.unsaved);
     let run = if request.drill {
@@ -42,6 +46,20 @@ pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitSta
         unsaved: state.unsaved(),
     });
     Ok(ExitStatus::Done)
+}
+
+async fn copy(settings: &Settings, ctx: &Context) -> ExitStatus {
+    let ended = match offsite::sync::round(settings, ctx).await {
+        RoundEnd::Complete | RoundEnd::Behind => Ended::Finished,
+        RoundEnd::Busy => Ended::Busy,
+        RoundEnd::Stopped => Ended::Stopped,
+    };
+    output::json(&WorkerReport {
+        ended,
+        queued: Queued::default(),
+        unsaved: Unsaved::default(),
+    });
+    ExitStatus::Done
 }
 
 async fn run_drill(
@@ -59,7 +77,7 @@ async fn run_drill(
     if outcome.is_busy() {
         tracing::info!("another drill is at work; trying again in a minute");
     }
-    let ended = match (outcome.is_busy(), outcome.was_asked()) {
+    let ended = match (outcome.is_busy(), outcome.was_cancelled()) {
         (true, _) => Ended::Busy,
         (_, true) => Ended::Stopped,
         _ => Ended::Finished,
@@ -85,7 +103,7 @@ async fn run_backup(
             tracing::info!("{failed}; trying again in a minute");
             Ended::Busy
         }
-        Err(failed) if failed.was_asked() => Ended::Stopped,
+        Err(failed) if failed.was_cancelled() => Ended::Stopped,
         _ => Ended::Finished,
     };
     Ok(Run {

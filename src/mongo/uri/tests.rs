@@ -98,7 +98,7 @@ fn each_error_says_what_to_do() {
         ),
     ] {
         assert_eq!(
-            (error.to_string().as_str(), error.advice()),
+            (error.to_string().as_str(), error.help()),
             (message, advice)
         );
     }

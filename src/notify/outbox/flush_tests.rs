@@ -1,10 +1,12 @@
 //! The outbox against servers of every mood, other processes, and being told to stop.
 
-use super::MailError;
 use super::Outbox;
-use super::tests::{Place, files, ids, numbered};
-use crate::notify::channels::mail::session_tests::{AMPLE, run};
-use crate::notify::templates::Kind;
+use super::tests::{Place, Puppet, files, ids, numbered, takes_all};
+use crate::notify::channels::Delivery;
+use crate::notify::channels::mail::MailChannel;
+use crate::notify::channels::mail::session_tests::run;
+use crate::notify::notification::{Event, Interest};
+use crate::report::Problem;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::cancel::Canceller;
 use crate::sys::lock::Lock;
@@ -12,7 +14,6 @@ use crate::sys::redact::{Redactor, Secret};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -93,6 +94,10 @@ impl Server {
     }
 }
 
+fn channel(mail: &MailSettings) -> MailChannel {
+    MailChannel::new(mail, &Redactor::default())
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
@@ -100,17 +105,15 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_letter_in_memory_is_sent_though_there_is_no_disk() {
+fn what_is_in_memory_is_sent_though_there_is_no_disk() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
         fs::remove_dir(place.own()).unwrap();
         let outbox = place.outbox();
-        outbox.keep(numbered(Kind::Failed, 1));
+        outbox.keep(numbered(Event::Failed, 1));
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox
-            .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
-            .await;
+        let flushed = outbox.flush(&channel(&server.mail), &stop).await;
         assert_eq!((flushed.sent, flushed.left), (1, 0));
         assert_eq!(server.took(), ["s1"]);
     });
@@ -122,57 +125,45 @@ fn the_oldest_goes_first_and_nothing_is_left_or_touched_without_need() {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
         let (_stopper, stop) = Canceller::new();
-        let flush = async |outbox: &Outbox| {
-            outbox
-                .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
-                .await
-        };
+        let flush = async |outbox: &Outbox| outbox.flush(&channel(&server.mail), &stop).await;
         assert_eq!(flush(&place.outbox()).await.sent, 0);
         assert_eq!(fs::read_dir(place.own()).unwrap().count(), 0);
         for number in [3, 1, 2] {
-            place.outbox().keep(numbered(Kind::Failed, number));
+            place.outbox().keep(numbered(Event::Failed, number));
         }
         let flushed = flush(&place.outbox()).await;
-        assert_eq!((flushed.sent, flushed.left, flushed.error), (3, 0, None));
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (3, 0, None));
         assert_eq!(server.took(), ["s1", "s2", "s3"]);
         assert_eq!(files(&place.folder()).len(), 0);
     });
 }
 
 #[test]
-fn two_processes_do_not_send_one_letter_twice() {
+fn two_processes_do_not_send_one_twice() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let place = Place::new();
         for number in 0..5 {
-            place.outbox().keep(numbered(Kind::Failed, number));
+            place.outbox().keep(numbered(Event::Failed, number));
         }
         let (one, other) = (place.outbox(), place.outbox());
         let (_stopper, stop) = Canceller::new();
-        let redactor = Redactor::default();
-        let (first, second) = tokio::join!(
-            one.flush(&server.mail, &redactor, AMPLE, &stop),
-            other.flush(&server.mail, &redactor, AMPLE, &stop)
-        );
+        let channel = channel(&server.mail);
+        let (first, second) =
+            tokio::join!(one.flush(&channel, &stop), other.flush(&channel, &stop));
         assert_eq!((first.sent, second.sent, second.left), (5, 0, 5));
         assert_eq!(server.took().len(), 5);
         // Held by a process that is at it, nothing is done; once it is free, all is.
-        place.outbox().keep(numbered(Kind::Failed, 9));
+        place.outbox().keep(numbered(Event::Failed, 9));
         let held = Lock::take(
-            &place.folder().with_file_name("outbox.lock"),
+            &place.folder().with_file_name("outbox.mail.lock"),
             &place.folder(),
         )
         .unwrap();
-        let flushed = other.flush(&server.mail, &redactor, AMPLE, &stop).await;
-        assert_eq!((flushed.sent, flushed.left, flushed.error), (0, 1, None));
+        let flushed = other.flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (0, 1, None));
         drop(held);
-        assert_eq!(
-            other
-                .flush(&server.mail, &redactor, AMPLE, &stop)
-                .await
-                .sent,
-            1
-        );
+        assert_eq!(other.flush(&channel, &stop).await.sent, 1);
         assert_eq!(server.took().len(), 6);
     });
 }
@@ -191,24 +182,18 @@ fn what_may_pass_ends_the_round_and_keeps_the_order() {
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..4 {
-            outbox.keep(numbered(Kind::Failed, number));
+            outbox.keep(numbered(Event::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox
-            .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
-            .await;
+        let flushed = outbox.flush(&channel(&server.mail), &stop).await;
         assert_eq!((flushed.sent, flushed.left), (1, 2));
-        assert!(
-            matches!(flushed.error, Some(MailError::Temporary { .. })),
-            "{:?}",
-            flushed.error
-        );
+        assert!(flushed.setback.unwrap().is_transient);
         assert_eq!(ids(&place.outbox()), ["n2", "n3"]);
     });
 }
 
 #[test]
-fn a_letter_that_is_refused_for_good_does_not_block_the_others() {
+fn one_that_is_refused_for_good_does_not_block_the_others() {
     run(async {
         let server = Server::start(|subject| {
             if subject == "s1" {
@@ -221,30 +206,22 @@ fn a_letter_that_is_refused_for_good_does_not_block_the_others() {
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..4 {
-            outbox.keep(numbered(Kind::Failed, number));
+            outbox.keep(numbered(Event::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flush = async |outbox: &Outbox| {
-            outbox
-                .flush(&server.mail, &Redactor::default(), AMPLE, &stop)
-                .await
-        };
+        let flush = async |outbox: &Outbox| outbox.flush(&channel(&server.mail), &stop).await;
         let flushed = flush(&outbox).await;
         assert_eq!((flushed.sent, flushed.left), (2, 1));
-        assert!(
-            flushed
-                .error
-                .is_some_and(|error| error.is_about_the_letter())
-        );
+        assert!(flushed.setback.is_some_and(|setback| !setback.is_transient));
         // Not tried again now, but at the next start.
-        assert_eq!(flush(&outbox).await.error, None);
-        assert!(flush(&place.outbox()).await.error.is_some());
+        assert_eq!(flush(&outbox).await.setback, None);
+        assert!(flush(&place.outbox()).await.setback.is_some());
         assert_eq!(ids(&place.outbox()), ["n1"]);
     });
 }
 
 #[test]
-fn a_server_that_lets_nobody_in_is_asked_once_for_all_letters() {
+fn a_server_that_lets_nobody_in_is_asked_once_for_all() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let mail = MailSettings {
@@ -255,24 +232,23 @@ fn a_server_that_lets_nobody_in_is_asked_once_for_all_letters() {
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..4 {
-            outbox.keep(numbered(Kind::Failed, number));
+            outbox.keep(numbered(Event::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox
-            .flush(&mail, &Redactor::default(), AMPLE, &stop)
-            .await;
+        let flushed = outbox.flush(&channel(&mail), &stop).await;
         assert_eq!((flushed.sent, flushed.left), (0, 3));
+        let setback = flushed.setback.unwrap();
+        assert!(!setback.is_transient);
         assert!(
-            matches!(flushed.error, Some(MailError::NoSignIn { .. })),
-            "{:?}",
-            flushed.error
+            setback.problem.summary.contains("ways to sign in"),
+            "{setback:?}"
         );
         assert_eq!(server.calls.load(Ordering::Relaxed), 1);
     });
 }
 
 #[test]
-fn a_letter_that_reached_somebody_is_not_sent_again() {
+fn one_that_reached_somebody_is_not_sent_again() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
         let to = vec!["nobody@example.org".into(), "a@example.org".into()];
@@ -283,24 +259,26 @@ fn a_letter_that_reached_somebody_is_not_sent_again() {
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..3 {
-            outbox.keep(numbered(Kind::Failed, number));
+            outbox.keep(numbered(Event::Failed, number));
         }
         let (_stopper, stop) = Canceller::new();
-        let flushed = outbox
-            .flush(&mail, &Redactor::default(), AMPLE, &stop)
-            .await;
+        let flushed = outbox.flush(&channel(&mail), &stop).await;
         assert_eq!((flushed.sent, flushed.left), (2, 0));
+        let setback = flushed.setback.unwrap();
+        assert!(!setback.is_transient);
         assert!(
-            matches!(flushed.error, Some(MailError::SomeRecipients { .. })),
-            "{:?}",
-            flushed.error
+            setback
+                .problem
+                .summary
+                .contains("not for nobody@example.org"),
+            "{setback:?}"
         );
         assert_eq!(server.took(), ["s1", "s2"]);
     });
 }
 
 #[test]
-fn being_told_to_stop_leaves_the_letters() {
+fn being_told_to_stop_leaves_what_waits() {
     run(async {
         // Never answered, so only the request can end it.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -311,19 +289,88 @@ fn being_told_to_stop_leaves_the_letters() {
         };
         let place = Place::new();
         let outbox = place.outbox();
-        outbox.keep(numbered(Kind::Failed, 1));
+        outbox.keep(numbered(Event::Failed, 1));
         let (stopper, stop) = Canceller::new();
-        let redactor = Redactor::default();
+        let channel = channel(&mail);
         let asks = async {
             let connection = listener.accept().await.unwrap();
-            stopper.stop();
+            stopper.cancel();
             connection
         };
-        let (flushed, _connection) = tokio::join!(
-            outbox.flush(&mail, &redactor, Duration::from_secs(3600), &stop),
-            asks
-        );
-        assert_eq!((flushed.sent, flushed.left, flushed.error), (0, 1, None));
+        let (flushed, _connection) = tokio::join!(outbox.flush(&channel, &stop), asks);
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (0, 1, None));
         assert_eq!(ids(&place.outbox()), ["n1"]);
+    });
+}
+
+fn down(_: &str) -> Delivery {
+    Delivery::Retry(Problem::new("down", ""))
+}
+
+#[test]
+fn a_channel_that_is_down_holds_up_no_other_and_gets_everything_later() {
+    run(async {
+        let place = Place::new();
+        let (phone, mail) = (Puppet::new("phone", down), Puppet::new("mail", takes_all));
+        let outbox = place.outbox_for(&[Arc::clone(&phone), Arc::clone(&mail)]);
+        let (_stopper, stop) = Canceller::new();
+        for number in 1..3 {
+            outbox.keep(numbered(Event::Failed, number));
+        }
+        let flushed = outbox.flush(phone.as_ref(), &stop).await;
+        assert_eq!((flushed.sent, flushed.left), (0, 2));
+        assert!(flushed.setback.unwrap().is_transient);
+        let flushed = outbox.flush(mail.as_ref(), &stop).await;
+        assert_eq!((flushed.sent, flushed.left), (2, 0));
+        assert_eq!(mail.took(), ["n1", "n2"]);
+        // It is known over a restart who has it and who has not.
+        let (phone, mail) = (
+            Puppet::new("phone", takes_all),
+            Puppet::new("mail", takes_all),
+        );
+        let outbox = place.outbox_for(&[Arc::clone(&phone), Arc::clone(&mail)]);
+        assert_eq!(outbox.flush(mail.as_ref(), &stop).await.sent, 0);
+        assert_eq!(outbox.flush(phone.as_ref(), &stop).await.sent, 2);
+        assert_eq!(phone.took(), ["n1", "n2"]);
+        assert_eq!(files(&place.folder()).len(), 0);
+    });
+}
+
+#[test]
+fn what_only_a_channel_that_is_gone_still_had_to_get_waits_no_more() {
+    run(async {
+        let place = Place::new();
+        let (phone, mail) = (Puppet::new("phone", down), Puppet::new("mail", takes_all));
+        let outbox = place.outbox_for(&[phone, Arc::clone(&mail)]);
+        let (_stopper, stop) = Canceller::new();
+        outbox.keep(numbered(Event::Failed, 1));
+        outbox.flush(mail.as_ref(), &stop).await;
+        assert_eq!(ids(&outbox), ["n1"]);
+        assert_eq!(ids(&place.outbox_for(&[mail])), [""; 0]);
+        // One that came later gets what the first could not be sent.
+        let later = Puppet::new("later", takes_all);
+        let outbox = place.outbox_for(&[Arc::clone(&later)]);
+        assert_eq!(outbox.flush(later.as_ref(), &stop).await.sent, 1);
+    });
+}
+
+#[test]
+fn each_channel_gets_what_it_wants() {
+    run(async {
+        let place = Place::new();
+        let mail = Puppet::new("mail", takes_all);
+        let ping = Puppet::wanting(Interest::EveryBackup, "ping", takes_all);
+        let outbox = place.outbox_for(&[Arc::clone(&mail), Arc::clone(&ping)]);
+        let (_stopper, stop) = Canceller::new();
+        outbox.keep(numbered(Event::Failed, 1));
+        outbox.keep(numbered(Event::BackupNotDone, 2));
+        outbox.keep(numbered(Event::DrillDone, 3));
+        outbox.flush(ping.as_ref(), &stop).await;
+        outbox.flush(mail.as_ref(), &stop).await;
+        assert_eq!(
+            (mail.took(), ping.took()),
+            (vec!["n1".into()], vec!["n2".into()])
+        );
+        assert_eq!(ids(&outbox), ["n3"]);
     });
 }

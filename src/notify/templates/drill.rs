@@ -1,164 +1,104 @@
-//! What mails about drills say.
+//! What is said about drills.
 
-use super::backup::{MailContext, foot, local, notification, numbered, surroundings};
-use super::page::{Page, Severity};
-use super::{Kind, Notification};
-use crate::report::DrillReport;
+use super::message::Message;
+use super::{fact, foot, list, local, log, surroundings};
+use crate::notify::notification::Notification;
 use crate::sys::humanize;
-use chrono::{DateTime, Utc};
 use std::time::Duration;
 
-/// A drill that did not prove its archive.
-pub(crate) struct FailedDrill<'d> {
-    pub archive: &'d str,
-    /// What differs, or why it could not be tried.
-    pub problems: Vec<String>,
-    /// When the first of the failing drills failed.
-    pub since: DateTime<Utc>,
-    /// Which day of failing it is, 1 for the first.
-    pub day: u32,
-    /// The end of the log.
-    pub log: Vec<String>,
-}
-
-pub(crate) fn drill_failed(sender: &MailContext, drill: &FailedDrill) -> Notification {
-    let first = drill.day <= 1;
-    let (kind, subject) = match first {
-        true => (
-            Kind::DrillFailed,
-            format!(
-                "{} drill FAILED: {} is not proven",
-                sender.prefix, drill.archive
-            ),
-        ),
-        false => (
-            Kind::DrillFailed,
-            format!("{} drill still failing, day {}", sender.prefix, drill.day),
-        ),
+/// A drill did not prove its archive.
+pub(super) fn failed(notification: &Notification) -> Message {
+    let (origin, facts) = (&notification.origin, &notification.facts);
+    let archive = facts.archive.as_deref().unwrap_or("the latest archive");
+    let subject = match facts.day.unwrap_or(1) {
+        0 | 1 => format!("{} drill FAILED: {archive} is not proven", origin.prefix),
+        day => format!("{} drill still failing, day {day}", origin.prefix),
     };
-    let headline = format!(
-        "A trial restore of {} did not bring back what the archive holds.",
-        drill.archive
-    );
-    let mut facts = vec![
-        ("Archive", drill.archive.to_owned()),
-        ("Failing since", local(drill.since, sender.time_zone)),
-    ];
-    facts.extend(surroundings(sender));
-    let advice = [
-        "See whether the scratch server runs and its user has the roles backup and restore: pantry-keeper doctor",
-        "Try it again, and an older archive: pantry-keeper drill, pantry-keeper list",
-    ];
-    let mut parts = vec![
-        ("What is wrong", numbered(&drill.problems)),
-        ("What to do", numbered(&advice.map(str::to_owned))),
-    ];
-    if !drill.log.is_empty() {
-        parts.push(("The end of the log", drill.log.clone()));
+    let mut shown = vec![fact("Archive", archive)];
+    let since = facts.failing_since;
+    shown.extend(since.map(|since| fact("Failing since", local(since, origin.time_zone()))));
+    shown.extend(surroundings(notification));
+    let promise =
+        "No archive was changed or removed by it, and no database but its own scratch ones.";
+    Message {
+        subject,
+        severity: notification.severity,
+        headline: format!(
+            "A trial restore of {archive} did not bring back what the archive holds."
+        ),
+        paragraphs: vec![promise.to_owned()],
+        facts: shown,
+        parts: list("What is wrong", &facts.problems)
+            .into_iter()
+            .chain(list("What to do", &notification.help))
+            .chain(log(notification))
+            .collect(),
+        foot: foot(notification),
     }
-    let paragraphs = vec![
-        "No archive was changed or removed by it, and no database but its own scratch ones."
-            .to_owned(),
-    ];
-    notification(
-        sender,
-        kind,
-        &subject,
-        Page {
-            mood: Severity::Bad,
-            headline,
-            paragraphs,
-            facts,
-            parts,
-            foot: foot(sender),
-        },
-    )
 }
 
 /// A drill proved its archive after some that did not.
-pub(crate) fn drill_recovered(
-    sender: &MailContext,
-    since: DateTime<Utc>,
-    report: &DrillReport,
-) -> Notification {
-    let subject = format!(
-        "{} drill recovered: {} proven",
-        sender.prefix, report.archive
-    );
+pub(super) fn recovered(notification: &Notification) -> Message {
+    let (origin, facts) = (&notification.origin, &notification.facts);
+    let archive = facts.archive.as_deref().unwrap_or_default();
+    let since = facts.failing_since.unwrap_or(notification.written_at);
     let paragraph = format!(
         "Drills had been failing since {}.",
-        local(since, sender.time_zone)
+        local(since, origin.time_zone())
     );
-    proof(
-        sender,
-        Kind::DrillRecovered,
-        &subject,
-        vec![paragraph],
-        report,
-    )
+    let subject = format!("{} drill recovered: {archive} proven", origin.prefix);
+    proof(notification, subject, vec![paragraph])
 }
 
-/// The receipt of a drill that proved its archive.
-pub(crate) fn drill_receipt(sender: &MailContext, report: &DrillReport) -> Notification {
-    let documents = humanize::counted(report.documents, "document");
-    let subject = format!("{} drill: {documents} restored and equal", sender.prefix);
-    proof(sender, Kind::DrillReceipt, &subject, Vec::new(), report)
+/// A drill proved its archive.
+pub(super) fn receipt(notification: &Notification) -> Message {
+    let documents = notification.facts.documents.unwrap_or_default();
+    let documents = humanize::counted(documents, "document");
+    let subject = format!(
+        "{} drill: {documents} restored and equal",
+        notification.origin.prefix
+    );
+    proof(notification, subject, Vec::new())
 }
 
-fn proof(
-    sender: &MailContext,
-    kind: Kind,
-    subject: &str,
-    paragraphs: Vec<String>,
-    report: &DrillReport,
-) -> Notification {
-    let time = |seconds| humanize::duration(Duration::from_secs_f64(seconds));
-    let mut facts = vec![
-        ("Archive", report.archive.clone()),
-        (
+fn proof(notification: &Notification, subject: String, paragraphs: Vec<String>) -> Message {
+    let facts = &notification.facts;
+    let time = |seconds: Option<f64>| {
+        let time = Duration::try_from_secs_f64(seconds.unwrap_or_default());
+        humanize::duration(time.unwrap_or_default())
+    };
+    let archive = facts.archive.as_deref().unwrap_or_default();
+    let mut shown = vec![
+        fact("Archive", archive),
+        fact(
             "Came back",
             format!(
                 "{} in {}, {} of BSON, each compared with the archive\n{} and all options",
-                humanize::counted(report.documents, "document"),
-                humanize::counted(report.namespaces, "namespace"),
-                humanize::bytes(report.bytes),
-                humanize::indexes(report.indexes),
+                humanize::counted(facts.documents.unwrap_or_default(), "document"),
+                humanize::counted(facts.namespaces.unwrap_or_default(), "namespace"),
+                humanize::bytes(facts.bytes.unwrap_or_default()),
+                humanize::indexes(facts.indexes.unwrap_or_default()),
             ),
         ),
-        (
+        fact(
             "Took",
             format!(
                 "{}, of it {} to compare",
-                time(report.elapsed_seconds),
-                time(report.compare_seconds)
+                time(facts.elapsed_seconds),
+                time(facts.compare_seconds)
             ),
         ),
     ];
-    facts.extend(surroundings(sender));
-    let headline = format!(
-        "{} was restored into scratch databases and is equal.",
-        report.archive
-    );
-    let mut parts = Vec::new();
-    if !report.warnings.is_empty() {
-        parts.push(("What to look at", numbered(&report.warnings)));
-    }
-    let mood = if report.warnings.is_empty() {
-        Severity::Good
-    } else {
-        Severity::Attention
-    };
-    notification(
-        sender,
-        kind,
+    shown.extend(surroundings(notification));
+    Message {
         subject,
-        Page {
-            mood,
-            headline,
-            paragraphs,
-            facts,
-            parts,
-            foot: foot(sender),
-        },
-    )
+        severity: notification.severity,
+        headline: format!("{archive} was restored into scratch databases and is equal."),
+        paragraphs,
+        facts: shown,
+        parts: list("What to look at", &facts.concerns)
+            .into_iter()
+            .collect(),
+        foot: foot(notification),
+    }
 }

@@ -1,120 +1,176 @@
-//! The mails as their readers see them.
+//! Notifications as their readers see them.
 
 use super::*;
-use crate::report::BackupReport;
+use crate::notify::notification::{Facts, LastGood, Origin, Severity};
 use chrono::TimeZone;
-use chrono_tz::Tz;
 
-fn sender() -> MailContext<'static> {
-    MailContext {
-        prefix: "jorbites",
-        hosts: "db:27017",
-        folder: "/backups".into(),
-        time_zone: Tz::Europe__Madrid,
-        now: Utc.with_ymd_and_hms(2026, 6, 2, 0, 0, 41).unwrap(),
-        next_run: Some("Sunday 7 June 2026 at 02:00 CEST, in 4 days 22 h".into()),
+fn at(month: u32, day: u32, second: u32) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, month, day, 0, 0, second)
+        .unwrap()
+}
+
+fn notification(event: Event, facts: Facts) -> Notification {
+    Notification {
+        id: "jorbites.1".into(),
+        event,
+        severity: Severity::Bad,
+        written_at: at(6, 2, 41),
+        origin: Origin {
+            prefix: "jorbites".into(),
+            hosts: "db:27017".into(),
+            folder: "/backups".into(),
+            time_zone: "Europe/Madrid".into(),
+        },
+        facts: Facts {
+            next_run_at: Some(at(6, 7, 0)),
+            ..facts
+        },
+        help: Vec::new(),
+        delivered_to: Default::default(),
+        mail: None,
     }
 }
 
-fn report() -> BackupReport {
-    BackupReport {
-        archive: "jorbites_backup_20260602_020000.tar.gz".into(),
-        path: "/backups/jorbites_backup_20260602_020000.tar.gz".into(),
-        started_at: sender().now,
-        archive_bytes: 12_345_678,
-        documents: 41_203,
-        bytes: 99_000_000,
-        namespaces: 7,
-        sha256: "0".repeat(64),
-        point_in_time: true,
-        server_version: "8.0.4".into(),
-        mongodump_version: "100.12.2".into(),
-        attempts: 1,
-        dump_seconds: 30.0,
-        verify_seconds: 11.0,
-        elapsed_seconds: 41.0,
-        warnings: Vec::new(),
-    }
+fn made(event: Event) -> Notification {
+    let facts = Facts {
+        archive: Some("jorbites_backup_20260602_020000.tar.gz".into()),
+        archive_bytes: Some(12_345_678),
+        documents: Some(41_203),
+        bytes: Some(99_000_000),
+        namespaces: Some(7),
+        point_in_time: Some(true),
+        elapsed_seconds: Some(41.0),
+        ..Facts::default()
+    };
+    notification(event, facts)
 }
 
-fn trouble(day: u32) -> FailureMail<'static> {
-    FailureMail {
-        stage: "asking the server",
-        error: "cannot reach MongoDB at db:27017: Connection refused; check that it runs".into(),
-        advice: vec![
-            "See whether MongoDB runs.".into(),
-            "Run `pantry-keeper doctor`.".into(),
-        ],
-        since: Utc.with_ymd_and_hms(2026, 5, 31, 0, 0, 12).unwrap(),
-        runs: day,
-        day,
+fn failed(day: u32) -> Notification {
+    let event = if day > 1 {
+        Event::StillFailing
+    } else {
+        Event::Failed
+    };
+    let facts = Facts {
+        stage: Some("asking the server".into()),
+        error: Some("cannot reach MongoDB at db:27017: Connection refused".into()),
+        failing_since: Some(at(5, 31, 12)),
+        failed_runs: Some(day),
+        day: Some(day),
         last_good: Some(LastGood {
             archive: "jorbites_backup_20260524_020000.tar.gz".into(),
-            made_at: Utc.with_ymd_and_hms(2026, 5, 24, 0, 0, 0).unwrap(),
+            made_at: at(5, 24, 0),
             archive_bytes: 12_000_000,
             documents: 41_000,
         }),
-        folder_read: true,
+        folder_readable: Some(true),
         log: vec!["2026-06-02 02:00:41 CEST ERROR <b>the backup failed</b>".into()],
+        ..Facts::default()
+    };
+    Notification {
+        help: vec![
+            "See whether MongoDB runs.".into(),
+            "Run `pantry-keeper doctor`.".into(),
+        ],
+        ..notification(event, facts)
     }
 }
 
-fn ending(report: &BackupReport) -> Ending<'_> {
-    Ending {
-        report,
-        removed: Vec::new(),
-        concerns: Vec::new(),
-    }
+fn drilled(event: Event) -> Notification {
+    let facts = Facts {
+        archive: Some("jorbites_backup_20260602_020000.tar.gz".into()),
+        documents: Some(41_203),
+        bytes: Some(99_000_000),
+        namespaces: Some(7),
+        indexes: Some(12),
+        elapsed_seconds: Some(95.0),
+        compare_seconds: Some(30.0),
+        ..Facts::default()
+    };
+    notification(event, facts)
 }
 
+fn drill_failed(day: u32) -> Notification {
+    let event = if day > 1 {
+        Event::DrillStillFailing
+    } else {
+        Event::DrillFailed
+    };
+    let facts = Facts {
+        archive: Some("jorbites_backup_20260602_020000.tar.gz".into()),
+        problems: vec![
+            "shop.recipes: 2 of 3 documents came back of them: missing _id 5, 7".into(),
+            "shop.users: its index email_1 was not built".into(),
+        ],
+        failing_since: Some(at(5, 31, 12)),
+        day: Some(day),
+        ..Facts::default()
+    };
+    notification(event, facts)
+}
+
+/// Each notification as a mail, its subject first.
 #[test]
-fn a_failure_says_what_where_since_when_what_is_left_and_what_to_do() {
-    let notification = failed(&sender(), &trouble(3));
-    assert_eq!(
-        (notification.kind, notification.subject.as_str()),
-        (Kind::StillFailing, "jorbites backup still failing, day 3")
-    );
-    let expected = "\
-The backup of db:27017 is still failing, day 3: while asking the server.
+fn every_mail() {
+    let recovered = |event, of: fn(Event) -> Notification| {
+        let mut recovered = of(event);
+        recovered.facts.failing_since = Some(at(5, 31, 12));
+        recovered.facts.failed_runs = Some(3);
+        recovered
+    };
+    let mut warned = made(Event::Warning);
+    warned.facts.concerns = vec![
+        "shop.recipes: 41,203 → 12 documents\nAccept it with …".to_owned(),
+        "the disk of /backups will be full in 20 days".to_owned(),
+    ];
+    assert_eq!(render(&warned).severity, Severity::Attention);
+    let mut receipt = made(Event::Receipt);
+    receipt.facts.removed = vec!["jorbites_backup_20260401_020000.tar.gz".into()];
+    let settings = [("SMTP_HOST", "smtp.example.org"), ("NOTIFY_ON", "failure")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let test = Facts {
+        settings: settings.into(),
+        ..Facts::default()
+    };
+    let all = [
+        failed(1),
+        failed(3),
+        recovered(Event::Recovered, made),
+        warned,
+        receipt,
+        drill_failed(1),
+        drill_failed(3),
+        recovered(Event::DrillRecovered, drilled),
+        drilled(Event::DrillReceipt),
+        notification(Event::Test, test),
+    ];
+    let shown: Vec<String> = all
+        .iter()
+        .map(|one| {
+            let mail = mail(one);
+            format!("{:?}: {}\n\n{}", one.event, mail.subject, mail.text)
+        })
+        .collect();
+    as_before("mails", &shown.join("\n\n"));
+    as_before("mail-as-html", &mail(&failed(3)).html);
+}
 
-cannot reach MongoDB at db:27017: Connection refused; check that it runs
+fn as_before(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.add_filter(&regex_of(env!("CARGO_PKG_VERSION")), "VERSION");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
 
-Nothing was removed, and older archives are as they were.
-
-Failing since:     Sunday 31 May 2026 at 02:00 CEST (3 failed runs in a row)
-Last good archive: jorbites_backup_20260524_020000.tar.gz
-                   of Sunday 24 May 2026 at 02:00 CEST, 41,000 documents, 12.0 MB
-Server:            db:27017
-Folder:            /backups
-Next run:          Sunday 7 June 2026 at 02:00 CEST, in 4 days 22 h
-
-What to do
-  1. See whether MongoDB runs.
-  2. Run `pantry-keeper doctor`.
-
-The end of the log
-  2026-06-02 02:00:41 CEST ERROR <b>the backup failed</b>
-
--- 
-Pantry Keeper 0.1.0, Tuesday 2 June 2026 at 02:00 CEST. NOTIFY_ON chooses which mails come.
-";
-    assert_eq!(
-        notification.text,
-        expected.replace("0.1.0", env!("CARGO_PKG_VERSION"))
-    );
-    let first = failed(&sender(), &trouble(1));
-    assert_eq!(
-        (first.kind, first.subject.as_str()),
-        (
-            Kind::Failed,
-            "jorbites backup FAILED while asking the server"
-        )
-    );
+/// A version's dots stand for themselves.
+fn regex_of(version: &str) -> String {
+    version.replace('.', r"\.")
 }
 
 #[test]
 fn html_says_the_same_and_nothing_in_it_becomes_markup() {
-    let notification = failed(&sender(), &trouble(1));
+    let html = mail(&failed(1)).html;
     for words in [
         "Connection refused",
         "Last good archive",
@@ -122,83 +178,40 @@ fn html_says_the_same_and_nothing_in_it_becomes_markup() {
         "What to do",
         "Next run",
     ] {
-        assert!(
-            notification.html.contains(words),
-            "{words}:\n{}",
-            notification.html
-        );
+        assert!(html.contains(words), "{words}:\n{html}");
     }
-    assert!(notification.html.contains("&lt;b&gt;the backup failed"));
-    assert!(!notification.html.contains("<b>"));
+    assert!(html.contains("&lt;b&gt;the backup failed") && !html.contains("<b>"));
 }
 
 #[test]
-fn a_recovery_says_how_long_it_had_failed() {
-    let report = report();
-    let notification = recovered(&sender(), trouble(3).since, 3, &ending(&report));
-    assert_eq!(
-        notification.subject,
-        "jorbites backup recovered: jorbites_backup_20260602_020000.tar.gz made"
-    );
-    assert!(
-        notification
-            .text
-            .contains("failing since Sunday 31 May 2026 at 02:00 CEST (3 failed runs, for 2 days)"),
-        "{}",
-        notification.text
-    );
-}
-
-#[test]
-fn a_receipt_is_short_and_a_warning_says_what_to_look_at() {
-    let report = report();
-    let notification = receipt(&sender(), &ending(&report));
-    assert_eq!(
-        notification.subject,
-        "jorbites backup made: 41,203 documents, 12.3 MB"
-    );
-    assert!(
-        notification.text.lines().count() < 16,
-        "{}",
-        notification.text
-    );
-    let concerns = vec![
-        "shop.recipes: 41,203 → 12 documents\nAccept it with …".to_owned(),
-        "the disk".to_owned(),
-    ];
-    let notification = warning(
-        &sender(),
-        &Ending {
-            concerns,
-            ..ending(&report)
-        },
-    );
-    assert_eq!(
-        notification.subject,
-        "jorbites backup made, but look: shop.recipes: 41,203 → 12 documents"
-    );
-    assert!(
-        notification
-            .text
-            .contains("What to look at\n  1. shop.recipes: 41,203 → 12 documents\n  Accept it with …\n  2. the disk\n")
-    );
+fn a_phone_gets_neither_log_nor_foot_and_never_too_much() {
+    let message = render(&failed(3));
+    let brief = message.brief(1_000);
+    assert!(brief.starts_with("The backup of db:27017 is still failing"));
+    assert!(brief.ends_with("2. Run `pantry-keeper doctor`."), "{brief}");
+    assert!(!brief.contains("ERROR") && !brief.contains("NOTIFY_ON"));
+    let short = message.brief(20);
+    assert_eq!(short.chars().count(), 20);
+    assert!(short.ends_with('…'));
 }
 
 #[test]
 fn a_subject_is_one_line_of_sane_length_whatever_it_quotes() {
-    let report = report();
-    let concerns = vec![format!("a\u{7}b{}", "x".repeat(500))];
-    let notification = warning(
-        &sender(),
-        &Ending {
-            concerns,
-            ..ending(&report)
-        },
+    let mut warned = made(Event::Warning);
+    warned.facts.concerns = vec![format!("a\u{7}b{}", "x".repeat(500))];
+    let subject = render(&warned).subject;
+    assert_eq!(subject.chars().count(), 120);
+    assert!(!subject.chars().any(char::is_control), "{subject}");
+}
+
+#[test]
+fn of_a_mail_of_an_earlier_version_other_channels_get_what_it_says() {
+    let old = crate::notify::channels::mail::session_tests::finished(
+        "jorbites backup FAILED",
+        "The backup failed.\n\nIt is broken.\n\n-- \nfoot\n",
+        "<p>",
     );
-    assert_eq!(notification.subject.chars().count(), 120);
-    assert!(
-        !notification.subject.chars().any(char::is_control),
-        "{}",
-        notification.subject
-    );
+    let message = render(&old);
+    assert_eq!(message.brief(100), "The backup failed.\n\nIt is broken.");
+    assert_eq!(mail(&old).html, "<p>");
 }

@@ -2,9 +2,9 @@
 
 use super::spec::IndexSpec;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::restore::Step;
 use crate::restore::contents::Contents;
 use crate::restore::definition::StoredDefinition;
+use crate::restore::plan::RestoreStep;
 use mongodb::bson::{Bson, Document};
 use std::collections::BTreeMap;
 
@@ -31,16 +31,16 @@ pub(crate) struct LeftOutOption {
 }
 
 impl IndexCatalog {
-    pub(crate) fn new(contents: &Contents, steps: &[Step]) -> Self {
+    pub(crate) fn new(contents: &Contents, steps: &[RestoreStep]) -> Self {
         let mut catalog = IndexCatalog::default();
         for step in steps {
-            let holding = &contents.holdings[step.holding];
+            let archived = &contents[step.source];
             // The server's own collections have the indexes that it gives them.
             let own = step.to.collection.starts_with("system.");
-            if holding.kind == Kind::View || own {
+            if archived.kind == Kind::View || own {
                 continue;
             }
-            let stored = StoredDefinition::parse(&holding.metadata).unwrap_or_default();
+            let stored = StoredDefinition::parse(&archived.metadata).unwrap_or_default();
             catalog.create(&step.to, &stored.options);
             for index in &stored.indexes {
                 catalog.add(&step.to, index);

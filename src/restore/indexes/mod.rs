@@ -154,7 +154,7 @@ impl IndexBuilder<'_> {
     ) -> Result<(), ServerError> {
         let mut done = 0;
         for (namespace, indexes) in catalog.collections() {
-            // A server would make the collection, and nobody would miss its documents.
+            // A server would make the collection, and it would look as if it were restored.
             if self.target.definition(namespace).await?.is_none() {
                 for index in 0..indexes.len() {
                     outcome.set(namespace, index, IndexState::NoCollection);

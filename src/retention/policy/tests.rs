@@ -265,7 +265,7 @@ fn a_day_in_two_pieces_is_one_day() {
 }
 
 #[test]
-fn three_years_of_days_thin_out_to_what_was_asked_for() {
+fn three_years_of_days_thin_out_to_what_was_cancelled_for() {
     let policy = RetentionPolicy {
         days: 1,
         min_keep: 3,
@@ -344,8 +344,7 @@ fn nothing_goes_while_the_clock_is_behind() {
         plan.halt.map(|halt| halt.to_string()).as_deref(),
         Some(
             "the clock is behind: it shows 2025-06-01 01:59 UTC, but 2025-06-01 was made \
-             at 2025-06-01 02:00 UTC\n\
-             set the clock right; if it is right, that archive's time is wrong: move it to another folder"
+             at 2025-06-01 02:00 UTC"
         )
     );
 }
@@ -366,9 +365,7 @@ fn nothing_goes_after_a_leap_until_enough_archives_show_that_the_time_went_by() 
     // 180 days after 26 January, and a second more.
     assert_eq!(halted(&all, "2025-07-25"), None);
     let message = "the clock may be ahead: there is no verified archive between \
-                   2025-01-26 (2025-01-26 02:00 UTC) and now (2025-07-25 02:00 UTC)\n\
-                   if the clock is right there is nothing to do: they go again after a few more backups; if not, \
-                   set it right";
+                   2025-01-26 (2025-01-26 02:00 UTC) and now (2025-07-25 02:00 UTC)";
     assert_eq!(
         halted(&all, "2025-07-25T02:00:01").as_deref(),
         Some(message)

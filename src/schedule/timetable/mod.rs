@@ -50,8 +50,16 @@ pub(crate) enum Step {
     Missed { slot: DateTime<Utc>, count: u32 },
 }
 
-/// The first and the last of some slots.
-type Span = (DateTime<Utc>, DateTime<Utc>);
+/// The slots that are due at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DueSlots {
+    /// None, until `next`, if one is to come at all.
+    None { next: Option<DateTime<Utc>> },
+    Some {
+        first: DateTime<Utc>,
+        last: DateTime<Utc>,
+    },
+}
 
 impl Timetable<'_> {
     /// What is to be done at `now`. The ledger is to be kept when it has changed.
@@ -60,17 +68,17 @@ impl Timetable<'_> {
         if ledger.ahead.is_some_and(|ahead| now >= ahead) {
             // By itself time brings one slot after another. Several at once are no outage: the clock was set right, and
             // holds again what was done before it fell behind.
-            let leap = due.is_ok_and(|(first, last)| first != last);
+            let leap = matches!(due, DueSlots::Some { first, last } if first != last);
             ledger.clock_caught_up(leap);
             due = self.due(ledger.base(now), now);
         }
         let (slot, count) = match (due, ledger.make_up) {
-            (Ok((first, last)), make_up) => {
+            (DueSlots::Some { first, last }, make_up) => {
                 let count = 1 + self.count(first, last) + u32::from(make_up.is_some());
                 (last, count.min(MOST_COUNTED))
             }
-            (Err(_), Some(make_up)) => (make_up, 1),
-            (Err(next), None) => return Step::Wait { next },
+            (DueSlots::None { .. }, Some(make_up)) => (make_up, 1),
+            (DueSlots::None { next }, None) => return Step::Wait { next },
         };
         let late = now - slot;
         if late > ON_TIME && !self.catch_up {
@@ -108,7 +116,7 @@ impl Timetable<'_> {
     ) -> u32 {
         // Asked first, as it notices when the clock has been set right during the run.
         let from = slot.max(ledger.base(now));
-        let Ok((first, last)) = self.due(from, now) else {
+        let DueSlots::Some { first, last } = self.due(from, now) else {
             ledger.settle(slot);
             return 0;
         };
@@ -122,10 +130,13 @@ impl Timetable<'_> {
     }
 
     /// The first and the last slot after `base` and up to `now`; if there is none, the next.
-    fn due(&self, base: DateTime<Utc>, now: DateTime<Utc>) -> Result<Span, Option<DateTime<Utc>>> {
+    fn due(&self, base: DateTime<Utc>, now: DateTime<Utc>) -> DueSlots {
         match self.next_after(base) {
-            Some(first) if first <= now => Ok((first, self.last_in(first, now).unwrap_or(first))),
-            next => Err(next),
+            Some(first) if first <= now => DueSlots::Some {
+                first,
+                last: self.last_in(first, now).unwrap_or(first),
+            },
+            next => DueSlots::None { next },
         }
     }
 

@@ -53,6 +53,11 @@ const COMPOSE_VARIABLES: &[ComposeVariable] = &[
         "Where the log files go on this machine.",
     ),
     variable(
+        "HOST_STATUS",
+        "127.0.0.1:8080",
+        "Where the status page is on this machine; 0.0.0.0:8080 shows it to the network: set STATUS_PASSWORD, too.",
+    ),
+    variable(
         "PUID",
         "1000",
         "Whose the archives are: the numbers that `id` shows.",
@@ -240,6 +245,8 @@ fn every_sample_is_accepted() {
         ("SMTP_HOST", "mail"),
         ("SMTP_USERNAME", "me@example.org"),
         ("EMAIL_TO", "me@example.org"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
     ]);
     let settings = Settings::load(vars(&pairs), Needs::Server);
     assert!(settings.is_ok(), "{settings:?}");

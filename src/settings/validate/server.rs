@@ -1,54 +1,48 @@
 //! The server to back up: a connection string, or a host with a user and a password in plain text.
 
-use super::Checker;
+use super::{Checker, Faulty};
 use crate::mongo::uri::MongoUri;
 use crate::settings::descriptor::Setting;
 use crate::settings::fault::Refusal;
 use crate::settings::{Needs, parse, table};
 use crate::sys::redact::{Secret, percent_encode};
 
-/// The outer `None` stands for a fault, the inner one for a server that was not given.
-pub(super) fn server(checker: &mut Checker, needs: Needs) -> Option<Option<MongoUri>> {
+/// None for a server that was not given, and is not needed.
+pub(super) fn server(checker: &mut Checker, needs: Needs) -> Result<Option<MongoUri>, Faulty> {
     let by_uri = by_uri(checker);
     let by_host = by_host(checker);
     let found = by_uri?.or(by_host?);
     if found.is_none() && needs == Needs::Server {
-        checker.missing(
+        return Err(checker.missing(
             &table::MONGODB_URI.setting,
             "is not set",
             "write it like mongodb://HOST:27017/, with USER:PASSWORD@ before HOST if it asks for them; or set \
              MONGODB_HOST, MONGODB_USERNAME and MONGODB_PASSWORD",
-        );
-        return None;
+        ));
     }
-    Some(found)
+    Ok(found)
 }
 
-fn by_uri(checker: &mut Checker) -> Option<Option<MongoUri>> {
+fn by_uri(checker: &mut Checker) -> Result<Option<MongoUri>, Faulty> {
     let uri = checker.optional(&table::MONGODB_URI);
     let url = checker.optional(&table::DATABASE_URL);
-    let (Some(uri), Some(url)) = (uri, url) else {
-        return None;
-    };
+    let (uri, url) = (uri?, url?);
     if let (Some(one), Some(other)) = (&uri, &url)
         && one != other
     {
         let problem = format!("differs from {}", table::MONGODB_URI.name());
         let refusal = Refusal::new(problem, "keep one of the two");
-        checker.refuse(&table::DATABASE_URL.setting, Some(""), refusal);
-        return None;
+        return Err(checker.refuse(&table::DATABASE_URL.setting, Some(""), refusal));
     }
     let url = url.map(|url| url.given_as(table::DATABASE_URL.name()));
-    Some(uri.or(url))
+    Ok(uri.or(url))
 }
 
-fn by_host(checker: &mut Checker) -> Option<Option<MongoUri>> {
+fn by_host(checker: &mut Checker) -> Result<Option<MongoUri>, Faulty> {
     let hosts = checker.optional(&table::MONGODB_HOST);
     let username = checker.optional(&table::MONGODB_USERNAME);
     let password = checker.optional(&table::MONGODB_PASSWORD);
-    if refused_beside_uri(checker) {
-        return None;
-    }
+    refuse_beside_uri(checker)?;
     let user_settings = [
         &table::MONGODB_USERNAME.setting,
         &table::MONGODB_PASSWORD.setting,
@@ -60,28 +54,24 @@ fn by_host(checker: &mut Checker) -> Option<Option<MongoUri>> {
     {
         let problem = format!("is not set, but {name} is");
         let help = "set the name of the server, or put user and password into MONGODB_URI";
-        checker.missing(&table::MONGODB_HOST.setting, problem, help);
-        return None;
+        return Err(checker.missing(&table::MONGODB_HOST.setting, problem, help));
     }
     let (username, password) = (username?, password?);
     let Some(hosts) = hosts? else {
-        return Some(None);
+        return Ok(None);
     };
-    // A fault is kept already where there is one of the two.
     let text = match (&username, &password) {
         (Some(username), Some(password)) => with_user(&hosts, username, password),
         (None, None) => format!("mongodb://{hosts}/"),
-        _ => return None,
+        // Said above.
+        _ => return Err(Faulty),
     };
     match parse::mongo_uri(&text) {
         Ok(uri) => {
             let uri = uri.given_as(table::MONGODB_HOST.name());
-            Some(Some(uri.with_password_of(table::MONGODB_PASSWORD.name())))
+            Ok(Some(uri.with_password_of(table::MONGODB_PASSWORD.name())))
         }
-        Err(refusal) => {
-            checker.refuse(&table::MONGODB_HOST.setting, Some(&hosts), refusal);
-            None
-        }
+        Err(refusal) => Err(checker.refuse(&table::MONGODB_HOST.setting, Some(&hosts), refusal)),
     }
 }
 
@@ -92,7 +82,7 @@ fn with_user(hosts: &str, username: &str, password: &Secret) -> String {
 }
 
 /// Two ways to name the server are not compared: whichever were taken, somebody would look at the other.
-fn refused_beside_uri(checker: &mut Checker) -> bool {
+fn refuse_beside_uri(checker: &mut Checker) -> Result<(), Faulty> {
     let uris = [&table::MONGODB_URI.setting, &table::DATABASE_URL.setting];
     let parts = [
         &table::MONGODB_HOST.setting,
@@ -102,7 +92,7 @@ fn refused_beside_uri(checker: &mut Checker) -> bool {
     let uri = uris.into_iter().find(|setting| checker.is_given(setting));
     let part = parts.into_iter().find(|setting| checker.is_given(setting));
     let (Some(uri), Some(part)) = (uri, part) else {
-        return false;
+        return Ok(());
     };
     let refusal = Refusal::new(
         format!("cannot be combined with {}", uri.name),
@@ -113,6 +103,5 @@ fn refused_beside_uri(checker: &mut Checker) -> bool {
         ),
     );
     let text = (part.typed)(&checker.gathered.raw).map(str::to_owned);
-    checker.refuse(part, text.as_deref(), refusal);
-    true
+    Err(checker.refuse(part, text.as_deref(), refusal))
 }

@@ -1,4 +1,8 @@
-use super::{Repository, VerificationRecord};
+use super::{Repository, RepositoryError, VerificationRecord};
+use crate::archive::compression::Compression;
+use crate::archive::sidecar::Sidecar;
+use crate::report::Explain;
+use crate::sys::runtime::Runtime;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};
 use mongodb::bson::doc;
@@ -55,7 +59,12 @@ fn a_name_that_was_used_before_the_clock_was_set_back_is_not_used_again() {
         "jorbites_backup_20250531_134108",
         "2025-05-31T11:41:08Z",
     );
-    assert_eq!(repository.free_stem(now), "jorbites_backup_20250531_134109");
+    for (compression, free) in [
+        (Compression::Gzip, "jorbites_backup_20250531_134109"),
+        (Compression::Zstd, "jorbites_backup_20250531_134109.tar.zst"),
+    ] {
+        assert_eq!(repository.free_stem(now, compression), free);
+    }
 }
 
 #[test]
@@ -95,11 +104,15 @@ fn only_leftovers_of_ours_are_swept() {
     let ours = [
         ".jorbites_backup_20250531_134108.tar.gz.partial",
         ".jorbites_backup_20250531_134108.tar.gz.sha256.partial",
+        ".jorbites_backup_20250531_134108.tar.zst.partial",
+        ".jorbites_backup_20250531_134108.tar.zst.sha256.partial",
     ];
     let foreign = [
         "jorbites_backup_20250531_134108.tar.gz.partial",
         ".jorbites_backup_20250531_134108.partial",
         ".jorbites_backup_2025.tar.gz.partial",
+        ".jorbites_backup_2025.tar.zst.partial",
+        ".jorbites_backup_20250531_134108.tar.xz.partial",
         ".other_backup_20250531_134108.tar.gz.partial",
         "jorbites_backup_20250531_134108.tar.gz",
     ];
@@ -122,10 +135,12 @@ fn only_leftovers_of_ours_are_swept() {
 #[test]
 fn a_folder_that_bears_no_trace_of_us_is_refused_when_the_disk_has_to_be_the_one_it_was() {
     let (folder, repository) = kitchen();
-    let refusal = repository.lock(true).unwrap_err().to_string();
+    let refusal = repository.lock(true).unwrap_err().problem(Runtime::Plain);
+    let help = refusal.help.unwrap_or_default();
     assert!(
-        refusal.contains("is not the disk it was") && refusal.contains("mkdir -p"),
-        "{refusal}"
+        refusal.summary.contains("is not the disk it was") && help.contains("mkdir -p"),
+        "{}; {help}",
+        refusal.summary
     );
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
@@ -140,4 +155,60 @@ fn a_folder_that_bears_no_trace_of_us_is_refused_when_the_disk_has_to_be_the_one
     assert!(repository.lock(true).is_ok(), "an archive is a trace");
     fs::remove_file(repository.archive_path("jorbites_backup_20250531_134108")).unwrap();
     assert!(repository.lock(true).is_ok(), "so is our own folder");
+}
+
+/// Two archives that differ in nothing but the extension are two.
+#[test]
+fn both_kinds_of_archive_lie_in_one_folder_and_are_told_apart() {
+    let (folder, repository) = kitchen();
+    let [plain, other] = [
+        "jorbites_backup_20250531_134108",
+        "jorbites_backup_20250601_020000",
+    ];
+    let zstd = &format!("{plain}.tar.zst");
+    put(&repository, plain, "2025-05-31T11:41:08Z");
+    put(&repository, zstd, "2025-05-31T11:41:08Z");
+    put(
+        &repository,
+        &format!("{other}.tar.zst"),
+        "2025-06-01T00:00:00Z",
+    );
+    fs::write(
+        folder.path().join("jorbites_backup_20250601_030000.tar.xz"),
+        "x",
+    )
+    .unwrap();
+    let stems = repository.stems().unwrap();
+    assert_eq!(stems, [plain, zstd, &format!("{other}.tar.zst")]);
+    assert_eq!(
+        repository.find("latest").unwrap(),
+        format!("{other}.tar.zst")
+    );
+    assert_eq!(repository.find(other).unwrap(), format!("{other}.tar.zst"));
+    assert_eq!(repository.find(&format!("{plain}.tar.gz")).unwrap(), plain);
+    assert_eq!(repository.find(zstd).unwrap(), *zstd);
+    let error = repository.find(plain).unwrap_err();
+    assert!(
+        matches!(error, RepositoryError::SeveralSuchArchives(_)),
+        "{error}"
+    );
+    assert_eq!(
+        repository
+            .find(&format!("{other}.tar.gz"))
+            .unwrap_err()
+            .to_string(),
+        format!("there is no {other}.tar.gz in {}", folder.path().display())
+    );
+    // What is known of one says nothing of the other.
+    let locked = repository.lock(false).unwrap();
+    let sidecar = format!("{}  {zstd}\n", "ab".repeat(32));
+    fs::write(folder.path().join(format!("{zstd}.sha256")), sidecar).unwrap();
+    assert_eq!(repository.sidecar(zstd), Sidecar::Sha256([0xab; 32]));
+    assert_eq!(repository.sidecar(plain), Sidecar::Missing);
+    locked.remove(zstd).unwrap();
+    assert_eq!(
+        repository.stems().unwrap(),
+        [plain, &format!("{other}.tar.zst")]
+    );
+    assert!(!folder.path().join(format!("{zstd}.sha256")).exists());
 }

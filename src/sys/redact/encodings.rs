@@ -1,15 +1,30 @@
 //! The shapes in which one secret may turn up in a text.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-/// Punctuation that encoders leave as it is, beside `-._~`. Libraries differ, and each of them may print a URI.
-const LEFT_AS_IS: [&str; 4] = [
-    "",            // RFC 3986, unreserved characters only; Go's url.QueryEscape
-    "$&+,;=",      // Go's url.UserPassword
-    "!$&'()*+,;=", // RFC 3986 userinfo: unreserved and sub-delims
-    "!*'()",       // JavaScript's encodeURIComponent
+/// What encoders encode. They leave some punctuation as it is, beside `-._~`: libraries differ, and each of them may print
+/// a URI.
+static ENCODED: [AsciiSet; 4] = [
+    all_but(b""),            // RFC 3986, unreserved characters only; Go's url.QueryEscape
+    all_but(b"$&+,;="),      // Go's url.UserPassword
+    all_but(b"!$&'()*+,;="), // RFC 3986 userinfo: unreserved and sub-delims
+    all_but(b"!*'()"),       // JavaScript's encodeURIComponent
 ];
+
+const fn all_but(as_is: &[u8]) -> AsciiSet {
+    let mut set = NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let mut at = 0;
+    while at < as_is.len() {
+        set = set.remove(as_is[at]);
+        at += 1;
+    }
+    set
+}
 
 pub(super) fn of(secret: &str) -> BTreeSet<String> {
     let mut plain = BTreeSet::from([secret.to_owned()]);
@@ -24,19 +39,18 @@ pub(super) fn of(secret: &str) -> BTreeSet<String> {
         // Dropping white space from anything else than an app password still gives the same secret to most readers.
         plain.insert(compact);
     }
-    let mut forms = BTreeSet::new();
+    let mut encodings = BTreeSet::new();
     for text in plain {
-        for as_is in LEFT_AS_IS {
-            for upper in [true, false] {
-                let encoded = encode(&text, as_is, upper);
-                forms.insert(encoded.replace("%20", "+"));
-                forms.insert(encoded);
+        for set in &ENCODED {
+            for encoded in [encode(&text, set), lower_hex(&text, set)] {
+                encodings.insert(encoded.replace("%20", "+"));
+                encodings.insert(encoded);
             }
         }
-        forms.extend(escaped(&text));
-        forms.insert(text);
+        encodings.extend(escaped(&text));
+        encodings.insert(text);
     }
-    forms
+    encodings
 }
 
 /// The text in JSON (with and without Go's HTML-safe escapes) and in a quoted string of Go or Rust.
@@ -71,7 +85,7 @@ fn go_quote(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             '\x0b' => quoted.push_str("\\v"),
-            '\0'..' ' | '\x7f' => push_hex(&mut quoted, "\\x", c as u8, false),
+            '\0'..' ' | '\x7f' => quoted.push_str(&format!("\\x{:02x}", c as u8)),
             _ => quoted.push(c),
         }
     }
@@ -80,43 +94,32 @@ fn go_quote(text: &str) -> String {
 
 /// `text` with everything but RFC 3986's unreserved characters percent-encoded: safe in any part of a URI.
 pub(crate) fn percent_encode(text: &str) -> String {
-    encode(text, "", true)
+    encode(text, &ENCODED[0])
 }
 
-fn encode(text: &str, as_is: &str, upper: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let c = char::from(byte);
-        if c.is_ascii_alphanumeric() || "-._~".contains(c) || as_is.contains(c) {
-            encoded.push(c);
-        } else {
-            push_hex(&mut encoded, "%", byte, upper);
-        }
-    }
-    encoded
+fn encode(text: &str, set: &'static AsciiSet) -> String {
+    utf8_percent_encode(text, set).to_string()
 }
 
-fn push_hex(text: &mut String, before: &str, byte: u8, upper: bool) {
-    // Writing into a String cannot fail.
-    let _ = if upper {
-        write!(text, "{before}{byte:02X}")
-    } else {
-        write!(text, "{before}{byte:02x}")
-    };
+/// The same with `%2f` for `%2F`.
+fn lower_hex(text: &str, set: &'static AsciiSet) -> String {
+    let pieces = utf8_percent_encode(text, set);
+    let lower = pieces.map(|piece| match piece.starts_with('%') {
+        true => piece.to_ascii_lowercase(),
+        false => piece.to_owned(),
+    });
+    lower.collect()
 }
 
 /// `text` percent-decoded; `None` if a `%` is not followed by two hex digits, or the result is not UTF-8.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
+    let is_byte = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_byte) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }

@@ -122,12 +122,7 @@ fn site_with_indexes(indexes: &str) -> Site {
             metadata("parts", good).as_bytes(),
         );
     let site = Site::new();
-    fs::create_dir_all(site.backups()).unwrap();
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        craft.packed(),
-    )
-    .unwrap();
+    site.with_older(craft.packed());
     site
 }
 
@@ -189,7 +184,7 @@ fn legacy_index_as_a_mongodump_archive_is_recognised() {
     for content in [fs::read(super::fixture("legacy-index.archive")).unwrap(), {
         crate::support::gzip(&fs::read(super::fixture("legacy-index.archive")).unwrap())
     }] {
-        fs::write(site.backups().join(format!("{OLDER}.tar.gz")), content).unwrap();
+        site.with_older(content);
         let target = Server::standalone();
         let uri = target.uri();
         let verified = site.run(&["verify", OLDER]);

@@ -9,7 +9,7 @@ mod legacy_index;
 mod system_indexes;
 mod ttl_note;
 
-use crate::support::{OLDER, Server, Site};
+use crate::support::{Server, Site};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,11 +24,7 @@ fn fixture(name: &str) -> PathBuf {
 fn site_with(name: &str) -> Site {
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    fs::copy(
-        fixture(name),
-        site.backups().join(format!("{OLDER}.tar.gz")),
-    )
-    .unwrap();
+    fs::copy(fixture(name), site.older()).unwrap();
     site
 }
 

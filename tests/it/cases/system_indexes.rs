@@ -56,7 +56,7 @@ fn system_indexes_are_not_documents_that_are_lost() {
 #[test]
 fn system_indexes_are_where_indexes_come_from_when_there_is_no_metadata() {
     let site = site_with("system-indexes.tar.gz");
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     unpack(&archive, &site.path("unpacked"));
     fs::remove_file(site.path("unpacked/dump/shop/orders.metadata.json")).unwrap();
     pack(&site.path("unpacked"), "dump", &archive);

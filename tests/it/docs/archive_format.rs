@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const FROZEN: &str = "tests/fixtures/archives/jorbites_backup_20261125_172004.tar.gz";
+const FROZEN_ZSTD: &str = "tests/fixtures/archives/jorbites_backup_20261126_145700.tar.zst";
 
 /// Runs the reader that was written from the page.
 fn read_archive(arguments: &[&str]) -> Output {
@@ -83,22 +84,22 @@ fn extracts_like_tar(archive: &Path, unpacked: &Path, path: &str) -> u64 {
 fn unpacked(site: &Site, archive: &Path) -> PathBuf {
     unpack(archive, &site.path("unpacked"));
     let name = archive.file_name().unwrap().to_str().unwrap();
-    site.path("unpacked")
-        .join(name.strip_suffix(".tar.gz").unwrap())
+    site.path("unpacked").join(name.split_once('.').unwrap().0)
 }
 
 #[test]
 fn a_reader_written_from_the_page_reads_frozen_archives() {
-    let archive = in_project(FROZEN);
-    reads_as_written(&archive, &["collection"]);
-    let site = Site::new();
-    let folder = unpacked(&site, &archive);
-    let bytes = fs::metadata(&archive).unwrap().len();
-    for path in ["library/books.bson", "shop/products.metadata.json"] {
-        assert!(extracts_like_tar(&archive, &folder, path) < bytes / 2);
+    for archive in [FROZEN, FROZEN_ZSTD].map(in_project) {
+        reads_as_written(&archive, &["collection"]);
+        let site = Site::new();
+        let folder = unpacked(&site, &archive);
+        let bytes = fs::metadata(&archive).unwrap().len();
+        for path in ["library/books.bson", "shop/products.metadata.json"] {
+            assert!(extracts_like_tar(&archive, &folder, path) < bytes / 2);
+        }
+        let missing = read_archive(&["extract", archive.to_str().unwrap(), "library/pens.bson"]);
+        assert_eq!(missing.status.code(), Some(1));
     }
-    let missing = read_archive(&["extract", archive.to_str().unwrap(), "library/pens.bson"]);
-    assert_eq!(missing.status.code(), Some(1));
 }
 
 #[test]
@@ -107,7 +108,15 @@ fn a_reader_written_from_the_page_reads_fresh_archives() {
     for set in ["bulk", "names", "options"] {
         server.seed(set);
     }
-    let site = Site::of(&server).with("BACKUP_OPLOG", "off");
+    for compression in ["gzip", "zstd"] {
+        reads_fresh_archives(&server, compression);
+    }
+}
+
+fn reads_fresh_archives(server: &Server, compression: &str) {
+    let site = Site::of(server)
+        .with("BACKUP_OPLOG", "off")
+        .with("BACKUP_COMPRESSION", compression);
     site.run(&["backup"]).done();
     let archive = site.archive();
     // The stand-in for MongoDB has no time series.
@@ -153,6 +162,19 @@ fn a_reader_written_from_the_page_sees_damage_anywhere() {
     fs::write(&archive, &whole[..whole.len() - 1]).unwrap();
     let output = read_archive(&["list", archive.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
+
+    let whole = fs::read(in_project(FROZEN_ZSTD)).unwrap();
+    let archive = site.path("damaged.tar.zst");
+    // The head, content, and of the trailer its frame, its two fields and its last byte.
+    let end = whole.len();
+    for at in [0, 15, 30, 60, end / 2, end - 43, end - 16, end - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&archive, &bytes).unwrap();
+        let output = read_archive(&["list", archive.to_str().unwrap()]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.starts_with("damaged: "), "byte {at}: {errors}");
+    }
 }
 
 /// The offset and the bytes of a line such as `00000519: 1f 8b   gzip`.

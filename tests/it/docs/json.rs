@@ -2,8 +2,10 @@
 
 use super::{code_blocks, page};
 use crate::support::{
-    Craft, OLDER, Outcome, Server, Site, empty_port, in_project, needed, python, rewrite, shared,
+    Craft, OLDER, Outcome, Reply, Server, Site, Web, empty_port, in_project, needed,
+    path_with_tools, python, rewrite, shared, succeed,
 };
+use mongodb::bson::doc;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -30,6 +32,18 @@ const UNSEEN: &[(&str, &str)] = &[
     ),
     ("list#/free_bytes null", "every disk says how much is free"),
     (
+        "status#/free_bytes null",
+        "every disk says how much is free",
+    ),
+    (
+        "status#/full_at",
+        "takes archives that fill a disk within a year",
+    ),
+    (
+        "status#/running_since",
+        "takes a backup that is being made at that moment",
+    ),
+    (
         "list#/full_at",
         "takes archives that fill a disk within a year",
     ),
@@ -40,6 +54,22 @@ const UNSEEN: &[(&str, &str)] = &[
     (
         "restore#/namespaces/*/type oplog",
         "an oplog is not a namespace to restore",
+    ),
+    (
+        "show#/collections/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "show#/collections/*/type oplog",
+        "only a real mongod dumps one",
+    ),
+    (
+        "diff#/collections/*/type timeseries",
+        "only a real mongod has them",
+    ),
+    (
+        "diff#/collections/*/type oplog",
+        "operations are not compared",
     ),
     (
         "verify#/archives/*/namespaces/*/type timeseries",
@@ -113,7 +143,14 @@ fn problems(documents: &[Value], unseen: Option<Value>) -> String {
 
 #[test]
 fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
-    let parts = [errors, backups_over_time, restores_and_drills, checkups];
+    let parts = [
+        errors,
+        backups_over_time,
+        restores_and_drills,
+        checkups,
+        notifications,
+        looks,
+    ];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
         threads
@@ -135,8 +172,12 @@ fn errors() -> Printed {
     let wrong = Site::new().with("TZ", "Nowhere/Special");
     for command in [
         &["backup"][..],
+        &["status"],
         &["list"],
         &["verify"],
+        &["show", "latest"],
+        &["extract", "latest", "a.b", "--output", "x"],
+        &["diff", "latest", "latest"],
         &["restore", "latest"],
         &["drill"],
         &["prune"],
@@ -155,9 +196,7 @@ fn errors() -> Printed {
         empty_port()
     );
     let away = site.with("MONGODB_URI", &uri);
-    fs::create_dir(away.backups()).unwrap();
-    let archive = away.backups().join(format!("{OLDER}.tar.gz"));
-    fs::write(archive, Craft::dump().packed()).unwrap();
+    away.with_older(Craft::dump().packed());
     printed.error(&away, &["backup"], 1);
     printed.error(&away, &["restore", OLDER, "--yes"], 1);
     printed.error(
@@ -208,8 +247,7 @@ fn backups_over_time() -> Printed {
     printed.report(&site, &["backup"], 0);
     printed.report(&site, &["list"], 0);
 
-    let foreign = site.backups().join(format!("{OLDER}.tar.gz"));
-    fs::write(foreign, Craft::dump().packed()).unwrap();
+    site.with_older(Craft::dump().packed());
     rewrite(&site.backups().join(second), |bytes| bytes[400] ^= 1);
     printed.report(&site, &["verify", "--all"], 1);
     printed.report(&site, &["list"], 0);
@@ -256,19 +294,10 @@ fn restores_and_drills() -> Printed {
     fs::remove_file(site.backups().join(UNDATED)).unwrap();
 
     // Two documents that a unique index does not allow.
-    let document = |id: i32| mongodb::bson::doc! { "_id": id, "n": 1 }.to_vec().unwrap();
-    let metadata = r#"{"indexes":[{"v":2,"key":{"n":1},"name":"n_1","unique":true}],"options":{}}"#;
-    let twice = Craft::default()
-        .file(
-            "dump/twice/orders.bson",
-            &[document(1), document(2)].concat(),
-        )
-        .file("dump/twice/orders.metadata.json", metadata.as_bytes());
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        twice.packed(),
-    )
-    .unwrap();
+    let unique = r#"{"v":2,"key":{"n":1},"name":"n_1","unique":true}"#;
+    let documents = [doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 1 }];
+    let twice = Craft::default().indexed("twice", "orders", &documents, unique);
+    site.with_older(twice.packed());
     let uri = server.uri();
     let twice = ["restore", OLDER, "--to", &uri, "--yes", "--drop"];
     printed.report(&site, &twice, 1);
@@ -277,9 +306,9 @@ fn restores_and_drills() -> Printed {
     }
 
     let stream = include_bytes!("../../fixtures/cases/legacy-index.archive");
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), stream).unwrap();
+    site.with_older(stream);
     printed.report(&site, &["verify", OLDER], 1);
-    fs::remove_file(site.backups().join(format!("{OLDER}.tar.gz"))).unwrap();
+    fs::remove_file(site.older()).unwrap();
 
     fs::write(site.path("meddle.py"), MEDDLE).unwrap();
     let meddle = format!(
@@ -298,6 +327,58 @@ fn restores_and_drills() -> Printed {
     printed
 }
 
+/// Some of everything becomes different.
+const CHANGE: &str = "import pymongo, sys\nserver = pymongo.MongoClient(sys.argv[1], directConnection=True)\nshop = server.shop\n\
+    shop.products.drop_indexes()\nshop.products.create_index('name', name='name_1')\nserver.options.indexed.drop_indexes()\nshop.orders.create_index('late')\n\
+    shop.products.delete_one({'_id': 3})\nshop.products.replace_one({'_id': 5}, {'_id': 5, 'fresh': 1})\n\
+    shop.products.insert_one({'_id': 'extra'})\nshop.drop_collection('sessions')\nshop.late.insert_one({'_id': 1})\n\
+    server.library.drop_collection('books')\nserver.library.create_collection('books', validator={'x': {'$exists': True}})\n\
+    server.library.books.create_index('by')";
+
+fn looks() -> Printed {
+    let mut printed = Printed::default();
+    let server = Server::standalone();
+    for set in ["small", "options"] {
+        server.seed(set);
+    }
+    server.write(
+        "shop.orders",
+        &[json!({ "insert": { "_id": "i" } }).to_string()],
+    );
+    let site = Site::of(&server);
+    site.run(&["backup"]).done();
+    let first = site.archives().remove(0);
+    printed.report(&site, &["show", "latest"], 0);
+    fs::write(site.path("change.py"), CHANGE).unwrap();
+    let change = site.path("change.py").display().to_string();
+    crate::support::command(python(), [change, server.uri()]);
+    site.run(&["backup"]).done();
+    printed.report(&site, &["show", "latest"], 0);
+    printed.report(&site, &["diff", &first, "latest", "--documents"], 0);
+    printed.report(&site, &["diff", &first, "latest"], 0);
+    printed.report(&site, &["diff", &first, "--live"], 0);
+    let file = site.path("orders.bson").display().to_string();
+    let extract = ["extract", "latest", "shop.orders", "--output", &file];
+    printed.report(&site, &extract, 0);
+    site.with_older(Craft::dump().packed());
+    printed.report(&site, &["show", OLDER], 0);
+    printed
+}
+/// Runs that ended in every way there is.
+const HISTORY: &str = r#"[
+    { "began_at": "2026-03-20T01:30:00Z", "ended_at": "2026-03-20T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "failed", "stage": "dumping", "error": "it broke" } },
+    { "began_at": "2026-03-21T01:30:00Z", "ended_at": "2026-03-21T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "interrupted" } },
+    { "began_at": "2026-03-22T01:30:00Z", "ended_at": "2026-03-22T01:31:00Z", "trigger": "scheduled",
+      "ended": { "outcome": "done", "archive": "a.tar.gz", "archive_bytes": 1, "documents": 1, "bytes": 1, "removed": ["b.tar.gz"],
+                 "warnings": ["a collection was dropped"], "steps": [{ "step": "dump", "seconds": 1.5 }] } },
+    { "began_at": "2026-03-23T01:30:00Z", "ended_at": "2026-03-23T01:31:00Z", "trigger": "scheduled drill",
+      "ended": { "outcome": "drilled", "archive": "a.tar.gz", "documents": 1, "bytes": 1 } },
+    { "began_at": "2026-03-24T01:30:00Z", "ended_at": "2026-03-24T01:31:00Z", "trigger": "scheduled drill",
+      "ended": { "outcome": "drill_failed", "archive": "a.tar.gz", "error": "1 document is missing" } }
+]"#;
+
 fn checkups() -> Printed {
     let mut printed = Printed::default();
     let site = Site::of(shared())
@@ -306,9 +387,18 @@ fn checkups() -> Printed {
         .with("TZ", "Europe/Madrid")
         .with_clock("2026-03-27T12:00:00Z");
     printed.report(&site, &["health"], 1);
+    printed.report(&site, &["status"], 0);
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     printed.report(&site, &["health"], 0);
+    printed.report(&site, &["status"], 0);
+    site.run(&["backup"]).done();
+    printed.report(&site, &["status"], 0);
+    fs::write(site.backups().join(".pantry-keeper/history.json"), HISTORY).unwrap();
+    let site = site
+        .with("DRILL_URI", "mongodb://127.0.0.1:1/")
+        .with("DRILL_SCHEDULE", "@monthly");
+    printed.report(&site, &["status"], 0);
     running.signal(Signal::TERM);
     running.end(Duration::from_secs(20)).done();
     // The clock is off the server's.
@@ -316,6 +406,66 @@ fn checkups() -> Printed {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
     printed.report(&site, &["doctor"], 0);
     printed
+}
+
+/// What `json://` posts: a backup and drills that fail, go on failing and recover, and receipts of both.
+fn notifications() -> Printed {
+    let web = Web::start(|_| Reply::ok());
+    let site = Site::of(shared())
+        .with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port))
+        .with("NOTIFY_ON", "always")
+        .with("RETENTION_MIN_KEEP", 1)
+        .with("DRILL_URI", shared().uri())
+        .with("BACKUP_DATABASES", "blog")
+        .with_clock("2026-01-01T12:00:00Z");
+    site.run(&["notify-test"]).done();
+    site.run(&["backup"]).done();
+    let site = site.with("BACKUP_DATABASES", "nowhere");
+    site.set_clock("2026-03-01T12:00:00Z");
+    site.run(&["backup"]).ended_with(1);
+    site.set_clock("2026-03-02T12:00:00Z");
+    site.run(&["backup"]).ended_with(1);
+    let site = site.with("BACKUP_DATABASES", "blog");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-06-01T12:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["drill"]).done();
+    let broken = site.with_false_mongorestore("cat > /dev/null; echo x >&2; exit 1");
+    broken.run(&["drill"]).ended_with(1);
+    broken.set_clock("2026-06-02T12:00:00Z");
+    broken.run(&["drill"]).ended_with(1);
+    let site = broken.with("PATH", path_with_tools());
+    site.run(&["drill"]).done();
+    // Without a folder, and with one in which there is nothing.
+    let site = site
+        .with("BACKUP_DATABASES", "nowhere")
+        .with("BACKUP_DIR", "/dev/null/backups");
+    site.run(&["backup"]).ended_with(1);
+    shrunk(&web);
+    let documents = web.seen().into_iter().map(|request| {
+        json!({ "command": "notification", "from": "json://", "document": request.json() })
+    });
+    Printed(documents.collect())
+}
+
+/// A backup by the scheduler that lacks what the one before it had.
+fn shrunk(web: &Web) {
+    let server = Server::standalone();
+    server.seed("small");
+    let site = Site::of(&server).with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
+    site.run(&["backup"]).done();
+    let drop = "import pymongo, sys\nclient = pymongo.MongoClient(sys.argv[1], directConnection=True)\n\
+                client.drop_database('shop')";
+    let mut dropping = Command::new(python());
+    dropping.args(["-c", drop, &server.uri()]);
+    succeed(dropping);
+    let sent = web.seen().len();
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    running.signal(Signal::USR1);
+    web.until_seen(sent + 1);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(60)).done();
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn the_mail_is_what_it_should_be() {
     sent(&site, &smtp);
     let mails = smtp.mails();
     let mail = &mails[0];
-    assert_eq!(mail.subject, "kitchen: test mail from Pantry Keeper");
+    assert_eq!(mail.subject, "kitchen: test from Pantry Keeper");
     assert_eq!(
         (mail.from.as_str(), &mail.to[..]),
         (
@@ -97,7 +97,7 @@ fn the_mail_is_what_it_should_be() {
             "Pantry Keeper",
             "notify-test",
             "EMAIL_TO",
-            "never (no mail will come but tests)",
+            "never (nothing will come but tests)",
         ] {
             assert!(body.contains(words), "{words}: {body}");
         }

@@ -11,9 +11,7 @@ fn fails(site: &Site, words: &[&str]) {
         .ended_with(1)
         .within(Duration::from_secs(20));
     assert_eq!(outcome.stdout, "");
-    outcome
-        .saying(&["the test mail was not sent: "])
-        .saying(words);
+    outcome.saying(&["the test was not sent: "]).saying(words);
 }
 
 #[test]
@@ -72,7 +70,7 @@ fn a_wrong_password_is_tried_once_and_explained() {
     fails(
         &signing_in(&smtp, "starttls"),
         &[
-            "refused to sign us in: 535 5.7.8",
+            "rejected the login: 535 5.7.8",
             "app password: https://myaccount.google.com/apppasswords",
         ],
     );
@@ -82,7 +80,7 @@ fn a_wrong_password_is_tried_once_and_explained() {
     let outcome = signing_in(&smtp, "tls").run(&["notify-test"]).ended_with(1);
     assert!(!outcome.stderr.contains("Gmail"), "{}", outcome.stderr);
     outcome.saying(&[
-        "refused to sign us in: 535",
+        "rejected the login: 535",
         "check SMTP_USERNAME and SMTP_PASSWORD",
     ]);
     assert_eq!((smtp.count("AUTH"), smtp.count("MAIL")), (1, 0));
@@ -216,7 +214,7 @@ fn being_told_to_stop_ends_it_at_once() {
         let running = site(&smtp, "none")
             .with("LOG_LEVEL", "debug")
             .start(&["notify-test"]);
-        running.until_it_says("asking the mail server");
+        running.until_it_says("asking localhost:");
         running.signal(signal);
         running
             .end(SOON)

@@ -1,7 +1,7 @@
 //! What is chosen, renamed, shown and asked before anything happens.
 
 use super::{Everything, only, restore, same};
-use crate::support::{Before, Server, Site, shared};
+use crate::support::{Before, Server, Site, shared, snapshot};
 use serde_json::Value;
 
 fn renamed(everything: &Everything, from: &str, to: &str) -> Everything {
@@ -95,15 +95,7 @@ fn what_will_happen_is_shown_and_a_dry_run_does_nothing() {
     let target = Server::standalone();
     let archives = Before::of(&site.backups());
     let outcome = restore(&site, &target, &["--dry-run", "--exclude", "bulk.*"]).done();
-    outcome.printing(&[
-        "IN THE ARCHIVE",
-        "ON THE SERVER",
-        "WHAT HAPPENS",
-        "shop.products",
-        "300",
-        "663 documents",
-        "8 namespaces",
-    ]);
+    snapshot("restore-preview", &site, &outcome.stdout);
     assert!(target.is_empty());
 
     target.seed("small");
@@ -115,39 +107,14 @@ fn what_will_happen_is_shown_and_a_dry_run_does_nothing() {
         &["--dry-run", "--include", "shop.orders,bulk.first"],
     )
     .ended_with(1);
-    let row = |name: &str| {
-        outcome
-            .stdout
-            .lines()
-            .find(|line| line.starts_with(name))
-            .unwrap()
-            .to_owned()
-    };
-    assert!(
-        row("shop.orders").contains("200") && row("shop.orders").contains("REFUSED: it exists"),
-        "{}",
-        outcome.stdout
-    );
-    assert!(
-        row("bulk.first").contains(" - ") && row("bulk.first").ends_with("restored"),
-        "{}",
-        outcome.stdout
-    );
+    snapshot("restore-preview-refused", &site, &outcome.stdout);
     let outcome = restore(
         &site,
         &target,
         &["--dry-run", "--drop", "--include", "shop.*"],
     )
     .done();
-    assert_eq!(
-        outcome
-            .stdout
-            .matches("backed up, dropped, restored")
-            .count(),
-        5,
-        "{}",
-        outcome.stdout
-    );
+    snapshot("restore-preview-drop", &site, &outcome.stdout);
     same(&live, &target.fingerprint());
     archives.still_holds();
 }

@@ -1,7 +1,7 @@
 //! Archives that are damaged somewhere: what is whole still comes back, and nothing else is tried.
 
 use super::{only, restore, same};
-use crate::support::{Craft, OLDER, Server, Site, data_range, rewrite, shared};
+use crate::support::{Craft, Server, Site, data_range, rewrite, shared};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, doc};
 use std::fs;
@@ -115,7 +115,7 @@ fn an_archive_that_is_exchanged_meanwhile_fails_the_restore() {
     };
     let site = Site::new();
     fs::create_dir_all(site.backups()).unwrap();
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
+    let archive = site.older();
     fs::write(&archive, dump("soup")).unwrap();
     fs::write(site.path("other"), dump("cake")).unwrap();
     let exchange = format!(

@@ -29,7 +29,7 @@ impl Trap {
     }
 
     fn refuses(&self, what: &str, archive: &[u8], words: &str) {
-        fs::write(self.site.backups().join(format!("{OLDER}.tar.gz")), archive).unwrap();
+        self.site.with_older(archive);
         self.refuses_file(what, words);
     }
 
@@ -289,7 +289,7 @@ fn folders_that_are_no_databases() {
 impl Trap {
     /// What is sound as files may still be nothing that a server can hold.
     fn refuses_restore(&self, what: &str, archive: &[u8]) {
-        fs::write(self.site.backups().join(format!("{OLDER}.tar.gz")), archive).unwrap();
+        self.site.with_older(archive);
         let uri = self.target.uri();
         let outcome = self.site.run(&["restore", OLDER, "--yes", "--to", &uri]);
         assert!(
@@ -316,7 +316,7 @@ fn a_manifest_that_contradicts_itself() {
     let trap = Trap::set();
     let archive = trap.site.with_sound_archive();
     let whole = fs::read(&archive).unwrap();
-    let as_older = trap.site.backups().join(format!("{OLDER}.tar.gz"));
+    let as_older = trap.site.older();
     fs::rename(&archive, &as_older).unwrap();
     let entry = |manifest: &mut Value, name: &str| {
         let entries = manifest["namespaces"].as_array_mut().unwrap();
@@ -405,11 +405,7 @@ fn a_link_in_the_place_of_an_archive() {
     .unwrap();
     let elsewhere = trap.site.path("elsewhere.tar.gz");
     pack(&trap.site.path(""), "shop", &elsewhere);
-    std::os::unix::fs::symlink(
-        elsewhere,
-        trap.site.backups().join(format!("{OLDER}.tar.gz")),
-    )
-    .unwrap();
+    std::os::unix::fs::symlink(elsewhere, trap.site.older()).unwrap();
     let uri = trap.target.uri();
     let outcome = trap.site.run(&["restore", OLDER, "--yes", "--to", &uri]);
     assert!(matches!(outcome.code(), Some(1 | 2)), "{}", outcome.stderr);

@@ -5,7 +5,6 @@ use crate::support::{Craft, Manner, OLDER, Proxy, Server, Site, Strict, Then, Tr
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::fs;
 use std::time::{Duration, Instant};
 
 /// Docker kills what has not ended ten seconds after it was asked to.
@@ -14,29 +13,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const INDEXES: &str = r#"{"v":2,"key":{"a":1},"name":"a_1"},{"v":2,"key":{"n":1},"name":"n_1","unique":true},
     {"v":2,"key":{"b":-1},"name":"b_-1"}"#;
 
-/// Adds a collection with these documents and indexes.
-fn collection(craft: Craft, name: &str, documents: &[Document], indexes: &str) -> Craft {
-    let bytes: Vec<u8> = documents
-        .iter()
-        .flat_map(|one| one.to_vec().unwrap())
-        .collect();
-    let metadata = format!(
-        r#"{{"indexes":[{{"v":2,"key":{{"_id":1}},"name":"_id_"}},{indexes}],"collectionName":"{name}","type":"collection","options":{{}}}}"#
-    );
-    craft.file(&format!("dump/shop/{name}.bson"), &bytes).file(
-        &format!("dump/shop/{name}.metadata.json"),
-        metadata.as_bytes(),
-    )
-}
-
 fn site(craft: Craft) -> Site {
     let site = Site::new();
-    fs::create_dir_all(site.backups()).unwrap();
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        craft.packed(),
-    )
-    .unwrap();
+    site.with_older(craft.packed());
     site
 }
 
@@ -44,8 +23,8 @@ fn site(craft: Craft) -> Site {
 fn twins() -> Site {
     let twice = [doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 1 }];
     let once = [doc! { "_id": 1, "n": 1 }, doc! { "_id": 2, "n": 2 }];
-    let craft = collection(Craft::default(), "first", &twice, INDEXES);
-    site(collection(craft, "second", &once, INDEXES))
+    let craft = Craft::default().indexed("shop", "first", &twice, INDEXES);
+    site(craft.indexed("shop", "second", &once, INDEXES))
 }
 
 /// The indexes of a collection by name.
@@ -162,7 +141,7 @@ fn indexes_made_changed_and_dropped_during_the_dump_are_as_they_were_in_the_end(
         .iter()
         .flat_map(|one| one.to_vec().unwrap())
         .collect();
-    let craft = collection(Craft::default(), "orders", &[doc! { "_id": 1 }], INDEXES);
+    let craft = Craft::default().indexed("shop", "orders", &[doc! { "_id": 1 }], INDEXES);
     let site = site(craft.file("dump/oplog.bson", &bytes));
     let target = Server::standalone();
     // SecantusDB knows no applyOps, and none is needed.
@@ -253,7 +232,7 @@ fn expired(seconds: &str) -> Site {
     let documents: Vec<Document> = (0..50).map(|n| doc! { "_id": n, "at": old }).collect();
     let index =
         format!(r#"{{"v":2,"key":{{"at":1}},"name":"at_1","expireAfterSeconds":{seconds}}}"#);
-    site(collection(Craft::default(), "sessions", &documents, &index))
+    site(Craft::default().indexed("shop", "sessions", &documents, &index))
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn killed_it_takes_mongorestore_along_and_leaves_the_archive_as_it_was() {
         assert!(
             running
                 .said()
-                .contains("run the same command again, with --drop"),
+                .contains("run the same command again with --drop"),
             "{}",
             running.said()
         );

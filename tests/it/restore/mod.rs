@@ -4,7 +4,6 @@ mod choosing;
 mod damage;
 mod drill;
 mod drill_ends;
-mod foreign;
 mod frozen;
 mod hostile;
 mod indexes;
@@ -14,6 +13,7 @@ mod oplog;
 mod refusals;
 mod roundtrip;
 mod secrets;
+mod untrusted;
 mod users;
 
 use crate::support::{Outcome, Server, Site};

@@ -36,12 +36,7 @@ fn site(operations: &[Document]) -> Site {
         .collection("blog", "posts", &posts)
         .file("dump/oplog.bson", &bytes);
     let site = Site::new();
-    fs::create_dir_all(site.backups()).unwrap();
-    fs::write(
-        site.backups().join(format!("{OLDER}.tar.gz")),
-        dump.packed(),
-    )
-    .unwrap();
+    site.with_older(dump.packed());
     site
 }
 

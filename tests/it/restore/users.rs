@@ -5,7 +5,6 @@
 
 use crate::support::{Craft, Manner, OLDER, Outcome, Server, Site, Strict, Version, member_names};
 use mongodb::bson::{Document, doc};
-use std::fs;
 
 const USERS: [&str; 2] = ["--include", "admin.system.*"];
 
@@ -29,9 +28,7 @@ fn site() -> Site {
             &bytes(&[doc! { "_id": "authSchema", "currentVersion": 5 }]),
         );
     let site = Site::new();
-    fs::create_dir_all(site.backups()).unwrap();
-    let archive = site.backups().join(format!("{OLDER}.tar.gz"));
-    fs::write(archive, dump.packed()).unwrap();
+    site.with_older(dump.packed());
     site
 }
 

@@ -200,7 +200,7 @@ fn a_password_that_is_refused_is_not_tried_again_and_again() {
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
-    running.until_it_says("refused to sign us in");
+    running.until_it_says("rejected the login");
     running.until_it_says_times("next backup", 2);
     stop(running);
     assert_eq!(smtp.count("AUTH"), 1);

@@ -3,9 +3,9 @@
 mod clock;
 mod instances;
 mod mails;
-mod manager;
 mod start;
 mod stopping;
+mod systemd;
 
 use crate::support::{Outcome, Running, Site, shared};
 use rustix::process::Signal;
@@ -19,7 +19,7 @@ fn site() -> Site {
 }
 
 /// Asks it to end, which must be as asked and in time.
-fn stop(running: Running) -> Outcome {
+pub(crate) fn stop(running: Running) -> Outcome {
     running.signal(Signal::TERM);
     running.end(Duration::from_secs(60)).done()
 }

@@ -1,4 +1,4 @@
-//! Archives, seen without our own code: through the `tar` and `flate2` crates and stock programs.
+//! Archives, seen without our own code: through the crates `tar`, `flate2` and `zstd`, and stock programs.
 
 use super::tools::{command, succeed};
 use flate2::read::MultiGzDecoder;
@@ -11,7 +11,12 @@ use std::process::Command;
 
 /// All files in an archive, by their path in it.
 pub(crate) fn stored_files(archive: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut tar = tar::Archive::new(MultiGzDecoder::new(File::open(archive).unwrap()));
+    let file = File::open(archive).unwrap();
+    let unpacked: Box<dyn Read> = match is_zstd(archive) {
+        true => Box::new(zstd::stream::Decoder::new(file).unwrap()),
+        false => Box::new(MultiGzDecoder::new(file)),
+    };
+    let mut tar = tar::Archive::new(unpacked);
     let mut files = BTreeMap::new();
     for entry in tar.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -65,11 +70,21 @@ pub(crate) fn rewrite(archive: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(archive, bytes).unwrap();
 }
 
+fn is_zstd(archive: &Path) -> bool {
+    archive
+        .extension()
+        .is_some_and(|extension| extension == "zst")
+}
+
 /// Unpacks with GNU tar.
 pub(crate) fn unpack(archive: &Path, into: &Path) {
     fs::create_dir_all(into).unwrap();
     let mut tar = Command::new("tar");
-    tar.arg("xzf").arg(archive).arg("-C").arg(into);
+    match is_zstd(archive) {
+        true => tar.args(["--zstd", "-xf"]),
+        false => tar.arg("xzf"),
+    };
+    tar.arg(archive).arg("-C").arg(into);
     succeed(tar);
 }
 
@@ -79,7 +94,8 @@ pub(crate) fn pack(parent: &Path, folder: &str, archive: &Path) {
     command(
         "tar",
         [
-            "czf",
+            "--auto-compress",
+            "-cf",
             archive.to_str().unwrap(),
             "-C",
             parent.to_str().unwrap(),

@@ -4,6 +4,7 @@ use super::archive::stored_files;
 use crc_fast::{CrcAlgorithm, checksum};
 use flate2::write::{DeflateEncoder, GzEncoder};
 use flate2::{Compression, Crc};
+use mongodb::bson::Document;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -30,6 +31,28 @@ impl Craft {
             r#"{{"indexes":[],"collectionName":"{name}","type":"collection","options":{{}}}}"#
         );
         self.file(&format!("dump/{database}/{name}.bson"), documents)
+            .file(
+                &format!("dump/{database}/{name}.metadata.json"),
+                metadata.as_bytes(),
+            )
+    }
+
+    /// Adds a collection with these documents, and these indexes beside that of `_id`.
+    pub(crate) fn indexed(
+        self,
+        database: &str,
+        name: &str,
+        documents: &[Document],
+        indexes: &str,
+    ) -> Self {
+        let bytes: Vec<u8> = documents
+            .iter()
+            .flat_map(|one| one.to_vec().unwrap())
+            .collect();
+        let metadata = format!(
+            r#"{{"indexes":[{{"v":2,"key":{{"_id":1}},"name":"_id_"}},{indexes}],"collectionName":"{name}","type":"collection","options":{{}}}}"#
+        );
+        self.file(&format!("dump/{database}/{name}.bson"), &bytes)
             .file(
                 &format!("dump/{database}/{name}.metadata.json"),
                 metadata.as_bytes(),

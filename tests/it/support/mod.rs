@@ -5,28 +5,35 @@ mod clock;
 mod craft;
 mod fake;
 mod folder;
+mod places;
 mod proxy;
 mod secret;
 mod server;
 mod site;
 mod smtp;
+mod snapshot;
 mod starters;
 mod stream;
 mod strict;
 mod tools;
+mod web;
 
 pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
 pub(crate) use craft::{Craft, forge, gzip};
 pub(crate) use fake::{ANSWER_VERSION, recorded_stream};
 pub(crate) use folder::{Before, OLDER};
+pub(crate) use places::{Place, Sshd, rclone};
 pub(crate) use proxy::{Proxy, Then, Trap};
 pub(crate) use secret::{PASSWORD, PASSWORD_ENCODED};
 pub(crate) use server::{Server, empty_port, shared};
 pub(crate) use site::{Outcome, Running, Site, is_alive};
 pub(crate) use smtp::{Mail, Smtp};
+pub(crate) use snapshot::snapshot;
 pub(crate) use stream::{Sent, sent, sent_in};
 pub(crate) use strict::{Manner, Strict, Version};
 pub(crate) use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
+
+pub(crate) use web::{Reply, Web};
 
 use std::time::{Duration, Instant};
 

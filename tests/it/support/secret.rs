@@ -33,7 +33,11 @@ pub(super) fn nowhere_below(folder: &Path) {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             nowhere_below(&path);
-        } else if kind.is_file() && !path.display().to_string().ends_with(".tar.gz") {
+        } else if kind.is_file()
+            && ![".tar.gz", ".tar.zst"]
+                .iter()
+                .any(|end| path.display().to_string().ends_with(end))
+        {
             nowhere_in(
                 &path.display().to_string(),
                 &std::fs::read(&path).unwrap_or_default(),

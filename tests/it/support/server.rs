@@ -147,6 +147,21 @@ impl Server {
         mongo(&["change", &self.uri(), how, namespace], "");
     }
 
+    /// Writes into a collection what these lines say, such as `{"insert": {"_id": 1}}`.
+    pub(crate) fn write(&self, namespace: &str, lines: &[String]) {
+        mongo(&["write", &self.uri(), namespace], &lines.join("\n"));
+    }
+
+    /// For each query in Extended JSON, the `_id` of what it finds, or the server's refusal.
+    pub(crate) fn find(&self, namespace: &str, queries: &[String]) -> Vec<Value> {
+        let found = mongo(&["find", &self.uri(), namespace], &queries.join("\n"));
+        let found = String::from_utf8(found.stdout).unwrap();
+        found
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Everything it holds, by namespace, as a plain client sees it.
     pub(crate) fn fingerprint(&self) -> BTreeMap<String, Value> {
         serde_json::from_slice(&mongo(&["fingerprint", &self.uri()], "").stdout).unwrap()

@@ -70,6 +70,17 @@ impl Site {
         self.path("backups")
     }
 
+    /// Where [`OLDER`] is.
+    pub(crate) fn older(&self) -> PathBuf {
+        self.backups().join(format!("{OLDER}.tar.gz"))
+    }
+
+    /// Puts this under the name of [`OLDER`] into the backup folder.
+    pub(crate) fn with_older(&self, content: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.backups()).unwrap();
+        fs::write(self.older(), content).unwrap();
+    }
+
     /// Puts an archive from long ago, its checksum, and files of other people into the backup folder.
     pub(crate) fn with_older_files(&self) -> Before {
         let folder = self.backups();
@@ -111,7 +122,7 @@ impl Site {
             .flatten()
             .map(|entry| entry.unwrap().file_name());
         let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
-        names.retain(|name| name.ends_with(".tar.gz") && !name.starts_with('.'));
+        names.retain(|name| is_archive(name) && !name.starts_with('.'));
         names.sort();
         names
     }
@@ -121,7 +132,7 @@ impl Site {
         let names = fs::read_dir(self.backups())
             .unwrap()
             .map(|entry| entry.unwrap().path());
-        let mut archives = names.filter(|path| path.display().to_string().ends_with(".tar.gz"));
+        let mut archives = names.filter(|path| is_archive(&path.display().to_string()));
         let archive = archives.next().expect("an archive");
         assert_eq!(archives.next(), None);
         archive
@@ -443,4 +454,8 @@ pub(crate) fn is_alive(pid: u32) -> bool {
         .unwrap_or_default();
     stat.rsplit_once(')')
         .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+fn is_archive(name: &str) -> bool {
+    name.ends_with(".tar.gz") || name.ends_with(".tar.zst")
 }

@@ -1,5 +1,5 @@
 //! `verify`: what is sound is called sound, and what is not is not.
 
 mod damage;
-mod foreign;
 mod sound;
+mod untrusted;

@@ -33,7 +33,7 @@ fn all_reads_every_archive_and_fails_when_one_of_them_is_damaged() {
     let archive = site.with_sound_archive();
     let name = archive.file_name().unwrap().to_str().unwrap();
     site.run(&["verify", "--all"]).done();
-    fs::write(site.backups().join(format!("{OLDER}.tar.gz")), "").unwrap();
+    site.with_older("");
     let outcome = site.run(&["verify", "--all"]).ended_with(1);
     outcome.printing(&[
         &format!("✓ {name} is sound"),

@@ -1,14 +1,16 @@
 //! Why a mail was not sent: where, at which stage, and what to do about it.
 
+use crate::notify::channels::{Delivery, harmless};
+use crate::report::Problem;
 use crate::sys::humanize;
 use crate::sys::redact::Redactor;
 use std::fmt;
 use std::time::Duration;
 
-/// What a server says is cut after so many characters: enough for a reason and a link.
-const LONGEST_REPLY_CHARS: usize = 300;
-
-const GMAIL_HINT: &str = "; Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
+const CHECK_PLACE: &str = "check SMTP_HOST and SMTP_PORT, and firewalls in between";
+const CHECK_LOGIN: &str = "check SMTP_USERNAME and SMTP_PASSWORD";
+const GMAIL_HELP: &str =
+    "Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
 
 /// How far the conversation with a mail server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Reply {
     }
 
     /// The server may well accept the same later.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         self.code / 100 == 4
     }
 
@@ -75,27 +77,6 @@ impl fmt::Display for Reply {
     }
 }
 
-/// Text of a server as it may be shown. Secrets go first: escaping or cutting one would make it unknown.
-pub(super) fn harmless(text: &str, redactors: &[&Redactor]) -> String {
-    let mut text = text.to_owned();
-    for redactor in redactors {
-        text = redactor.redact(&text).into_owned();
-    }
-    let mut shown = String::new();
-    for (at, c) in text.trim().chars().enumerate() {
-        if at == LONGEST_REPLY_CHARS {
-            shown.push('…');
-            break;
-        }
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
 /// A recipient whom the server does not take, and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -106,24 +87,20 @@ pub(crate) struct Refused {
 /// Why a mail was not sent. `place` is always `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MailError {
-    #[error("{address:?} cannot be used as a mail address: {problem}; correct {setting}")]
+    #[error("{address:?} cannot be used as a mail address: {problem}")]
     Address {
         setting: &'static str,
         address: String,
         problem: String,
     },
 
-    #[error(
-        "cannot look up the mail server {place}: {problem}; check SMTP_HOST, and whether this machine can resolve names"
-    )]
+    #[error("cannot look up the mail server {place}: {problem}")]
     Resolve { place: String, problem: String },
 
-    #[error(
-        "cannot reach the mail server {place}: {problem}; check SMTP_HOST and SMTP_PORT, and firewalls in between"
-    )]
+    #[error("cannot reach the mail server {place}: {problem}")]
     Connect { place: String, problem: String },
 
-    #[error("the mail server {place} took longer than {}, {stage}{}", humanize::duration(*limit), timeout_hint(place, *stage))]
+    #[error("the mail server {place} took longer than {}, {stage}", humanize::duration(*limit))]
     TimedOut {
         place: String,
         stage: Stage,
@@ -137,16 +114,14 @@ pub(crate) enum MailError {
         problem: String,
     },
 
-    #[error(
-        "the certificate of the mail server {place} is not valid: {problem}; nothing was sent; {advice}"
-    )]
+    #[error("the certificate of the mail server {place} is not valid: {problem}; nothing was sent")]
     Certificate {
         place: String,
         problem: String,
         advice: String,
     },
 
-    #[error("no TLS with the mail server {place}: {problem}; nothing was sent; {advice}")]
+    #[error("no TLS with the mail server {place}: {problem}; nothing was sent")]
     Tls {
         place: String,
         problem: String,
@@ -154,22 +129,16 @@ pub(crate) enum MailError {
     },
 
     #[error(
-        "the mail server {place} does not offer STARTTLS, so nothing was sent, least of all the password; set \
-         SMTP_SECURITY=tls if that port wants TLS from the start (mostly 465); if the server should offer it, someone \
-         in between takes it away"
+        "the mail server {place} does not offer STARTTLS, so nothing was sent, least of all the password"
     )]
     NoStartTls { place: String },
 
     #[error(
-        "the mail server {place} offers none of the ways to sign in that Pantry Keeper knows (PLAIN, LOGIN); use its \
-         port for submission (587 or 465), or leave SMTP_USERNAME and SMTP_PASSWORD empty if it wants no password"
+        "the mail server {place} offers none of the ways to sign in that Pantry Keeper knows (PLAIN, LOGIN)"
     )]
     NoSignIn { place: String },
 
-    #[error(
-        "the mail server {place} refused to sign us in: {reply}{}; check SMTP_USERNAME and SMTP_PASSWORD",
-        gmail_hint(place, reply)
-    )]
+    #[error("the mail server {place} rejected the login: {reply}")]
     SignIn { place: String, reply: Reply },
 
     #[error("the mail server {place} cannot take mail now, {stage}: {reply}")]
@@ -179,7 +148,7 @@ pub(crate) enum MailError {
         reply: Reply,
     },
 
-    #[error("the mail server {place} refused us, {stage}: {reply}{}", refusal_hint(place, *stage, reply))]
+    #[error("the mail server {place} refused us, {stage}: {reply}")]
     Rejected {
         place: String,
         stage: Stage,
@@ -187,10 +156,7 @@ pub(crate) enum MailError {
     },
 
     /// None of the recipients was accepted.
-    #[error(
-        "the mail server {place} refused every recipient: {}; check EMAIL_TO",
-        listed(refused)
-    )]
+    #[error("the mail server {place} refused every recipient: {}", listed(refused))]
     NoRecipient {
         place: String,
         refused: Vec<Refused>,
@@ -198,7 +164,7 @@ pub(crate) enum MailError {
 
     /// Others were accepted, and have got the mail if one was sent.
     #[error(
-        "the mail server {place} takes mail from us, but not for {}; check EMAIL_TO",
+        "the mail server {place} takes mail from us, but not for {}",
         listed(refused)
     )]
     SomeRecipients {
@@ -209,7 +175,7 @@ pub(crate) enum MailError {
 
 impl MailError {
     /// Whether the same may succeed later without anybody doing anything.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             MailError::Resolve { .. }
             | MailError::Connect { .. }
@@ -217,7 +183,7 @@ impl MailError {
             | MailError::Broken { .. }
             | MailError::Temporary { .. } => true,
             MailError::NoRecipient { refused, .. } => {
-                refused.iter().all(|one| one.reply.may_pass())
+                refused.iter().all(|one| one.reply.is_transient())
             }
             MailError::Address { .. }
             | MailError::Certificate { .. }
@@ -230,13 +196,8 @@ impl MailError {
         }
     }
 
-    /// Whether somebody has got the mail all the same, so that it must not be sent again.
-    pub(crate) fn was_delivered(&self) -> bool {
-        matches!(self, MailError::SomeRecipients { .. })
-    }
-
     /// Whether it is this one mail that the server does not want: another one may well go through.
-    pub(crate) fn is_about_the_letter(&self) -> bool {
+    pub(crate) fn is_about_this_mail(&self) -> bool {
         matches!(
             self,
             MailError::Rejected {
@@ -245,6 +206,77 @@ impl MailError {
             }
         )
     }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<String> {
+        let help = match self {
+            MailError::Address { setting, .. } => return Some(format!("correct {setting}")),
+            MailError::Resolve { .. } => {
+                "check SMTP_HOST, and whether this machine can resolve names"
+            }
+            MailError::Connect { .. } => CHECK_PLACE,
+            MailError::TimedOut { place, stage, .. } => match stage {
+                // A server that waits for us to begin TLS says nothing.
+                Stage::Greeting if place.ends_with(":465") => {
+                    "port 465 mostly wants SMTP_SECURITY=tls"
+                }
+                Stage::Resolve | Stage::Connect => CHECK_PLACE,
+                _ => return None,
+            },
+            MailError::Certificate { advice, .. } => advice,
+            MailError::Tls { advice, .. } => advice,
+            MailError::NoStartTls { .. } => {
+                "set SMTP_SECURITY=tls if that port wants TLS from the start (mostly 465); if the server should offer it, \
+                 someone in between takes it away"
+            }
+            MailError::NoSignIn { .. } => {
+                "use its port for submission (587 or 465), or leave SMTP_USERNAME and SMTP_PASSWORD empty if it wants no \
+                 password"
+            }
+            MailError::SignIn { place, reply } if is_gmail(place) || reply.is_of_gmail() => {
+                return Some(format!("{GMAIL_HELP}; {CHECK_LOGIN}"));
+            }
+            MailError::SignIn { .. } => CHECK_LOGIN,
+            MailError::Rejected { place, reply, .. }
+                if reply.code == 530 && (is_gmail(place) || reply.is_of_gmail()) =>
+            {
+                GMAIL_HELP
+            }
+            MailError::Rejected { reply, .. } if reply.code == 530 => {
+                "it wants SMTP_USERNAME and SMTP_PASSWORD"
+            }
+            MailError::Rejected {
+                stage: Stage::Sender,
+                ..
+            } => "check EMAIL_FROM: many servers take only the address that signs in",
+            MailError::NoRecipient { .. } | MailError::SomeRecipients { .. } => "check EMAIL_TO",
+            MailError::Broken { .. } | MailError::Temporary { .. } | MailError::Rejected { .. } => {
+                return None;
+            }
+        };
+        Some(help.to_owned())
+    }
+
+    /// What is wrong and what to do about it.
+    pub(crate) fn problem(&self) -> Problem {
+        Problem::new(self.to_string(), self.help().unwrap_or_default())
+    }
+
+    /// What it means for the mail.
+    pub(crate) fn into_delivery(self) -> Delivery {
+        let problem = self.problem();
+        match self {
+            // Others have it, so that it must not be sent again.
+            MailError::SomeRecipients { .. } => Delivery::Delivered {
+                complaint: Some(problem),
+            },
+            error if error.is_transient() => Delivery::Retry(problem),
+            error => Delivery::Rejected {
+                problem,
+                only_this_one: error.is_about_this_mail(),
+            },
+        }
+    }
 }
 
 fn listed(refused: &[Refused]) -> String {
@@ -252,36 +284,6 @@ fn listed(refused: &[Refused]) -> String {
         .iter()
         .map(|one| format!("{} ({})", one.address, one.reply));
     each.collect::<Vec<_>>().join(", ")
-}
-
-fn gmail_hint(place: &str, reply: &Reply) -> &'static str {
-    if is_gmail(place) || reply.is_of_gmail() {
-        GMAIL_HINT
-    } else {
-        ""
-    }
-}
-
-fn refusal_hint(place: &str, stage: Stage, reply: &Reply) -> &'static str {
-    match (stage, reply.code) {
-        (_, 530) if is_gmail(place) || reply.is_of_gmail() => GMAIL_HINT,
-        (_, 530) => "; it wants SMTP_USERNAME and SMTP_PASSWORD",
-        (Stage::Sender, _) => {
-            "; check EMAIL_FROM: many servers take only the address that signs in"
-        }
-        _ => "",
-    }
-}
-
-fn timeout_hint(place: &str, stage: Stage) -> &'static str {
-    match stage {
-        // A server that waits for us to begin TLS says nothing.
-        Stage::Greeting if place.ends_with(":465") => "; port 465 mostly wants SMTP_SECURITY=tls",
-        Stage::Resolve | Stage::Connect => {
-            "; check SMTP_HOST and SMTP_PORT, and firewalls in between"
-        }
-        _ => "",
-    }
 }
 
 /// Whether a host, with or without a port, is one of Gmail's.
@@ -321,6 +323,7 @@ mod tests {
             };
             assert_eq!(
                 error
+                    .problem()
                     .to_string()
                     .contains("https://myaccount.google.com/apppasswords"),
                 hint,
@@ -337,6 +340,7 @@ mod tests {
                 stage,
                 limit: Duration::from_secs(30),
             }
+            .problem()
             .to_string()
         };
         assert_eq!(

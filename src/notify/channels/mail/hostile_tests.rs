@@ -36,7 +36,7 @@ fn every_silence_ends_at_the_deadline_and_is_named() {
                     matches!(&outcome, Err(MailError::TimedOut { stage: at, .. }) if *at == stage),
                     "{outcome:?}"
                 );
-                assert!(outcome.unwrap_err().may_pass());
+                assert!(outcome.unwrap_err().is_transient());
                 assert!(took >= SHORT && took < AMPLE / 2, "{took:?}");
             });
         }
@@ -113,7 +113,7 @@ fn replies_that_would_harm_the_client_do_not() {
         "{outcome:?}"
     );
     let (outcome, ..) = delivered(settings, "554 \x1b[2Jgo\x07 away\r\n", &[], AMPLE);
-    let text = outcome.unwrap_err().to_string();
+    let text = outcome.unwrap_err().problem().to_string();
     assert!(
         text.contains("554 ?[2Jgo? away") && !text.contains(char::is_control),
         "{text}"
@@ -134,7 +134,7 @@ fn bytes_that_are_not_text_are_replaced() {
         };
         let (notification, redactor) = (notification(), Redactor::default());
         let (outcome, ()) = tokio::join!(deliver(&mail, &notification, &redactor, AMPLE), server);
-        let text = outcome.unwrap_err().to_string();
+        let text = outcome.unwrap_err().problem().to_string();
         assert!(text.contains("554 Absender gesperrt, f?r immer"), "{text}");
     });
 }
@@ -165,7 +165,7 @@ fn what_a_server_quotes_of_the_password_is_hidden() {
         text.contains("535 you sent *** or *** or *** or *** and *** yyy") && text.contains('…'),
         "{text}"
     );
-    assert!(error.to_string().len() < 600 && !error.may_pass());
+    assert!(error.problem().to_string().len() < 600 && !error.is_transient());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn without_starttls_nothing_goes_in_clear() {
     let (outcome, said, _) = delivered(secured, "220 mx\r\n", &[HELLO, QUIT], AMPLE);
     let error = outcome.unwrap_err();
     assert!(
-        matches!(error, MailError::NoStartTls { .. }) && !error.may_pass(),
+        matches!(error, MailError::NoStartTls { .. }) && !error.is_transient(),
         "{error}"
     );
     assert_eq!(said.len(), 1, "{said:?}");
@@ -192,7 +192,7 @@ fn without_starttls_nothing_goes_in_clear() {
     let (outcome, said, _) = delivered(secured, "220 mx\r\n", &answers, AMPLE);
     let error = outcome.unwrap_err();
     assert!(
-        matches!(error, MailError::Tls { .. }) && !error.may_pass(),
+        matches!(error, MailError::Tls { .. }) && !error.is_transient(),
         "{error}"
     );
     assert!(
@@ -207,18 +207,18 @@ fn without_starttls_nothing_goes_in_clear() {
         &[answers[0], ("STARTTLS", "454 not now\r\n"), QUIT],
         AMPLE,
     );
-    assert!(outcome.unwrap_err().may_pass());
+    assert!(outcome.unwrap_err().is_transient());
     assert_eq!(said.len(), 2, "{said:?}");
 }
 
 #[test]
-fn a_plain_server_where_tls_was_asked_for_is_told_apart() {
+fn a_plain_server_where_tls_was_cancelled_for_is_told_apart() {
     let tls = |port| MailSettings {
         security: MailSecurity::Tls,
         ..signing_in(port)
     };
     let (outcome, ..) = delivered(tls, "220 mx ESMTP\r\n", &[], AMPLE);
-    let text = outcome.unwrap_err().to_string();
+    let text = outcome.unwrap_err().problem().to_string();
     assert!(
         text.contains("does not speak TLS there") && text.contains("SMTP_SECURITY=starttls"),
         "{text}"
@@ -238,7 +238,7 @@ fn a_plain_server_where_tls_was_asked_for_is_told_apart() {
 }
 
 #[test]
-fn a_connection_that_breaks_off_may_pass() {
+fn a_connection_that_breaks_off_is_transient() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
@@ -256,7 +256,7 @@ fn a_connection_that_breaks_off_may_pass() {
                     stage: Stage::Greeting,
                     ..
                 }
-            ) && error.may_pass(),
+            ) && error.is_transient(),
             "{error}"
         );
     });

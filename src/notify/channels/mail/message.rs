@@ -1,7 +1,8 @@
-//! From a letter to the bytes that go over the wire, and to the addresses that a mail server is told.
+//! From a notification to the bytes that go over the wire, and to the addresses that a mail server is told.
 
 use super::error::MailError;
-use crate::notify::templates::Notification;
+use crate::notify::notification::Notification;
+use crate::notify::templates;
 use crate::settings::MailSettings;
 use crate::sys::redact::percent_encode;
 use chrono::{DateTime, Utc};
@@ -92,9 +93,10 @@ pub(super) fn compose(
     notification: &Notification,
     parties: &Envelope,
 ) -> Result<Vec<u8>, MailError> {
+    let mail = templates::mail(notification);
     let mut builder = Message::builder()
         .from(parties.from.clone())
-        .subject(one_line(&notification.subject))
+        .subject(one_line(&mail.subject))
         .header(Date::new(date(notification.written_at)))
         .message_id(Some(message_id(
             &notification.id,
@@ -105,8 +107,8 @@ pub(super) fn compose(
         builder = builder.to(to.clone());
     }
     let body = MultiPart::alternative()
-        .singlepart(SinglePart::plain(notification.text.clone()))
-        .singlepart(SinglePart::html(notification.html.clone()));
+        .singlepart(SinglePart::plain(mail.text))
+        .singlepart(SinglePart::html(mail.html));
     let message = builder
         .multipart(body)
         .map_err(|error| MailError::Address {
@@ -117,7 +119,7 @@ pub(super) fn compose(
     Ok(message.formatted())
 }
 
-/// The same for every attempt to send a letter: should one arrive twice, mail programs see that it is one.
+/// The same for every attempt: should one arrive twice, mail programs see that it is one.
 fn message_id(id: &str, domain: &str) -> String {
     let domain = if domain.is_ascii() {
         domain
@@ -127,7 +129,7 @@ fn message_id(id: &str, domain: &str) -> String {
     format!("<{}@{domain}>", percent_encode(id).replace('%', "_"))
 }
 
-/// lettre panics on years that a mail's date cannot have, and a letter's may come from a damaged file.
+/// lettre panics on years that a mail's date cannot have, and a notification's may come from a damaged file.
 fn date(written_at: DateTime<Utc>) -> SystemTime {
     const LAST_SECOND_OF_9999: i64 = 253_402_300_799;
     let seconds = written_at.timestamp().clamp(0, LAST_SECOND_OF_9999);
@@ -137,16 +139,14 @@ fn date(written_at: DateTime<Utc>) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::templates::Kind;
+    use crate::notify::channels::mail::session_tests::finished;
 
     fn notification(subject: &str) -> Notification {
+        let text = ".\nMira: ¿qué pasó?\n";
         Notification {
             id: "20250531T120000Z failed/1".into(),
-            kind: Kind::Failed,
             written_at: "2025-05-31T12:00:00Z".parse().unwrap(),
-            subject: subject.into(),
-            text: ".\nMira: ¿qué pasó?\n".into(),
-            html: "<p>¿qué pasó?</p>".into(),
+            ..finished(subject, text, "<p>¿qué pasó?</p>")
         }
     }
 
@@ -252,7 +252,10 @@ mod tests {
                 },
             );
         }
-        let error = mailbox("EMAIL_TO", "a@exa mple").unwrap_err().to_string();
+        let error = mailbox("EMAIL_TO", "a@exa mple")
+            .unwrap_err()
+            .problem()
+            .to_string();
         assert!(
             error.contains("EMAIL_TO") && error.contains("a@exa mple"),
             "{error}"

@@ -7,10 +7,98 @@ mod session;
 mod tls;
 
 pub(crate) use error::MailError;
-pub(crate) use session::{deliver, probe};
+use session::{deliver, probe};
 
-/// The longest conversation with a mail server; at a terminal, somebody waits for its end.
-pub(crate) const LONGEST_TALK: std::time::Duration = std::time::Duration::from_secs(30);
+use super::{Answer, Channel, Delivery, LONGEST_DELIVERY};
+use crate::notify::notification::Notification;
+use crate::report::Problem;
+use crate::settings::{MailSecurity, MailSettings};
+use crate::sys::redact::Redactor;
+
+/// The mail server, and whom it is asked to send to.
+pub(crate) struct MailChannel {
+    mail: MailSettings,
+    redactor: Redactor,
+}
+
+impl MailChannel {
+    pub(crate) fn new(mail: &MailSettings, redactor: &Redactor) -> Self {
+        MailChannel {
+            mail: mail.clone(),
+            redactor: redactor.clone(),
+        }
+    }
+}
+
+impl Channel for MailChannel {
+    fn id(&self) -> &str {
+        "mail"
+    }
+
+    fn kind(&self) -> &'static str {
+        "mail"
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.mail.host, self.mail.port)
+    }
+
+    fn unit(&self) -> &'static str {
+        "mail"
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        let mail = &self.mail;
+        let security = match mail.security {
+            MailSecurity::StartTls => "starttls",
+            MailSecurity::Tls => "tls",
+            MailSecurity::None => "none",
+        };
+        let username = mail.username.as_deref().unwrap_or("none");
+        [
+            ("SMTP_HOST", mail.host.clone()),
+            ("SMTP_PORT", mail.port.to_string()),
+            ("SMTP_SECURITY", security.into()),
+            ("SMTP_USERNAME", username.into()),
+            ("EMAIL_FROM", mail.from.clone()),
+            ("EMAIL_TO", mail.to.join(", ")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    fn probe(&self) -> Answer<'_, Result<String, Problem>> {
+        Box::pin(async {
+            match probe(&self.mail, &self.redactor, LONGEST_DELIVERY).await {
+                Ok(()) => {
+                    let (from, to) = (&self.mail.from, self.mail.to.join(", "));
+                    Ok(format!("{} takes mail from {from} for {to}", self.place()))
+                }
+                Err(error) => Err(error.problem()),
+            }
+        })
+    }
+
+    fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery> {
+        Box::pin(async {
+            let sent = deliver(&self.mail, notification, &self.redactor, LONGEST_DELIVERY).await;
+            sent.map_or_else(MailError::into_delivery, |()| Delivery::DONE)
+        })
+    }
+
+    fn test<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Result<String, Problem>> {
+        Box::pin(async {
+            match self.send(notification).await.problem() {
+                None => Ok(format!(
+                    "accepted by {} for {}",
+                    self.place(),
+                    self.mail.to.join(", ")
+                )),
+                Some(problem) => Err(problem),
+            }
+        })
+    }
+}
 
 #[cfg(test)]
 mod hostile_tests;

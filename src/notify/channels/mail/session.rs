@@ -3,13 +3,15 @@
 //! Each step waits until the same moment, so a server that sends a byte now and then gains nothing. When it passes after
 //! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID.
 
-use super::error::{MailError, Refused, Reply, Stage, harmless, is_gmail};
+use super::error::{MailError, Refused, Reply, Stage, is_gmail};
 use super::hardened_stream::HardenedStream;
 use super::message::{self, Envelope};
-use super::tls::{RootStore, server_name};
-use crate::notify::templates::Notification;
+use super::tls::{self, server_name};
+use crate::notify::channels::harmless;
+use crate::notify::notification::Notification;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
+use crate::sys::tls::RootStore;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp;
@@ -31,13 +33,13 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// LOGIN asks twice.
 const MOST_QUESTIONS: usize = 3;
 
-/// Sends a letter. Whoever can be reached gets it, also when other recipients are refused.
+/// Sends one. Whoever can be reached gets it, also when other recipients are refused.
 ///
 /// `limit` is for all of it, looking up the name included.
 ///
 /// # Errors
 /// [`MailError`], free of what `redactor` and the settings know to be secret.
-pub(crate) async fn deliver(
+pub(super) async fn deliver(
     mail: &MailSettings,
     notification: &Notification,
     redactor: &Redactor,
@@ -66,7 +68,7 @@ pub(crate) async fn deliver(
 ///
 /// # Errors
 /// As with [`deliver`]; a refused recipient is an error also when others are accepted.
-pub(crate) async fn probe(
+pub(super) async fn probe(
     mail: &MailSettings,
     redactor: &Redactor,
     limit: Duration,
@@ -122,7 +124,7 @@ impl SessionContext<'_> {
                     &[self.redactor, &self.own],
                 );
                 match stage {
-                    _ if reply.may_pass() => MailError::Temporary {
+                    _ if reply.is_transient() => MailError::Temporary {
                         place,
                         stage,
                         reply,
@@ -191,17 +193,15 @@ impl SessionContext<'_> {
             problem,
         };
         let reading = tokio::task::spawn_blocking(RootStore::of_system);
-        let trust = self
+        let roots = self
             .within(Stage::Tls, reading)
             .await?
             .map_err(|error| broken(error.to_string()))?;
-        let connector = trust
-            .connector()
-            .map_err(|error| broken(error.to_string()))?;
+        let connector = tls::connector(&roots).map_err(|error| broken(error.to_string()))?;
         let shaken = self
             .within(Stage::Tls, connector.connect(name, stream))
             .await?;
-        shaken.map_err(|error| trust.failure(&self.place, &error))
+        shaken.map_err(|error| tls::failure(&roots, &self.place, &error))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::session::credentials;
 use super::{MailError, deliver, probe};
-use crate::notify::templates::{Kind, Notification};
+use crate::notify::notification::{Event, FinishedMail, Notification, Origin, Severity};
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
 use crate::testing::noon;
@@ -39,13 +39,25 @@ pub(crate) fn signing_in(port: u16) -> MailSettings {
 }
 
 pub(crate) fn notification() -> Notification {
+    finished("failed", "it failed", "<p>it failed</p>")
+}
+
+/// As an earlier version kept it.
+pub(crate) fn finished(subject: &str, text: &str, html: &str) -> Notification {
     Notification {
         id: "one".into(),
-        kind: Kind::Failed,
+        event: Event::Failed,
+        severity: Severity::Bad,
         written_at: noon(),
-        subject: "failed".into(),
-        text: "it failed".into(),
-        html: "<p>it failed</p>".into(),
+        origin: Origin::default(),
+        facts: Default::default(),
+        help: Vec::new(),
+        delivered_to: Default::default(),
+        mail: Some(FinishedMail {
+            subject: subject.into(),
+            text: text.into(),
+            html: html.into(),
+        }),
     }
 }
 
@@ -204,7 +216,7 @@ fn refusals_say_who_refused_what_and_whether_waiting_helps() {
             "AUTH",
             "535 5.7.8 no\r\n",
             false,
-            "refused to sign us in: 535 5.7.8 no; check SMTP_USERNAME",
+            "rejected the login: 535 5.7.8 no; check SMTP_USERNAME",
         ),
         (
             "AUTH",
@@ -268,15 +280,15 @@ fn refusals_say_who_refused_what_and_whether_waiting_helps() {
         ),
     ] {
         let (error, _) = refusing(word, answer);
-        let text = error.to_string();
+        let text = error.problem().to_string();
         assert!(
             text.contains(words) && text.contains("127.0.0.1:"),
             "{text}"
         );
-        assert_eq!(error.may_pass(), may_pass, "{text}");
-        assert!(!error.was_delivered());
+        assert_eq!(error.is_transient(), may_pass, "{text}");
+        assert!(!matches!(error, MailError::SomeRecipients { .. }));
         assert_eq!(
-            error.is_about_the_letter(),
+            error.is_about_this_mail(),
             matches!(answer, "552 too much\r\n" | "554 spam\r\n"),
             "{text}"
         );
@@ -296,8 +308,8 @@ fn whoever_can_be_reached_gets_the_mail() {
     ];
     let (outcome, said, _) = delivered(settings, "220 mx\r\n", &answers, AMPLE);
     let error = outcome.unwrap_err();
-    assert!(error.was_delivered() && !error.may_pass());
-    let text = error.to_string();
+    assert!(matches!(error, MailError::SomeRecipients { .. }) && !error.is_transient());
+    let text = error.problem().to_string();
     assert!(
         text.contains("a@example.org (550 who?)") && !text.contains("b@example.org"),
         "{text}"
@@ -323,7 +335,7 @@ fn a_probe_goes_as_far_as_it_can_without_a_mail() {
 }
 
 #[test]
-fn nobody_there_and_no_such_name_may_pass() {
+fn nobody_there_and_no_such_name_is_transient() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
@@ -332,7 +344,7 @@ fn nobody_there_and_no_such_name_may_pass() {
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, MailError::Connect { .. }) && refused.may_pass(),
+            matches!(refused, MailError::Connect { .. }) && refused.is_transient(),
             "{refused}"
         );
         let mail = MailSettings {
@@ -343,7 +355,7 @@ fn nobody_there_and_no_such_name_may_pass() {
             .await
             .unwrap_err();
         assert!(
-            matches!(unknown, MailError::Resolve { .. }) && unknown.may_pass(),
+            matches!(unknown, MailError::Resolve { .. }) && unknown.is_transient(),
             "{unknown}"
         );
         assert!(

@@ -1,86 +1,56 @@
-//! TLS with a mail server: whom to trust, and what a failure means.
+//! TLS with a mail server, and what a failure means.
 
 use super::error::{MailError, Stage};
 use crate::sys::certificate::{self, CertificateProblem};
+use crate::sys::tls::RootStore;
 use std::io;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-/// The certificates to trust.
-pub(super) struct RootStore {
-    roots: RootCertStore,
-    /// Why those of the system are not among them.
-    problem: Option<String>,
+/// A TLS client that trusts the certificates of `roots`.
+pub(super) fn connector(roots: &RootStore) -> Result<TlsConnector, rustls::Error> {
+    Ok(TlsConnector::from(Arc::new(roots.client_config()?)))
 }
 
-impl RootStore {
-    /// Those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or where it has none, such as in a bare
-    /// container, those that are built in. Reads files.
-    pub(super) fn of_system() -> Self {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added > 0 {
-            return RootStore {
-                roots,
-                problem: None,
-            };
-        }
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let problem = found.errors.first().map(ToString::to_string);
-        RootStore { roots, problem }
-    }
-
-    pub(super) fn connector(&self) -> Result<TlsConnector, rustls::Error> {
-        // Named, since a process-wide default is there only if someone has installed it.
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
-    }
-
-    /// What a failed handshake means.
-    pub(super) fn failure(&self, place: &str, error: &io::Error) -> MailError {
-        let place = place.to_owned();
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            Some(rustls::Error::InvalidCertificate(invalid)) => {
-                let problem = CertificateProblem::of(invalid);
-                let advice = certificate_help(&problem, &place);
-                let advice = match &self.problem {
-                    Some(problem) => format!(
-                        "{advice} (the system's own certificates could not be read: {problem})"
-                    ),
-                    None => advice,
-                };
-                MailError::Certificate {
-                    place,
-                    problem: problem.to_string(),
-                    advice,
+/// What a failed handshake means.
+pub(super) fn failure(roots: &RootStore, place: &str, error: &io::Error) -> MailError {
+    let place = place.to_owned();
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        Some(rustls::Error::InvalidCertificate(invalid)) => {
+            let problem = CertificateProblem::of(invalid);
+            let advice = certificate_help(&problem, &place);
+            let advice = match roots.problem() {
+                Some(problem) => {
+                    format!("{advice} (the system's own certificates could not be read: {problem})")
                 }
+                None => advice,
+            };
+            MailError::Certificate {
+                place,
+                problem: problem.to_string(),
+                advice,
             }
-            Some(rustls::Error::InvalidMessage(_)) => MailError::Tls {
-                place,
-                problem: "it does not speak TLS there".into(),
-                advice: "port 587 mostly wants SMTP_SECURITY=starttls, port 465 wants tls",
-            },
-            Some(other) => MailError::Tls {
-                place,
-                problem: other.to_string(),
-                advice: "the server must offer TLS 1.2 or 1.3, or someone in between disturbs it",
-            },
-            None => MailError::Broken {
-                place,
-                stage: Stage::Tls,
-                problem: error.to_string(),
-            },
         }
+        Some(rustls::Error::InvalidMessage(_)) => MailError::Tls {
+            place,
+            problem: "it does not speak TLS there".into(),
+            advice: "port 587 mostly wants SMTP_SECURITY=starttls, port 465 wants tls",
+        },
+        Some(other) => MailError::Tls {
+            place,
+            problem: other.to_string(),
+            advice: "the server must offer TLS 1.2 or 1.3, or someone in between disturbs it",
+        },
+        None => MailError::Broken {
+            place,
+            stage: Stage::Tls,
+            problem: error.to_string(),
+        },
     }
 }
 

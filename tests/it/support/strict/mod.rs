@@ -13,14 +13,13 @@ mod wire;
 pub(crate) use manner::{Manner, Version};
 pub(super) use wire::Refusal;
 
-use wire::Message;
-
 use mongodb::bson::{Document, doc};
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use wire::Message;
 
 /// Longer answers are never those about the server itself.
 const LONGEST_GREETING: usize = 64 * 1024;

@@ -1,0 +1,144 @@
+//! The thread that owns an archive's file while it is written.
+
+use super::block_writer::{FileId, Slot, Step, WriteError, Written};
+use super::codec::Codec;
+use super::tar_header::TAR_BLOCK;
+use crc_fast::{CrcAlgorithm, Digest};
+use crossbeam_channel::{Receiver, Sender};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Small members are gathered to at least this many bytes before they are written.
+const GATHER_BYTES: usize = 128 * 1024;
+
+/// The placeholder that waits for its header.
+struct Gap {
+    position: u64,
+    before: Digest,
+}
+
+/// Owns the file: appends in order, remembers positions, and keeps the CRC-64 of all of it.
+pub(super) struct Appender {
+    file: Arc<File>,
+    codec: &'static dyn Codec,
+    free: Sender<Slot>,
+    gathered: Vec<u8>,
+    /// Bytes that are in the file, not only gathered.
+    written: u64,
+    positions: Vec<u64>,
+    crc: Digest,
+    gap: Option<Gap>,
+}
+
+impl Appender {
+    pub(super) fn new(file: Arc<File>, codec: &'static dyn Codec, free: Sender<Slot>) -> Self {
+        let mut crc = Digest::new(CrcAlgorithm::Crc64Xz);
+        crc.update(codec.head());
+        Appender {
+            file,
+            codec,
+            free,
+            gathered: codec.head().to_vec(),
+            written: 0,
+            positions: Vec::new(),
+            crc,
+            gap: None,
+        }
+    }
+
+    /// Succeeds only through [`Step::Trailer`]: an inbox that just ends is a writer that was given up.
+    pub(super) fn run(mut self, inbox: Receiver<Step>) -> Result<Written, WriteError> {
+        for step in inbox {
+            match step {
+                Step::Remember => self.positions.push(self.position()),
+                Step::Member(ticket) => self.member(ticket.wait())?,
+                Step::Packed(slot) => self.member(slot)?,
+                Step::Placeholder => {
+                    let before =
+                        std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
+                    self.gap = Some(Gap {
+                        position: self.position(),
+                        before,
+                    });
+                    self.append(&self.codec.placeholder(&[0; TAR_BLOCK]))?;
+                }
+                Step::Fill(header) => self.fill(&header)?,
+                Step::Positions(reply) => {
+                    let _ = reply.send(self.positions.clone());
+                }
+                Step::Trailer(manifest) => return self.end(manifest),
+            }
+        }
+        Err(WriteError::Order("its writer was given up"))
+    }
+
+    fn member(&mut self, slot: Slot) -> Result<(), WriteError> {
+        if !slot.packed {
+            return Err(WriteError::Order("a block could not be compressed"));
+        }
+        self.crc.update(&slot.buffer);
+        self.append(&slot.buffer)?;
+        let _ = self.free.send(slot);
+        Ok(())
+    }
+
+    fn position(&self) -> u64 {
+        self.written + self.gathered.len() as u64
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= GATHER_BYTES {
+            self.write_out()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&self.gathered, self.written)?;
+        self.written += self.gathered.len() as u64;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// Puts a header in its place; the checksum is put together from what was before, in, and behind the gap.
+    fn fill(&mut self, header: &[u8; TAR_BLOCK]) -> Result<(), WriteError> {
+        let Gap {
+            position,
+            before: mut crc,
+        } = self
+            .gap
+            .take()
+            .ok_or(WriteError::Order("a header has no place"))?;
+        let member = self.codec.placeholder(header);
+        crc.update(&member);
+        crc.combine(&self.crc);
+        self.crc = crc;
+        match position.checked_sub(self.written) {
+            Some(at) => {
+                self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member);
+            }
+            // Members are gathered whole, so the placeholder is all in the file or not at all.
+            None => self.file.write_all_at(&member, position)?,
+        }
+        Ok(())
+    }
+
+    fn end(mut self, manifest: FileId) -> Result<Written, WriteError> {
+        if self.gap.is_some() {
+            return Err(WriteError::Order("a header is missing"));
+        }
+        let position = self.positions.get(manifest.0).copied();
+        let manifest_position = position.ok_or(WriteError::Order("its manifest has no place"))?;
+        let crc64 = self.crc.finalize();
+        self.append(&self.codec.trailer(manifest_position, crc64))?;
+        self.write_out()?;
+        Ok(Written {
+            archive_bytes: self.written,
+            crc64,
+        })
+    }
+}

@@ -1,0 +1,320 @@
+//! Reads a file elsewhere by ranges: only the blocks that are wanted, and those that follow while they are being read.
+//!
+//! Who reads in order is followed: the next blocks are fetched by several connections at once while the first is read. Who
+//! jumps costs one block. What was fetched is kept for a while, so that what is verified first and then restored comes
+//! over the wire once where it is little.
+
+use super::source::ReadAt;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// Fetched at a time: small beside a collection, large beside the way there and back.
+const BLOCK_BYTES: u64 = 256 * 1024;
+/// Blocks on their way at once, each over a connection of its own.
+const MOST_FETCHING: usize = 4;
+/// Blocks that are kept: 8 MiB.
+const MOST_KEPT: usize = 32;
+/// Blocks that are read in order before the next ones are fetched ahead.
+const IN_ORDER: u64 = 2;
+
+/// Where ranges come from. Each call may run on a thread of its own.
+pub(crate) trait Ranges: Send + Sync + 'static {
+    /// Exactly the bytes of this range, which lies inside the file. Blocks.
+    fn fetch(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
+}
+
+/// A file elsewhere, of a length that is known.
+pub(crate) struct Ranged {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ranges: Box<dyn Ranges>,
+    length: u64,
+    blocks: Mutex<Blocks>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Blocks {
+    by_index: BTreeMap<u64, Block>,
+    fetching: usize,
+    /// Counts what was used, so that what was not for longest goes first.
+    clock: u64,
+    /// The block that was wanted last, and how many before it were read in order.
+    last: Option<u64>,
+    in_order: u64,
+}
+
+struct Block {
+    content: Content,
+    used: u64,
+}
+
+enum Content {
+    /// On its way.
+    Coming,
+    Here(Arc<Vec<u8>>),
+    Failed(io::Error),
+}
+
+impl Ranged {
+    pub(crate) fn new(ranges: impl Ranges, length: u64) -> Self {
+        let inner = Inner {
+            ranges: Box::new(ranges),
+            length,
+            blocks: Mutex::default(),
+            arrived: Condvar::new(),
+        };
+        Ranged {
+            inner: Arc::new(inner),
+        }
+    }
+
+    fn block(&self, index: u64) -> io::Result<Arc<Vec<u8>>> {
+        let inner = &self.inner;
+        let mut blocks = inner.blocks();
+        let mut asked = false;
+        blocks.follow(index);
+        loop {
+            match blocks.take(index) {
+                Taken::Here(content) => {
+                    self.fetch_ahead(blocks, index);
+                    return Ok(content);
+                }
+                Taken::Failed(error) if asked => return Err(error),
+                // It was fetched ahead; now it is wanted.
+                Taken::Failed(_) => {}
+                Taken::Coming => {
+                    blocks = inner
+                        .arrived
+                        .wait(blocks)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+                Taken::Unknown => {
+                    asked = true;
+                    blocks.begin(index);
+                    self.fetch_ahead(blocks, index);
+                    inner.fetch(index);
+                    blocks = inner.blocks();
+                }
+            }
+        }
+    }
+
+    /// Fetches what follows, where it is being read in order.
+    fn fetch_ahead(&self, mut blocks: MutexGuard<'_, Blocks>, index: u64) {
+        if blocks.in_order < IN_ORDER {
+            return;
+        }
+        let last = self.inner.length.saturating_sub(1) / BLOCK_BYTES;
+        for next in index + 1..=last.min(index + MOST_FETCHING as u64) {
+            if blocks.fetching >= MOST_FETCHING {
+                return;
+            }
+            if blocks.by_index.contains_key(&next) {
+                continue;
+            }
+            blocks.begin(next);
+            let inner = Arc::clone(&self.inner);
+            let thread = thread::Builder::new().name("fetch".into());
+            if thread.spawn(move || inner.fetch(next)).is_err() {
+                // It is fetched when it is wanted.
+                blocks.by_index.remove(&next);
+                blocks.fetching -= 1;
+                return;
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn blocks(&self) -> MutexGuard<'_, Blocks> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fetch(&self, index: u64) {
+        let start = index * BLOCK_BYTES;
+        let end = self.length.min(start + BLOCK_BYTES);
+        let fetched = self.ranges.fetch(start..end);
+        let content = match fetched {
+            Ok(bytes) if bytes.len() as u64 == end - start => Content::Here(Arc::new(bytes)),
+            Ok(_) => Content::Failed(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => Content::Failed(error),
+        };
+        self.blocks().end(index, content);
+        self.arrived.notify_all();
+    }
+}
+
+enum Taken {
+    Here(Arc<Vec<u8>>),
+    Failed(io::Error),
+    Coming,
+    Unknown,
+}
+
+impl Blocks {
+    fn follow(&mut self, index: u64) {
+        match self.last {
+            Some(last) if last == index => return,
+            Some(last) if last + 1 == index => self.in_order += 1,
+            _ => self.in_order = 0,
+        }
+        self.last = Some(index);
+    }
+
+    fn take(&mut self, index: u64) -> Taken {
+        self.clock += 1;
+        let clock = self.clock;
+        let Some(block) = self.by_index.get_mut(&index) else {
+            return Taken::Unknown;
+        };
+        match &block.content {
+            Content::Coming => return Taken::Coming,
+            Content::Here(content) => {
+                block.used = clock;
+                return Taken::Here(Arc::clone(content));
+            }
+            Content::Failed(_) => {}
+        }
+        match self.by_index.remove(&index) {
+            Some(Block {
+                content: Content::Failed(error),
+                ..
+            }) => Taken::Failed(error),
+            _ => Taken::Unknown,
+        }
+    }
+
+    fn begin(&mut self, index: u64) {
+        self.fetching += 1;
+        let block = Block {
+            content: Content::Coming,
+            used: self.clock,
+        };
+        self.by_index.insert(index, block);
+    }
+
+    fn end(&mut self, index: u64, content: Content) {
+        self.fetching -= 1;
+        let used = self.clock;
+        self.by_index.insert(index, Block { content, used });
+        while self.by_index.len() > MOST_KEPT {
+            let settled = self
+                .by_index
+                .iter()
+                .filter(|(other, block)| {
+                    **other != index && !matches!(block.content, Content::Coming)
+                })
+                .min_by_key(|(_, block)| block.used);
+            let Some(oldest) = settled.map(|(oldest, _)| *oldest) else {
+                return;
+            };
+            self.by_index.remove(&oldest);
+        }
+    }
+}
+
+impl ReadAt for Ranged {
+    fn length(&self) -> u64 {
+        self.inner.length
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        if position >= self.inner.length || buffer.is_empty() {
+            return Ok(0);
+        }
+        let block = self.block(position / BLOCK_BYTES)?;
+        let from = (position % BLOCK_BYTES) as usize;
+        let there = block.get(from..).unwrap_or_default();
+        let read = there.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&there[..read]);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::source::Source;
+    use std::io::Read;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    #[derive(Default)]
+    struct Counts {
+        bytes: AtomicU64,
+        at_once: AtomicU64,
+        most_at_once: AtomicU64,
+        broken: AtomicBool,
+    }
+
+    struct Memory {
+        bytes: Vec<u8>,
+        counts: Arc<Counts>,
+    }
+
+    impl Ranges for Memory {
+        fn fetch(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+            let at_once = self.counts.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+            self.counts
+                .most_at_once
+                .fetch_max(at_once, Ordering::SeqCst);
+            let bytes = self.bytes[range.start as usize..range.end as usize].to_vec();
+            self.counts
+                .bytes
+                .fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            self.counts.at_once.fetch_sub(1, Ordering::SeqCst);
+            match self.counts.broken.load(Ordering::SeqCst) {
+                true => Err(io::ErrorKind::ConnectionReset.into()),
+                false => Ok(bytes),
+            }
+        }
+    }
+
+    fn file(length: usize) -> (Vec<u8>, Arc<Counts>, Source) {
+        let bytes: Vec<u8> = (0..length).map(|at| (at / 7 % 251) as u8).collect();
+        let counts = Arc::new(Counts::default());
+        let memory = Memory {
+            bytes: bytes.clone(),
+            counts: Arc::clone(&counts),
+        };
+        let source = Source::new(Arc::new(Ranged::new(memory, length as u64)));
+        (bytes, counts, source)
+    }
+
+    #[test]
+    fn all_of_it_is_read_once_in_order() {
+        let (bytes, counts, source) = file(5_000_001);
+        let mut read = Vec::new();
+        source.at(0).read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+        assert_eq!(counts.bytes.load(Ordering::SeqCst), 5_000_001);
+        assert!(counts.most_at_once.load(Ordering::SeqCst) <= MOST_FETCHING as u64 + 1);
+    }
+
+    #[test]
+    fn a_jump_costs_a_block_and_what_was_read_is_kept() {
+        let (bytes, counts, source) = file(20_000_000);
+        for position in [19_999_000u64, 0, 7_000_000, 19_999_000, 0] {
+            let mut piece = vec![0; 900];
+            source.at(position).read_exact(&mut piece).unwrap();
+            assert!(piece == bytes[position as usize..position as usize + 900]);
+        }
+        assert!(counts.bytes.load(Ordering::SeqCst) <= 4 * BLOCK_BYTES);
+    }
+
+    #[test]
+    fn what_failed_is_asked_for_again() {
+        let (bytes, counts, source) = file(3_000_000);
+        counts.broken.store(true, Ordering::SeqCst);
+        assert!(source.at(0).read_to_end(&mut Vec::new()).is_err());
+        counts.broken.store(false, Ordering::SeqCst);
+        let mut read = Vec::new();
+        source.at(0).read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+    }
+}

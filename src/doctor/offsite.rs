@@ -1,0 +1,90 @@
+//! Whether copies can be written elsewhere, read and listed; and what else these credentials may do there.
+
+use super::findings::Findings;
+use crate::context::Context;
+use crate::offsite;
+use crate::settings::{OffsitePlace, Settings};
+use crate::store::remote::{Proof, Source, StoreError, StoreErrorKind, Transfer};
+
+/// Written, read and removed again; where it cannot be removed it stays, and is not written twice.
+const PROBE: &str = "pantry-keeper-doctor.txt";
+const CONTENT: &[u8] = b"Written by `pantry-keeper doctor` to see whether that is possible.\n";
+
+pub(super) async fn offsite(findings: &mut Findings, settings: &Settings, ctx: &Context) {
+    for place in &settings.offsite.places {
+        let trying = try_out(settings, ctx, place);
+        match tokio::time::timeout(settings.stall_timeout, trying).await {
+            Ok(Ok(true)) => {
+                findings.fine(
+                    "offsite",
+                    format!("{place} can be written, read and listed; copies can be removed"),
+                );
+                if !matches!(place, OffsitePlace::Folder(_)) {
+                    findings.advice(
+                        "offsite",
+                        format!("whoever gets into this machine can remove the copies at {place}"),
+                        "docs/offsite.md shows credentials that cannot, and object lock",
+                    );
+                }
+            }
+            Ok(Ok(false)) => findings.fine(
+                "offsite",
+                format!(
+                    "{place} can be written, read and listed, and nothing can be removed with these credentials: \
+                     that keeps the copies safe; retention there is up to a lifecycle rule"
+                ),
+            ),
+            Ok(Err(error)) => {
+                let mut problem = error.problem;
+                problem.summary = format!("{place}: {}", problem.summary);
+                findings.problem("offsite", problem);
+            }
+            Err(_) => findings.wrong("offsite", format!("{place} does not answer"), ""),
+        }
+        let in_clear = matches!(place, OffsitePlace::S3 { endpoint: Some(endpoint), .. } if endpoint.starts_with("http://"));
+        if in_clear {
+            findings.advice(
+                "offsite",
+                format!("{place} is reached without TLS: archives are sent in clear"),
+                "use https:// in endpoint=, unless the network is yours alone",
+            );
+        }
+    }
+}
+
+/// Whether what was written could be removed.
+async fn try_out(
+    settings: &Settings,
+    ctx: &Context,
+    place: &OffsitePlace,
+) -> Result<bool, StoreError> {
+    let store = offsite::open(settings, ctx, place).await?;
+    store.list().await?;
+    let source = Source::of_bytes(CONTENT, &Transfer::new(None));
+    match store.put(PROBE, source).await {
+        Ok(Proof::Sent | Proof::Confirmed | Proof::Read) => {}
+        // From the last time.
+        Err(error) if error.is(StoreErrorKind::Exists) => {}
+        Err(error) => return Err(error),
+    }
+    let mut read = Vec::new();
+    let mut sink = |piece: &[u8]| {
+        read.extend_from_slice(piece);
+        Ok(())
+    };
+    store
+        .read(PROBE, 0..CONTENT.len() as u64, &mut sink)
+        .await?;
+    if read != CONTENT {
+        return Err(StoreError::new(
+            StoreErrorKind::Differs,
+            "what was read there is not what was written",
+            "",
+        ));
+    }
+    match store.remove(PROBE).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is(StoreErrorKind::Denied) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

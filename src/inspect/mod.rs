@@ -1,0 +1,16 @@
+//! Looking into archives: what they hold, documents out of them, and what became different between two.
+//!
+//! Nothing is held in memory but a document at a time, and nothing is changed.
+
+mod archive;
+pub(crate) mod diff;
+mod error;
+mod extended_json;
+mod select;
+mod summary;
+
+pub(crate) use archive::{Archive, Next, ReadEnd, ReadError};
+pub(crate) use error::InspectError;
+pub(crate) use extended_json::{JsonStyle, to_json};
+pub(crate) use select::{SelectEnd, Selected, Wanted, select};
+pub(crate) use summary::summarize;

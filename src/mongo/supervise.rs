@@ -1,0 +1,79 @@
+//! What mongodump and mongorestore have in common while they run: how they are started, watched and ended.
+
+use crate::mongo::tool::Tool;
+use crate::sys::cancel::{Cancel, Interruption, joined};
+use crate::sys::process::{Child, Command};
+use crate::sys::progress::{Meter, Stall};
+use crate::sys::redact::{Redactor, Secret};
+use std::ffi::OsString;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often a stream is looked at for a stall.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the other end of a stream may take once its tool is gone.
+const LAST_BYTES: Duration = Duration::from_secs(3);
+
+/// What a tool is told, whichever it is.
+pub(crate) struct ToolOptions {
+    pub tool: Tool,
+    pub uri: Secret,
+    pub environment: Vec<(OsString, OsString)>,
+    pub redactor: Redactor,
+    pub stall_timeout: Duration,
+}
+
+impl ToolOptions {
+    pub(super) fn command(&self, arguments: Vec<OsString>) -> Command {
+        Command {
+            program: self.tool.program.clone(),
+            arguments,
+            config: Some(self.tool.config(&self.uri)),
+            environment: self.environment.clone(),
+        }
+    }
+
+    /// As it is named in messages.
+    pub(super) fn program(&self) -> String {
+        self.tool.program.display().to_string()
+    }
+}
+
+/// Why a tool's stream was not waited for any longer.
+pub(super) enum GivenUp {
+    Stalled,
+    Interrupted(Interruption),
+}
+
+/// Waits for the thread that reads or writes a tool's stream, unless nothing moves any more or it is time to stop. The
+/// thread's panic goes on here, and the child does not outlive it.
+pub(super) async fn supervise<T>(
+    stream: &mut JoinHandle<T>,
+    limit: Duration,
+    meter: &Meter,
+    cancel: &Cancel,
+) -> Result<T, GivenUp> {
+    let mut stall = Stall::after(limit, meter);
+    let mut look = tokio::time::interval(LOOK);
+    let cancelled = cancel.requested();
+    tokio::pin!(cancelled);
+    loop {
+        tokio::select! {
+            biased;
+            reason = &mut cancelled => return Err(GivenUp::Interrupted(reason)),
+            ended = &mut *stream => return Ok(joined(ended)),
+            _ = look.tick() => {
+                if stall.is_due(meter) {
+                    return Err(GivenUp::Stalled);
+                }
+                meter.show();
+            }
+        }
+    }
+}
+
+/// Ends a tool, and lets the thread at its stream notice: the pipe between them is broken then.
+pub(super) async fn give_up<T>(child: Child, stream: JoinHandle<T>) {
+    let _ = child.stop().await;
+    let _ = tokio::time::timeout(LAST_BYTES, stream).await;
+}

@@ -1,0 +1,117 @@
+//! What lies at a place: looked at now, with what is known from before.
+
+use super::record::Record;
+use super::{needed, open, retention, waiting_since};
+use crate::archive::file_name;
+use crate::context::Context;
+use crate::report::ArchiveSummary;
+use crate::settings::{OffsitePlace, Settings};
+use crate::state::State;
+use crate::store::remote::{Proof, StoreError};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// A copy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Copy {
+    /// The archive's file name.
+    pub archive: String,
+    pub made_at: Option<DateTime<Utc>>,
+    pub archive_bytes: u64,
+    /// What is known of it.
+    pub state: Proof,
+    /// When that was found out; none when it never was.
+    pub proven_at: Option<DateTime<Utc>>,
+    /// What is wrong with it.
+    pub damage: Option<String>,
+    /// Why it stays; nothing when it goes at the next occasion.
+    pub kept: Vec<String>,
+    pub goes_at: Option<DateTime<Utc>>,
+}
+
+/// The copies at one place, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Copies {
+    pub place: String,
+    /// Why it could not be looked at; the copies are then those that are known from before.
+    pub problem: Option<String>,
+    pub copies: Vec<Copy>,
+    /// Since when the newest archive waits for its copy.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+/// Looks at a place.
+pub(crate) async fn copies(
+    settings: &Settings,
+    ctx: &Context,
+    place: &OffsitePlace,
+    record: &Record,
+    local: &[ArchiveSummary],
+    state: &State,
+) -> Copies {
+    let shown = place.to_string();
+    let known = record.places.get(&shown).cloned().unwrap_or_default();
+    let looked = async { open(settings, ctx, place).await?.list().await };
+    let (listed, problem) = match looked.await {
+        Ok(listed) => (Some(listed), None),
+        Err(error) => (None, Some(words(ctx, &error))),
+    };
+    let plan = retention::plan(settings, state, &known, &[], (ctx.now)());
+    let sizes: Vec<(String, u64)> = match listed {
+        Some(listed) => listed
+            .into_iter()
+            .map(|entry| (entry.name, entry.bytes))
+            .collect(),
+        None => known
+            .copies
+            .iter()
+            .map(|(name, copy)| (name.clone(), copy.bytes))
+            .collect(),
+    };
+    let mut copies: Vec<Copy> = Vec::new();
+    for (archive, archive_bytes) in sizes {
+        let Some(named) = named(settings, &archive) else {
+            continue;
+        };
+        let before = known
+            .copies
+            .get(&archive)
+            .filter(|copy| copy.bytes == archive_bytes || copy.damage.is_some());
+        let kept = plan.keep.iter().find(|kept| kept.archive.name == archive);
+        let goes = plan.go.iter().any(|going| going.name == archive);
+        let reasons = kept.map(|kept| kept.reasons.iter().map(ToString::to_string).collect());
+        copies.push(Copy {
+            made_at: before.and_then(|copy| copy.made_at).or(named),
+            archive_bytes,
+            state: before.map_or(Proof::Sent, |copy| copy.proof),
+            proven_at: before.map(|copy| copy.at),
+            damage: before.and_then(|copy| copy.damage.clone()),
+            kept: reasons.unwrap_or_else(|| match goes {
+                true => Vec::new(),
+                false => vec!["not verified".to_owned()],
+            }),
+            goes_at: kept.and_then(|kept| kept.goes_at),
+            archive,
+        });
+    }
+    copies.sort_by(|one, other| one.archive.cmp(&other.archive));
+    Copies {
+        place: shown,
+        problem,
+        copies,
+        waiting_since: waiting_since(&known, needed(settings), local),
+    }
+}
+
+/// The time in an archive's name; none when it is not one of ours.
+fn named(settings: &Settings, archive: &str) -> Option<Option<DateTime<Utc>>> {
+    let stem = file_name::stem_of(archive)?;
+    let time = file_name::time_of(&settings.prefix, stem)?;
+    let local = time.and_local_timezone(settings.time_zone).earliest();
+    Some(local.map(|at| at.to_utc()))
+}
+
+/// An error without secrets.
+pub(super) fn words(ctx: &Context, error: &StoreError) -> String {
+    ctx.redactor.redact(&error.to_string()).into_owned()
+}

@@ -1,0 +1,128 @@
+//! Bringing a copy home: it gets its name here only when it is whole, synced, and verified like an archive just made.
+
+use super::copies::Copy;
+use super::verify::checksum;
+use super::{moving, open};
+use crate::archive::file_name;
+use crate::archive::sidecar::Sidecar;
+use crate::archive::source::Source;
+use crate::archive::verify::{self, report::VerifyReport};
+use crate::context::Context;
+use crate::settings::{OffsitePlace, Settings};
+use crate::store::remote::{Comparison, StoreError, StoreErrorKind, Transfer};
+use crate::store::repository::LockedRepository;
+use crate::store::summary::VerificationRecord;
+use crate::sys::atomic_file::FileError;
+use crate::sys::cancel::Interruption;
+use crate::sys::progress::{Meter, Unit};
+use std::io::Write;
+use std::sync::Arc;
+
+/// Why an archive is not here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("{0}")]
+    Store(StoreError),
+    #[error(transparent)]
+    Repository(#[from] crate::store::repository::RepositoryError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the copy arrived, but it is damaged: {0}")]
+    Damaged(String),
+    #[error(transparent)]
+    Stopped(#[from] Interruption),
+}
+
+impl From<StoreError> for FetchError {
+    fn from(error: StoreError) -> Self {
+        FetchError::Store(error)
+    }
+}
+
+/// Brings one copy home under its own name, which must be free here; what its verification showed.
+pub(crate) async fn fetch(
+    settings: &Settings,
+    ctx: &Context,
+    repository: &LockedRepository,
+    place: &OffsitePlace,
+    copy: &Copy,
+) -> Result<VerifyReport, FetchError> {
+    let stem = file_name::stem_of(&copy.archive).unwrap_or(&copy.archive);
+    let store = ctx.cancel.or(open(settings, ctx, place)).await??;
+    let sha256 = ctx.cancel.or(checksum(&store, &copy.archive)).await??;
+    repository.sweep();
+    let partial = repository.begin(stem)?;
+    let transfer = Transfer::new(None);
+    let mut comparison = Comparison::new(&transfer);
+    let file = partial.file();
+    let mut sink = |piece: &[u8]| {
+        (&*file).write_all(piece)?;
+        comparison.update(piece);
+        Ok(())
+    };
+    let what = format!("fetching {}", copy.archive);
+    let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
+    let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
+    ctx.cancel
+        .or(moving(settings, &transfer, &meter, reading))
+        .await??;
+    drop(meter);
+    if comparison.finish() != (copy.archive_bytes, sha256) {
+        return Err(FetchError::Store(StoreError::new(
+            StoreErrorKind::Differs,
+            "what arrived is not what its .sha256 says",
+            "try another copy; `pantry-keeper list --offsite` shows them",
+        )));
+    }
+    partial.sync()?;
+    let report = prove(
+        settings,
+        ctx,
+        &copy.archive,
+        partial.reopen_uncached()?,
+        sha256,
+    )
+    .await?;
+    if !report.sound {
+        let faults: Vec<String> = report.faults().collect();
+        return Err(FetchError::Damaged(faults.join("; ")));
+    }
+    let verification = VerificationRecord {
+        at: (ctx.now)(),
+        archive_bytes: copy.archive_bytes,
+        damage: None,
+        drilled_at: None,
+    };
+    for problem in repository.commit(partial, stem, &hex::encode(sha256), verification)? {
+        tracing::warn!("{problem}");
+    }
+    Ok(report)
+}
+
+async fn prove(
+    settings: &Settings,
+    ctx: &Context,
+    name: &str,
+    file: std::fs::File,
+    sha256: [u8; 32],
+) -> Result<VerifyReport, Interruption> {
+    let bytes = file.metadata().ok().map(|metadata| metadata.len());
+    let meter = Meter::new("verifying", Unit::Bytes, bytes, &ctx.screen);
+    let (threads, shown, name) = (settings.threads, Arc::clone(&meter), name.to_owned());
+    let keyring = settings.encrypt.keyring.clone();
+    let reading = ctx.cancel.blocking(move |cancelled| {
+        let moved = |bytes| shown.set(bytes);
+        let options = verify::Options {
+            threads,
+            cancelled,
+            moved: &moved,
+        };
+        let sidecar = Sidecar::Sha256(sha256);
+        match Source::file(file) {
+            Ok(file) => verify::verify_file(&name, file, &keyring, None, &sidecar, &options),
+            Err(error) => Ok(VerifyReport::unreadable(&name, error.to_string())),
+        }
+    });
+    let report = crate::sys::progress::showing(&meter, reading).await?;
+    report.map_err(|_| Interruption::Cancelled)
+}

@@ -1,0 +1,136 @@
+//! Copies elsewhere: every verified archive is sent, proven to be there, and kept there by a policy of its own.
+//!
+//! It reads top to bottom in `sync.rs`. It is work of its own, in a process of its own: a backup neither waits for it nor
+//! fails with it. That copies are behind is told by [`problems`], in mails, by `health` and by `list`.
+
+mod copies;
+pub(crate) mod fetch;
+pub(crate) mod record;
+mod retention;
+pub(crate) mod sync;
+pub(crate) mod verify;
+
+use crate::archive::file_name;
+use crate::context::Context;
+use crate::report::ArchiveSummary;
+use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
+use crate::store::remote::{Access, Proof, Store, StoreError, Transfer};
+use crate::sys::humanize;
+use crate::sys::progress::Meter;
+use chrono::{DateTime, Utc};
+use record::{PlaceRecord, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use copies::{Copies, Copy, copies};
+
+/// What a copy must have gone through to count.
+pub(crate) fn needed(settings: &Settings) -> Proof {
+    match settings.offsite.verify {
+        OffsiteVerify::Checksum => Proof::Confirmed,
+        OffsiteVerify::Read => Proof::Read,
+    }
+}
+
+/// Opens a place.
+pub(crate) async fn open(
+    settings: &Settings,
+    ctx: &Context,
+    place: &OffsitePlace,
+) -> Result<Store, StoreError> {
+    let access = Access {
+        credentials: &settings.offsite.credentials,
+        environment: &ctx.environment,
+        redactor: &ctx.redactor,
+        now: ctx.now,
+        bandwidth: settings.offsite.bandwidth,
+    };
+    Store::open(place, &access).await
+}
+
+/// What is wrong with the copies, each in words with what to do about it. `listed` are the archives here.
+pub(crate) fn problems(
+    settings: &Settings,
+    record: &Record,
+    listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    for place in &settings.offsite.places {
+        let place = place.to_string();
+        let Some(known) = record.places.get(&place) else {
+            continue;
+        };
+        for (archive, copy) in &known.copies {
+            if let Some(damage) = &copy.damage {
+                problems.push(format!(
+                    "the copy of {archive} at {place} {damage}\n\
+                     it is neither used nor replaced: see why, then remove it there; it is sent again if the archive is still here"
+                ));
+            }
+        }
+        let waiting = waiting_since(known, needed(settings), listed);
+        let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
+        if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
+            let why = known.problem.as_ref().map(|why| format!(": {why}"));
+            problems.push(format!(
+                "the copy at {place} is {} behind{}",
+                in_days(lag),
+                why.unwrap_or_default()
+            ));
+        }
+    }
+    problems
+}
+
+/// Since when the newest archives wait for their copies; none when the newest is there.
+pub(crate) fn waiting_since(
+    known: &PlaceRecord,
+    needed: Proof,
+    listed: &[ArchiveSummary],
+) -> Option<DateTime<Utc>> {
+    let there = known.copies.values().filter(|copy| copy.counts(needed));
+    let newest_there = there.filter_map(|copy| copy.made_at).max();
+    let here = listed.iter().filter(|one| one.is_good());
+    let waiting = here
+        .filter_map(ArchiveSummary::made_by_manifest)
+        .filter(|made_at| newest_there.is_none_or(|there| *made_at > there))
+        .min()?;
+    // Archives from before there was such a place have not waited since then.
+    Some(known.since.map_or(waiting, |since| waiting.max(since)))
+}
+
+fn in_days(time: Duration) -> String {
+    match time.as_secs() / 86_400 {
+        0 => humanize::duration(time),
+        days => humanize::counted(days, "day"),
+    }
+}
+
+/// Whether a file elsewhere is one of ours: an archive, or its checksum.
+fn is_ours(prefix: &str, name: &str) -> bool {
+    let stem = file_name::stem_of_either(name);
+    stem.is_some_and(|stem| file_name::time_of(prefix, stem).is_some())
+}
+
+/// Does something while its progress is shown, and ends it when nothing moves.
+async fn moving<T>(
+    settings: &Settings,
+    transfer: &Transfer,
+    meter: &Arc<Meter>,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let work = transfer.unless_stalled(settings.stall_timeout, work);
+    tokio::pin!(work);
+    let mut look = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = look.tick() => {
+                meter.set(transfer.moved());
+                meter.show();
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Which copies stay: the plan that is made for archives, over the copies that are proven to be there.
+
+use super::needed;
+use super::record::PlaceRecord;
+use crate::prune;
+use crate::report::ArchiveSummary;
+use crate::retention::policy::{self, Archive, Plan};
+use crate::settings::Settings;
+use crate::state::State;
+use chrono::{DateTime, Utc};
+
+/// What stays and goes there. `coming` are archives that are not there yet, and count as if they were.
+pub(super) fn plan(
+    settings: &Settings,
+    state: &State,
+    known: &PlaceRecord,
+    coming: &[&ArchiveSummary],
+    now: DateTime<Utc>,
+) -> Plan {
+    let needed = needed(settings);
+    let mut all: Vec<Archive> = known
+        .copies
+        .iter()
+        .map(|(name, copy)| Archive {
+            name: name.clone(),
+            made_at: copy.made_at,
+            verified: copy.counts(needed),
+            bytes: copy.bytes,
+        })
+        .collect();
+    for one in coming {
+        if !all.iter().any(|other| other.name == one.archive) {
+            all.push(Archive {
+                name: one.archive.clone(),
+                made_at: one.made_by_manifest(),
+                verified: true,
+                bytes: one.archive_bytes,
+            });
+        }
+    }
+    let plan = policy::plan(&all, &settings.offsite.retention, settings.time_zone, now);
+    match prune::hold(settings, state) {
+        Some(hold) if plan.halt.is_none() => plan.halted(hold),
+        _ => plan,
+    }
+}

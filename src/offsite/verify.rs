@@ -1,0 +1,150 @@
+//! Proof that copies are what they should be: read from their start to their end, and held against their checksums.
+
+use super::copies::{Copies, Copy, words};
+use super::open;
+use super::record::{Book, CopyRecord};
+use super::sync::hash;
+use crate::archive::file_name;
+use crate::archive::sidecar::{self, Sidecar};
+use crate::context::Context;
+use crate::settings::{OffsitePlace, Settings};
+use crate::state::warn_unsaved;
+use crate::store::remote::{Proof, Store, StoreError, StoreErrorKind};
+use crate::store::repository::Repository;
+use crate::sys::progress::{Meter, Unit};
+use serde::Serialize;
+use std::time::Instant;
+
+/// A `.sha256` is one short line.
+const LONGEST_SIDECAR: u64 = 4096;
+
+/// What the reading of one copy showed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct VerifiedCopy {
+    pub place: String,
+    pub archive: String,
+    pub sound: bool,
+    /// What is wrong with it, or why it could not be read.
+    pub problem: Option<String>,
+    pub archive_bytes: u64,
+    pub elapsed_seconds: f64,
+}
+
+/// Reads one copy. What it shows is kept for `list` and for retention there.
+pub(crate) async fn verify(
+    settings: &Settings,
+    ctx: &Context,
+    place: &OffsitePlace,
+    copy: &Copy,
+) -> VerifiedCopy {
+    let begun = Instant::now();
+    let what = format!("verifying {}", copy.archive);
+    let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
+    let reading = async {
+        let store = open(settings, ctx, place).await?;
+        let expected = checksum(&store, &copy.archive).await?;
+        let found = hash(settings, &store, &copy.archive, copy.archive_bytes, &meter).await?;
+        Ok((expected, found))
+    };
+    let result: Result<_, StoreError> = reading.await;
+    let (problem, read) = match &result {
+        Ok((expected, (bytes, sha256))) if expected == sha256 && *bytes == copy.archive_bytes => {
+            (None, true)
+        }
+        Ok(_) => (
+            Some("is damaged: its SHA-256 is not that of its .sha256".to_owned()),
+            true,
+        ),
+        Err(error) => (Some(words(ctx, error)), false),
+    };
+    if let (Ok((expected, _)), true) = (&result, read) {
+        remember(settings, ctx, place, copy, *expected, problem.clone());
+    }
+    VerifiedCopy {
+        place: place.to_string(),
+        archive: copy.archive.clone(),
+        sound: problem.is_none(),
+        problem,
+        archive_bytes: copy.archive_bytes,
+        elapsed_seconds: begun.elapsed().as_secs_f64(),
+    }
+}
+
+fn remember(
+    settings: &Settings,
+    ctx: &Context,
+    place: &OffsitePlace,
+    copy: &Copy,
+    sha256: [u8; 32],
+    damage: Option<String>,
+) {
+    // Another process is at work on the copies, or there is no folder here yet: then it is not kept.
+    let Ok(mut book) = Book::open(&Repository::of(settings)) else {
+        return;
+    };
+    let copies = &mut book.place(&place.to_string()).copies;
+    let made_at = copies.get(&copy.archive).and_then(|known| known.made_at);
+    let known = CopyRecord {
+        made_at: made_at.or(copy.made_at),
+        bytes: copy.archive_bytes,
+        sha256: hex::encode(sha256),
+        proof: Proof::Read,
+        at: (ctx.now)(),
+        damage,
+    };
+    copies.insert(copy.archive.clone(), known);
+    warn_unsaved(book.save());
+}
+
+/// What the `.sha256` beside a copy says.
+pub(super) async fn checksum(store: &Store, archive: &str) -> Result<[u8; 32], StoreError> {
+    let stem = file_name::stem_of(archive).unwrap_or(archive);
+    let name = file_name::sidecar(stem);
+    let bytes = store.size(&name).await?.ok_or_else(|| {
+        StoreError::new(
+            StoreErrorKind::Missing,
+            format!("there is no {name}: the copy is not whole"),
+            "",
+        )
+    })?;
+    let mut text = Vec::new();
+    let mut sink = |piece: &[u8]| {
+        text.extend_from_slice(piece);
+        Ok(())
+    };
+    store
+        .read(&name, 0..bytes.min(LONGEST_SIDECAR), &mut sink)
+        .await?;
+    match sidecar::parse(&String::from_utf8_lossy(&text), archive) {
+        Sidecar::Sha256(sha256) => Ok(sha256),
+        Sidecar::Missing | Sidecar::Unreadable(_) => Err(StoreError::new(
+            StoreErrorKind::Differs,
+            format!("{name} is not a checksum of it"),
+            "",
+        )),
+    }
+}
+
+/// The copy of this name, or the newest; places in the order of the settings.
+pub(crate) fn find<'c>(places: &'c [Copies], name: &str) -> Option<(usize, &'c Copy)> {
+    let all = places
+        .iter()
+        .enumerate()
+        .flat_map(|(at, place)| place.copies.iter().map(move |copy| (at, copy)));
+    if name == "latest" {
+        let sound = all.filter(|(_, copy)| copy.damage.is_none());
+        // Of the newest, the one at the first place.
+        return sound
+            .max_by_key(|(at, copy)| (copy.made_at, &copy.archive, std::cmp::Reverse(*at)));
+    }
+    let wanted = file_name::bare(name);
+    let is_named = |copy: &Copy| copy.archive == name || file_name::bare(&copy.archive) == wanted;
+    let mut named = all.filter(|(_, copy)| is_named(copy));
+    let first = named.next()?;
+    Some(match first.1.damage {
+        None => first,
+        Some(_) => named
+            .find(|(_, copy)| copy.damage.is_none())
+            .unwrap_or(first),
+    })
+}

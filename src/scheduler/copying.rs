@@ -1,0 +1,73 @@
+//! Copies elsewhere: a round after every backup, and one every few hours for what could not be sent. Each is a process of
+//! its own that runs beside everything else: no backup waits for it.
+
+use super::worker::{self, Ended};
+use crate::settings::Settings;
+use crate::sys::cancel::Cancel;
+use crate::sys::logging::SCHEDULER;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Between two rounds when nothing else asks for one.
+const EVERY: Duration = Duration::from_secs(3 * 3600);
+/// How long until another try when somebody else is at it.
+const AGAIN: Duration = Duration::from_secs(60);
+/// The longest that a round may take; within it, it is watched for standing still.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// How long a round has to end when it is told to.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// When rounds happen, and the one that is at work.
+pub(super) struct Copying {
+    wanted: bool,
+    due: Instant,
+    round: Option<JoinHandle<Ended>>,
+}
+
+impl Copying {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Copying {
+            wanted: !settings.offsite.places.is_empty(),
+            // What the last scheduler left undone is made up for.
+            due: Instant::now(),
+            round: None,
+        }
+    }
+
+    /// There may be something new to send.
+    pub(super) fn due_now(&mut self) {
+        self.due = Instant::now();
+    }
+
+    /// Begins a round when one is due, and takes note of one that ended. To be called now and then.
+    pub(super) async fn keep_up(&mut self, stop: &Cancel) {
+        if self.round.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(round) = self.round.take()
+            && matches!(round.await, Ok(Ended::Busy))
+        {
+            self.due = self.due.min(Instant::now() + AGAIN);
+        }
+        if self.wanted && self.round.is_none() && Instant::now() >= self.due {
+            self.due = Instant::now() + EVERY;
+            self.round = Some(tokio::spawn(round(stop.clone())));
+        }
+    }
+
+    /// Waits for the round at work, which has been told to stop.
+    pub(super) async fn finish(&mut self) {
+        if let Some(round) = self.round.take() {
+            let _ = tokio::time::timeout(GRACE, round).await;
+        }
+    }
+}
+
+async fn round(stop: Cancel) -> Ended {
+    match worker::copy(stop, LONGEST).await {
+        Ok(ended) => ended,
+        Err(died) => {
+            tracing::warn!(target: SCHEDULER, "{}; it is tried again later. {}", died.error, died.advice);
+            Ended::Finished
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Copies elsewhere: where to, with which credentials, and what stays there.
+
+use super::{Checker, Faulty};
+use crate::settings::{OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table};
+
+pub(super) fn offsite(
+    checker: &mut Checker,
+    local: Result<RetentionPolicy, Faulty>,
+) -> Result<OffsiteSettings, Faulty> {
+    let places = checker.optional(&table::OFFSITE_URL);
+    let verify = checker.value(&table::OFFSITE_VERIFY);
+    let bandwidth = checker.optional(&table::OFFSITE_BANDWIDTH);
+    let max_lag = checker.value(&table::OFFSITE_MAX_LAG);
+    let retention = retention(checker, local);
+    let credentials = credentials(checker);
+    if let Ok(Some(places)) = &places {
+        needs(checker, places);
+    }
+    Ok(OffsiteSettings {
+        places: places?.unwrap_or_default(),
+        verify: verify?,
+        bandwidth: bandwidth?,
+        max_lag: max_lag?,
+        retention: retention?,
+        credentials: credentials?,
+    })
+}
+
+/// What stays elsewhere is what stays here, where nothing else was said.
+fn retention(
+    checker: &mut Checker,
+    local: Result<RetentionPolicy, Faulty>,
+) -> Result<RetentionPolicy, Faulty> {
+    let days = checker.optional(&table::OFFSITE_RETENTION_DAYS);
+    let min_keep = checker.optional(&table::OFFSITE_RETENTION_MIN_KEEP);
+    let daily = checker.optional(&table::OFFSITE_RETENTION_DAILY);
+    let weekly = checker.optional(&table::OFFSITE_RETENTION_WEEKLY);
+    let monthly = checker.optional(&table::OFFSITE_RETENTION_MONTHLY);
+    let yearly = checker.optional(&table::OFFSITE_RETENTION_YEARLY);
+    let local = local?;
+    Ok(RetentionPolicy {
+        days: days?.unwrap_or(local.days),
+        min_keep: min_keep?.unwrap_or(local.min_keep),
+        daily: daily?.unwrap_or(local.daily),
+        weekly: weekly?.unwrap_or(local.weekly),
+        monthly: monthly?.unwrap_or(local.monthly),
+        yearly: yearly?.unwrap_or(local.yearly),
+    })
+}
+
+fn credentials(checker: &mut Checker) -> Result<OffsiteCredentials, Faulty> {
+    let aws_access_key_id = checker.optional(&table::AWS_ACCESS_KEY_ID);
+    let aws_secret_access_key = checker.optional(&table::AWS_SECRET_ACCESS_KEY);
+    let aws_session_token = checker.optional(&table::AWS_SESSION_TOKEN);
+    let aws_region = checker.optional(&table::AWS_REGION);
+    let aws_endpoint_url = checker.optional(&table::AWS_ENDPOINT_URL);
+    let ssh_identity = checker.optional(&table::SSH_IDENTITY_FILE);
+    let ssh_known_hosts = checker.optional(&table::SSH_KNOWN_HOSTS_FILE);
+    let webdav_username = checker.optional(&table::WEBDAV_USERNAME);
+    let webdav_password = checker.optional(&table::WEBDAV_PASSWORD);
+    let rclone_config = checker.optional(&table::RCLONE_CONFIG);
+    Ok(OffsiteCredentials {
+        aws_access_key_id: aws_access_key_id?,
+        aws_secret_access_key: aws_secret_access_key?,
+        aws_session_token: aws_session_token?,
+        aws_region: aws_region?,
+        aws_endpoint_url: aws_endpoint_url?,
+        ssh_identity: ssh_identity?,
+        ssh_known_hosts: ssh_known_hosts?,
+        webdav_username: webdav_username?,
+        webdav_password: webdav_password?,
+        rclone_config: rclone_config?,
+    })
+}
+
+/// Refuses a place whose door has no key.
+fn needs(checker: &mut Checker, places: &[OffsitePlace]) {
+    let any = |kind: fn(&OffsitePlace) -> bool| places.iter().any(kind);
+    let needed = [
+        (
+            any(|place| matches!(place, OffsitePlace::S3 { .. })),
+            [
+                &table::AWS_ACCESS_KEY_ID.setting,
+                &table::AWS_SECRET_ACCESS_KEY.setting,
+            ],
+            "is not set, but OFFSITE_URL names a bucket",
+        ),
+        (
+            any(|place| matches!(place, OffsitePlace::WebDav { .. })),
+            [
+                &table::WEBDAV_USERNAME.setting,
+                &table::WEBDAV_PASSWORD.setting,
+            ],
+            "is not set, but OFFSITE_URL names a WebDAV server",
+        ),
+    ];
+    for (_, settings, problem) in needed.into_iter().filter(|(needed, ..)| *needed) {
+        for setting in settings {
+            if !checker.is_given(setting) {
+                checker.missing(setting, problem, "set it");
+            }
+        }
+    }
+}

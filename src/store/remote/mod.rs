@@ -1,0 +1,163 @@
+//! Places elsewhere that archives are copied to: a few verbs, and a file for each kind of place.
+//!
+//! Why this is safe: [`Store::put`] gives a name to a whole file or to nothing, and never to one whose name is taken. Where
+//! the service takes a file in one step that cannot be half done (S3), that is it; elsewhere the file goes under a name
+//! that begins with a dot, is read back, and only then gets its own.
+
+mod error;
+mod folder;
+mod http;
+mod rclone;
+mod s3;
+mod sftp;
+mod source;
+mod webdav;
+
+pub(crate) use error::{StoreError, StoreErrorKind};
+pub(crate) use source::{Comparison, Source, Transfer};
+
+use crate::settings::{OffsiteCredentials, OffsitePlace};
+use crate::sys::redact::Redactor;
+use chrono::{DateTime, Utc};
+use folder::FolderStore;
+use rclone::RcloneStore;
+use s3::S3Store;
+use sftp::SftpStore;
+use std::ffi::OsString;
+use std::io;
+use std::ops::Range;
+use webdav::WebDavStore;
+
+/// How much is known of a file elsewhere.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Proof {
+    /// It was sent, and nothing more is known.
+    Sent,
+    /// The service says that it has all of it, with this checksum.
+    Confirmed,
+    /// It was read back and is the same.
+    Read,
+}
+
+/// A file elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// What takes the bytes that are read, in order.
+pub(crate) type Sink<'s> = dyn FnMut(&[u8]) -> io::Result<()> + Send + 's;
+
+/// What it takes to get in.
+pub(crate) struct Access<'a> {
+    pub credentials: &'a OffsiteCredentials,
+    pub environment: &'a [(OsString, OsString)],
+    pub redactor: &'a Redactor,
+    /// The clock.
+    pub now: fn() -> DateTime<Utc>,
+    /// Bytes per second, for what sends by itself.
+    pub bandwidth: Option<u64>,
+}
+
+/// A place elsewhere. Every verb can be dropped at any moment.
+pub(crate) enum Store {
+    Folder(FolderStore),
+    S3(S3Store),
+    Sftp(Box<SftpStore>),
+    WebDav(WebDavStore),
+    Rclone(RcloneStore),
+}
+
+impl Store {
+    /// Connects, where that is something.
+    pub(crate) async fn open(
+        place: &OffsitePlace,
+        access: &Access<'_>,
+    ) -> Result<Self, StoreError> {
+        match place {
+            OffsitePlace::Folder(path) => Ok(Store::Folder(FolderStore::open(path)?)),
+            OffsitePlace::S3 { .. } => Ok(Store::S3(S3Store::new(place, access)?)),
+            OffsitePlace::Sftp { .. } => {
+                Ok(Store::Sftp(Box::new(SftpStore::open(place, access).await?)))
+            }
+            OffsitePlace::WebDav { .. } => Ok(Store::WebDav(WebDavStore::new(place, access)?)),
+            OffsitePlace::Rclone { .. } => Ok(Store::Rclone(RcloneStore::new(place, access)?)),
+        }
+    }
+
+    /// Puts a whole file there under a name that must be free; what is known of it then.
+    pub(crate) async fn put(&self, name: &str, source: Source) -> Result<Proof, StoreError> {
+        match self {
+            Store::Folder(store) => store.put(name, source).await,
+            Store::S3(store) => store.put(name, source).await,
+            Store::Sftp(store) => store.put(name, source).await,
+            Store::WebDav(store) => store.put(name, source).await,
+            Store::Rclone(store) => store.put(name, source).await,
+        }
+    }
+
+    /// The size of a file; none when there is no such file.
+    pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        match self {
+            Store::Folder(store) => store.size(name).await,
+            Store::S3(store) => store.size(name).await,
+            Store::Sftp(store) => store.size(name).await,
+            Store::WebDav(store) => store.size(name).await,
+            Store::Rclone(store) => store.size(name).await,
+        }
+    }
+
+    /// Reads a part of a file, in order; how many bytes there were.
+    pub(crate) async fn read(
+        &self,
+        name: &str,
+        range: Range<u64>,
+        sink: &mut Sink<'_>,
+    ) -> Result<u64, StoreError> {
+        match self {
+            Store::Folder(store) => store.read(name, range, sink).await,
+            Store::S3(store) => store.read(name, range, sink).await,
+            Store::Sftp(store) => store.read(name, range, sink).await,
+            Store::WebDav(store) => store.read(name, range, sink).await,
+            Store::Rclone(store) => store.read(name, range, sink).await,
+        }
+    }
+
+    /// All files there, those with a dot in front too.
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        match self {
+            Store::Folder(store) => store.list().await,
+            Store::S3(store) => store.list().await,
+            Store::Sftp(store) => store.list().await,
+            Store::WebDav(store) => store.list().await,
+            Store::Rclone(store) => store.list().await,
+        }
+    }
+
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match self {
+            Store::Folder(store) => store.remove(name).await,
+            Store::S3(store) => store.remove(name).await,
+            Store::Sftp(store) => store.remove(name).await,
+            Store::WebDav(store) => store.remove(name).await,
+            Store::Rclone(store) => store.remove(name).await,
+        }
+    }
+
+    /// Takes away what an interrupted [`Store::put`] left that [`Store::list`] does not show; `ours` knows the names.
+    pub(crate) async fn sweep(&self, ours: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+        match self {
+            Store::S3(store) => store.abort_uploads(ours).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name of a file that is not whole yet.
+fn partial(name: &str) -> String {
+    format!(".{name}{}", crate::sys::atomic_file::PARTIAL_EXTENSION)
+}

@@ -1,0 +1,131 @@
+//! What an S3 service answers: a few elements of XML.
+
+use super::super::error::{StoreError, StoreErrorKind};
+use super::super::{Entry, http};
+use crate::sys::http::Answer;
+use roxmltree::{Document, Node};
+
+/// One page of a listing.
+pub(super) struct Page {
+    pub entries: Vec<Entry>,
+    pub next: Option<String>,
+}
+
+/// An upload in parts that was begun.
+pub(super) struct Begun {
+    pub key: String,
+    pub upload_id: String,
+}
+
+fn value(node: Node, name: &str) -> Option<String> {
+    let found = node
+        .children()
+        .find(|child| child.tag_name().name() == name)?;
+    Some(found.text().unwrap_or_default().to_owned())
+}
+
+fn parse(body: &[u8]) -> Result<&str, StoreError> {
+    std::str::from_utf8(body).map_err(|_| http::malformed("the S3 service"))
+}
+
+fn document(body: &str) -> Result<Document<'_>, StoreError> {
+    Document::parse(body).map_err(|_| http::malformed("the S3 service"))
+}
+
+pub(super) fn page(body: &[u8], prefix: &str) -> Result<Page, StoreError> {
+    let document = document(parse(body)?)?;
+    let root = document.root_element();
+    let contents = root
+        .children()
+        .filter(|child| child.tag_name().name() == "Contents");
+    let entry = |node: Node| {
+        let name = value(node, "Key")?.strip_prefix(prefix)?.to_owned();
+        let bytes = value(node, "Size")?.parse().ok()?;
+        Some(Entry { name, bytes })
+    };
+    let entries = contents.filter_map(entry).collect();
+    let more = value(root, "IsTruncated").is_some_and(|more| more == "true");
+    let next = value(root, "NextContinuationToken").filter(|_| more);
+    Ok(Page { entries, next })
+}
+
+pub(super) fn uploads(body: &[u8]) -> Result<Vec<Begun>, StoreError> {
+    let document = document(parse(body)?)?;
+    let nodes = document
+        .root_element()
+        .children()
+        .filter(|child| child.tag_name().name() == "Upload");
+    let begun = |node: Node| {
+        Some(Begun {
+            key: value(node, "Key")?,
+            upload_id: value(node, "UploadId")?,
+        })
+    };
+    Ok(nodes.filter_map(begun).collect())
+}
+
+pub(super) fn upload_id(body: &[u8]) -> Result<String, StoreError> {
+    let document = document(parse(body)?)?;
+    let id = value(document.root_element(), "UploadId").filter(|id| !id.is_empty());
+    id.ok_or_else(|| http::malformed("the S3 service"))
+}
+
+/// The code and the message of a failure; an answer of success may be one too.
+pub(super) fn failure(body: &[u8]) -> Option<(String, String)> {
+    let document = Document::parse(std::str::from_utf8(body).ok()?).ok()?;
+    let root = document.root_element();
+    let is_error = root.tag_name().name() == "Error";
+    is_error.then(|| {
+        (
+            value(root, "Code").unwrap_or_default(),
+            value(root, "Message").unwrap_or_default(),
+        )
+    })
+}
+
+/// What an answer that is no success means.
+pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError {
+    let (code, message) = failure(&answer.body).unwrap_or_default();
+    let status = answer.status.as_u16();
+    let (kind, help) = match (code.as_str(), status) {
+        ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken", _) => (
+            StoreErrorKind::Denied,
+            "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the region",
+        ),
+        ("RequestTimeTooSkewed", _) => (StoreErrorKind::Denied, "set this machine's clock"),
+        ("NoSuchBucket", _) => (
+            StoreErrorKind::NoPlace,
+            "create the bucket, or correct OFFSITE_URL",
+        ),
+        ("NoSuchKey", _) => (StoreErrorKind::Missing, ""),
+        ("PreconditionFailed", _) | (_, 412) => (StoreErrorKind::Exists, ""),
+        (
+            "PermanentRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException",
+            _,
+        )
+        | (_, 301 | 307) => (
+            StoreErrorKind::Other,
+            "the bucket is in another region: add ?region=… to OFFSITE_URL",
+        ),
+        ("QuotaExceeded" | "XMinioStorageFull", _) | (_, 507) => (
+            StoreErrorKind::Full,
+            "make room there, or keep fewer copies: OFFSITE_RETENTION_DAYS",
+        ),
+        (_, 401 | 403) => (
+            StoreErrorKind::Denied,
+            "see what this key may do with the bucket",
+        ),
+        (_, 404) => (StoreErrorKind::Missing, ""),
+        (_, status) if status >= 500 || status == 429 => (StoreErrorKind::Unreachable, ""),
+        _ => (StoreErrorKind::Other, ""),
+    };
+    let said = match (code.as_str(), message.as_str()) {
+        ("", _) => format!("status {status}"),
+        (code, "") => format!("{code} (status {status})"),
+        (code, message) => format!("{code}: {message} (status {status})"),
+    };
+    let summary = format!("the bucket {bucket} refused to {action}: {said}");
+    StoreError::new(kind, summary, help)
+}

@@ -1,0 +1,418 @@
+//! SFTP, through the stock `ssh`: its configuration, its keys and its check of the host's key are the owner's own.
+
+use super::error::{StoreError, StoreErrorKind};
+use super::source::{Comparison, Source};
+use super::{Access, Entry, Proof, Sink, partial};
+use crate::settings::OffsitePlace;
+use crate::sys::piped::{self, PipedChild};
+use crate::sys::process;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
+use russh_sftp::client::RawSftpSession;
+use russh_sftp::client::error::Error;
+use russh_sftp::client::rawsession::SftpResult;
+use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::ops::Range;
+use tokio::sync::Mutex;
+
+/// What every server takes in one message.
+const PIECE_BYTES: usize = 32 * 1024;
+/// Messages on their way at a time: enough for a far server, and little memory.
+const AT_A_TIME: usize = 32;
+/// A disk there may be slow; whether anything moves at all is watched elsewhere.
+const LONGEST_ANSWER_SECONDS: u64 = 300;
+/// What ssh needs of our environment.
+const PASSED_ON: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "SSH_AUTH_SOCK",
+];
+
+pub(crate) struct SftpStore {
+    session: RawSftpSession,
+    /// Kept for as long as the session lives; what it said explains a session that ended.
+    ssh: Mutex<PipedChild>,
+    folder: String,
+    can_sync: bool,
+}
+
+impl SftpStore {
+    pub(super) async fn open(
+        place: &OffsitePlace,
+        access: &Access<'_>,
+    ) -> Result<Self, StoreError> {
+        let OffsitePlace::Sftp { path, .. } = place else {
+            return Err(StoreError::exists("address"));
+        };
+        let search = access.environment.iter().find(|(name, _)| name == "PATH");
+        let search = search.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
+        let program = process::find_program("ssh", search).ok_or_else(|| {
+            StoreError::new(
+                StoreErrorKind::Other,
+                "there is no ssh on PATH",
+                "install openssh-client",
+            )
+        })?;
+        let passed_on = access
+            .environment
+            .iter()
+            .filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed))
+            .cloned();
+        let started = piped::spawn(
+            &program,
+            &arguments(place, access),
+            passed_on,
+            access.redactor,
+            |line| {
+                tracing::debug!("ssh: {line}");
+                true
+            },
+        );
+        let mut ssh = started.map_err(|error| {
+            StoreError::new(
+                StoreErrorKind::Other,
+                format!("cannot start ssh: {error}"),
+                "",
+            )
+        })?;
+        let (Some(stdin), Some(stdout)) = (ssh.stdin.take(), ssh.stdout.take()) else {
+            return Err(StoreError::new(
+                StoreErrorKind::Other,
+                "ssh has no pipes",
+                "",
+            ));
+        };
+        let session = RawSftpSession::new(tokio::io::join(stdout, stdin));
+        session.set_timeout(LONGEST_ANSWER_SECONDS);
+        let version = match session.init().await {
+            Ok(version) => version,
+            Err(error) => return Err(explain(&ssh.last_lines().await, &error)),
+        };
+        let can_sync = version.extensions.contains_key("fsync@openssh.com");
+        let store = SftpStore {
+            session,
+            ssh: Mutex::new(ssh),
+            folder: path.trim_end_matches('/').to_owned(),
+            can_sync,
+        };
+        store.look().await?;
+        Ok(store)
+    }
+
+    /// The folder must be there: one that was not mounted must not be made up.
+    async fn look(&self) -> Result<(), StoreError> {
+        let folder = self.path("");
+        match self.session.stat(folder.clone()).await {
+            Ok(attributes) if attributes.attrs.is_dir() => Ok(()),
+            Err(error) if !is(&error, StatusCode::NoSuchFile) => {
+                Err(self.failed("look at", &folder, error).await)
+            }
+            _ => Err(StoreError::new(
+                StoreErrorKind::NoPlace,
+                format!("there is no folder {folder} there"),
+                "create it there, or correct the path in OFFSITE_URL",
+            )),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder)
+    }
+
+    async fn failed(&self, action: &str, name: &str, error: Error) -> StoreError {
+        let (kind, help) = match &error {
+            Error::Status(status) => match status.status_code {
+                StatusCode::NoSuchFile => (StoreErrorKind::Missing, ""),
+                StatusCode::PermissionDenied => (
+                    StoreErrorKind::Denied,
+                    "see what this user may do in that folder",
+                ),
+                // Servers do not say more when a disk is full.
+                StatusCode::Failure => (
+                    StoreErrorKind::Other,
+                    "see whether the disk there is full, or a quota used up",
+                ),
+                _ => (StoreErrorKind::Other, ""),
+            },
+            _ => {
+                let lines = self.ssh.lock().await.last_lines().await;
+                return explain(&lines, &error);
+            }
+        };
+        StoreError::new(kind, format!("cannot {action} {name}: {error}"), help)
+    }
+
+    pub(super) async fn put(&self, name: &str, mut source: Source) -> Result<Proof, StoreError> {
+        if self.size(name).await?.is_some() {
+            return Err(StoreError::exists(name));
+        }
+        let hidden = partial(name);
+        let sent = self.write(&hidden, &mut source).await;
+        let proven = match sent {
+            Ok(()) => self.compare(&hidden, name, &source).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = proven {
+            // What stays is swept at the next run.
+            let _ = self.session.remove(self.path(&hidden)).await;
+            return Err(error);
+        }
+        // In the version of the protocol that all speak, a name that is taken is refused; we looked as well.
+        match self
+            .session
+            .rename(self.path(&hidden), self.path(name))
+            .await
+        {
+            Ok(_) => Ok(Proof::Read),
+            Err(error) => Err(self.failed("name", name, error).await),
+        }
+    }
+
+    async fn write(&self, hidden: &str, source: &mut Source) -> Result<(), StoreError> {
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let attributes = FileAttributes {
+            permissions: Some(0o600),
+            ..FileAttributes::empty()
+        };
+        let opened = self
+            .session
+            .open(self.path(hidden), flags, attributes)
+            .await;
+        let handle = match opened {
+            Ok(handle) => handle.handle,
+            Err(error) => return Err(self.failed("create", hidden, error).await),
+        };
+        let (mut position, mut flying) = (0, FuturesUnordered::new());
+        while let Some(piece) = source.next().await? {
+            for piece in piece.chunks(PIECE_BYTES) {
+                flying.push(self.session.write(handle.clone(), position, piece.to_vec()));
+                position += piece.len() as u64;
+                if flying.len() >= AT_A_TIME {
+                    self.one_written(hidden, flying.next().await).await?;
+                }
+            }
+        }
+        while let Some(written) = flying.next().await {
+            self.one_written(hidden, Some(written)).await?;
+        }
+        let synced = match self.can_sync {
+            true => self.session.fsync(handle.clone()).await.map(drop),
+            false => Ok(()),
+        };
+        let closed = self.session.close(handle).await.map(drop);
+        match synced.and(closed) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed("write", hidden, error).await),
+        }
+    }
+
+    async fn one_written<T>(
+        &self,
+        hidden: &str,
+        written: Option<SftpResult<T>>,
+    ) -> Result<(), StoreError> {
+        match written {
+            Some(Err(error)) => Err(self.failed("write", hidden, error).await),
+            _ => Ok(()),
+        }
+    }
+
+    async fn compare(&self, hidden: &str, name: &str, source: &Source) -> Result<(), StoreError> {
+        if self.size(hidden).await? != Some(source.bytes()) {
+            return Err(StoreError::differs(name));
+        }
+        let mut comparison = Comparison::new(source.transfer());
+        let mut sink = |piece: &[u8]| {
+            comparison.update(piece);
+            Ok(())
+        };
+        self.read(hidden, 0..source.bytes(), &mut sink).await?;
+        match comparison.finish() == (source.bytes(), source.sha256()) {
+            true => Ok(()),
+            false => Err(StoreError::differs(name)),
+        }
+    }
+
+    pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        match self.session.lstat(self.path(name)).await {
+            Ok(attributes) => Ok(Some(attributes.attrs.size.unwrap_or_default())),
+            Err(error) if is(&error, StatusCode::NoSuchFile) => Ok(None),
+            Err(error) => Err(self.failed("look at", name, error).await),
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        name: &str,
+        range: Range<u64>,
+        sink: &mut Sink<'_>,
+    ) -> Result<u64, StoreError> {
+        let attributes = FileAttributes::empty();
+        let opened = self
+            .session
+            .open(self.path(name), OpenFlags::READ, attributes);
+        let handle = match opened.await {
+            Ok(handle) => handle.handle,
+            Err(error) => return Err(self.failed("read", name, error).await),
+        };
+        let (mut position, mut next, mut flying) =
+            (range.start, range.start, FuturesOrdered::new());
+        let result = loop {
+            while flying.len() < AT_A_TIME && next < range.end {
+                let length = (range.end - next).min(PIECE_BYTES as u64);
+                flying.push_back(self.session.read(handle.clone(), next, length as u32));
+                next += length;
+            }
+            let asked = (range.end - position).min(PIECE_BYTES as u64);
+            match flying.next().await {
+                None => break Ok(position - range.start),
+                Some(Ok(data)) if data.data.is_empty() => break Ok(position - range.start),
+                Some(Ok(data)) => {
+                    if let Err(error) = sink(&data.data) {
+                        break Err(StoreError::of_io("keep", name, &error));
+                    }
+                    position += data.data.len() as u64;
+                    if (data.data.len() as u64) < asked {
+                        // It gave less than it was asked for: what follows is asked for anew.
+                        (next, flying) = (position, FuturesOrdered::new());
+                    }
+                }
+                Some(Err(error)) if is(&error, StatusCode::Eof) => {
+                    break Ok(position - range.start);
+                }
+                Some(Err(error)) => break Err(self.failed("read", name, error).await),
+            }
+        };
+        drop(flying);
+        let _ = self.session.close(handle).await;
+        result
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        let folder = self.path("");
+        let handle = match self.session.opendir(folder.clone()).await {
+            Ok(handle) => handle.handle,
+            Err(error) => return Err(self.failed("list", &folder, error).await),
+        };
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        loop {
+            match self.session.readdir(handle.clone()).await {
+                Ok(page) => {
+                    for file in page
+                        .files
+                        .into_iter()
+                        .filter(|file| file.attrs.is_regular())
+                    {
+                        let bytes = file.attrs.size.unwrap_or_default();
+                        if seen.insert(file.filename.clone()) {
+                            let name = file.filename;
+                            found.push(Entry { name, bytes });
+                        }
+                    }
+                }
+                Err(error) if is(&error, StatusCode::Eof) => break,
+                Err(error) => return Err(self.failed("list", &folder, error).await),
+            }
+        }
+        let _ = self.session.close(handle).await;
+        Ok(found)
+    }
+
+    pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match self.session.remove(self.path(name)).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed("remove", name, error).await),
+        }
+    }
+}
+
+fn is(error: &Error, code: StatusCode) -> bool {
+    matches!(error, Error::Status(status) if status.status_code == code)
+}
+
+/// A host's key that is not known or not the same ends it, and nothing is ever asked.
+fn arguments(place: &OffsitePlace, access: &Access<'_>) -> Vec<OsString> {
+    let OffsitePlace::Sftp {
+        user, host, port, ..
+    } = place
+    else {
+        return Vec::new();
+    };
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut option = |text: OsString| arguments.extend(["-o".into(), text]);
+    for text in [
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        "UpdateHostKeys=no",
+        "ConnectTimeout=15",
+        "ServerAliveInterval=15",
+        "ServerAliveCountMax=4",
+        "ForwardAgent=no",
+        "ClearAllForwardings=yes",
+        "PermitLocalCommand=no",
+        "RequestTTY=no",
+    ] {
+        option(text.into());
+    }
+    // ssh takes a path apart at its spaces, outside of quotes.
+    let quoted = |name: &str, path: &std::path::Path| {
+        let mut text = OsString::from(format!("{name}=\""));
+        text.push(path);
+        text.push("\"");
+        text
+    };
+    if let Some(path) = &access.credentials.ssh_known_hosts {
+        option(quoted("UserKnownHostsFile", path));
+        option("GlobalKnownHostsFile=/dev/null".into());
+    }
+    if let Some(path) = &access.credentials.ssh_identity {
+        option(quoted("IdentityFile", path));
+        option("IdentitiesOnly=yes".into());
+    }
+    if let Some(port) = port {
+        arguments.extend(["-p".into(), port.to_string().into()]);
+    }
+    if let Some(user) = user {
+        arguments.extend(["-l".into(), user.into()]);
+    }
+    arguments.extend(["-s".into(), "--".into(), host.into(), "sftp".into()]);
+    arguments
+}
+
+/// Why a session ended, by what ssh said.
+fn explain(lines: &[String], error: &Error) -> StoreError {
+    let said = lines.join(" ");
+    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let (kind, help) = if any(&["HOST IDENTIFICATION HAS CHANGED"]) {
+        (
+            StoreErrorKind::Denied,
+            "the server's key is not the known one: someone may be in between. Only if you know why it changed, put the \
+             new one into SSH_KNOWN_HOSTS_FILE",
+        )
+    } else if any(&["Host key verification failed"]) {
+        (
+            StoreErrorKind::Denied,
+            "put the server's key into SSH_KNOWN_HOSTS_FILE: ssh-keyscan HOST, compared with what the provider publishes",
+        )
+    } else if any(&["Permission denied"]) {
+        (
+            StoreErrorKind::Denied,
+            "check SSH_IDENTITY_FILE, the user, and that the key is known there",
+        )
+    } else if any(&["No user exists for uid"]) {
+        (
+            StoreErrorKind::Other,
+            "ssh wants the user it runs as in /etc/passwd: run the container as 1000:1000",
+        )
+    } else {
+        (StoreErrorKind::Unreachable, "")
+    };
+    let last = lines.iter().rev().find(|line| !line.starts_with('@'));
+    let why = last.map_or_else(|| error.to_string(), Clone::clone);
+    StoreError::new(kind, format!("no SFTP session: {why}"), help)
+}

@@ -1,0 +1,256 @@
+//! WebDAV over TLS: Nextcloud, and many a NAS.
+
+use super::error::{StoreError, StoreErrorKind};
+use super::source::{Comparison, Source};
+use super::{Access, Entry, Proof, Sink, http, partial};
+use crate::settings::OffsitePlace;
+use crate::sys::http::{Answer, Body, Client, Request, body};
+use crate::sys::redact::{Secret, percent_decode, percent_encode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use roxmltree::{Document, Node};
+use std::ops::Range;
+use std::sync::Arc;
+
+const LISTING: &str = r#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>"#;
+
+pub(crate) struct WebDavStore {
+    client: Client,
+    /// With a slash at its end.
+    address: String,
+    /// The path of `address`, as it is written in it.
+    path: String,
+    authorization: Secret,
+}
+
+impl WebDavStore {
+    pub(super) fn new(place: &OffsitePlace, access: &Access<'_>) -> Result<Self, StoreError> {
+        let credentials = access.credentials;
+        let (OffsitePlace::WebDav { authority, path }, Some(user), Some(password)) = (
+            place,
+            &credentials.webdav_username,
+            &credentials.webdav_password,
+        ) else {
+            let summary = "WEBDAV_USERNAME or WEBDAV_PASSWORD is not set";
+            return Err(StoreError::new(StoreErrorKind::Denied, summary, ""));
+        };
+        let client = Client::new().map_err(|error| {
+            StoreError::new(StoreErrorKind::Other, format!("no TLS: {error}"), "")
+        })?;
+        let login = STANDARD.encode(format!("{user}:{}", password.expose()));
+        Ok(WebDavStore {
+            client,
+            address: format!("https://{authority}{path}"),
+            path: path.clone(),
+            authorization: Secret::new(format!("Basic {login}")),
+        })
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        name: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Request<Body>, StoreError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{}", self.address, percent_encode(name)))
+            .header("authorization", self.authorization.expose());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request
+            .body(body)
+            .map_err(|_| StoreError::new(StoreErrorKind::Other, "the address is not usable", ""))
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        name: &str,
+        headers: &[(&str, &str)],
+        content: &'static str,
+    ) -> Result<Answer, StoreError> {
+        http::ask(&self.client, || {
+            self.request(
+                method,
+                name,
+                headers,
+                body(Bytes::from_static(content.as_bytes())),
+            )
+        })
+        .await
+    }
+
+    fn refusal(&self, action: &str, answer: &Answer) -> StoreError {
+        let status = answer.status.as_u16();
+        let (kind, help) = match status {
+            401 => (
+                StoreErrorKind::Denied,
+                "check WEBDAV_USERNAME and WEBDAV_PASSWORD; Nextcloud wants an app password",
+            ),
+            403 => (StoreErrorKind::Denied, "see what this user may do there"),
+            404 => (StoreErrorKind::Missing, ""),
+            409 => (
+                StoreErrorKind::NoPlace,
+                "create the folder there, or correct OFFSITE_URL",
+            ),
+            412 => (StoreErrorKind::Exists, ""),
+            413 | 507 => (
+                StoreErrorKind::Full,
+                "make room there, or keep fewer copies: OFFSITE_RETENTION_DAYS",
+            ),
+            status if status >= 500 || status == 429 => (StoreErrorKind::Unreachable, ""),
+            _ => (StoreErrorKind::Other, ""),
+        };
+        let summary = format!("the server refused to {action}: {}", answer.status);
+        StoreError::new(kind, summary, help)
+    }
+
+    pub(super) async fn put(&self, name: &str, source: Source) -> Result<Proof, StoreError> {
+        if self.size(name).await?.is_some() {
+            return Err(StoreError::exists(name));
+        }
+        let hidden = partial(name);
+        let proven = match self.write(&hidden, name, &source).await {
+            Ok(()) => self.compare(&hidden, name, &source).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = proven {
+            // What stays is swept at the next run.
+            let _ = self.remove(&hidden).await;
+            return Err(error);
+        }
+        let target = format!("{}{}", self.address, percent_encode(name));
+        let headers = [("destination", target.as_str()), ("overwrite", "F")];
+        let answer = self.ask("MOVE", &hidden, &headers, "").await?;
+        if answer.status.is_success() {
+            return Ok(Proof::Read);
+        }
+        // After an answer that was lost, the second attempt finds nothing to move.
+        let error = self.refusal(&format!("name {name}"), &answer);
+        let done =
+            self.size(&hidden).await?.is_none() && self.size(name).await? == Some(source.bytes());
+        if done { Ok(Proof::Read) } else { Err(error) }
+    }
+
+    async fn write(&self, hidden: &str, name: &str, source: &Source) -> Result<(), StoreError> {
+        let (length, transfer) = (source.bytes().to_string(), Arc::clone(source.transfer()));
+        let headers = [("content-length", length.as_str())];
+        let again = source.clone();
+        for attempt in [source.clone(), again] {
+            let request = self.request("PUT", hidden, &headers, http::streamed(attempt))?;
+            let answer = http::ask_once(&self.client, request)
+                .await
+                .map_err(|error| transfer.blame(error))?;
+            if answer.status.is_success() {
+                return Ok(());
+            }
+            if !http::is_busy(answer.status) {
+                return Err(self.refusal(&format!("take {name}"), &answer));
+            }
+        }
+        let summary = format!("the server is too busy to take {name}");
+        Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
+    }
+
+    async fn compare(&self, hidden: &str, name: &str, source: &Source) -> Result<(), StoreError> {
+        let mut comparison = Comparison::new(source.transfer());
+        let mut sink = |piece: &[u8]| {
+            comparison.update(piece);
+            Ok(())
+        };
+        // One byte more than there should be, so that too much is noticed as well.
+        self.read(hidden, 0..source.bytes() + 1, &mut sink).await?;
+        match comparison.finish() == (source.bytes(), source.sha256()) {
+            true => Ok(()),
+            false => Err(StoreError::differs(name)),
+        }
+    }
+
+    pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let answer = self
+            .ask("PROPFIND", name, &[("depth", "0")], LISTING)
+            .await?;
+        match answer.status.as_u16() {
+            404 => Ok(None),
+            207 => {
+                let found = self.entries(&answer.body, true)?;
+                Ok(found.first().map(|entry| entry.bytes))
+            }
+            _ => Err(self.refusal(&format!("look at {name}"), &answer)),
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        name: &str,
+        range: Range<u64>,
+        sink: &mut Sink<'_>,
+    ) -> Result<u64, StoreError> {
+        if range.is_empty() {
+            return Ok(0);
+        }
+        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+        let headers = [("range", bytes.as_str()), ("accept-encoding", "identity")];
+        let request = self.request("GET", name, &headers, body(Bytes::new()))?;
+        let (answer, read) = http::read(&self.client, request, sink).await?;
+        match answer.status.as_u16() {
+            206 => Ok(read),
+            200 if range.start == 0 => Ok(read),
+            404 => Err(StoreError::missing(name)),
+            _ => Err(self.refusal(&format!("give {name}"), &answer)),
+        }
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        let answer = self.ask("PROPFIND", "", &[("depth", "1")], LISTING).await?;
+        match answer.status.as_u16() {
+            207 => self.entries(&answer.body, false),
+            404 => Err(StoreError::new(
+                StoreErrorKind::NoPlace,
+                "there is no such folder there",
+                "create it there, or correct the path in OFFSITE_URL",
+            )),
+            _ => Err(self.refusal("list", &answer)),
+        }
+    }
+
+    pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let answer = self.ask("DELETE", name, &[], "").await?;
+        match answer.status.is_success() {
+            true => Ok(()),
+            false => Err(self.refusal(&format!("remove {name}"), &answer)),
+        }
+    }
+
+    /// The files of a listing; names are what follows the folder's path, in whichever form an address is given.
+    fn entries(&self, body: &[u8], only: bool) -> Result<Vec<Entry>, StoreError> {
+        let malformed = || http::malformed("the WebDAV server");
+        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+        let document = Document::parse(text).map_err(|_| malformed())?;
+        let folder = percent_decode(&self.path).unwrap_or_else(|| self.path.clone());
+        let responses = document
+            .root_element()
+            .children()
+            .filter(|node| node.tag_name().name() == "response");
+        let entry = |node: Node| {
+            let within = |name: &'static str| {
+                node.descendants()
+                    .find(move |node| node.tag_name().name() == name)
+            };
+            let href = percent_decode(within("href")?.text()?.trim())?;
+            let name = href.rsplit('/').next().unwrap_or_default();
+            let is_folder = within("collection").is_some() || name.is_empty();
+            let is_inside = only || href.contains(&format!("{folder}{name}"));
+            let bytes = within("getcontentlength")?.text()?.trim().parse().ok()?;
+            (!is_folder && is_inside).then(|| Entry {
+                name: name.to_owned(),
+                bytes,
+            })
+        };
+        Ok(responses.filter_map(entry).collect())
+    }
+}

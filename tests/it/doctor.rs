@@ -1,0 +1,265 @@
+//! `doctor` and `health`: what they find, and what they say to do about it.
+
+use crate::support::{ANSWER_VERSION, PASSWORD, Proxy, Site, Smtp, Then, Trap, shared};
+use rustix::process::Signal;
+use std::fs;
+use std::time::Duration;
+
+fn site() -> Site {
+    Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("TZ", "Europe/Madrid")
+}
+
+#[test]
+fn all_is_well_and_the_next_runs_are_shown() {
+    let smtp = Smtp::start(&["--login", "pantry@example.org", PASSWORD]);
+    let site = Site::of(shared())
+        .with("TZ", "Europe/Madrid")
+        .with("BACKUP_SCHEDULE", "30 2 * * *")
+        .with("SMTP_HOST", "127.0.0.1")
+        .with("SMTP_PORT", smtp.port)
+        .with("SMTP_SECURITY", "none")
+        .with("SMTP_USERNAME", "pantry@example.org")
+        .with("SMTP_PASSWORD", PASSWORD)
+        .with("EMAIL_TO", "mira@example.org");
+    site.run(&["backup"]).done();
+    let outcome = site.run(&["doctor"]).done().printing(&[
+        "✓ server",
+        "✓ roles",
+        "✓ point in time",
+        " mongodump ",
+        " mongorestore ",
+        "✓ folder",
+        "✓ disk",
+        "✓ clock",
+        "✓ mail",
+        "The next runs:",
+    ]);
+    assert_eq!(
+        outcome
+            .stdout
+            .lines()
+            .filter(|line| line.contains("02:30:00 CE"))
+            .count(),
+        5,
+        "{}",
+        outcome.stdout
+    );
+    // Looking sends nothing.
+    assert_eq!(smtp.mails().len(), 0);
+}
+
+#[test]
+fn a_password_that_is_wrong_and_a_role_that_is_missing() {
+    let uri = |user: &str, password: &str| {
+        format!(
+            "mongodb://{user}:{password}@127.0.0.1:{}/?directConnection=true&authSource=admin",
+            shared().port
+        )
+    };
+    let wrong = site()
+        .with("MONGODB_URI", uri("nobody", "wrong-one"))
+        .run(&["doctor"])
+        .ended_with(1);
+    wrong.printing(&["✗ server", "refused the user name or the password", "→ "]);
+    let encoded = crate::support::PASSWORD_ENCODED;
+    let site = Site::new()
+        .with("MONGODB_URI", uri("reader", encoded))
+        .with("BACKUP_DATABASES", "blog");
+    let missing = site.run(&["doctor"]).ended_with(1);
+    missing.printing(&[
+        "✗ ",
+        "grantRolesToUser(\"reader\", [{ role: \"backup\", db: \"admin\" }])",
+    ]);
+    let enough = site
+        .with("BACKUP_DATABASES", "shop")
+        .run(&["doctor"])
+        .done();
+    enough.printing(&["✓ roles"]);
+}
+
+#[test]
+fn no_user_where_users_are_and_what_a_user_may_read() {
+    let port = shared().port;
+    let none = site().with("MONGODB_URI", format!("mongodb://127.0.0.1:{port}/"));
+    let outcome = none.run(&["doctor"]).ended_with(1);
+    outcome.printing(&[
+        "✗ server",
+        "has users, and MONGODB_URI names none",
+        "→ write MONGODB_URI as",
+    ]);
+    let encoded = crate::support::PASSWORD_ENCODED;
+    let uri = format!("mongodb://reader:{encoded}@127.0.0.1:{port}/?authSource=admin");
+    let site = Site::new().with("MONGODB_URI", uri);
+    let outcome = site.run(&["doctor"]).ended_with(1);
+    outcome.printing(&["grantRolesToUser(\"reader\"", "BACKUP_DATABASES=shop"]);
+}
+
+#[test]
+fn options_of_other_drivers_do_no_harm_and_mongodump_connects_too() {
+    let uri = format!(
+        "{}&socketTimeoutMS=60000&keepAlive=true&compressors=zstd",
+        shared().backup_uri()
+    );
+    let site = site().with("MONGODB_URI", uri);
+    site.run(&["doctor"]).done().printing(&[
+        "✓ connection",
+        "mongodump connects and reads as well",
+        "socketTimeoutMS, keepAlive, compressors",
+    ]);
+}
+
+#[test]
+fn tools_that_are_too_old_or_older_than_the_server_needs() {
+    let old = site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.2.0"));
+    old.run(&["doctor"])
+        .ended_with(1)
+        .printing(&["✗ mongodump", "100.2.0"]);
+    let old = site().with_false_mongodump(&ANSWER_VERSION.replace("100.12.2", "100.3.1"));
+    let outcome = old.run(&["doctor"]);
+    match shared().version() < (5, 0) {
+        true => outcome.printing(&["✓ mongodump", "100.3.1"]),
+        false => outcome.printing(&["✗ mongodump", "100.3.1", "is older than MongoDB"]),
+    };
+}
+
+#[test]
+fn a_folder_that_is_not_one_and_a_disk_that_is_not_there() {
+    let site = site();
+    fs::write(site.backups(), "a file").unwrap();
+    site.run(&["doctor"]).ended_with(1).printing(&["✗ folder"]);
+    let site = self::site().with("BACKUP_REQUIRE_MOUNT", "true");
+    site.run(&["doctor"]).ended_with(1).printing(&[
+        "✗ folder",
+        "is not the disk it was",
+        "→ mount the right disk",
+    ]);
+}
+
+#[test]
+fn a_clock_that_is_off() {
+    let site = site();
+    site.run(&["backup"]).done();
+    let site = site.with_clock("1970-01-01T00:10:00Z");
+    site.run(&["doctor"]).ended_with(1).printing(&[
+        "✗ clock",
+        "1970",
+        "→ set this machine's clock",
+    ]);
+    site.set_clock("2025-06-01T00:00:00Z");
+    site.run(&["doctor"])
+        .ended_with(1)
+        .printing(&["✗ clock", "before the newest archive"]);
+    site.set_clock("2031-06-01T00:00:00Z");
+    site.run(&["doctor"])
+        .ended_with(1)
+        .printing(&["✗ clock", "off the MongoDB server's clock"]);
+}
+
+#[test]
+fn mail_that_is_refused() {
+    let smtp = Smtp::start(&["--login", "pantry@example.org", "another"]);
+    let site = site()
+        .with("SMTP_HOST", "127.0.0.1")
+        .with("SMTP_PORT", smtp.port)
+        .with("SMTP_SECURITY", "none")
+        .with("SMTP_USERNAME", "pantry@example.org")
+        .with("SMTP_PASSWORD", PASSWORD)
+        .with("EMAIL_TO", "mira@example.org");
+    site.run(&["doctor"]).ended_with(1).printing(&[
+        "✗ mail",
+        "rejected the login",
+        "→ check SMTP_USERNAME",
+    ]);
+}
+
+#[test]
+fn as_json_and_stopped() {
+    let json = site().run(&["doctor", "--json"]).done().json();
+    assert_eq!(json["well"], true);
+    assert_eq!(json["next_runs"].as_array().unwrap().len(), 5);
+    assert!(
+        json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| finding["area"] == "server"),
+        "{json}"
+    );
+
+    let proxy = Proxy::to(shared().port, Trap::Bytes(0), Then::Stall);
+    let site = Site::new().with("MONGODB_URI", shared().backup_uri_by(proxy.port));
+    let running = site.start(&["doctor"]);
+    proxy.sprung();
+    running.signal(Signal::TERM);
+    running
+        .end(Duration::from_secs(60))
+        .ended_with(1)
+        .within(Duration::from_secs(10))
+        .saying(&["stopped as asked"]);
+}
+
+#[test]
+fn healthy_is_a_living_scheduler_and_a_backup_as_fresh_as_promised() {
+    let site = site().with_clock("2026-05-30T12:00:00Z");
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["UNHEALTHY: no scheduler is at work"]);
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    // Nothing has been promised for a time that has passed.
+    site.run(&["health"])
+        .done()
+        .printing(&["healthy: no backup yet; next Sunday 31 May 2026 at 02:00 CEST"]);
+    site.set_clock("2026-05-30T23:59:58Z");
+    running.until_it_says("backup complete and verified");
+    running.until_it_says("next backup: Sunday 7 June");
+    let json = site.run(&["health", "--json"]).done().json();
+    assert_eq!(
+        (&json["healthy"], &json["next_run_at"]),
+        (&true.into(), &"2026-06-07T00:00:00Z".into()),
+        "{json}"
+    );
+    running.signal(Signal::KILL);
+    drop(running);
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["no scheduler is at work", "jorbites_backup_20260531_0200"]);
+}
+
+#[test]
+fn a_backup_that_did_not_come_and_one_that_fails_are_unhealthy() {
+    let site = site()
+        .with("BACKUP_CATCH_UP", "false")
+        .with_clock("2026-05-30T12:00:00Z");
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    site.set_clock("2026-06-01T12:00:00Z");
+    running.until_it_says("1 run missed");
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["backups have been failing since 1 June 2026"]);
+    // What the scheduler has noted can be lost; the promise stays.
+    let state = site.backups().join(".pantry-keeper/state.json");
+    let mut notes: serde_json::Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+    notes["alarm"] = serde_json::json!({});
+    fs::write(&state, notes.to_string()).unwrap();
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["there is no backup of Sunday 31 May 2026", "none before it"]);
+    running.signal(Signal::USR1);
+    running.until_it_says("backup complete and verified");
+    running.until_it_says_times("next backup", 3);
+    site.run(&["health"]).done();
+    let failing = site.with("BACKUP_DATABASES", "nowhere");
+    failing.run(&["backup"]).ended_with(1);
+    failing.run(&["health"]).ended_with(1).printing(&[
+        "backups have been failing since 1 June 2026",
+        "1 failed run",
+    ]);
+    super::support::until("it is stopped", Duration::from_secs(20), || {
+        running.signal(Signal::TERM);
+        running.said().contains("stopped")
+    });
+}

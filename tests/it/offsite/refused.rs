@@ -1,0 +1,209 @@
+//! What goes wrong elsewhere: the local backup is as ever, nothing half lies there under a final name, the owner is told,
+//! and what is missing is made up for.
+
+use super::{copies, names};
+use crate::support::{Place, Site, Sshd, shared};
+use std::fs;
+
+/// The backup succeeds and says what is wrong with its copy; no secret is said.
+fn backed_up_but(site: &Site, words: &[&str]) {
+    let outcome = site.run(&["backup"]).done().saying(words);
+    for secret in [
+        "right-secret-key",
+        "wrong-secret-key",
+        "right-password",
+        "wrong-password",
+    ] {
+        assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
+        let kept = fs::read_to_string(site.backups().join(".pantry-keeper/offsite.json"));
+        assert!(!kept.unwrap().contains(secret));
+    }
+    site.run(&["verify"]).done();
+}
+
+#[test]
+fn s3_wrong_credentials_a_missing_bucket_and_nobody_there() {
+    let place = Place::s3();
+    let site = Site::of(shared()).with_place(&place);
+    let site = site
+        .with("AWS_ACCESS_KEY_ID", "wrong-key-id")
+        .with("AWS_SECRET_ACCESS_KEY", "wrong-secret-key");
+    backed_up_but(&site, &["InvalidAccessKeyId", "check AWS_ACCESS_KEY_ID"]);
+    let site = site.with_place(&place).with(
+        "OFFSITE_URL",
+        place.url().replace("s3://pantry/", "s3://larder/"),
+    );
+    backed_up_but(&site, &["NoSuchBucket", "create the bucket"]);
+    let site = site.with(
+        "OFFSITE_URL",
+        format!(
+            "s3://pantry/?endpoint=http://127.0.0.1:{}",
+            crate::support::empty_port()
+        ),
+    );
+    backed_up_but(&site, &["cannot connect to 127.0.0.1"]);
+    // Once it can be reached, what waits is sent, the newest first.
+    let site = site.with_place(&place);
+    let said = site.run(&["backup"]).done();
+    assert_eq!(said.stderr.matches("copied to").count(), 4);
+    assert_eq!(copies(&site).len(), 4);
+}
+
+#[test]
+fn s3_a_storm_passes_a_denial_does_not_and_a_full_store_is_named() {
+    let place = Place::s3();
+    let site = Site::of(shared()).with_place(&place);
+    place.behave(r#"{"method": "PUT", "do": "503", "times": 2}"#);
+    site.run(&["backup"]).done().saying(&["copied to"]);
+    place.behave(r#"{"method": "PUT", "do": "deny"}"#);
+    backed_up_but(&site, &["AccessDenied", "what this key may do"]);
+    place.behave(r#"{"method": "PUT", "do": "full"}"#);
+    backed_up_but(&site, &["make room there"]);
+    place.behave_well();
+    site.run(&["backup"]).done();
+    assert_eq!(copies(&site).len(), 4);
+}
+
+#[test]
+fn s3_what_arrives_damaged_is_noticed_and_stays_an_alarm() {
+    let place = Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("OFFSITE_MAX_LAG", "1s");
+    // moto checks no checksums: a service that lies.
+    place.behave(r#"{"method": "PUT", "least": 1000, "do": "damage"}"#);
+    backed_up_but(&site, &["its SHA-256 differs"]);
+    place.behave_well();
+    let listed = copies(&site);
+    assert!(listed[0]["damage"].as_str().unwrap().contains("differs"));
+    assert_eq!(site.run(&["verify", "--offsite"]).code(), Some(1));
+    // The next backup tells it, and does not replace it.
+    site.run(&["backup"]).done().saying(&["differs"]);
+    assert!(copies(&site)[0]["damage"].is_string());
+    site.run(&["list"]).done().printing(&["the copy of"]);
+}
+
+#[test]
+fn s3_copies_stay_where_nothing_may_be_removed() {
+    let place = Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("OFFSITE_RETENTION_MIN_KEEP", 1)
+        .with("OFFSITE_RETENTION_DAYS", 1);
+    place.behave(r#"{"method": "DELETE", "do": "deny"}"#);
+    let site = site.with_clock("2026-01-01 02:00:00");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-10 02:00:00");
+    let said = site.run(&["backup"]).done();
+    assert_eq!(
+        said.stderr.matches("nothing can be removed there").count(),
+        1
+    );
+    let said = site.run(&["backup"]).done();
+    assert!(!said.stderr.contains("nothing can be removed there"));
+    assert_eq!(copies(&site).len(), 3);
+}
+
+#[test]
+fn webdav_cut_at_every_tenth_leaves_nothing_half_under_a_final_name() {
+    let place = Place::webdav();
+    let site = Site::of(shared()).with_place(&place);
+    site.with_sound_archive();
+    let archive = fs::metadata(site.archive()).unwrap().len();
+    let site = site.with("BACKUP_DATABASES", "shop");
+    for tenth in 0..10 {
+        let at = archive * tenth / 10;
+        place.behave(&format!(
+            r#"{{"method": "PUT", "least": 1000, "do": "cut", "at": {at}}}"#
+        ));
+        site.run(&["backup"]).done();
+        let there = names(&place.files());
+        assert!(
+            !there.iter().any(|name| !name.starts_with('.')),
+            "{tenth}: {there:?}"
+        );
+    }
+    place.behave_well();
+    site.run(&["backup"]).done();
+    let there = names(&place.files());
+    assert!(there.iter().all(|name| !name.starts_with('.')), "{there:?}");
+    assert!(copies(&site).len() > 1);
+}
+
+#[test]
+fn webdav_wrong_password_and_certificates() {
+    let place = Place::webdav();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("WEBDAV_PASSWORD", "wrong-password");
+    backed_up_but(&site, &["401", "check WEBDAV_USERNAME"]);
+    for certificate in ["expired", "other-name", "self-signed"] {
+        let place = Place::start("webdav", certificate);
+        let site = Site::of(shared()).with_place(&place);
+        backed_up_but(&site, &["certificate"]);
+        assert!(names(&place.files()).is_empty());
+    }
+}
+
+#[test]
+fn sftp_another_host_key_another_user_key_and_a_missing_folder() {
+    let Some(sshd) = Sshd::start() else { return };
+    let site = Site::of(shared()).with_sshd(&sshd);
+    sshd.known_by("other");
+    backed_up_but(&site, &["someone may be in between"]);
+    sshd.known_by("host");
+    let site = site.with("SSH_IDENTITY_FILE", sshd.file("other").display());
+    backed_up_but(&site, &["Permission denied", "check SSH_IDENTITY_FILE"]);
+    let site = site.with_sshd(&sshd);
+    let site = site.with("OFFSITE_URL", format!("{}/nowhere", sshd.url()));
+    backed_up_but(&site, &["there is no folder"]);
+    assert!(names(&sshd.files()).is_empty());
+}
+
+#[test]
+fn a_disk_that_is_not_there_is_not_made_up_and_one_that_was_changed_is_not_filled() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    backed_up_but(&site, &["there is no folder", "mount the disk"]);
+    assert!(!disk.exists());
+    fs::create_dir(&disk).unwrap();
+    site.run(&["backup"]).done();
+    assert_eq!(names(&disk).len(), 4);
+    fs::rename(&disk, site.path("unplugged")).unwrap();
+    fs::create_dir(&disk).unwrap();
+    backed_up_but(&site, &["not the disk it was"]);
+    assert!(names(&disk).is_empty());
+}
+
+#[test]
+fn a_file_that_is_not_the_archive_is_an_alarm_and_stays() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    fs::create_dir(&disk).unwrap();
+    let name = site.archives().remove(0);
+    fs::write(disk.join(&name), "something else").unwrap();
+    backed_up_but(&site, &["bytes instead of"]);
+    assert_eq!(
+        fs::read_to_string(disk.join(&name)).unwrap(),
+        "something else"
+    );
+}
+
+#[test]
+fn copies_that_are_behind_make_health_unhealthy_and_are_told_with_the_next_backup() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    let site = site
+        .with("OFFSITE_URL", format!("file://{}", disk.display()))
+        .with("OFFSITE_MAX_LAG", "2d");
+    let site = site.with_clock("2026-01-01 02:00:00");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-10 02:00:00");
+    let health = site.run(&["health"]);
+    assert_eq!(health.code(), Some(1));
+    assert!(health.stdout.contains("9 days behind"), "{}", health.stdout);
+    site.run(&["backup"]).done().saying(&["9 days behind"]);
+}

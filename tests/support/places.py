@@ -1,0 +1,143 @@
+"""Real servers for copies elsewhere, for the tests: S3 (moto) or WebDAV (wsgidav). Ends when its standard input closes.
+
+    places.py s3|webdav FOLDER [--certificate NAME]
+
+Prints the port it listens on, on the loopback interface only. S3 has the bucket `pantry`; the key is `right-key-id`, its
+secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
+
+How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "at": BYTES, "times": N}
+Only requests of that method with a body of at least so many bytes count. FOLDER/seen has a line per request.
+"""
+
+import argparse
+import io
+import json
+import pathlib
+import socket
+import ssl
+import sys
+import threading
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+CERTIFICATES = pathlib.Path(__file__).parent.parent / "fixtures" / "smtp"
+
+
+class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_):
+        pass
+
+
+def s3():
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def make_bucket(port):
+    import boto3
+
+    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+                          aws_access_key_id="right-key-id", aws_secret_access_key="right-secret-key")
+    client.create_bucket(Bucket="pantry")
+
+
+def webdav(folder):
+    from wsgidav.wsgidav_app import WsgiDAVApp
+
+    files = folder / "files"
+    files.mkdir(exist_ok=True)
+    return WsgiDAVApp({
+        "provider_mapping": {"/": str(files)},
+        "simple_dc": {"user_mapping": {"*": {"me": {"password": "right-password"}}}},
+        "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
+        "logging": {"enable": False, "enable_loggers": []},
+        "verbose": 0,
+    })
+
+
+class Misbehaving:
+    """Passes requests on, or does what FOLDER/behave says."""
+
+    def __init__(self, app, folder, kind):
+        self.app, self.folder, self.kind = app, folder, kind
+        self.done, self.lock = 0, threading.Lock()
+
+    def due(self, method, length):
+        try:
+            how = json.loads((self.folder / "behave").read_text())
+        except (OSError, ValueError):
+            self.done = 0
+            return None
+        if method != how.get("method", method) or length < how.get("least", 0):
+            return None
+        with self.lock:
+            self.done += 1
+            return how if self.done <= how.get("times", 1_000_000) else None
+
+    def __call__(self, environ, start_response):
+        method = environ["REQUEST_METHOD"]
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        with self.lock, open(self.folder / "seen", "a") as seen:
+            seen.write(f"{method} {environ['PATH_INFO']} {length}\n")
+        sent = environ["wsgi.input"]
+
+        def refuse(status, code):
+            # What was sent is read, or the connection would be reset before the answer arrives.
+            left = length
+            while left > 0 and (piece := sent.read(min(left, 65536))):
+                left -= len(piece)
+            body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
+            start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [body]
+
+        if self.kind == "s3" and "Credential=right-key-id/" not in environ.get("HTTP_AUTHORIZATION", ""):
+            return refuse("403 Forbidden", "InvalidAccessKeyId")
+        how = self.due(method, length)
+        if how and how["do"] == "503":
+            return refuse("503 Service Unavailable", "SlowDown")
+        if how and how["do"] == "deny":
+            return refuse("403 Forbidden", "AccessDenied")
+        if how and how["do"] == "full":
+            return refuse("507 Insufficient Storage", "QuotaExceeded")
+        if how and how["do"] == "cut":
+            left = how["at"]
+            while left > 0 and (piece := sent.read(min(left, 65536))):
+                left -= len(piece)
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
+        if how and how["do"] == "damage":
+            body = bytearray(sent.read(length))
+            body[len(body) // 2] ^= 1
+            environ["wsgi.input"] = io.BytesIO(bytes(body))
+        elif self.kind == "webdav":
+            # wsgidav reads on behind the body, where a connection that stays open has nothing yet.
+            environ["wsgi.input"] = io.BytesIO(sent.read(length))
+        return self.app(environ, start_response)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["s3", "webdav"])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--certificate", default="server")
+    given = parser.parse_args()
+    context = None
+    if given.kind == "webdav":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATES / f"{given.certificate}.pem", CERTIFICATES / f"{given.certificate}.key")
+    app = s3() if given.kind == "s3" else webdav(given.folder)
+    app = Misbehaving(app, given.folder, given.kind)
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    if given.kind == "s3":
+        make_bucket(server.port)
+    print(server.port, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
