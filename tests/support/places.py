@@ -6,7 +6,7 @@ Prints the port it listens on, on the loopback interface only. S3 has the bucket
 secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "at": BYTES, "times": N}
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. FOLDER/seen has a line per request.
 """
 
@@ -104,7 +104,7 @@ class Misbehaving:
         if how and how["do"] == "full":
             return refuse("507 Insufficient Storage", "QuotaExceeded")
         if how and how["do"] == "cut":
-            left = how["at"]
+            left = length * how["tenth"] // 10
             while left > 0 and (piece := sent.read(min(left, 65536))):
                 left -= len(piece)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)

@@ -329,7 +329,7 @@ fn restores_and_drills() -> Printed {
 
 /// Some of everything becomes different.
 const CHANGE: &str = "import pymongo, sys\nserver = pymongo.MongoClient(sys.argv[1], directConnection=True)\nshop = server.shop\n\
-    shop.products.drop_indexes()\nshop.products.create_index('name', name='name_1')\nserver.options.indexed.drop_indexes()\nshop.orders.create_index('late')\n\
+    shop.products.drop_indexes()\nshop.products.create_index('name', name='name_1')\nserver['options'].indexed.drop_indexes()\nshop.orders.create_index('late')\n\
     shop.products.delete_one({'_id': 3})\nshop.products.replace_one({'_id': 5}, {'_id': 5, 'fresh': 1})\n\
     shop.products.insert_one({'_id': 'extra'})\nshop.drop_collection('sessions')\nshop.late.insert_one({'_id': 1})\n\
     server.library.drop_collection('books')\nserver.library.create_collection('books', validator={'x': {'$exists': True}})\n\

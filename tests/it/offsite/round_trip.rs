@@ -103,10 +103,10 @@ fn retention_there_is_its_own_and_removes_what_is_proven_alone() {
         .with("OFFSITE_URL", format!("file://{}", disk.display()))
         .with("OFFSITE_RETENTION_MIN_KEEP", 1)
         .with("OFFSITE_RETENTION_DAYS", 30);
-    let site = site.with_clock("2026-01-01 02:00:00");
+    let site = site.with_clock("2026-01-01T02:00:00Z");
     site.run(&["backup"]).done();
     for day in ["2026-01-20", "2026-02-20"] {
-        site.set_clock(&format!("{day} 02:00:00"));
+        site.set_clock(&format!("{day}T02:00:00Z"));
         site.run(&["backup"]).done();
     }
     assert_eq!(site.archives().len(), 3, "RETENTION_MIN_KEEP is 3 here");

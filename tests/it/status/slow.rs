@@ -56,7 +56,9 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     while begun.elapsed() < Duration::from_secs(hold) {
         let during = page.get("/").with_status(200);
         assert!(during.took < Duration::from_secs(5), "{:?}", during.took);
-        assert!(during.body.len().abs_diff(before.body.len()) < 2000);
+        // The whole page, to which the backup that runs may have added an archive.
+        assert!(during.body.ends_with("</html>"), "{}", during.body);
+        assert!(during.body.len() + 2000 > before.body.len());
         assert_eq!(page.get("/health").status, 200);
         // Those that were thrown out come again.
         for stream in held.iter_mut().take(50) {
