@@ -76,17 +76,14 @@ pub(crate) async fn run(
     // Also while the scheduler cannot start: that is to be seen there.
     let _page = StatusPage::start(settings, ctx);
     let repository = Repository::of(settings);
-    let status = StateStore::new(repository.own_folder());
-    let sender = Sender::start(settings, ctx);
-    let systemd = Systemd::of(&ctx.environment);
     let mut starting = Starting {
         settings,
         uri,
         ctx,
         repository: &repository,
-        status,
-        sender,
-        systemd,
+        status: StateStore::new(repository.own_folder()),
+        sender: Sender::start(settings, ctx),
+        systemd: Systemd::of(&ctx.environment),
     };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
@@ -107,9 +104,7 @@ pub(crate) async fn run(
         catch_up: settings.catch_up,
     };
     let now = (ctx.now)();
-    let clock = Clock::new(now);
     let ledger = timetable.open(None, None, now).ledger;
-    let drills = Drills::of(settings);
     let mut service = Service {
         settings,
         uri,
@@ -120,10 +115,10 @@ pub(crate) async fn run(
         sender,
         timetable,
         ledger,
-        drills,
+        drills: Drills::of(settings),
         copying: Copying::of(settings),
         asked,
-        clock,
+        clock: Clock::new(now),
         systemd,
     };
     service.open(now);

@@ -287,13 +287,6 @@ fn report(run: &Run) -> RunReport {
         error: None,
         warnings: Vec::new(),
     };
-    let told = |steps: &[state::StepTime]| {
-        let told = |step: &state::StepTime| StepReport {
-            step: step.step.clone(),
-            elapsed_seconds: step.seconds,
-        };
-        steps.iter().map(told).collect()
-    };
     match &run.ended {
         Ended::Done {
             archive,
@@ -309,7 +302,7 @@ fn report(run: &Run) -> RunReport {
             report.archive_bytes = Some(*archive_bytes);
             (report.documents, report.bytes) = (Some(*documents), Some(*bytes));
             report.removed = removed.len() as u64;
-            report.steps = told(steps);
+            report.steps = step_reports(steps);
             report.warnings.clone_from(warnings);
         }
         Ended::Failed { stage, error } => {
@@ -325,7 +318,7 @@ fn report(run: &Run) -> RunReport {
             report.outcome = RunOutcome::Drilled;
             report.archive = Some(archive.clone());
             (report.documents, report.bytes) = (Some(*documents), Some(*bytes));
-            report.steps = told(steps);
+            report.steps = step_reports(steps);
         }
         Ended::DrillFailed { archive, error } => {
             report.outcome = RunOutcome::DrillFailed;
@@ -335,4 +328,12 @@ fn report(run: &Run) -> RunReport {
         Ended::Interrupted => {}
     }
     report
+}
+
+fn step_reports(steps: &[state::StepTime]) -> Vec<StepReport> {
+    let step_report = |step: &state::StepTime| StepReport {
+        step: step.step.clone(),
+        elapsed_seconds: step.seconds,
+    };
+    steps.iter().map(step_report).collect()
 }

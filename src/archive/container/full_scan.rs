@@ -48,12 +48,10 @@ impl NativeArchive {
         }
         let (sender, pieces) = bounded(slots);
         let crc64 = self.crc64;
+        let hashed_bytes = self.archive_bytes - codec.trailer_bytes() as u64;
         let reader = Sequential {
             codec,
-            input: Hashing::new(
-                self.source.at(0),
-                self.archive_bytes - codec.trailer_bytes() as u64,
-            ),
+            input: Hashing::new(self.source.at(0), hashed_bytes),
             pool,
             free,
             pieces: sender,

@@ -150,27 +150,10 @@ fn figure(
         shown(*last),
         date(*to, time_zone)
     );
-    let end = rules
-        .iter()
-        .map(|rule| rule.at)
-        .chain([*to])
-        .max()
-        .unwrap_or(*to);
-    let axes = Axes::new(
-        *from,
-        end,
-        values.iter().map(|(_, value)| *value).max().unwrap_or(0),
-    );
-    let path: Vec<String> = values
-        .iter()
-        .map(|(at, value)| format!("{:.1},{:.1}", axes.x(*at), axes.y(*value)))
-        .collect();
-    let line = path.join(" ");
-    let area = format!(
-        "{:.1},{BOTTOM} {line} {:.1},{BOTTOM}",
-        axes.x(*from),
-        axes.x(*to)
-    );
+    let rules_at = rules.iter().map(|rule| rule.at);
+    let end = rules_at.fold(*to, DateTime::max);
+    let most = values.iter().map(|(_, value)| *value).max().unwrap_or(0);
+    let axes = Axes::new(*from, end, most);
     html! {
         figure {
             figcaption { (name) }
@@ -180,8 +163,7 @@ fn figure(
                     line.grid x1=(LEFT) x2=(RIGHT) y1=(format!("{y:.1}")) y2=(format!("{y:.1}")) {}
                     text.end x=(LEFT - 5.0) y=(format!("{:.1}", y + 3.5)) { (short(tick, shown)) }
                 }
-                polygon.area points=(area) {}
-                polyline.line points=(line) {}
+                (curve(&axes, values))
                 @if values.len() <= MOST_DOTS {
                     @for (at, value) in values {
                         circle.dot cx=(format!("{:.1}", axes.x(*at))) cy=(format!("{:.1}", axes.y(*value))) r="2.5" {
@@ -190,15 +172,42 @@ fn figure(
                     }
                 }
                 @for rule in rules.iter().filter(|rule| rule.at >= *from) {
-                    @let x = axes.x(rule.at);
-                    line.rule x1=(format!("{x:.1}")) x2=(format!("{x:.1}")) y1=(TOP - 4.0) y2=(BOTTOM) {}
-                    text.(if x > WIDTH / 2.0 { "end" } else { "start" })
-                        x=(format!("{:.1}", if x > WIDTH / 2.0 { x - 4.0 } else { x + 4.0 })) y=(TOP + 4.0) { (rule.label) }
+                    (vertical(&axes, rule))
                 }
                 text.start x=(LEFT) y=(BOTTOM + 16.0) { (date(*from, time_zone)) }
                 text.end x=(RIGHT) y=(BOTTOM + 16.0) { (date(end, time_zone)) }
             }
         }
+    }
+}
+
+/// The line through all values, and what is below it.
+fn curve(axes: &Axes, values: &[(DateTime<Utc>, u64)]) -> Markup {
+    let points: Vec<(f64, f64)> = values
+        .iter()
+        .map(|(at, value)| (axes.x(*at), axes.y(*value)))
+        .collect();
+    let written = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}"));
+    let line = written.collect::<Vec<_>>().join(" ");
+    let (Some((from, _)), Some((to, _))) = (points.first(), points.last()) else {
+        return html! {};
+    };
+    html! {
+        polygon.area points=(format!("{from:.1},{BOTTOM} {line} {to:.1},{BOTTOM}")) {}
+        polyline.line points=(line) {}
+    }
+}
+
+/// A day that matters, from top to bottom, labelled on the side where there is more room.
+fn vertical(axes: &Axes, rule: &Rule) -> Markup {
+    let x = axes.x(rule.at);
+    let (side, beside) = match x > WIDTH / 2.0 {
+        true => ("end", x - 4.0),
+        false => ("start", x + 4.0),
+    };
+    html! {
+        line.rule x1=(format!("{x:.1}")) x2=(format!("{x:.1}")) y1=(TOP - 4.0) y2=(BOTTOM) {}
+        text.(side) x=(format!("{beside:.1}")) y=(TOP + 4.0) { (rule.label) }
     }
 }
 
