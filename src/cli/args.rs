@@ -96,6 +96,7 @@ impl Command {
             Command::Restore(arguments) if arguments.to.is_none() => Needs::Server,
             Command::Drill(arguments) if arguments.same_server => Needs::Server,
             Command::Diff(arguments) if arguments.live => Needs::Server,
+            Command::ServeStatus => Needs::Knowledge,
             _ => Needs::Folder,
         }
     }

@@ -12,13 +12,13 @@ pub(crate) mod verify;
 
 use crate::archive::file_name;
 use crate::context::Context;
-use crate::report::ArchiveSummary;
+use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
 use crate::store::remote::{Access, Proof, Store, StoreError, Transfer};
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
 use chrono::{DateTime, Utc};
-use record::{PlaceRecord, Record};
+use record::{CopyRecord, PlaceRecord, Record};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,27 @@ pub(crate) async fn open(
         bandwidth: settings.offsite.bandwidth,
     };
     Store::open(place, &access).await
+}
+
+/// What is known of the copies of each of `archives`, without looking.
+pub(crate) fn explain(settings: &Settings, record: &Record, archives: &mut [ArchiveSummary]) {
+    for archive in archives {
+        let copies = settings.offsite.places.iter().map(|place| {
+            let place = place.to_string();
+            let known = record.places.get(&place);
+            let copy = known.and_then(|known| {
+                let stem = file_name::stem_of(&archive.archive)?;
+                let sealed = || known.copies.get(&file_name::sealed(stem));
+                known.copies.get(&archive.archive).or_else(sealed)
+            });
+            CopySummary {
+                place,
+                state: copy.map_or(CopyState::Absent, CopyRecord::state),
+                proven_at: copy.map(|copy| copy.at),
+            }
+        });
+        archive.copies = copies.collect();
+    }
 }
 
 /// What is wrong with the copies, each in words with what to do about it. `listed` are the archives here.

@@ -1,6 +1,7 @@
 //! What is known of the copies elsewhere, in `.pantry-keeper/offsite.json`. Losing it loses no copy: what is there is then
 //! looked at anew, and nothing is removed there until it is proven again.
 
+use crate::report::CopyState;
 use crate::store::remote::Proof;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
@@ -53,6 +54,15 @@ pub(crate) struct CopyRecord {
 }
 
 impl CopyRecord {
+    pub(crate) fn state(&self) -> CopyState {
+        match (&self.damage, self.proof) {
+            (Some(_), _) => CopyState::Damaged,
+            (None, Proof::Sent) => CopyState::Sent,
+            (None, Proof::Confirmed) => CopyState::Confirmed,
+            (None, Proof::Read) => CopyState::Read,
+        }
+    }
+
     pub(crate) fn counts(&self, needed: Proof) -> bool {
         self.damage.is_none() && self.proof >= needed
     }

@@ -68,6 +68,33 @@ pub(crate) struct ArchiveSummary {
     pub kept: Vec<String>,
     /// When it goes, where its age alone decides that.
     pub goes_at: Option<DateTime<Utc>>,
+    /// Its copies elsewhere, one for each place that is to have one.
+    pub copies: Vec<CopySummary>,
+}
+
+/// An archive's copy at one place, as far as is known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct CopySummary {
+    pub place: String,
+    pub state: CopyState,
+    /// When that was found out; none when it was not.
+    pub proven_at: Option<DateTime<Utc>>,
+}
+
+/// What is known of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CopyState {
+    /// There is none yet, or none any more.
+    Absent,
+    /// It was sent, and nothing more is known.
+    Sent,
+    /// The service says that it has all of it, with this checksum.
+    Confirmed,
+    /// It was read back and is the same.
+    Read,
+    /// It is not what was sent.
+    Damaged,
 }
 
 impl ArchiveSummary {

@@ -42,8 +42,10 @@ pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 pub(crate) enum Needs {
     /// It talks to the server: a connection string is required.
     Server,
-    /// It reads the backup folder only.
+    /// It reads the backup folder, and where copies lie.
     Folder,
+    /// It shows what is known, and opens nothing: without any credentials.
+    Knowledge,
 }
 
 /// A redactor for all secrets among `vars`, of settings that are faulty too. Files named by `…_FILE` are read;

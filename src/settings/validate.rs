@@ -135,7 +135,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
     let encrypt = encrypt::encrypt(checker);
-    let offsite = offsite::offsite(checker, retention);
+    let offsite = offsite::offsite(checker, needs, retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);

@@ -4,6 +4,7 @@ use super::calendar;
 use crate::archive::file_name;
 use crate::backup;
 use crate::health;
+use crate::offsite;
 use crate::prune;
 use crate::report::{
     ArchiveSummary, HealthReport, ListReport, RunOutcome, RunReport, StatusReport, StepReport,
@@ -114,6 +115,7 @@ pub(crate) fn list(
     let plan = prune::plan(settings, &archives, state, now);
     let halted = prune::halted(&plan);
     prune::explain(&mut archives, &plan);
+    offsite::explain(settings, &offsite::record::read(repository), &mut archives);
     let free_bytes = repository.free_bytes();
     let safety_stems = repository.safety_stems().unwrap_or_default();
     ListReport {

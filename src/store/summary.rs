@@ -201,6 +201,7 @@ impl Repository {
             damage,
             kept: Vec::new(),
             goes_at: None,
+            copies: Vec::new(),
         }
     }
 

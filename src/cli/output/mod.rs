@@ -394,6 +394,7 @@ mod tests {
             damage: None,
             kept: kept.iter().map(|reason| (*reason).to_owned()).collect(),
             goes_at,
+            copies: Vec::new(),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Copies elsewhere: where to, with which credentials, and what stays there.
 
 use super::{Checker, Faulty};
-use crate::settings::{OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table};
+use crate::settings::{
+    Needs, OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table,
+};
 
 pub(super) fn offsite(
     checker: &mut Checker,
+    needs: Needs,
     local: Result<RetentionPolicy, Faulty>,
 ) -> Result<OffsiteSettings, Faulty> {
     let places = checker.optional(&table::OFFSITE_URL);
@@ -13,8 +16,8 @@ pub(super) fn offsite(
     let max_lag = checker.value(&table::OFFSITE_MAX_LAG);
     let retention = retention(checker, local);
     let credentials = credentials(checker);
-    if let Ok(Some(places)) = &places {
-        needs(checker, places);
+    if let (Ok(Some(places)), true) = (&places, needs != Needs::Knowledge) {
+        keys(checker, places);
     }
     Ok(OffsiteSettings {
         places: places?.unwrap_or_default(),
@@ -74,7 +77,7 @@ fn credentials(checker: &mut Checker) -> Result<OffsiteCredentials, Faulty> {
 }
 
 /// Refuses a place whose door has no key.
-fn needs(checker: &mut Checker, places: &[OffsitePlace]) {
+fn keys(checker: &mut Checker, places: &[OffsitePlace]) {
     let any = |kind: fn(&OffsitePlace) -> bool| places.iter().any(kind);
     let needed = [
         (

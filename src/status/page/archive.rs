@@ -1,6 +1,6 @@
 //! One archive: what is in it, what changed against the one before, and the command that brings it back.
 
-use super::parts::{self, command, fate, mark, soundness, time};
+use super::parts::{self, command, copies, fate, mark, soundness, time};
 use super::{Site, document};
 use crate::archive::compression::Compression;
 use crate::archive::file_name;
@@ -83,6 +83,9 @@ fn facts(site: &Site, archive: &ArchiveSummary, contents: Option<&Contents>) -> 
                 }
             } }
             div { dt { "Kept" } dd { (fate(archive, zone)) } }
+            @if !archive.copies.is_empty() {
+                div { dt { "Copies" } dd { (copies(archive, zone)) } }
+            }
             @if let Some(Contents { manifest, .. }) = contents {
                 div { dt { "Of" } dd {
                     (manifest.server.hosts)

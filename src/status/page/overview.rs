@@ -1,6 +1,6 @@
 //! The first page: how things are, half a year of days, growth, the archives, the last runs.
 
-use super::parts::{self, command, date, distance, fate, mark, seconds, soundness, time};
+use super::parts::{self, command, copies, date, distance, fate, mark, seconds, soundness, time};
 use super::{Site, calendar, charts, document};
 use crate::report::{ArchiveSummary, RunOutcome, RunReport, StatusReport, Verdict};
 use crate::status::snapshot::Snapshot;
@@ -122,6 +122,8 @@ fn archives(site: &Site, snapshot: &Snapshot, page: usize) -> Markup {
         .skip((page - 1) * PER_PAGE)
         .take(PER_PAGE)
         .collect();
+    // All archives are to have copies at the same places.
+    let has_copies = shown.iter().any(|archive| !archive.copies.is_empty());
     html! {
         section.card aria-labelledby="archives" {
             h2 #archives {
@@ -139,6 +141,7 @@ fn archives(site: &Site, snapshot: &Snapshot, page: usize) -> Markup {
                         th scope="col" { "Verified" }
                         th scope="col" { "Drilled" }
                         th scope="col" { "Kept" }
+                        @if has_copies { th scope="col" { "Copies" } }
                     } }
                     tbody { @for archive in shown { (row(site, archive)) } }
                 }
@@ -168,6 +171,9 @@ fn row(site: &Site, archive: &ArchiveSummary) -> Markup {
                 }
             }
             td data-name="Kept" { (fate(archive, zone)) }
+            @if !archive.copies.is_empty() {
+                td data-name="Copies" { (copies(archive, zone)) }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What several pages are made of.
 
-use crate::report::ArchiveSummary;
+use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -65,6 +65,28 @@ pub(super) fn soundness(archive: &ArchiveSummary, time_zone: Tz) -> Markup {
         (Some(damage), _) => html! { (mark("bad", "✗", "damaged")) ": " (damage) },
         (None, Some(at)) => html! { (mark("good", "✓", &date(at, time_zone))) },
         (None, None) => mark("warn", "!", "never"),
+    }
+}
+
+/// Where copies of an archive lie, a line for each place.
+pub(super) fn copies(archive: &ArchiveSummary, time_zone: Tz) -> Markup {
+    let shown = |copy: &CopySummary| {
+        let since = |words: &str| match copy.proven_at {
+            Some(at) => format!("{words}, {}", date(at, time_zone)),
+            None => words.to_owned(),
+        };
+        match copy.state {
+            CopyState::Absent => mark("none", "…", "not there"),
+            CopyState::Sent => mark("warn", "!", &since("sent")),
+            CopyState::Confirmed => mark("good", "✓", &since("confirmed")),
+            CopyState::Read => mark("good", "✓", &since("read back")),
+            CopyState::Damaged => mark("bad", "✗", &since("differs")),
+        }
+    };
+    html! {
+        @for copy in &archive.copies {
+            span.detail { (shown(copy)) " " code { (copy.place) } }
+        }
     }
 }
 

@@ -150,6 +150,7 @@ fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
         checkups,
         notifications,
         looks,
+        known_copies,
     ];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
@@ -164,6 +165,30 @@ fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
         .collect();
     let found = problems(&printed, Some(unseen.into()));
     assert!(found.is_empty(), "{found}");
+}
+
+/// What a list says of copies: one is there, one is not.
+fn known_copies() -> Printed {
+    let mut printed = Printed::default();
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "blog");
+    let (disk, gone) = (site.path("disk"), site.path("gone"));
+    fs::create_dir(&disk).unwrap();
+    let places = [&disk, &gone].map(|path| format!("file://{}", path.display()));
+    let site = site.with("OFFSITE_URL", places.join(","));
+    site.run(&["backup"]).done();
+    printed.report(&site, &["list"], 0);
+    let path = site.backups().join(".pantry-keeper/offsite.json");
+    let record = fs::read_to_string(&path).unwrap();
+    for other in [
+        record.replace(r#""proof": "read""#, r#""proof": "sent""#),
+        record.replace(r#""proof": "read""#, r#""proof": "confirmed""#),
+        record.replace(r#""damage": null"#, r#""damage": "is not what was sent""#),
+    ] {
+        assert_ne!(other, record);
+        fs::write(&path, other).unwrap();
+        printed.report(&site, &["list"], 0);
+    }
+    printed
 }
 
 /// Every command without its settings, and what else goes wrong before anything is done.

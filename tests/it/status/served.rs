@@ -4,7 +4,7 @@ use super::{pantry, serve, site};
 use crate::service::stop;
 use crate::support::{SOON, is_alive, until};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 
 #[test]
@@ -150,5 +150,44 @@ fn a_port_that_is_taken_is_said_and_backups_go_on() {
         "the status page cannot listen at {address} (STATUS_LISTEN)"
     ));
     running.until_it_says("backup complete and verified");
+    stop(running);
+}
+
+#[test]
+fn where_copies_lie_is_shown_by_a_process_without_their_keys() {
+    let site = site()
+        .with("OFFSITE_URL", "s3://far/backups,sftp://me@nas/backups")
+        .with("AWS_ACCESS_KEY_ID", "an-id")
+        .with("AWS_SECRET_ACCESS_KEY", "a-secret-key")
+        .with("OFFSITE_MAX_LAG", "1d");
+    let names = pantry::fill(&site, 2, 48);
+    let copy = |sha256: &str| json!({ "made_at": null, "bytes": 1, "sha256": sha256, "proof": "confirmed", "at": "2026-03-01T02:00:00Z" });
+    let record = json!({ "places": {
+        "s3://far/backups/": { "since": "2026-01-01T00:00:00Z", "problem": "nobody answers",
+            "copies": { &names[0]: copy("00") } },
+        "sftp://me@nas/backups": { "copies": { format!("{}.age", names[0]): copy("11") } },
+    } });
+    let own = site.backups().join(".pantry-keeper");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("offsite.json"), record.to_string()).unwrap();
+    let (running, page) = serve(&site);
+    let overview = page.get("/").showing(&[
+        "Copies",
+        "confirmed, 1 Mar 2026",
+        "not there",
+        "s3://far/backups",
+    ]);
+    assert_eq!(overview.body.matches("confirmed, 1 Mar").count(), 2);
+    page.get(&format!("/archives/{}", names[0]))
+        .with_status(200)
+        .showing(&["Copies", "sftp://me@nas/backups"]);
+    let health = page.get("/health").json();
+    assert_eq!(health, site.run(&["health", "--json"]).json());
+    assert!(
+        health.to_string().contains("behind: nobody answers"),
+        "{health}"
+    );
+    let environment = fs::read(format!("/proc/{}/environ", running.child())).unwrap();
+    assert!(!String::from_utf8_lossy(&environment).contains("a-secret-key"));
     stop(running);
 }
