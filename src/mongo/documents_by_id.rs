@@ -122,7 +122,7 @@ impl Documents<'_> {
     pub(crate) async fn find_one(&self, id: Bson) -> Result<Option<RawDocumentBuf>, ServerError> {
         let failed = self.failed("read documents");
         let finding = async {
-            let found = self.collection.find_one(doc! { "_id": { "$eq": id } });
+            let found = self.collection.find_one(doc! { "_id": id });
             found.await.map_err(&failed)
         };
         self.within(finding).await
@@ -153,7 +153,7 @@ impl Documents<'_> {
         seen: &RawDocumentBuf,
         by: &RawDocumentBuf,
     ) -> Result<ReplaceEnd, ServerError> {
-        let mut filter = doc! { "_id": { "$eq": id } };
+        let mut filter = doc! { "_id": id };
         if seen.as_bytes().len() + by.as_bytes().len() <= LONGEST_GUARDED_BYTES
             && let Ok(seen) = Document::try_from(&**seen)
         {

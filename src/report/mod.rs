@@ -11,7 +11,7 @@ pub(crate) use inspect::{
     CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
     ExtractReport, FieldDifference, ShowReport, ShownCollection, ShownIndex,
 };
-pub(crate) use matched::{DocumentFailure, MatchReport};
+pub(crate) use matched::MatchReport;
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,

@@ -110,8 +110,12 @@ pub(crate) fn after(report: &RestoreReport, elsewhere: bool) -> String {
     let mut lines = Vec::new();
     if report.restored {
         let fit = counted(report.documents, "document");
+        let proof = match matched.inserted + matched.replaced {
+            0 => "",
+            _ => "; what was written was read back, and is as in the archive",
+        };
         lines.push(format!(
-            "{fit} of {archive} into {to} on {hosts}, in {took}: {did}; what was written was read back, and is as in the archive"
+            "{fit} of {archive} into {to} on {hosts}, in {took}: {did}{proof}"
         ));
     } else {
         lines.push(format!(

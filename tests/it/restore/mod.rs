@@ -8,6 +8,8 @@ mod frozen;
 mod hostile;
 mod indexes;
 mod interrupted;
+mod matched;
+mod matched_races;
 mod matrix;
 mod oplog;
 mod refusals;
