@@ -39,6 +39,8 @@ use write::Written;
 
 /// Collections named when one is wanted.
 const NAMED: usize = 12;
+/// What is remembered of each document that is replaced takes memory. Whoever replaces more wants the whole collection back.
+const MOST_REPLACED: usize = 250_000;
 /// A server that takes longer to say that it is there is not asked how much it holds.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
@@ -104,9 +106,12 @@ pub(crate) async fn prepare(
     };
     let surveyed = survey::survey(&plan.source(), &plan.documents(), ctx, report).await?;
     (plan.report, plan.read) = surveyed;
-    match plan.read.fit {
-        0 => Err(plan.nothing_fits()),
-        _ => Ok(plan),
+    if plan.read.fit == 0 {
+        return Err(plan.nothing_fits());
+    }
+    match plan.report.replace && plan.report.different > MOST_REPLACED as u64 {
+        true => Err(plan.too_many()),
+        false => Ok(plan),
     }
 }
 
@@ -182,11 +187,16 @@ impl MatchPlan {
         ))
     }
 
-    fn too_many(&self, most: usize) -> RestoreError {
-        RestoreError::Safety(format!(
-            "more than {} would be replaced one by one: restore all of {} instead, with --drop or --rename",
-            counted(most as u64, "document"),
-            self.contents[self.step.source].namespace
+    fn too_many(&self) -> RestoreError {
+        RestoreError::Unsuitable(Problem::new(
+            format!(
+                "more than {} would be replaced one by one",
+                counted(MOST_REPLACED as u64, "document")
+            ),
+            format!(
+                "restore all of {} instead, with --drop or --rename",
+                self.contents[self.step.source].namespace
+            ),
         ))
     }
 

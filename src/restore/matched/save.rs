@@ -1,8 +1,8 @@
 //! The safety copy: what is about to be replaced, in an archive of its own that is verified before anything is sent.
 
-use super::MatchPlan;
 use super::present::{self, Present};
 use super::source::Batch;
+use super::{MOST_REPLACED, MatchPlan};
 use crate::archive::file_name;
 use crate::archive::fingerprint::checksum;
 use crate::backup::handed::{self, Handed, Origin};
@@ -14,8 +14,7 @@ use crate::store::repository::Repository;
 use mongodb::bson::{Bson, Document};
 use tokio::sync::mpsc::{Sender, channel};
 
-/// What is remembered of each saved document takes memory. Whoever replaces more than this wants the whole collection back.
-const MOST_SAVED: usize = 250_000;
+/// Documents on their way to the disk.
 const AHEAD: usize = 2;
 
 /// A document's content, short enough to be remembered of many.
@@ -95,7 +94,7 @@ async fn collect(
         let mut visit = async |_: usize, present: Present<'_>| {
             if present.is_same()
                 || !present.has_same_id()
-                || saved.documents.len() + found.len() > MOST_SAVED
+                || saved.documents.len() + found.len() > MOST_REPLACED
             {
                 return;
             }
@@ -110,8 +109,8 @@ async fn collect(
         }
         found.sort_unstable();
         saved.documents.append(&mut found);
-        match saved.documents.len() > MOST_SAVED {
-            true => Err(plan.too_many(MOST_SAVED)),
+        match saved.documents.len() > MOST_REPLACED {
+            true => Err(plan.too_many()),
             false => Ok(()),
         }
     };

@@ -9,7 +9,6 @@ mod hostile;
 mod indexes;
 mod interrupted;
 mod matched;
-mod matched_races;
 mod matrix;
 mod oplog;
 mod refusals;
