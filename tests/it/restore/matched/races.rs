@@ -1,5 +1,6 @@
 //! `restore --match` while others write, while the network fails, and told to stop.
 
+use crate::restore::same;
 use crate::support::{Proxy, Running, Server, Site, Then, Trap};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -97,6 +98,35 @@ fn one_that_changes_after_it_was_saved_is_left_as_it_is() {
     let safety = done["safety_archive"].as_str().unwrap();
     let shown = site.run(&["show", safety, "shop.things"]).done();
     shown.printing(&["\"first\"", "\"other\""]);
+}
+
+/// Held up after the last look, so that the server alone can know.
+#[test]
+fn what_changes_in_the_very_moment_is_not_lost() {
+    let (server, site) = prepared();
+    write(&server, "replace", &json!({ "_id": 2, "of": 1 }));
+    for (there, fate) in [
+        // It no longer equals what was saved.
+        (json!({ "_id": 2, "of": "new" }), "after it was saved"),
+        // To a server it does: only the type of a number is another one.
+        (
+            json!({ "_id": 2, "of": { "$numberDouble": "1.0" } }),
+            "put back as they left it",
+        ),
+    ] {
+        let proxy = Proxy::to(server.port, Trap::Sent("findAndModify"), Then::Hold);
+        let running = start(&site, &server, &proxy, &["--replace", "--json"]);
+        proxy.sprung();
+        write(&server, "replace", &there);
+        let before = server.fingerprint();
+        proxy.release();
+        let done = running.end(LIMIT).ended_with(1).json();
+        let problem = done["matched"]["failures"][0]["problem"].to_string();
+        assert!(problem.contains(fate), "{problem}");
+        assert_eq!(done["matched"]["replaced"], 0);
+        same(&before, &server.fingerprint());
+        write(&server, "replace", &json!({ "_id": 2, "of": 1 }));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{backed_up, inserts, matched, remove, replace, safety};
 use crate::restore::{restore, restore_of, same};
-use crate::support::{Craft, OLDER, Server, Site};
+use crate::support::{Craft, Manner, OLDER, Server, Site, Strict, Version};
 use mongodb::bson::{Timestamp, doc};
 use serde_json::json;
 
@@ -271,4 +271,24 @@ fn operations_during_the_dump_are_not_replayed_and_that_is_said() {
     run(&[]).saying(&[words, "are not replayed"]);
     assert!(!run(&["--no-oplog"]).stderr.contains(words));
     assert!(target.is_empty());
+}
+
+/// On every version that is supported, and by a user who may only write into that database.
+#[test]
+fn nothing_is_sent_that_mongodb_refuses() {
+    let (server, site, all) = backed_up(&["small"]);
+    for version in Version::ALL {
+        remove(&server, "shop.products", &[json!(3)]);
+        replace(&server, "shop.products", &json!({ "_id": 5, "name": "x" }));
+        let manner = Manner::of(version).with_roles(&["readWrite@shop"]);
+        let strict = Strict::before(server.port, manner);
+        let uri = strict.uri();
+        let words = ["restore", "latest", "--to", &uri, "--yes", "--replace"];
+        let only = ["--include", "shop.products", "--match", "{}"];
+        site.run(&[&words[..], &only].concat())
+            .done()
+            .saying(&["1 inserted, 1 replaced, 298 there already"]);
+        assert!(strict.refused().is_empty(), "{:?}", strict.refused());
+        same(&all, &server.fingerprint());
+    }
 }
