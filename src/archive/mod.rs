@@ -6,6 +6,7 @@ pub(crate) mod container;
 pub(crate) mod document_reader;
 pub(crate) mod dump_stream;
 pub(crate) mod element;
+pub(crate) mod extended_json;
 pub(crate) mod file_name;
 pub(crate) mod fingerprint;
 pub(crate) mod io;

@@ -10,14 +10,9 @@ pub(crate) use super::error::{Failed, JobError, Stage};
 pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
-use super::sealing::{self, Plain, SealedPartial};
+use super::proof::{Dumped, Proof};
 use super::selection::DumpSelection;
-use crate::archive::container::{ArchiveSink, Plan, WriteError};
-use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
-use crate::archive::sidecar::Sidecar;
-use crate::archive::source::Source;
-use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
@@ -30,9 +25,8 @@ use crate::settings::{OplogMode, Settings};
 use crate::store::repository::{LockedRepository, Repository};
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
-use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::cancel::Cancel;
 use crate::sys::humanize;
-use crate::sys::progress::showing;
 use crate::sys::progress::{Meter, Unit};
 use chrono::{DateTime, Utc};
 use std::cell::Cell;
@@ -96,15 +90,17 @@ async fn make(
     let mut warnings = Vec::new();
     let made = loop {
         let attempt = Attempt {
-            settings,
+            proof: Proof {
+                settings,
+                ctx,
+                cancel: &cancel,
+                repository,
+                stage,
+            },
             uri,
-            ctx,
-            cancel: &cancel,
-            repository,
             options: &options,
             oplog,
             need,
-            stage,
         };
         match attempt.run().await {
             Ok(made) => break made,
@@ -152,33 +148,32 @@ impl Attempts {
 
 /// One try, with all it needs.
 struct Attempt<'j> {
-    settings: &'j Settings,
+    proof: Proof<'j>,
     uri: &'j MongoUri,
-    ctx: &'j Context,
-    cancel: &'j Cancel,
-    repository: &'j LockedRepository,
     options: &'j ToolOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
-    stage: &'j Cell<Stage>,
 }
 
 impl Attempt<'_> {
     async fn run(&self) -> Result<UncommittedArchive, JobError> {
-        self.stage.set(Stage::Server);
+        self.proof.stage.set(Stage::Server);
         let asking = client::ask(
             self.uri,
-            &self.settings.databases,
-            self.settings.stall_timeout,
+            &self.proof.settings.databases,
+            self.proof.settings.stall_timeout,
         );
-        let facts = self.cancel.or(asking).await??;
-        let selection = DumpSelection::new(self.settings, &facts, self.oplog)?;
+        let facts = self.proof.cancel.or(asking).await??;
+        let selection = DumpSelection::new(self.proof.settings, &facts, self.oplog)?;
         selection.announce(&facts);
         self.check_room(&selection, &facts).await?;
-        self.stage.set(Stage::Dump);
-        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
-        let (dump_begun, stem) = (Instant::now(), self.repository.free_stem(now, compression));
-        let partial = self.repository.begin(&stem)?;
+        self.proof.stage.set(Stage::Dump);
+        let (now, compression) = ((self.proof.ctx.now)(), self.proof.settings.compression);
+        let (dump_begun, stem) = (
+            Instant::now(),
+            self.proof.repository.free_stem(now, compression),
+        );
+        let partial = self.proof.repository.begin(&stem)?;
         let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
         let warnings = selection.missing(&facts, &manifest)?;
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
@@ -189,35 +184,20 @@ impl Attempt<'_> {
             humanize::bytes(manifest.bytes),
             humanize::bytes(archive_bytes),
         );
-        self.stage.set(Stage::Verify);
-        let verify_begun = Instant::now();
-        let verified = self.read_back(&partial, &manifest, archive_bytes).await?;
-        let sha256 = verified
-            .sha256
-            .clone()
-            .ok_or_else(|| JobError::NotSound("it has no checksum".into()))?;
-        let verify_seconds = verify_begun.elapsed().as_secs_f64();
-        tracing::info!(
-            "read back from the disk in {verify_seconds:.1} s: every document and checksum is as it was dumped"
-        );
-        let sealed = self.seal(&partial, &stem, &manifest, archive_bytes).await?;
-        Ok(UncommittedArchive {
+        let dumped = Dumped {
             partial,
-            sealed,
             stem,
             manifest,
-            verified,
-            sha256,
             archive_bytes,
             dump_seconds,
-            verify_seconds,
             warnings,
-        })
+        };
+        self.proof.prove(dumped).await
     }
 
     /// Fails early if the archive will not fit: a full disk takes everything else on it down as well.
     async fn check_room(&self, selection: &DumpSelection, facts: &Facts) -> Result<(), JobError> {
-        let (Some(need), Some(free_bytes)) = (self.need, self.repository.free_bytes()) else {
+        let (Some(need), Some(free_bytes)) = (self.need, self.proof.repository.free_bytes()) else {
             return Ok(());
         };
         if free_bytes >= need.bytes {
@@ -226,8 +206,12 @@ impl Attempt<'_> {
         // Before giving up, see whether the server still holds as much as the last time.
         let counting = client::estimate(self.uri, selection.collections(facts));
         let counted = self
+            .proof
             .cancel
-            .or(tokio::time::timeout(self.settings.stall_timeout, counting))
+            .or(tokio::time::timeout(
+                self.proof.settings.stall_timeout,
+                counting,
+            ))
             .await?;
         let part = match counted {
             Ok(Ok(documents)) if need.documents > 0 => {
@@ -239,7 +223,7 @@ impl Attempt<'_> {
         if free_bytes >= need_bytes {
             return Ok(());
         }
-        let folder = self.repository.folder().display().to_string();
+        let folder = self.proof.repository.folder().display().to_string();
         Err(JobError::NoRoom {
             need_bytes,
             free_bytes,
@@ -254,22 +238,14 @@ impl Attempt<'_> {
         partial: &Partial,
         stem: &str,
     ) -> Result<(Manifest, u64), JobError> {
-        let plan = Plan {
-            name: file_name::bare(stem).to_owned(),
-            compression: self.settings.compression,
-            level: self.settings.compression_level,
-            threads: self.settings.threads,
-            started_at: (self.ctx.now)(),
-            server: facts.server.clone(),
-        };
-        let failed = |error| self.write_error(error);
-        let mut sink = ArchiveSink::create(partial.file(), plan).map_err(failed)?;
-        let meter = Meter::new("dumping", Unit::Documents, None, &self.ctx.screen);
+        let failed = |error| self.proof.write_error(error);
+        let mut sink = self.proof.sink(partial, stem, facts.server.clone())?;
+        let meter = Meter::new("dumping", Unit::Documents, None, &self.proof.ctx.screen);
         let _counting = self.count(selection, facts, &meter);
         for part in &selection.parts {
             let wanted = selection.filter();
             let result =
-                mongodump::run(self.options, part, wanted, sink, &meter, self.cancel).await;
+                mongodump::run(self.options, part, wanted, sink, &meter, self.proof.cancel).await;
             sink = match result {
                 Ok(sink) => sink,
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
@@ -277,8 +253,9 @@ impl Attempt<'_> {
                 Err(error) => return Err(JobError::Dump(error)),
             };
         }
-        let finished_at = (self.ctx.now)();
+        let finished_at = (self.proof.ctx.now)();
         let finished = self
+            .proof
             .cancel
             .blocking(move |_| sink.finish(finished_at))
             .await?;
@@ -300,100 +277,6 @@ impl Attempt<'_> {
             }
         });
         tasks
-    }
-
-    /// Syncs the archive and reads it from the disk, against what was in memory while it was written.
-    async fn read_back(
-        &self,
-        partial: &Partial,
-        manifest: &Manifest,
-        archive_bytes: u64,
-    ) -> Result<VerifyReport, JobError> {
-        let synced = partial.file();
-        let sync = self.cancel.blocking(move |_| synced.sync_all()).await?;
-        sync.map_err(|error| self.write_error(error.into()))?;
-        let source = Source::file(partial.reopen_uncached()?)
-            .map_err(|error| self.write_error(error.into()))?;
-        let meter = Meter::new(
-            "verifying",
-            Unit::Bytes,
-            Some(archive_bytes),
-            &self.ctx.screen,
-        );
-        let (threads, name, shown) = (
-            self.settings.threads,
-            manifest.archive.clone(),
-            Arc::clone(&meter),
-        );
-        let reading = self.cancel.blocking(move |cancelled| {
-            let moved = |bytes| shown.set(bytes);
-            verify::verify(
-                &name,
-                source,
-                &Sidecar::Missing,
-                &verify::Options {
-                    threads,
-                    cancelled,
-                    moved: &moved,
-                },
-            )
-        });
-        let verified = showing(&meter, reading).await?;
-        let report = verified.map_err(|_| JobError::Interrupted(Interruption::Cancelled))?;
-        let problem = report.faults().next();
-        if let Some(problem) = problem {
-            return Err(JobError::NotSound(problem));
-        }
-        if !report.sound
-            || !verify::same_namespaces(&report, manifest)
-            || report.archive_bytes != archive_bytes
-        {
-            return Err(JobError::NotSound(
-                "it holds other collections than were dumped".into(),
-            ));
-        }
-        Ok(report)
-    }
-
-    /// Seals the verified archive, where what stays is sealed too.
-    async fn seal(
-        &self,
-        partial: &Partial,
-        stem: &str,
-        manifest: &Manifest,
-        archive_bytes: u64,
-    ) -> Result<Option<SealedPartial>, JobError> {
-        let encrypt = &self.settings.encrypt;
-        if !encrypt.local {
-            return Ok(None);
-        }
-        self.stage.set(Stage::Seal);
-        let begun = Instant::now();
-        let plain = Plain {
-            partial,
-            stem,
-            archive_bytes,
-            manifest,
-        };
-        let screen = &self.ctx.screen;
-        let sealing = sealing::seal(self.repository, encrypt, &plain, screen, self.cancel);
-        let sealed = sealing.await?;
-        tracing::info!(
-            "sealed for {} in {:.1} s, and read back: {}",
-            humanize::counted(encrypt.to.len() as u64, "key"),
-            begun.elapsed().as_secs_f64(),
-            humanize::bytes(sealed.record.archive_bytes),
-        );
-        Ok(Some(sealed))
-    }
-
-    fn write_error(&self, error: WriteError) -> JobError {
-        let folder = self.repository.folder().display().to_string();
-        JobError::Write {
-            error,
-            folder,
-            free_bytes: self.repository.free_bytes(),
-        }
     }
 }
 

@@ -9,6 +9,8 @@
 pub(crate) mod archive_job;
 mod commit;
 mod error;
+pub(crate) mod handed;
+mod proof;
 mod sealing;
 mod selection;
 

@@ -5,12 +5,11 @@
 mod archive;
 pub(crate) mod diff;
 mod error;
-mod extended_json;
 mod select;
 mod summary;
 
+pub(crate) use crate::archive::extended_json::{JsonStyle, to_json};
 pub(crate) use archive::{Archive, Next, ReadEnd, ReadError};
 pub(crate) use error::InspectError;
-pub(crate) use extended_json::{JsonStyle, to_json};
 pub(crate) use select::{SelectEnd, Selected, Wanted, select};
 pub(crate) use summary::summarize;

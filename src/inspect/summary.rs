@@ -1,7 +1,7 @@
 //! What an archive holds, beside what the one before it held.
 
-use super::extended_json::{self, JsonStyle};
 use super::{Archive, InspectError};
+use crate::archive::extended_json::{self, JsonStyle};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::{Kind, Namespace};

@@ -1,6 +1,8 @@
 //! What commands found out, as data: the same facts become a line for a person, a JSON document or a mail.
 
+pub(crate) mod fields;
 mod inspect;
+mod matched;
 mod problem;
 mod restore;
 mod status;
@@ -9,6 +11,7 @@ pub(crate) use inspect::{
     CollectionDifference, DiffReport, DifferenceState, DocumentChange, DocumentDifference,
     ExtractReport, FieldDifference, ShowReport, ShownCollection, ShownIndex,
 };
+pub(crate) use matched::MatchReport;
 pub(crate) use problem::{Explain, Problem};
 pub(crate) use restore::{
     Differences, DrillReport, IndexPolicy, IndexProblem, IndexReport, RestoreReport, Restored,

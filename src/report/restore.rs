@@ -1,5 +1,6 @@
 //! What restores and drills found out.
 
+use super::MatchReport;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -128,6 +129,8 @@ pub(crate) struct RestoreReport {
     pub bytes: u64,
     pub namespaces: Vec<Restored>,
     pub indexes: IndexReport,
+    /// What became of single documents; none when whole collections are restored.
+    pub matched: Option<MatchReport>,
     /// Operations to be replayed from the oplog.
     pub oplog_entries: u64,
     /// Why not everything is there.

@@ -34,6 +34,12 @@ pub(crate) enum RestoreError {
     NothingChosen { name: String, held: String },
     #[error("{}", .0.summary)]
     Name(Problem),
+    /// Of `--match`: what was asked for is not there, or not to be had.
+    #[error("{}", .0.summary)]
+    Match(Problem),
+    /// Where single documents were to go.
+    #[error("{}", .0.summary)]
+    Unsuitable(Problem),
     #[error("there already, on {hosts}: {existing}")]
     Exists {
         hosts: String,
@@ -100,7 +106,7 @@ impl Explain for RestoreError {
             Self::Tool(error) => return error.help(runtime),
             Self::Server(error) => return error.help(runtime),
             Self::Lock(error) => return error.help(runtime),
-            Self::Name(problem) => return problem.help.clone(),
+            Self::Name(problem) | Self::Match(problem) | Self::Unsuitable(problem) => return problem.help.clone(),
             Self::Damaged { .. } => {
                 "try an older archive: `pantry-keeper list` shows them".into()
             }

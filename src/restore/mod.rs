@@ -18,6 +18,7 @@ mod execute;
 mod feed;
 mod indexes;
 mod interleave;
+pub(crate) mod matched;
 mod oplog;
 mod plan;
 mod preflight;

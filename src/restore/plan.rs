@@ -227,6 +227,7 @@ impl RestorePlan {
                 archived: self.indexes.len() as u64,
                 ..IndexReport::default()
             },
+            matched: None,
             oplog_entries: self.oplog.entries,
             problems: Vec::new(),
             unchecked: Vec::new(),

@@ -1,6 +1,6 @@
 //! `pantry-keeper restore`.
 
-use super::server;
+use super::{restore_matched, server};
 use crate::cli::args::RestoreArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
@@ -88,6 +88,9 @@ pub(crate) async fn restore(
     arguments: &RestoreArguments,
     to: Option<&MongoUri>,
 ) -> Result<ExitStatus, CommandError> {
+    if let Some(query) = &arguments.query {
+        return restore_matched::restore(settings, ctx, arguments, query, to).await;
+    }
     let output = &arguments.output;
     let uri = match to {
         Some(to) => to,
@@ -112,18 +115,7 @@ pub(crate) async fn restore(
         return Err(refused(refusal));
     }
     if !arguments.yes {
-        if output.json {
-            eprint!("{preview}");
-        }
-        match confirm(ctx).await {
-            Answer::Yes => {}
-            Answer::No => return Err(refused(Interruption::Cancelled.into())),
-            Answer::NoTerminal => {
-                return Err(CommandError::usage(
-                    "there is no terminal to ask on: confirm with --yes",
-                ));
-            }
-        }
+        ask(&preview, output.json, ctx).await?;
     }
     let report = restore::execute(plan, settings, ctx)
         .await
@@ -138,6 +130,20 @@ pub(crate) async fn restore(
         output::json(&report);
     }
     Ok(ExitStatus::of(report.restored))
+}
+
+/// Goes on only after a yes. Who wants JSON on stdout has not seen what will happen yet.
+pub(super) async fn ask(preview: &str, as_json: bool, ctx: &Context) -> Result<(), CommandError> {
+    if as_json {
+        eprint!("{preview}");
+    }
+    match confirm(ctx).await {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(refused(Interruption::Cancelled.into(), ctx)),
+        Answer::NoTerminal => Err(CommandError::usage(
+            "there is no terminal to ask on: confirm with --yes",
+        )),
+    }
 }
 
 /// Says whether the restore could be done.
@@ -157,7 +163,7 @@ fn dry_run(
     ExitStatus::of(refusal.is_none())
 }
 
-fn selection(arguments: &RestoreArguments) -> Result<Selection, String> {
+pub(super) fn selection(arguments: &RestoreArguments) -> Result<Selection, String> {
     fn all<T>(
         texts: &[String],
         option: &str,
@@ -206,13 +212,14 @@ async fn confirm(ctx: &Context) -> Answer {
     }
 }
 
-fn refused(error: RestoreError, ctx: &Context) -> CommandError {
+pub(super) fn refused(error: RestoreError, ctx: &Context) -> CommandError {
     let message = ctx.explain(&error);
     match error {
         RestoreError::Repository(error) => error.into(),
         _ if error.is_busy() => CommandError::busy("nothing was restored", message),
         RestoreError::NothingChosen { .. }
         | RestoreError::Name(_)
+        | RestoreError::Match(_)
         | RestoreError::Lock(RepositoryLockError::Repository(RepositoryError::NotAName(_))) => {
             CommandError::usage_of("nothing was restored", message)
         }

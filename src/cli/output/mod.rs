@@ -1,6 +1,7 @@
 //! Reports as people read them.
 
 pub(super) mod inspect;
+pub(super) mod matched;
 pub(super) mod restore;
 
 use crate::archive::verify::report::VerifyReport;

@@ -6,11 +6,10 @@
 //! other parts in passes of their own. What a pass has told of before it narrowed is not told again: that is what the
 //! positions are for.
 
-use super::fields;
 use super::key::{Key, checksum, id};
 use super::side::Documents;
 use crate::inspect::{InspectError, JsonStyle};
-use crate::report::{DocumentChange, DocumentDifference};
+use crate::report::{DocumentChange, DocumentDifference, fields};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 

@@ -7,7 +7,6 @@
 
 mod comparison;
 mod definitions;
-mod fields;
 mod key;
 mod side;
 

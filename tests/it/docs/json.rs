@@ -147,6 +147,7 @@ fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
         errors,
         backups_over_time,
         restores_and_drills,
+        single_documents,
         checkups,
         notifications,
         looks,
@@ -349,6 +350,33 @@ fn restores_and_drills() -> Printed {
     let site = site.with_false_mongorestore("cat > /dev/null");
     printed.report(&site, &["drill", "--same-server"], 1);
     printed.report(&site, &["health"], 1);
+    printed
+}
+
+/// Documents that are gone, changed and equal, and one whose place is taken.
+fn single_documents() -> Printed {
+    let mut printed = Printed::default();
+    let server = Server::standalone();
+    server.seed("small");
+    let site = Site::of(&server);
+    site.run(&["backup"]).done();
+    let lines = [
+        json!({ "remove": 3 }),
+        json!({ "remove": 4 }),
+        json!({ "replace": { "_id": 5, "price": 1, "new": true } }),
+        json!({ "insert": { "_id": "x", "name": "product 3" } }),
+    ];
+    server.write("shop.products", &lines.map(|line| line.to_string()));
+    let only = ["--include", "shop.products", "--match"];
+    let with =
+        |options: &[&'static str]| [&["restore", "latest", "--yes"][..], &only, options].concat();
+    printed.report(
+        &site,
+        &with(&["{\"_id\": {\"$in\": [4, 5, 6]}}", "--dry-run"]),
+        0,
+    );
+    printed.report(&site, &with(&["{\"_id\": {\"$lt\": 9}}", "--replace"]), 1);
+    printed.error(&site, &with(&["{\"_id\": 9999}"]), 2);
     printed
 }
 

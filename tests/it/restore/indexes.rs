@@ -194,7 +194,9 @@ fn ended_while_indexes_are_built_it_names_those_that_are_missing() {
         let outcome = running.end(Duration::from_secs(60)).ended_with(1);
         assert!(asked.elapsed() < GRACE, "it took {:?}", asked.elapsed());
         let why = match then {
-            Then::Stall => "stopped as asked, while indexes were built: the documents are there",
+            Then::Stall | Then::Hold => {
+                "stopped as asked, while indexes were built: the documents are there"
+            }
             Then::Cut => "the documents are there, but not all indexes could be built: ",
         };
         outcome.saying(&[

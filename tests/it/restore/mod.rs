@@ -8,6 +8,7 @@ mod frozen;
 mod hostile;
 mod indexes;
 mod interrupted;
+mod matched;
 mod matrix;
 mod oplog;
 mod refusals;

@@ -20,6 +20,8 @@ pub(crate) enum Trap {
 pub(crate) enum Then {
     /// Connections stay open, and nothing comes from the server any more.
     Stall,
+    /// The same, and what the client sent does not arrive before it is released.
+    Hold,
     /// All connections are closed, and no new ones accepted.
     Cut,
 }
@@ -130,6 +132,9 @@ impl Shared {
                 .any(|window| window == text.as_bytes())
         {
             self.spring();
+            if self.then == Then::Hold {
+                return self.passes();
+            }
         }
         !self.state.lock().unwrap().closed
     }
@@ -144,6 +149,11 @@ impl Shared {
         if matches!(self.trap, Trap::Bytes(limit) if passed > limit) {
             self.spring();
         }
+        self.passes()
+    }
+
+    /// Waits for as long as nothing may pass; false when nothing ever will.
+    fn passes(&self) -> bool {
         let state = self.state.lock().unwrap();
         let stalled = |state: &mut State| state.sprung && !state.released && !state.closed;
         !self.changed.wait_while(state, stalled).unwrap().closed

@@ -1,6 +1,6 @@
 //! Documents as MongoDB Extended JSON, one a line.
 
-use crate::archive::bson_framer;
+use super::bson_framer;
 use mongodb::bson::{Bson, Document, RawDocument, Utf8Lossy};
 
 /// How much of a value's type is written.
@@ -28,7 +28,7 @@ pub(crate) fn to_json(document: &[u8], style: JsonStyle) -> Result<(String, bool
 }
 
 /// A value as JSON.
-pub(super) fn value(value: Bson, style: JsonStyle) -> serde_json::Value {
+pub(crate) fn value(value: Bson, style: JsonStyle) -> serde_json::Value {
     match style {
         JsonStyle::Relaxed => value.into_relaxed_extjson(),
         JsonStyle::Canonical => value.into_canonical_extjson(),

@@ -1,9 +1,9 @@
 //! Which fields of two documents differ, and how each value reads.
 
+use super::FieldDifference;
 use crate::archive::element::{Value, elements, get, kind};
+use crate::archive::extended_json::{JsonStyle, to_json};
 use crate::archive::namespace::printable;
-use crate::inspect::{JsonStyle, to_json};
-use crate::report::FieldDifference;
 
 /// Fields named of one document.
 const MOST_FIELDS: usize = 50;
@@ -13,7 +13,7 @@ const DEEPEST: usize = 20;
 const SHOWN_CHARS: usize = 200;
 
 /// The fields that differ, at most [`MOST_FIELDS`] of them. None when nothing but their order does.
-pub(super) fn differences(one: &[u8], two: &[u8]) -> Vec<FieldDifference> {
+pub(crate) fn differences(one: &[u8], two: &[u8]) -> Vec<FieldDifference> {
     let mut found = Vec::new();
     compare(one, two, "", 0, &mut found);
     found
@@ -77,7 +77,7 @@ fn push(found: &mut Vec<FieldDifference>, path: String, from: Option<Value>, to:
 }
 
 /// A value as Extended JSON, cut when it is long.
-pub(super) fn shown(value: Value, style: JsonStyle) -> String {
+pub(crate) fn shown(value: Value, style: JsonStyle) -> String {
     let Value { kind, bytes } = value;
     // A document of this value alone, with the shortest of keys.
     let mut document = Vec::with_capacity(bytes.len() + 8);
