@@ -66,6 +66,7 @@ impl Attempt<'_> {
         let holdings = self.steps.iter().map(|step| &self.contents[step.source]);
         Ok(DrillReport {
             archive: self.contents.name.clone(),
+            place: self.contents.place.clone(),
             hosts: self.target.hosts().to_owned(),
             proven: problems.is_empty(),
             documents: holdings.clone().map(|one| one.totals.documents).sum(),

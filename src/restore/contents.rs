@@ -2,14 +2,13 @@
 
 use super::{RestoreError, Selection};
 use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
-use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::Repository;
+use crate::store::located::Located;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize::first_and_more;
 use crate::sys::progress::{Meter, Unit, showing};
@@ -35,6 +34,8 @@ pub(crate) struct Contents {
     archive: Archive,
     /// File name.
     pub name: String,
+    /// Where it is read from; none where that is the backup folder.
+    pub place: Option<String>,
     namespaces: Vec<ArchivedNamespace>,
     pub origin: Origin,
     pub made_at: Option<DateTime<Utc>>,
@@ -61,14 +62,13 @@ pub(crate) async fn open(
     settings: &Settings,
     ctx: &Context,
     cancel: &Cancel,
-    stem: &str,
+    located: &Located,
     selection: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
-    let repository = Repository::of(settings);
     let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
-    let (threads, stem, selection, shown) = (
+    let (threads, located, selection, shown) = (
         settings.threads,
-        stem.to_owned(),
+        located.clone(),
         selection.clone(),
         Arc::clone(&meter),
     );
@@ -80,8 +80,7 @@ pub(crate) async fn open(
             moved: &moved,
         };
         Contents::open(
-            &repository,
-            &stem,
+            &located,
             &|namespace| selection.chooses(namespace),
             &options,
         )
@@ -94,21 +93,35 @@ impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
     /// `options.cancelled` is set.
     pub(crate) fn open(
-        repository: &Repository,
-        stem: &str,
+        located: &Located,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let name = file_name::archive(stem);
-        let source = repository.open(stem)?;
+        let opened = Self::open_any(located, chosen, options);
+        opened.map_err(|error| match (error, located.failure()) {
+            // Only what was read can be damaged.
+            (RestoreError::Damaged { .. } | RestoreError::Open(_), Some(failure)) => failure.into(),
+            (error, _) => error,
+        })
+    }
+
+    fn open_any(
+        located: &Located,
+        chosen: &dyn Fn(&Namespace) -> bool,
+        options: &Options,
+    ) -> Result<Self, RestoreError> {
+        let name = located.name();
+        let source = located.open()?;
         let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
-        match opened {
+        let mut contents = match opened {
             Opened::Native(native) => {
-                let sidecar = repository.sidecar(stem);
+                let sidecar = located.sidecar();
                 Self::of_native(name, native, &sidecar, chosen, options)
             }
             Opened::Untrusted(source) => Self::of_untrusted(name, source, chosen, options),
-        }
+        }?;
+        contents.place = located.place().map(str::to_owned);
+        Ok(contents)
     }
 
     fn of_native(
@@ -173,6 +186,7 @@ impl Contents {
         Contents {
             archive,
             name,
+            place: None,
             namespaces: parts.namespaces,
             origin,
             made_at,
