@@ -8,7 +8,7 @@ use super::{open, way};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
 use crate::context::Context;
-use crate::report::{Explain, Problem};
+use crate::report::Explain;
 use crate::settings::{OffsitePlace, Settings};
 use crate::store::located::Located;
 use crate::store::remote::{Entry, Store, StoreError, StoreErrorKind};
@@ -18,6 +18,12 @@ use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long looking at a place may take, or reading a `.sha256`.
+const LONGEST_LOOK: Duration = Duration::from_secs(120);
+const ATTEMPTS: u32 = 3;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 /// Where an archive may lie that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,19 +236,14 @@ impl Search {
                 let archive = &candidate.archive;
                 tracing::warn!("the copy of {archive} at {place} {damage}; there is no better one");
             }
-            let reading = checksum(store, &candidate.archive);
-            let reading = tokio::time::timeout(settings.stall_timeout, reading);
+            let reading = bounded(settings, || checksum(store, &candidate.archive));
             let sidecar = match ctx.cancel.or(reading).await? {
-                Ok(Ok(sha256)) => Sidecar::Sha256(sha256),
-                Ok(Err(error)) if error.is(StoreErrorKind::Differs) => {
+                Ok(sha256) => Sidecar::Sha256(sha256),
+                Err(error) if error.is(StoreErrorKind::Differs) => {
                     Sidecar::Unreadable("is not a checksum of it".into())
                 }
-                other => {
-                    let problem = match other {
-                        Ok(Err(error)) => words(ctx, &error),
-                        _ => stalled(settings).to_string(),
-                    };
-                    let place = place.to_string();
+                Err(error) => {
+                    let (place, problem) = (place.to_string(), words(ctx, &error));
                     failed.get_or_insert(LocateError::Unreadable { place, problem });
                     continue;
                 }
@@ -282,22 +283,34 @@ async fn list(
     ctx: &Context,
     place: &OffsitePlace,
 ) -> Result<(Store, Vec<Entry>), StoreError> {
-    let looking = async {
+    let looking = || async {
         let store = open(settings, ctx, place).await?;
         let entries = store.list().await?;
         Ok((store, entries))
     };
-    let looked = tokio::time::timeout(settings.stall_timeout, looking).await;
-    looked.unwrap_or_else(|_| Err(stalled(settings)))
+    bounded(settings, looking).await
 }
 
-fn stalled(settings: &Settings) -> StoreError {
-    let problem = Problem::new(
-        format!("no answer within {} s", settings.stall_timeout.as_secs()),
-        "",
-    );
-    StoreError {
-        kind: StoreErrorKind::Unreachable,
-        problem,
+/// Asks for something small: a few times if need be, and not for ever.
+async fn bounded<T, F: Future<Output = Result<T, StoreError>>>(
+    settings: &Settings,
+    ask: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    let limit = settings.stall_timeout.min(LONGEST_LOOK);
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let asked = tokio::time::timeout(limit, ask()).await;
+        let result = asked.unwrap_or_else(|_| {
+            let summary = format!("no answer within {} s", limit.as_secs());
+            Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
+        });
+        match result {
+            Err(error) if error.is(StoreErrorKind::Unreachable) && attempts < ATTEMPTS => {
+                tracing::debug!("{error}; trying again");
+                tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+            }
+            result => return result,
+        }
     }
 }

@@ -3,7 +3,6 @@
 use super::{RestoreError, Selection};
 use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
 use crate::archive::namespace::{Kind, Namespace};
-use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
 use crate::context::Context;
@@ -31,11 +30,10 @@ pub(crate) struct ArchivedId(usize);
 
 /// What is in an archive, of what was asked for.
 pub(crate) struct Contents {
+    located: Located,
     archive: Archive,
     /// File name.
     pub name: String,
-    /// Where it is read from; none where that is the backup folder.
-    pub place: Option<String>,
     namespaces: Vec<ArchivedNamespace>,
     pub origin: Origin,
     pub made_at: Option<DateTime<Utc>>,
@@ -113,24 +111,24 @@ impl Contents {
         let name = located.name();
         let source = located.open()?;
         let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
-        let mut contents = match opened {
-            Opened::Native(native) => {
-                let sidecar = located.sidecar();
-                Self::of_native(name, native, &sidecar, chosen, options)
-            }
-            Opened::Untrusted(source) => Self::of_untrusted(name, source, chosen, options),
-        }?;
-        contents.place = located.place().map(str::to_owned);
-        Ok(contents)
+        match opened {
+            Opened::Native(native) => Self::of_native(located, native, chosen, options),
+            Opened::Untrusted(source) => Self::of_untrusted(located, source, chosen, options),
+        }
+    }
+
+    /// The place elsewhere that it is read from; none where it lies in the backup folder.
+    pub(crate) fn place(&self) -> Option<String> {
+        self.located.place().map(str::to_owned)
     }
 
     fn of_native(
-        name: String,
+        located: &Located,
         native: Box<NativeArchive>,
-        sidecar: &Sidecar,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
+        let name = located.name();
         let entries = &native.manifest.namespaces;
         let all = entries.iter().map(|entry| (entry.kind, &entry.namespace));
         refuse_empty(&name, all, chosen)?;
@@ -139,7 +137,7 @@ impl Contents {
                 .get(index)
                 .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
         };
-        let parts = verify::native_parts(&native, &wanted, sidecar, options);
+        let parts = verify::native_parts(&native, &wanted, &located.sidecar(), options);
         let parts = parts.map_err(|problem| unusable(&name, problem))?;
         let sections = native.sections();
         let sections = sections.map_err(|damage| unusable(&name, damage.into()))?;
@@ -149,15 +147,16 @@ impl Contents {
         };
         let made_at = Some(native.manifest.started_at);
         let archive = Archive::Native(native, sections);
-        Ok(Self::new(name, archive, parts, origin, made_at))
+        Ok(Self::new(located, archive, parts, origin, made_at))
     }
 
     fn of_untrusted(
-        name: String,
+        located: &Located,
         source: Source,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
+        let name = located.name();
         let surveyed = verify::survey(source.at(0), options);
         let (mut parts, origin) = surveyed.map_err(|problem| unusable(&name, problem))?;
         let all = parts
@@ -169,11 +168,11 @@ impl Contents {
             .namespaces
             .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
         let archive = Archive::Untrusted(source);
-        Ok(Self::new(name, archive, parts, origin, None))
+        Ok(Self::new(located, archive, parts, origin, None))
     }
 
     fn new(
-        name: String,
+        located: &Located,
         archive: Archive,
         parts: Parts,
         origin: Origin,
@@ -184,14 +183,25 @@ impl Contents {
             .filter_map(|(index, one)| Some((one.file.clone()?, ArchivedId(index))))
             .collect();
         Contents {
+            located: located.clone(),
             archive,
-            name,
-            place: None,
+            name: located.name(),
             namespaces: parts.namespaces,
             origin,
             made_at,
             warnings: parts.warnings,
             by_file,
+        }
+    }
+
+    /// Why it could not be read again, after it had been found sound.
+    pub(crate) fn no_longer_sound(&self, damage: String) -> RestoreError {
+        match self.located.failure() {
+            Some(failure) => failure.into(),
+            None => RestoreError::Damaged {
+                name: self.name.clone(),
+                damage,
+            },
         }
     }
 

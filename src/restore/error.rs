@@ -20,7 +20,7 @@ pub(crate) enum RestoreError {
     Repository(#[from] RepositoryError),
     #[error(transparent)]
     Locate(LocateError),
-    #[error("{0}; nothing of it was restored")]
+    #[error(transparent)]
     Elsewhere(#[from] ReadFailure),
     #[error(transparent)]
     File(#[from] FileError),

@@ -212,7 +212,7 @@ impl RestorePlan {
             .collect();
         RestoreReport {
             archive: self.contents.name.clone(),
-            place: self.contents.place.clone(),
+            place: self.contents.place(),
             made_at: self.contents.made_at,
             hosts: self.target.hosts().to_owned(),
             dry_run: true,

@@ -76,17 +76,23 @@ impl Way {
     }
 }
 
-/// Why a file could not be read last; none once it could be read again.
+/// Which parts of a file could not be read, and why; a part that could be read later is none of them.
 #[derive(Clone, Default)]
-pub(crate) struct LastFailure(Arc<Mutex<Option<StoreError>>>);
+pub(crate) struct Failures(Arc<Mutex<Vec<(Range<u64>, StoreError)>>>);
 
-impl LastFailure {
-    fn slot(&self) -> MutexGuard<'_, Option<StoreError>> {
+impl Failures {
+    fn all(&self) -> MutexGuard<'_, Vec<(Range<u64>, StoreError)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn get(&self) -> Option<StoreError> {
-        self.slot().clone()
+    pub(crate) fn last(&self) -> Option<StoreError> {
+        self.all().last().map(|(_, error)| error.clone())
+    }
+
+    fn note(&self, range: &Range<u64>, error: Option<&StoreError>) {
+        let mut all = self.all();
+        all.retain(|(failed, _)| failed.end <= range.start || failed.start >= range.end);
+        all.extend(error.map(|error| (range.clone(), error.clone())));
     }
 }
 
@@ -98,7 +104,7 @@ struct Job {
 /// A file elsewhere, open to be read.
 pub(crate) struct OpenFile {
     jobs: UnboundedSender<Job>,
-    failure: LastFailure,
+    failures: Failures,
 }
 
 impl OpenFile {
@@ -122,12 +128,12 @@ impl OpenFile {
         })?;
         Ok(OpenFile {
             jobs,
-            failure: LastFailure::default(),
+            failures: Failures::default(),
         })
     }
 
-    pub(crate) fn failure(&self) -> LastFailure {
-        self.failure.clone()
+    pub(crate) fn failures(&self) -> Failures {
+        self.failures.clone()
     }
 }
 
@@ -135,10 +141,13 @@ impl Ranges for OpenFile {
     fn fetch(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let gone = || io::Error::other("the thread that reads elsewhere has stopped");
         let (answer, answered) = sync_channel(1);
-        let sent = self.jobs.send(Job { range, answer });
+        let sent = self.jobs.send(Job {
+            range: range.clone(),
+            answer,
+        });
         sent.map_err(|_| gone())?;
         let result = answered.recv().map_err(|_| gone())?;
-        *self.failure.slot() = result.as_ref().err().cloned();
+        self.failures.note(&range, result.as_ref().err());
         result.map_err(|error| io::Error::other(error.to_string()))
     }
 }
@@ -196,12 +205,12 @@ impl RemoteFile {
             if bytes.len() > before {
                 (since, wait) = (Instant::now(), FIRST_WAIT);
             }
-            let passes = error.is(StoreErrorKind::Unreachable);
-            if !passes || since.elapsed() + wait > self.way.limit() {
+            let left = self.way.limit().saturating_sub(since.elapsed());
+            if !error.is(StoreErrorKind::Unreachable) || left.is_zero() {
                 return Err(error);
             }
             tracing::debug!("reading {}: {error}; trying again", self.name);
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait.min(left)).await;
             wait = (wait * 3).min(LONGEST_WAIT);
         }
     }
