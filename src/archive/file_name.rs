@@ -134,6 +134,12 @@ pub(crate) fn time_of(prefix: &str, stem: &str) -> Option<NaiveDateTime> {
     }
 }
 
+/// What the name of an archive begins with, whosever it is; none when it is not one.
+pub(crate) fn prefix_of(file_name: &str) -> Option<String> {
+    let (prefix, _) = bare(stem_of(file_name)?).rsplit_once(MIDDLE)?;
+    time_of(prefix, stem_of(file_name)?).map(|_| prefix.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +165,8 @@ mod tests {
             assert_eq!(name, format!("{bare}{}", compression.extension()));
             assert_eq!(stem_of(&name), Some(stem.as_str()));
             assert_eq!(stem_of_either(&sidecar(&stem)), Some(stem.as_str()));
+            assert_eq!(prefix_of(&name).as_deref(), Some("jorbites"));
+            assert_eq!(prefix_of(&sidecar(&stem)), None);
             assert_eq!((self::bare(&name), self::bare(&stem)), (bare, bare));
             assert_eq!(time_of("jorbites", &stem), time_of("jorbites", bare));
             let sealed = sealed(&stem);

@@ -12,13 +12,6 @@ pub(crate) mod fingerprint;
 pub(crate) mod io;
 pub(crate) mod manifest;
 pub(crate) mod namespace;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for archives elsewhere, whose stores are not here yet"
-    )
-)]
 pub(crate) mod ranged;
 pub(crate) mod seal;
 pub(crate) mod sidecar;

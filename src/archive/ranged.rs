@@ -1,8 +1,8 @@
 //! Reads a file elsewhere by ranges: only the blocks that are wanted, and those that follow while they are being read.
 //!
-//! Who reads in order is followed: the next blocks are fetched by several connections at once while the first is read. Who
-//! jumps costs one block. What was fetched is kept for a while, so that what is verified first and then restored comes
-//! over the wire once where it is little.
+//! Who reads in order is followed: what comes next is fetched by several connections at once while the first is read, never
+//! more of it than was read before. Who jumps costs one block. Several readers are told apart. What was fetched is kept for a
+//! while, so that what is verified first and then restored comes over the wire once where it is little.
 
 use super::source::ReadAt;
 use std::collections::BTreeMap;
@@ -13,16 +13,22 @@ use std::thread;
 
 /// Fetched at a time: small beside a collection, large beside the way there and back.
 const BLOCK_BYTES: u64 = 256 * 1024;
-/// Blocks on their way at once, each over a connection of its own.
+/// Requests on their way at once, each over a connection of its own where that is possible.
 const MOST_FETCHING: usize = 4;
-/// Blocks that are kept: 8 MiB.
-const MOST_KEPT: usize = 32;
+/// Blocks that are kept: 24 MiB, more than is fetched ahead of all readers.
+const MOST_KEPT: usize = 96;
 /// Blocks that are read in order before the next ones are fetched ahead.
 const IN_ORDER: u64 = 2;
+/// Blocks that are fetched ahead of one reader: 4 MiB.
+const MOST_AHEAD: u64 = 16;
+/// Blocks that one request fetches ahead.
+const LONGEST_RUN: u64 = MOST_AHEAD / MOST_FETCHING as u64;
+/// Readers that are followed: as many collections are restored at once, and some.
+const MOST_READERS: usize = 8;
 
 /// Where ranges come from. Each call may run on a thread of its own.
 pub(crate) trait Ranges: Send + Sync + 'static {
-    /// Exactly the bytes of this range, which lies inside the file. Blocks.
+    /// Exactly the bytes of this range, which lies inside the file. Blocks, but not for ever.
     fn fetch(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
 }
 
@@ -44,8 +50,13 @@ struct Blocks {
     fetching: usize,
     /// Counts what was used, so that what was not for longest goes first.
     clock: u64,
-    /// The block that was wanted last, and how many before it were read in order.
-    last: Option<u64>,
+    /// Who reads, the one that read last at the end.
+    readers: Vec<Reader>,
+}
+
+/// The block that was wanted last, and how many before it were read in order.
+struct Reader {
+    last: u64,
     in_order: u64,
 }
 
@@ -78,11 +89,11 @@ impl Ranged {
         let inner = &self.inner;
         let mut blocks = inner.blocks();
         let mut asked = false;
-        blocks.follow(index);
+        let in_order = blocks.follow(index);
         loop {
             match blocks.take(index) {
                 Taken::Here(content) => {
-                    self.fetch_ahead(blocks, index);
+                    self.fetch_ahead(blocks, index, in_order);
                     return Ok(content);
                 }
                 Taken::Failed(error) if asked => return Err(error),
@@ -96,9 +107,9 @@ impl Ranged {
                 }
                 Taken::Unknown => {
                     asked = true;
-                    blocks.begin(index);
-                    self.fetch_ahead(blocks, index);
-                    inner.fetch(index);
+                    blocks.begin(index..index + 1);
+                    self.fetch_ahead(blocks, index, in_order);
+                    inner.fetch(index..index + 1);
                     blocks = inner.blocks();
                 }
             }
@@ -106,28 +117,45 @@ impl Ranged {
     }
 
     /// Fetches what follows, where it is being read in order.
-    fn fetch_ahead(&self, mut blocks: MutexGuard<'_, Blocks>, index: u64) {
-        if blocks.in_order < IN_ORDER {
+    fn fetch_ahead(&self, mut blocks: MutexGuard<'_, Blocks>, index: u64, in_order: u64) {
+        if in_order < IN_ORDER {
             return;
         }
-        let last = self.inner.length.saturating_sub(1) / BLOCK_BYTES;
-        for next in index + 1..=last.min(index + MOST_FETCHING as u64) {
-            if blocks.fetching >= MOST_FETCHING {
+        let ahead = in_order.min(MOST_AHEAD);
+        let run = (ahead / MOST_FETCHING as u64).clamp(1, LONGEST_RUN);
+        let blocks_there = self.inner.length.div_ceil(BLOCK_BYTES);
+        let end = blocks_there.min(index + 1 + ahead);
+        let mut start = index + 1;
+        while blocks.fetching < MOST_FETCHING {
+            while blocks.by_index.contains_key(&start) {
+                start += 1;
+            }
+            // A run that is not whole yet is fetched when more was read.
+            if start >= end || (start + run > end && end < blocks_there) {
                 return;
             }
-            if blocks.by_index.contains_key(&next) {
-                continue;
+            let mut stop = start + 1;
+            while stop < end.min(start + run) && !blocks.by_index.contains_key(&stop) {
+                stop += 1;
             }
-            blocks.begin(next);
-            let inner = Arc::clone(&self.inner);
-            let thread = thread::Builder::new().name("fetch".into());
-            if thread.spawn(move || inner.fetch(next)).is_err() {
-                // It is fetched when it is wanted.
-                blocks.by_index.remove(&next);
-                blocks.fetching -= 1;
+            if !self.start(&mut blocks, start..stop) {
                 return;
             }
+            start = stop;
         }
+    }
+
+    fn start(&self, blocks: &mut Blocks, run: Range<u64>) -> bool {
+        blocks.begin(run.clone());
+        let (inner, fetched) = (Arc::clone(&self.inner), run.clone());
+        let thread = thread::Builder::new().name("fetch".into());
+        let started = thread.spawn(move || inner.fetch(fetched)).is_ok();
+        if !started {
+            // It is fetched when it is wanted.
+            blocks.by_index.retain(|index, _| !run.contains(index));
+            blocks.fetching -= 1;
+        }
+        started
     }
 }
 
@@ -136,16 +164,22 @@ impl Inner {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fetch(&self, index: u64) {
-        let start = index * BLOCK_BYTES;
-        let end = self.length.min(start + BLOCK_BYTES);
+    fn fetch(&self, run: Range<u64>) {
+        let start = run.start * BLOCK_BYTES;
+        let end = self.length.min(run.end * BLOCK_BYTES);
         let fetched = self.ranges.fetch(start..end);
-        let content = match fetched {
-            Ok(bytes) if bytes.len() as u64 == end - start => Content::Here(Arc::new(bytes)),
-            Ok(_) => Content::Failed(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) => Content::Failed(error),
-        };
-        self.blocks().end(index, content);
+        let mut blocks = self.blocks();
+        match fetched {
+            Ok(bytes) if bytes.len() as u64 == end - start => {
+                for (index, piece) in run.zip(bytes.chunks(BLOCK_BYTES as usize)) {
+                    blocks.arrive(index, Content::Here(Arc::new(piece.to_vec())));
+                }
+            }
+            Ok(_) => blocks.fail(run, &io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => blocks.fail(run, &error),
+        }
+        blocks.fetching -= 1;
+        drop(blocks);
         self.arrived.notify_all();
     }
 }
@@ -158,13 +192,31 @@ enum Taken {
 }
 
 impl Blocks {
-    fn follow(&mut self, index: u64) {
-        match self.last {
-            Some(last) if last == index => return,
-            Some(last) if last + 1 == index => self.in_order += 1,
-            _ => self.in_order = 0,
+    /// How many blocks the one who wants this one has read in order.
+    fn follow(&mut self, index: u64) -> u64 {
+        let known = self
+            .readers
+            .iter()
+            .rposition(|reader| reader.last == index || reader.last + 1 == index);
+        let reader = match known {
+            Some(at) => {
+                let Reader { last, in_order } = self.readers.remove(at);
+                Reader {
+                    last: index,
+                    in_order: in_order + u64::from(last != index),
+                }
+            }
+            None => Reader {
+                last: index,
+                in_order: 0,
+            },
+        };
+        let in_order = reader.in_order;
+        self.readers.push(reader);
+        if self.readers.len() > MOST_READERS {
+            self.readers.remove(0);
         }
-        self.last = Some(index);
+        in_order
     }
 
     fn take(&mut self, index: u64) -> Taken {
@@ -190,17 +242,25 @@ impl Blocks {
         }
     }
 
-    fn begin(&mut self, index: u64) {
+    fn begin(&mut self, run: Range<u64>) {
         self.fetching += 1;
-        let block = Block {
-            content: Content::Coming,
-            used: self.clock,
-        };
-        self.by_index.insert(index, block);
+        for index in run {
+            let block = Block {
+                content: Content::Coming,
+                used: self.clock,
+            };
+            self.by_index.insert(index, block);
+        }
     }
 
-    fn end(&mut self, index: u64, content: Content) {
-        self.fetching -= 1;
+    fn fail(&mut self, run: Range<u64>, error: &io::Error) {
+        for index in run {
+            let same = io::Error::new(error.kind(), error.to_string());
+            self.arrive(index, Content::Failed(same));
+        }
+    }
+
+    fn arrive(&mut self, index: u64, content: Content) {
         let used = self.clock;
         self.by_index.insert(index, Block { content, used });
         while self.by_index.len() > MOST_KEPT {
@@ -247,6 +307,7 @@ mod tests {
     #[derive(Default)]
     struct Counts {
         bytes: AtomicU64,
+        calls: AtomicU64,
         at_once: AtomicU64,
         most_at_once: AtomicU64,
         broken: AtomicBool,
@@ -263,6 +324,7 @@ mod tests {
             self.counts
                 .most_at_once
                 .fetch_max(at_once, Ordering::SeqCst);
+            self.counts.calls.fetch_add(1, Ordering::SeqCst);
             let bytes = self.bytes[range.start as usize..range.end as usize].to_vec();
             self.counts
                 .bytes
@@ -305,6 +367,38 @@ mod tests {
             assert!(piece == bytes[position as usize..position as usize + 900]);
         }
         assert!(counts.bytes.load(Ordering::SeqCst) <= 4 * BLOCK_BYTES);
+    }
+
+    #[test]
+    fn two_who_read_in_order_at_once_are_both_followed_and_nothing_comes_twice() {
+        let (bytes, counts, source) = file(24_000_000);
+        let (mut first, mut second) = (source.at(0), source.at(12_000_000));
+        let (mut of_first, mut of_second) = (Vec::new(), Vec::new());
+        for _ in 0..120 {
+            (&mut first)
+                .take(100_000)
+                .read_to_end(&mut of_first)
+                .unwrap();
+            (&mut second)
+                .take(100_000)
+                .read_to_end(&mut of_second)
+                .unwrap();
+        }
+        assert!(of_first == bytes[..12_000_000] && of_second == bytes[12_000_000..]);
+        assert_eq!(counts.bytes.load(Ordering::SeqCst), 24_000_000);
+        assert!(counts.calls.load(Ordering::SeqCst) < 60, "requests grow");
+    }
+
+    #[test]
+    fn no_more_is_fetched_ahead_than_was_read() {
+        let (_, counts, source) = file(20_000_000);
+        let mut piece = vec![0; 4 * BLOCK_BYTES as usize];
+        source.at(5_000_000).read_exact(&mut piece).unwrap();
+        drop(source);
+        while counts.at_once.load(Ordering::SeqCst) > 0 {
+            thread::yield_now();
+        }
+        assert!(counts.bytes.load(Ordering::SeqCst) <= 10 * BLOCK_BYTES);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use crate::offsite::Within;
 use crate::report::IndexPolicy;
 use crate::scheduler;
 use crate::settings::Needs;
@@ -136,6 +137,29 @@ pub(super) struct Output {
     pub json: bool,
 }
 
+/// Where archives are looked for.
+#[derive(Args)]
+pub(super) struct Source {
+    /// Read a copy elsewhere, where it lies; without this that happens only when the archive is not in the backup folder
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub from: Option<From>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// The first place of OFFSITE_URL that has it
+    Offsite,
+}
+
+impl Source {
+    pub(super) fn within(&self) -> Within {
+        match self.from {
+            Some(From::Offsite) => Within::Offsite,
+            None => Within::Anywhere,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct KeygenArguments {
     /// Write the key into this file, readable for you alone, instead of printing it; one that is there stays
@@ -171,11 +195,13 @@ pub(super) struct VerifyArguments {
     )]
     pub name: String,
     /// All archives
-    #[arg(long)]
+    #[arg(long, conflicts_with = "from")]
     pub all: bool,
-    /// Copies elsewhere instead, at every place that has one
-    #[arg(long)]
+    /// Copies elsewhere instead, at every place that has one, by their checksums
+    #[arg(long, conflicts_with = "from")]
     pub offsite: bool,
+    #[command(flatten)]
+    pub source: Source,
     #[command(flatten)]
     pub output: Output,
 }
@@ -185,6 +211,8 @@ pub(super) struct RestoreArguments {
     /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest")]
     pub name: String,
+    #[command(flatten)]
+    pub source: Source,
     /// Restore into this server, or the one whose connection string is in a file; otherwise into the server that is backed up
     #[arg(long, value_name = "URI|FILE")]
     pub to: Option<String>,
@@ -231,7 +259,7 @@ pub(crate) enum Indexes {
     None,
 }
 
-impl From<Indexes> for IndexPolicy {
+impl std::convert::From<Indexes> for IndexPolicy {
     fn from(indexes: Indexes) -> Self {
         match indexes {
             Indexes::All => IndexPolicy::All,
@@ -246,6 +274,8 @@ pub(super) struct DrillArguments {
     /// An archive's file name, with or without its extension
     #[arg(value_name = "NAME|latest", default_value = "latest")]
     pub name: String,
+    #[command(flatten)]
+    pub source: Source,
     /// Use the server that is backed up, in databases of other names, instead of that of DRILL_URI
     #[arg(long)]
     pub same_server: bool,
@@ -273,6 +303,8 @@ pub(super) struct ShowArguments {
     /// Show the documents of this collection, one a line
     #[arg(value_name = "DB.COLL")]
     pub collection: Option<String>,
+    #[command(flatten)]
+    pub source: Source,
     #[command(flatten)]
     pub matching: Matching,
     /// At most so many
@@ -305,6 +337,8 @@ pub(super) struct ExtractArguments {
     #[arg(value_name = "DB.COLL")]
     pub collection: String,
     #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
     pub matching: Matching,
     /// As mongodump writes documents, or as Extended JSON, one a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "bson")]
@@ -335,6 +369,8 @@ pub(super) struct DiffArguments {
         conflicts_with = "live"
     )]
     pub other: Option<String>,
+    #[command(flatten)]
+    pub source: Source,
     /// Compare it with what is on the server now
     #[arg(long)]
     pub live: bool,

@@ -66,6 +66,7 @@ impl Attempt<'_> {
         let holdings = self.steps.iter().map(|step| &self.contents[step.source]);
         Ok(DrillReport {
             archive: self.contents.name.clone(),
+            place: self.contents.place(),
             hosts: self.target.hosts().to_owned(),
             proven: problems.is_empty(),
             documents: holdings.clone().map(|one| one.totals.documents).sum(),
@@ -103,10 +104,7 @@ impl Attempt<'_> {
                 Err(CompareError::Interrupted(reason)) => return Err(reason.into()),
                 Err(CompareError::Server(error)) => return Err(error.into()),
                 Err(CompareError::Archive(problem)) => {
-                    return Err(RestoreError::Damaged {
-                        name: self.contents.name.clone(),
-                        damage: problem,
-                    });
+                    return Err(self.contents.no_longer_sound(problem));
                 }
             };
         let differ = self.steps.iter().filter_map(|step| {

@@ -21,10 +21,12 @@ use crate::mongo::client::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;
+use crate::offsite::{self, Within};
 use crate::report::DrillReport;
 use crate::restore::{self, RestoreError, Selection};
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
+use crate::store::located::Located;
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::lock::Lock;
 use attempt::Attempt;
@@ -46,10 +48,13 @@ impl Outcome {
     /// Whether there is no such archive: nothing was tried, and nothing has failed.
     pub(crate) fn is_slip(&self) -> bool {
         use RepositoryError::{NoSuchArchive, NotAName};
-        matches!(
-            &self.result,
-            Err(RestoreError::Repository(NotAName(_) | NoSuchArchive { .. }))
-        )
+        match &self.result {
+            Err(RestoreError::Repository(error)) => {
+                matches!(error, NotAName(_) | NoSuchArchive { .. })
+            }
+            Err(RestoreError::Locate(error)) => error.is_usage(),
+            _ => false,
+        }
     }
 
     /// Whether it was told to stop.
@@ -58,20 +63,26 @@ impl Outcome {
     }
 }
 
+/// Which archive is drilled.
+pub(crate) struct Wanted<'w> {
+    pub name: &'w str,
+    pub within: Within,
+}
+
 /// Drills one archive and sees to everything that follows from it.
 pub(crate) async fn run(
     settings: &Settings,
     uri: &MongoUri,
     ctx: &Context,
     status: &mut StateStore,
-    name: &str,
+    wanted: &Wanted<'_>,
     trigger: &str,
 ) -> Outcome {
     let began_at = (ctx.now)();
     let repository = Repository::of(settings);
     let notifier = Notifier::new(settings, uri, ctx, None);
     let mut outcome = Outcome {
-        result: drill(settings, uri, ctx, &repository, status, name, &notifier).await,
+        result: drill(settings, uri, ctx, &repository, status, wanted, &notifier).await,
         queued: Queued::default(),
     };
     if outcome.is_busy() || outcome.is_slip() {
@@ -81,7 +92,7 @@ pub(crate) async fn run(
     let ended = match outcome.was_cancelled() {
         true => Ended::Interrupted,
         false => {
-            let last = last_drill(&outcome.result, ctx, name);
+            let last = last_drill(&outcome.result, ctx, wanted.name);
             let report = outcome.result.as_ref().ok();
             record_in_archive(&repository, &last, report);
             outcome.queued = notifier.drilled(status, &last, report);
@@ -125,7 +136,8 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
 
 /// `list` shows it.
 fn record_in_archive(repository: &Repository, last: &LastDrill, report: Option<&DrillReport>) {
-    if report.is_some_and(|report| report.proven)
+    // What was proven is that archive, and not the copy of it that lies elsewhere.
+    if report.is_some_and(|report| report.proven && report.place.is_none())
         && let Some(stem) = file_name::stem_of(&last.archive)
         && let Err(error) = repository.record_drill(stem, last.at)
     {
@@ -157,13 +169,13 @@ async fn drill(
     ctx: &Context,
     repository: &Repository,
     status: &mut StateStore,
-    name: &str,
+    wanted: &Wanted<'_>,
     notifier: &Notifier<'_>,
 ) -> Result<DrillReport, RestoreError> {
-    let stem = repository.find(name)?;
+    let located = offsite::locate(settings, ctx, wanted.name, wanted.within).await?;
     let _lock: Lock = repository.lock_drill()?;
     let beginning = notifier.begin(Interest::EveryDrill);
-    let drilled = prove(settings, uri, ctx, status, &stem).await;
+    let drilled = prove(settings, uri, ctx, status, &located).await;
     beginning.finish(ctx).await;
     drilled
 }
@@ -173,7 +185,7 @@ async fn prove(
     uri: &MongoUri,
     ctx: &Context,
     status: &mut StateStore,
-    stem: &str,
+    located: &Located,
 ) -> Result<DrillReport, RestoreError> {
     let begun = Instant::now();
     let cancel = ctx.cancel.by(begun + settings.timeout);
@@ -183,7 +195,7 @@ async fn prove(
         .await??;
     scratch::sweep(status, &target).await;
     let all = Selection::default();
-    let contents = restore::open(settings, ctx, &cancel, stem, &all).await?;
+    let contents = restore::open(settings, ctx, &cancel, located, &all).await?;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(

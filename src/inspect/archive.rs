@@ -7,12 +7,11 @@
 use super::InspectError;
 use crate::archive::container::{self, Damage, NativeArchive, Opened, Role, Section};
 use crate::archive::document_reader::DocumentReader;
-use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::{Kind, Namespace, Totals};
 use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Unusable};
-use crate::store::repository::Repository;
+use crate::store::located::Located;
 use crate::sys::humanize::first_and_more;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +28,7 @@ pub(crate) struct Archive {
     pub collections: Vec<ArchivedNamespace>,
     /// What could not be checked.
     pub notes: Vec<String>,
+    located: Located,
     inner: Inner,
 }
 
@@ -60,14 +60,19 @@ pub(crate) enum ReadError<E> {
 }
 
 impl Archive {
-    /// Opens the archive of this stem. Blocks.
-    pub(crate) fn open(
-        repository: &Repository,
-        stem: &str,
-        options: &Options,
-    ) -> Result<Self, InspectError> {
-        let name = file_name::archive(stem);
-        let source = repository.open(stem)?;
+    /// Opens an archive that was found. Blocks.
+    pub(crate) fn open(located: &Located, options: &Options) -> Result<Self, InspectError> {
+        let opened = Self::open_any(located, options);
+        opened.map_err(|error| match (error, located.failure()) {
+            // Only what was read can be damaged.
+            (InspectError::Damaged { .. } | InspectError::Open(_), Some(failure)) => failure.into(),
+            (error, _) => error,
+        })
+    }
+
+    fn open_any(located: &Located, options: &Options) -> Result<Self, InspectError> {
+        let name = located.name();
+        let source = located.open()?;
         let archive_bytes = source.file_length();
         let opened = container::open(source).map_err(|damage| damaged(&name, damage))?;
         let (collections, notes, inner) = match opened {
@@ -87,12 +92,18 @@ impl Archive {
             }
         };
         Ok(Archive {
+            located: located.clone(),
             name,
             archive_bytes,
             collections,
             notes,
             inner,
         })
+    }
+
+    /// The place elsewhere that it is read from; none where it lies here.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.located.place()
     }
 
     /// What the archive says of itself; none of one that is not ours.
@@ -211,6 +222,9 @@ impl Archive {
     }
 
     fn damaged(&self, of: Option<&ArchivedNamespace>, problem: String) -> InspectError {
+        if let Some(failure) = self.located.failure() {
+            return failure.into();
+        }
         let damage = match of {
             Some(one) => format!("{}: {problem}", one.namespace),
             None => problem,

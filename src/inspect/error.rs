@@ -1,7 +1,9 @@
 //! Why an archive could not be looked into.
 
 use crate::mongo::client::ServerError;
+use crate::offsite::LocateError;
 use crate::report::Explain;
+use crate::store::located::ReadFailure;
 use crate::store::repository::{OpenError, RepositoryError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
@@ -12,6 +14,10 @@ use crate::sys::runtime::Runtime;
 pub(crate) enum InspectError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Locate(LocateError),
+    #[error(transparent)]
+    Elsewhere(#[from] ReadFailure),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -47,7 +53,18 @@ impl InspectError {
                 error,
                 RepositoryError::NotAName(_) | RepositoryError::NoSuchArchive { .. }
             ),
+            Self::Locate(error) => error.is_usage(),
             _ => false,
+        }
+    }
+}
+
+impl From<LocateError> for InspectError {
+    fn from(error: LocateError) -> Self {
+        match error {
+            LocateError::Repository(error) => InspectError::Repository(error),
+            LocateError::Interrupted(reason) => InspectError::Interrupted(reason),
+            other => InspectError::Locate(other),
         }
     }
 }
@@ -56,6 +73,8 @@ impl Explain for InspectError {
     fn help(&self, runtime: Runtime) -> Option<String> {
         match self {
             Self::Repository(error) => error.help(runtime),
+            Self::Locate(error) => error.help(runtime),
+            Self::Elsewhere(error) => error.help(runtime),
             Self::Open(error) => error.help(runtime),
             Self::Server(error) => error.help(runtime),
             Self::Damaged { name, .. } => Some(format!(

@@ -53,6 +53,7 @@ pub(crate) fn summarize(
     let manifest = archive.manifest();
     Ok(ShowReport {
         archive: archive.name.clone(),
+        place: archive.place().map(str::to_owned),
         made_at: manifest.map(|manifest| manifest.started_at),
         archive_bytes: archive.archive_bytes,
         documents: owners().map(|one| one.documents).sum(),

@@ -104,7 +104,7 @@ pub(crate) async fn copies(
 }
 
 /// The time in an archive's name; none when it is not one of ours.
-fn named(settings: &Settings, archive: &str) -> Option<Option<DateTime<Utc>>> {
+pub(super) fn named(settings: &Settings, archive: &str) -> Option<Option<DateTime<Utc>>> {
     let stem = file_name::stem_of(archive)?;
     let time = file_name::time_of(&settings.prefix, stem)?;
     let local = time.and_local_timezone(settings.time_zone).earliest();

@@ -5,6 +5,7 @@
 
 mod copies;
 pub(crate) mod fetch;
+mod locate;
 pub(crate) mod record;
 mod retention;
 pub(crate) mod sync;
@@ -14,7 +15,7 @@ use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
-use crate::store::remote::{Access, Proof, Store, StoreError, Transfer};
+use crate::store::remote::{Access, Proof, Store, StoreError, Transfer, Way};
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
 use chrono::{DateTime, Utc};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use copies::{Copies, Copy, copies};
+pub(crate) use locate::{LocateError, Within, locate};
 
 /// What a copy must have gone through to count.
 pub(crate) fn needed(settings: &Settings) -> Proof {
@@ -66,6 +68,19 @@ pub(crate) fn explain(settings: &Settings, record: &Record, archives: &mut [Arch
             }
         });
         archive.copies = copies.collect();
+    }
+}
+
+/// The way to a place, for what connects by itself.
+fn way(settings: &Settings, ctx: &Context, place: &OffsitePlace) -> Way {
+    Way {
+        place: place.clone(),
+        credentials: settings.offsite.credentials.clone(),
+        environment: ctx.environment.clone(),
+        redactor: ctx.redactor.clone(),
+        now: ctx.now,
+        cancel: ctx.cancel.clone(),
+        stall_timeout: settings.stall_timeout,
     }
 }
 

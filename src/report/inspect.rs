@@ -8,6 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ShowReport {
     pub archive: String,
+    /// The place elsewhere that it was read from; none where it lies in the backup folder.
+    pub place: Option<String>,
     pub made_at: Option<DateTime<Utc>>,
     pub archive_bytes: u64,
     /// Of the owner's databases, without the oplog.

@@ -115,6 +115,8 @@ impl IndexReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RestoreReport {
     pub archive: String,
+    /// The place elsewhere that it was read from; none where it lies in the backup folder.
+    pub place: Option<String>,
     pub made_at: Option<DateTime<Utc>>,
     /// The target, without credentials.
     pub hosts: String,
@@ -146,6 +148,8 @@ pub(crate) struct RestoreReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DrillReport {
     pub archive: String,
+    /// The place elsewhere that it was read from; none where it lies in the backup folder.
+    pub place: Option<String>,
     /// The scratch server, without credentials.
     pub hosts: String,
     /// Every document, index and option came back as the archive has it.
@@ -167,11 +171,14 @@ impl fmt::Display for DrillReport {
     /// One line when all came back, more when not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            archive,
             documents,
             namespaces,
             ..
         } = self;
+        let archive = match &self.place {
+            Some(place) => format!("{} at {place}", self.archive),
+            None => self.archive.clone(),
+        };
         if self.proven {
             write!(
                 f,

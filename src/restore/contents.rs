@@ -2,14 +2,12 @@
 
 use super::{RestoreError, Selection};
 use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
-use crate::archive::file_name;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::Repository;
+use crate::store::located::Located;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize::first_and_more;
 use crate::sys::progress::{Meter, Unit, showing};
@@ -32,6 +30,7 @@ pub(crate) struct ArchivedId(usize);
 
 /// What is in an archive, of what was asked for.
 pub(crate) struct Contents {
+    located: Located,
     archive: Archive,
     /// File name.
     pub name: String,
@@ -61,14 +60,13 @@ pub(crate) async fn open(
     settings: &Settings,
     ctx: &Context,
     cancel: &Cancel,
-    stem: &str,
+    located: &Located,
     selection: &Selection,
 ) -> Result<Arc<Contents>, RestoreError> {
-    let repository = Repository::of(settings);
     let meter = Meter::new("verifying", Unit::Bytes, None, &ctx.screen);
-    let (threads, stem, selection, shown) = (
+    let (threads, located, selection, shown) = (
         settings.threads,
-        stem.to_owned(),
+        located.clone(),
         selection.clone(),
         Arc::clone(&meter),
     );
@@ -80,8 +78,7 @@ pub(crate) async fn open(
             moved: &moved,
         };
         Contents::open(
-            &repository,
-            &stem,
+            &located,
             &|namespace| selection.chooses(namespace),
             &options,
         )
@@ -94,30 +91,44 @@ impl Contents {
     /// Opens an archive and verifies what `chosen` names, and the oplog beside it. Blocks; ends soon once
     /// `options.cancelled` is set.
     pub(crate) fn open(
-        repository: &Repository,
-        stem: &str,
+        located: &Located,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
-        let name = file_name::archive(stem);
-        let source = repository.open(stem)?;
+        let opened = Self::open_any(located, chosen, options);
+        opened.map_err(|error| match (error, located.failure()) {
+            // Only what was read can be damaged.
+            (RestoreError::Damaged { .. } | RestoreError::Open(_), Some(failure)) => failure.into(),
+            (error, _) => error,
+        })
+    }
+
+    fn open_any(
+        located: &Located,
+        chosen: &dyn Fn(&Namespace) -> bool,
+        options: &Options,
+    ) -> Result<Self, RestoreError> {
+        let name = located.name();
+        let source = located.open()?;
         let opened = container::open(source).map_err(|damage| unusable(&name, damage.into()))?;
         match opened {
-            Opened::Native(native) => {
-                let sidecar = repository.sidecar(stem);
-                Self::of_native(name, native, &sidecar, chosen, options)
-            }
-            Opened::Untrusted(source) => Self::of_untrusted(name, source, chosen, options),
+            Opened::Native(native) => Self::of_native(located, native, chosen, options),
+            Opened::Untrusted(source) => Self::of_untrusted(located, source, chosen, options),
         }
     }
 
+    /// The place elsewhere that it is read from; none where it lies in the backup folder.
+    pub(crate) fn place(&self) -> Option<String> {
+        self.located.place().map(str::to_owned)
+    }
+
     fn of_native(
-        name: String,
+        located: &Located,
         native: Box<NativeArchive>,
-        sidecar: &Sidecar,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
+        let name = located.name();
         let entries = &native.manifest.namespaces;
         let all = entries.iter().map(|entry| (entry.kind, &entry.namespace));
         refuse_empty(&name, all, chosen)?;
@@ -126,7 +137,7 @@ impl Contents {
                 .get(index)
                 .is_some_and(|entry| entry.kind == Kind::Oplog || chosen(&entry.namespace))
         };
-        let parts = verify::native_parts(&native, &wanted, sidecar, options);
+        let parts = verify::native_parts(&native, &wanted, &located.sidecar(), options);
         let parts = parts.map_err(|problem| unusable(&name, problem))?;
         let sections = native.sections();
         let sections = sections.map_err(|damage| unusable(&name, damage.into()))?;
@@ -136,15 +147,16 @@ impl Contents {
         };
         let made_at = Some(native.manifest.started_at);
         let archive = Archive::Native(native, sections);
-        Ok(Self::new(name, archive, parts, origin, made_at))
+        Ok(Self::new(located, archive, parts, origin, made_at))
     }
 
     fn of_untrusted(
-        name: String,
+        located: &Located,
         source: Source,
         chosen: &dyn Fn(&Namespace) -> bool,
         options: &Options,
     ) -> Result<Self, RestoreError> {
+        let name = located.name();
         let surveyed = verify::survey(source.at(0), options);
         let (mut parts, origin) = surveyed.map_err(|problem| unusable(&name, problem))?;
         let all = parts
@@ -156,11 +168,11 @@ impl Contents {
             .namespaces
             .retain(|one| one.kind == Kind::Oplog || chosen(&one.namespace));
         let archive = Archive::Untrusted(source);
-        Ok(Self::new(name, archive, parts, origin, None))
+        Ok(Self::new(located, archive, parts, origin, None))
     }
 
     fn new(
-        name: String,
+        located: &Located,
         archive: Archive,
         parts: Parts,
         origin: Origin,
@@ -171,13 +183,25 @@ impl Contents {
             .filter_map(|(index, one)| Some((one.file.clone()?, ArchivedId(index))))
             .collect();
         Contents {
+            located: located.clone(),
             archive,
-            name,
+            name: located.name(),
             namespaces: parts.namespaces,
             origin,
             made_at,
             warnings: parts.warnings,
             by_file,
+        }
+    }
+
+    /// Why it could not be read again, after it had been found sound.
+    pub(crate) fn no_longer_sound(&self, damage: String) -> RestoreError {
+        match self.located.failure() {
+            Some(failure) => failure.into(),
+            None => RestoreError::Damaged {
+                name: self.name.clone(),
+                damage,
+            },
         }
     }
 

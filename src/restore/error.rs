@@ -5,7 +5,9 @@ use crate::archive::namespace::Namespace;
 use crate::mongo::client::ServerError;
 use crate::mongo::mongorestore::LoadError;
 use crate::mongo::tool::ToolError;
+use crate::offsite::LocateError;
 use crate::report::{Explain, Problem};
+use crate::store::located::ReadFailure;
 use crate::store::repository::{OpenError, RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
@@ -16,6 +18,10 @@ use crate::sys::runtime::Runtime;
 pub(crate) enum RestoreError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Locate(LocateError),
+    #[error(transparent)]
+    Elsewhere(#[from] ReadFailure),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
@@ -88,6 +94,16 @@ impl RestoreError {
     }
 }
 
+impl From<LocateError> for RestoreError {
+    fn from(error: LocateError) -> Self {
+        match error {
+            LocateError::Repository(error) => RestoreError::Repository(error),
+            LocateError::Interrupted(reason) => RestoreError::Interrupted(reason),
+            other => RestoreError::Locate(other),
+        }
+    }
+}
+
 impl From<LoadError> for RestoreError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -101,6 +117,8 @@ impl Explain for RestoreError {
     fn help(&self, runtime: Runtime) -> Option<String> {
         Some(match self {
             Self::Repository(error) => return error.help(runtime),
+            Self::Locate(error) => return error.help(runtime),
+            Self::Elsewhere(error) => return error.help(runtime),
             Self::File(error) => return error.help(runtime),
             Self::Open(error) => return error.help(runtime),
             Self::Tool(error) => return error.help(runtime),

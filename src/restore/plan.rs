@@ -14,7 +14,7 @@ use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::{IndexPolicy, IndexReport, Problem, RestoreReport, Restored};
 use crate::settings::Settings;
-use crate::store::repository::Repository;
+use crate::store::located::Located;
 use crate::sys::cancel::Cancel;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,14 +62,13 @@ pub(crate) async fn prepare(
     settings: &Settings,
     ctx: &Context,
     uri: &MongoUri,
-    name: &str,
+    located: &Located,
     selection: Selection,
 ) -> Result<RestorePlan, RestoreError> {
     let begun = Instant::now();
     let cancel = &ctx.cancel;
-    let stem = Repository::of(settings).find(name)?;
     let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
-    let contents = contents::open(settings, ctx, cancel, &stem, &selection).await?;
+    let contents = contents::open(settings, ctx, cancel, located, &selection).await?;
     let steps = steps(&contents, &selection)?;
     let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
@@ -213,6 +212,7 @@ impl RestorePlan {
             .collect();
         RestoreReport {
             archive: self.contents.name.clone(),
+            place: self.contents.place(),
             made_at: self.contents.made_at,
             hosts: self.target.hosts().to_owned(),
             dry_run: true,

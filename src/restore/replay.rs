@@ -78,7 +78,7 @@ impl OplogEffects {
                     Ok(())
                 })
             });
-            read.map_err(|broken| unreadable(&contents.name, broken))?;
+            read.map_err(|broken| unreadable(&contents, broken))?;
             effects.replayed = touched.into_inner();
             (effects.entries, effects.fed) = (entries, fed);
             Ok((effects, indexes))
@@ -87,16 +87,13 @@ impl OplogEffects {
     }
 }
 
-fn unreadable(name: &str, broken: Broken<OperationError>) -> RestoreError {
+fn unreadable(contents: &Contents, broken: Broken<OperationError>) -> RestoreError {
     let damage = match broken {
         Broken::Visitor(OperationError::Unfit(unfit)) => return unfit.into(),
         Broken::Visitor(other) => other.to_string(),
         Broken::Archive(damage) => damage,
     };
-    RestoreError::Damaged {
-        name: name.to_owned(),
-        damage,
-    }
+    contents.no_longer_sound(damage)
 }
 
 /// Hands over the operations that are to be replayed, as they are to be replayed.

@@ -1,6 +1,7 @@
 //! Where archives are kept.
 
 mod error;
+pub(crate) mod located;
 pub(crate) mod remote;
 pub(crate) mod repository;
 pub(crate) mod sealed;

@@ -104,6 +104,14 @@ def seed_bulk(server):
     server.bulk.zlast.insert_one({"_id": 1})
 
 
+def seed_noise(server, megabytes=24):
+    """Documents that do not compress: 1 MB in one collection, and so much in another that one does not want it all."""
+    chance = random.Random(3)
+    for name, blocks in ("big", int(megabytes) * 4), ("little", 4):
+        for n in range(blocks):
+            server.noise[name].insert_one({"_id": n, "noise": chance.randbytes(250_000)})
+
+
 def seed_names(server):
     """Names that a file system, a tar, a URI or a line of a log could trip over."""
     names = ["we/ird", "per%cent", "100%25", "sp ace", "new\nline", "tab\t", "ñandú", "食谱", "quo\"te'", "a\\b", "semi;colon&|`",

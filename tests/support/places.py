@@ -7,7 +7,9 @@ secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` wit
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
     {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "tenth": 0 to 9, "times": N}
-Only requests of that method with a body of at least so many bytes count. FOLDER/seen has a line per request.
+Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
+For the answers to GET there is "cut-answer" (half of it comes), "stall-answer" (and then nothing, until the test ends),
+"damage-answer" and "other-etag". FOLDER/seen has a line per request, FOLDER/served the length of each answer to GET.
 """
 
 import argparse
@@ -64,7 +66,7 @@ class Misbehaving:
 
     def __init__(self, app, folder, kind):
         self.app, self.folder, self.kind = app, folder, kind
-        self.done, self.lock = 0, threading.Lock()
+        self.how, self.done, self.lock = None, 0, threading.Lock()
 
     def due(self, method, length):
         try:
@@ -75,8 +77,42 @@ class Misbehaving:
         if method != how.get("method", method) or length < how.get("least", 0):
             return None
         with self.lock:
+            if how != self.how:
+                self.how, self.done = how, 0
             self.done += 1
-            return how if self.done <= how.get("times", 1_000_000) else None
+            after = how.get("after", 0)
+            return how if after < self.done <= after + how.get("times", 1_000_000) else None
+
+    def spoiled(self, environ, start_response, how):
+        """The answer to GET, in which something is wrong."""
+        head = []
+        body = b"".join(self.app(environ, lambda status, headers, *_: head.extend((status, headers))))
+        status, headers = head
+        if how == "other-etag":
+            headers = [(name, value) for name, value in headers if name.lower() != "etag"] + [("ETag", '"another"')]
+        elif how == "damage-answer":
+            body = body[:len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1:]
+        start_response(status, headers)
+        if how not in ("cut-answer", "stall-answer"):
+            yield body
+            return
+        yield body[:len(body) // 2]
+        if how == "stall-answer":
+            threading.Event().wait()
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+
+    def counted(self, environ, start_response):
+        """The answer to GET, whose length is written down."""
+        length = 0
+        answer = self.app(environ, start_response)
+        try:
+            for piece in answer:
+                length += len(piece)
+                yield piece
+        finally:
+            getattr(answer, "close", lambda: None)()
+            with self.lock, open(self.folder / "served", "a") as served:
+                served.write(f"{length}\n")
 
     def __call__(self, environ, start_response):
         method = environ["REQUEST_METHOD"]
@@ -116,7 +152,9 @@ class Misbehaving:
         elif self.kind == "webdav":
             # wsgidav reads on behind the body, where a connection that stays open has nothing yet.
             environ["wsgi.input"] = io.BytesIO(sent.read(length))
-        return self.app(environ, start_response)
+        if method != "GET":
+            return self.app(environ, start_response)
+        return self.spoiled(environ, start_response, how["do"]) if how else self.counted(environ, start_response)
 
 
 def main():

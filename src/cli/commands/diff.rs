@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::inspect::diff::{self, Other, Tell};
 use crate::inspect::{Archive, InspectError};
 use crate::mongo::client::Target;
+use crate::offsite::Within;
 use crate::report::{DiffReport, DocumentDifference};
 use crate::settings::Settings;
 use std::collections::BTreeMap;
@@ -23,9 +24,10 @@ pub(crate) async fn diff(
     ctx: &Context,
     arguments: &DiffArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let from = open(settings, ctx, &arguments.name).await?;
+    let within = arguments.source.within();
+    let from = open(settings, ctx, &arguments.name, within).await?;
     let to = match &arguments.other {
-        Some(other) => Other::Archive(open(settings, ctx, other).await?),
+        Some(other) => Other::Archive(open(settings, ctx, other, within).await?),
         None => Other::Live(Box::new(connect(settings, ctx).await?)),
     };
     let listed = Arc::new(Mutex::new(BTreeMap::new()));
@@ -56,8 +58,9 @@ async fn open(
     settings: &Settings,
     ctx: &Context,
     name: &str,
+    within: Within,
 ) -> Result<Arc<Archive>, CommandError> {
-    let archive = with_archive(settings, ctx, name, |_, _, archive, _| {
+    let archive = with_archive(settings, ctx, (name, within), |_, _, archive, _| {
         Ok(Arc::new(archive))
     });
     archive.await

@@ -5,7 +5,7 @@ use crate::cli::args::DrillArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
-use crate::drill;
+use crate::drill::{self, Wanted};
 use crate::notify::sender;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
@@ -29,12 +29,16 @@ pub(crate) async fn drill(
     };
     let repository = Repository::of(settings);
     let mut state = StateStore::new(repository.own_folder());
-    let name = &arguments.name;
-    let outcome = drill::run(settings, uri, ctx, &mut state, name, "drill by hand").await;
+    let wanted = Wanted {
+        name: &arguments.name,
+        within: arguments.source.within(),
+    };
+    let outcome = drill::run(settings, uri, ctx, &mut state, &wanted, "drill by hand").await;
     let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
     sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
         RestoreError::Repository(error) if slip => error.into(),
+        error if slip => CommandError::usage(ctx.explain(&error)),
         error => {
             let message = ctx.explain(&error);
             if busy {

@@ -47,7 +47,7 @@ pub(crate) async fn extract(
     let extracting = with_archive(
         settings,
         ctx,
-        &arguments.name,
+        (&arguments.name, arguments.source.within()),
         move |_, _, archive, cancelled| {
             let source = Source {
                 archive: &archive,

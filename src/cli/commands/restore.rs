@@ -6,6 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::offsite;
 use crate::report::RestoreReport;
 use crate::restore::{self, RestoreError, RestorePlan, Selection};
 use crate::settings::{NamespacePattern, Refusal, Rename, Settings, without_bom};
@@ -98,7 +99,10 @@ pub(crate) async fn restore(
     };
     let refused = |error| refused(error, ctx);
     let selection = selection(arguments).map_err(CommandError::usage)?;
-    let plan = restore::prepare(settings, ctx, uri, &arguments.name, selection).await;
+    let within = arguments.source.within();
+    let located = offsite::locate(settings, ctx, &arguments.name, within).await;
+    let located = located.map_err(|error| refused(error.into()))?;
+    let plan = restore::prepare(settings, ctx, uri, &located, selection).await;
     let plan = plan.map_err(refused)?;
     let planned = plan.preview();
     let preview = output::restore::before(&planned, settings.time_zone);
@@ -216,6 +220,7 @@ pub(super) fn refused(error: RestoreError, ctx: &Context) -> CommandError {
     let message = ctx.explain(&error);
     match error {
         RestoreError::Repository(error) => error.into(),
+        RestoreError::Locate(error) if error.is_usage() => CommandError::usage(message),
         _ if error.is_busy() => CommandError::busy("nothing was restored", message),
         RestoreError::NothingChosen { .. }
         | RestoreError::Name(_)

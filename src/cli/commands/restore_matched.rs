@@ -7,6 +7,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::offsite;
 use crate::query::Query;
 use crate::restore::matched::{self, Matching};
 use crate::settings::Settings;
@@ -32,7 +33,10 @@ pub(super) async fn restore(
         replace: arguments.replace,
     };
     let selection = selection(arguments).map_err(CommandError::usage)?;
-    let plan = matched::prepare(settings, ctx, uri, &arguments.name, &selection, matching).await;
+    let within = arguments.source.within();
+    let located = offsite::locate(settings, ctx, &arguments.name, within).await;
+    let located = located.map_err(|error| refused(error.into()))?;
+    let plan = matched::prepare(settings, ctx, uri, &located, &selection, matching).await;
     let plan = plan.map_err(refused)?;
     let planned = plan.preview();
     let preview = output::matched::before(&planned, settings.time_zone);

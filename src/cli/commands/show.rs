@@ -6,6 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::inspect::{self, Archive, InspectError, JsonStyle, SelectEnd, Selected, Wanted};
+use crate::offsite::{self, Within};
 use crate::query::Query;
 use crate::report::Explain;
 use crate::settings::Settings;
@@ -44,7 +45,7 @@ async fn summary(
     let report = with_archive(
         settings,
         ctx,
-        &arguments.name,
+        (&arguments.name, arguments.source.within()),
         |repository, stem, archive, _| inspect::summarize(repository, stem, &archive),
     );
     let report = report.await?;
@@ -75,7 +76,7 @@ async fn documents(
     let reading = with_archive(
         settings,
         ctx,
-        &arguments.name,
+        (&arguments.name, arguments.source.within()),
         move |_, _, archive, cancelled| {
             let index = archive.find(&collection)?;
             let mut lines = JsonLines::new(std::io::stdout().lock(), style);
@@ -105,13 +106,14 @@ pub(super) fn query(matching: &Matching) -> Result<Option<Query>, CommandError> 
 pub(super) async fn with_archive<T: Send + 'static>(
     settings: &Settings,
     ctx: &Context,
-    name: &str,
+    (name, within): (&str, Within),
     look: impl FnOnce(&Repository, &str, Archive, &AtomicBool) -> Result<T, InspectError>
     + Send
     + 'static,
 ) -> Result<T, CommandError> {
     let repository = Repository::of(settings);
-    let stem = repository.find(name)?;
+    let located = offsite::locate(settings, ctx, name, within).await;
+    let located = located.map_err(|error| failure(&error.into(), ctx))?;
     let threads = settings.threads;
     let meter = Meter::new("reading", Unit::Bytes, None, &ctx.screen);
     let looking = ctx
@@ -122,8 +124,8 @@ pub(super) async fn with_archive<T: Send + 'static>(
                 cancelled,
                 moved: &|bytes| meter.set(bytes),
             };
-            let archive = Archive::open(&repository, &stem, &options)?;
-            look(&repository, &stem, archive, cancelled)
+            let archive = Archive::open(&located, &options)?;
+            look(&repository, located.stem(), archive, cancelled)
         });
     let found = match looking.await {
         Some(Ok(found)) => return Ok(found),

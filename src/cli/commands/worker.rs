@@ -5,9 +5,9 @@ use crate::backup;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
-use crate::drill;
+use crate::drill::{self, Wanted};
 use crate::notify::notifier::Queued;
-use crate::offsite::{self, sync::RoundEnd};
+use crate::offsite::{self, Within, sync::RoundEnd};
 use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
 use crate::state::{StateStore, Unsaved};
@@ -73,7 +73,12 @@ async fn run_drill(
         .uri
         .as_ref()
         .ok_or_else(|| CommandError::usage("DRILL_URI is not set"))?;
-    let outcome = drill::run(settings, uri, ctx, state, "latest", trigger).await;
+    // By itself, it reads nothing from elsewhere: that may cost something.
+    let wanted = Wanted {
+        name: "latest",
+        within: Within::Here,
+    };
+    let outcome = drill::run(settings, uri, ctx, state, &wanted, trigger).await;
     if outcome.is_busy() {
         tracing::info!("another drill is at work; trying again in a minute");
     }

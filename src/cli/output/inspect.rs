@@ -23,7 +23,13 @@ pub(crate) fn show(report: &ShowReport, time_zone: Tz) -> String {
         .collections
         .iter()
         .map(|one| row(one, report.before.is_some()));
-    let mut text = format!("{}{}\n\n", report.archive, made(report, time_zone));
+    let from = report.place.as_ref().map(|place| format!(" at {place}"));
+    let mut text = format!(
+        "{}{}{}\n\n",
+        report.archive,
+        from.unwrap_or_default(),
+        made(report, time_zone)
+    );
     text.push_str(&table(
         std::iter::once(head).chain(rows).collect(),
         &[1, 2, 3],

@@ -22,10 +22,12 @@ pub(crate) fn before(report: &RestoreReport, time_zone: Tz) -> String {
     ]
     .map(str::to_owned);
     let rows = report.namespaces.iter().map(|one| row(one, report.drop));
+    let from = report.place.as_ref().map(|place| format!(", from {place}"));
     let mut text = format!(
-        "{} of {}, into {}\n\n{}\n{} of {} in {}\n",
+        "{} of {}{}, into {}\n\n{}\n{} of {} in {}\n",
         report.archive,
         time(report.made_at, time_zone),
+        from.unwrap_or_default(),
         report.hosts,
         table(std::iter::once(head).chain(rows).collect(), &[1, 3]),
         humanize::counted(report.documents, "document"),

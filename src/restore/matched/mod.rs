@@ -29,7 +29,7 @@ use crate::mongo::uri::MongoUri;
 use crate::query::Query;
 use crate::report::{Explain, IndexReport, MatchReport, Problem, RestoreReport, Restored};
 use crate::settings::Settings;
-use crate::store::repository::Repository;
+use crate::store::located::Located;
 use crate::sys::humanize::{counted, first_and_more};
 use save::Saved;
 use source::{Reading, Source};
@@ -71,14 +71,13 @@ pub(crate) async fn prepare(
     settings: &Settings,
     ctx: &Context,
     uri: &MongoUri,
-    name: &str,
+    located: &Located,
     selection: &Selection,
     matching: Matching,
 ) -> Result<MatchPlan, RestoreError> {
     let begun = Instant::now();
     let cancel = &ctx.cancel;
-    let stem = Repository::of(settings).find(name)?;
-    let contents = contents::open(settings, ctx, cancel, &stem, selection).await?;
+    let contents = contents::open(settings, ctx, cancel, located, selection).await?;
     let step = only_step(&contents, selection)?;
     let connecting = Target::connect(uri, settings.stall_timeout);
     let target = cancel.or(connecting).await??;
@@ -219,6 +218,7 @@ impl MatchPlan {
         };
         RestoreReport {
             archive: self.contents.name.clone(),
+            place: self.contents.place(),
             made_at: self.contents.made_at,
             hosts: self.target.hosts().to_owned(),
             dry_run: true,

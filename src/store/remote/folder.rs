@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,6 +80,19 @@ impl FolderStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::of_io("look at", name, &error)),
         }
+    }
+
+    /// The size of a file, and what tells it from another of its name.
+    pub(super) fn stamp(&self, name: &str) -> Result<(u64, String), StoreError> {
+        let metadata = fs::symlink_metadata(self.folder.join(name))
+            .map_err(|error| StoreError::of_io("look at", name, &error))?;
+        let tag = format!(
+            "{}.{} {}",
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ino()
+        );
+        Ok((metadata.len(), tag))
     }
 
     pub(super) async fn read(

@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 /// No answer that we ask for is longer; a listing of a thousand files is some 400 KB.
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+pub(super) const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// A transfer is watched for standing still; this only bounds it at all.
 const LONGEST_TRANSFER: Duration = Duration::from_secs(7 * 86_400);
 /// How long to wait before each further attempt.

@@ -7,6 +7,8 @@
 mod error;
 mod folder;
 mod http;
+mod part;
+mod ranges;
 mod rclone;
 mod s3;
 mod sftp;
@@ -14,6 +16,7 @@ mod source;
 mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
+pub(crate) use ranges::{Failures, OpenFile, Way};
 pub(crate) use source::{Comparison, Source, Transfer};
 
 use crate::settings::{OffsiteCredentials, OffsitePlace};

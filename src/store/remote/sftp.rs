@@ -246,6 +246,17 @@ impl SftpStore {
         }
     }
 
+    /// The size of a file, and when it was written.
+    pub(super) async fn stamp(&self, name: &str) -> Result<(u64, String), StoreError> {
+        match self.session.lstat(self.path(name)).await {
+            Ok(found) => {
+                let written = found.attrs.mtime.unwrap_or_default();
+                Ok((found.attrs.size.unwrap_or_default(), written.to_string()))
+            }
+            Err(error) => Err(self.failed("read", name, error).await),
+        }
+    }
+
     pub(super) async fn read(
         &self,
         name: &str,

@@ -1,6 +1,7 @@
 //! WebDAV over TLS: Nextcloud, and many a NAS.
 
 use super::error::{StoreError, StoreErrorKind};
+use super::part::{Part, over_http};
 use super::source::{Comparison, Source};
 use super::{Access, Entry, Proof, Sink, http, partial};
 use crate::settings::OffsitePlace;
@@ -203,6 +204,20 @@ impl WebDavStore {
             404 => Err(StoreError::missing(name)),
             _ => Err(self.refusal(&format!("give {name}"), &answer)),
         }
+    }
+
+    pub(super) async fn read_part(
+        &self,
+        part: &Part<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<String>, StoreError> {
+        let bytes = format!("bytes={}-{}", part.range.start, part.range.end - 1);
+        let headers = [("range", bytes.as_str()), ("accept-encoding", "identity")];
+        let request = self.request("GET", part.name, &headers, body(Bytes::new()))?;
+        over_http(&self.client, request, part, sink, |answer| {
+            self.refusal(&format!("give {}", part.name), answer)
+        })
+        .await
     }
 
     pub(super) async fn list(&self) -> Result<Vec<Entry>, StoreError> {

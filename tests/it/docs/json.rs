@@ -2,7 +2,7 @@
 
 use super::{code_blocks, page};
 use crate::support::{
-    Craft, OLDER, Outcome, Reply, Server, Site, Web, empty_port, in_project, needed,
+    Craft, OLDER, Outcome, Place, Reply, Server, Site, Web, empty_port, in_project, needed,
     path_with_tools, python, rewrite, shared, succeed,
 };
 use mongodb::bson::doc;
@@ -102,6 +102,11 @@ impl Printed {
         self.keep(arguments[0], arguments, run(site, arguments, code))
     }
 
+    /// The same for what has a schema of its own with `--offsite`.
+    fn offsite(&mut self, site: &Site, schema: &str, arguments: &[&str], code: i32) {
+        self.keep(schema, arguments, run(site, arguments, code));
+    }
+
     /// The same for a run that could not do its work.
     fn error(&mut self, site: &Site, arguments: &[&str], code: i32) {
         self.keep("error", arguments, run(site, arguments, code));
@@ -152,6 +157,7 @@ fn what_is_printed_is_as_the_schemas_say_and_nothing_else_is_promised() {
         notifications,
         looks,
         known_copies,
+        elsewhere,
     ];
     let printed: Vec<Value> = thread::scope(|scope| {
         let threads: Vec<_> = parts.map(|part| scope.spawn(part)).into_iter().collect();
@@ -201,6 +207,7 @@ fn errors() -> Printed {
         &["status"],
         &["list"],
         &["verify"],
+        &["fetch", "latest"],
         &["show", "latest"],
         &["extract", "latest", "a.b", "--output", "x"],
         &["diff", "latest", "latest"],
@@ -217,6 +224,12 @@ fn errors() -> Printed {
     printed.error(&site, &["prune"], 1);
     printed.error(&site, &["drill"], 2);
     printed.error(&site, &["verify", "../x"], 2);
+    printed.error(&site, &["list", "--offsite"], 2);
+    printed.error(
+        &site,
+        &["restore", "latest", "--from", "offsite", "--yes"],
+        2,
+    );
     let uri = format!(
         "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=50",
         empty_port()
@@ -417,6 +430,47 @@ fn looks() -> Printed {
     printed.report(&site, &["show", OLDER], 0);
     printed
 }
+/// Copies at a service, and on a disk that fails.
+fn elsewhere() -> Printed {
+    let mut printed = Printed::default();
+    let (server, place) = (Server::standalone(), Place::s3());
+    server.seed("small");
+    let site = Site::of(&server)
+        .with_place(&place)
+        .with("OFFSITE_RETENTION_MIN_KEEP", 1)
+        .with("TZ", "Europe/Madrid");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let places = format!("{},file://{}", place.url(), disk.display());
+    let site = site
+        .with("OFFSITE_URL", places)
+        .with_clock("2026-02-01T12:00:00Z");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-02-20T12:00:00Z");
+    site.run(&["backup"]).done();
+    let first = site.archives().remove(0);
+    fs::write(disk.join(UNDATED), "").unwrap();
+    printed.offsite(&site, "list-offsite", &["list", "--offsite"], 0);
+    let read = ["verify", "--offsite", &first];
+    printed.offsite(&site, "verify-offsite", &read, 0);
+    rewrite(&disk.join(&first), |bytes| bytes[400] ^= 1);
+    printed.offsite(&site, "verify-offsite", &read, 1);
+    printed.offsite(&site, "list-offsite", &["list", "--offsite"], 0);
+    fs::remove_file(site.backups().join(&first)).unwrap();
+    printed.report(&site, &["show", &first], 0);
+    printed.report(&site, &["drill", &first, "--same-server"], 0);
+    let restored = ["restore", &first, "--dry-run", "--rename", "shop=then"];
+    let restored = [&restored[..], &["--include", "shop.*"]].concat();
+    printed.report(&site, &restored, 0);
+    printed.report(&site, &["fetch", &first], 0);
+    // The disk goes, and the next archive waits.
+    fs::rename(&disk, site.path("unplugged")).unwrap();
+    site.set_clock("2026-03-05T12:00:00Z");
+    site.run(&["backup"]).done();
+    printed.offsite(&site, "list-offsite", &["list", "--offsite"], 1);
+    printed
+}
+
 /// Runs that ended in every way there is.
 const HISTORY: &str = r#"[
     { "began_at": "2026-03-20T01:30:00Z", "ended_at": "2026-03-20T01:31:00Z", "trigger": "scheduled",

@@ -70,6 +70,12 @@ impl Place {
         let _ = fs::remove_file(self.folder.path().join("behave"));
     }
 
+    /// How long the answers to GET were so far, in bytes.
+    pub(crate) fn served(&self) -> Vec<u64> {
+        let text = fs::read_to_string(self.folder.path().join("served")).unwrap_or_default();
+        text.lines().map(|line| line.parse().unwrap()).collect()
+    }
+
     /// The files that a WebDAV server serves.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.path().join("files")

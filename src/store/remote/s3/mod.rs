@@ -5,6 +5,7 @@
 //! ETag, where it is an MD5 of what is stored; where it is not, the engine reads the copy back.
 
 mod answers;
+mod part;
 mod sign;
 mod upload;
 
