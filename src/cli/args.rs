@@ -228,8 +228,8 @@ pub(super) struct RestoreArguments {
     /// Replace collections that exist; they are backed up first
     #[arg(long)]
     pub drop: bool,
-    /// Only the documents of one collection that fit this MongoDB query, in Extended JSON, next to what is there: absent ones
-    /// are inserted; those that are there and differ are listed, and left
+    /// Only the documents of one collection, named with --include, that fit this MongoDB query, in Extended JSON, next to what
+    /// is there: absent ones are inserted; those that are there and differ are listed, and left
     #[arg(long = "match", value_name = "QUERY", conflicts_with_all = ["drop", "indexes"])]
     pub query: Option<String>,
     /// With --match, replace documents that differ; each is saved first

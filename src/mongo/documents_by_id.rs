@@ -6,7 +6,10 @@ use crate::archive::namespace::Namespace;
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, CollectionOptions, ReadPreference, ReturnDocument, SelectionCriteria,
+    WriteConcern,
+};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -52,11 +55,13 @@ pub(crate) enum ReplaceEnd {
 
 impl Target {
     /// The documents of a collection, to be written so that they stay: where members keep copies, a majority has to have them.
+    /// They are read where they are written, whatever the connection string prefers: others may be behind.
     pub(crate) fn by_id(&self, namespace: &Namespace, limit: Duration) -> Documents<'_> {
         let named = self.uri.option("w").is_some();
         let majority = WriteConcern::builder().w(Acknowledgment::Majority).build();
         let options = CollectionOptions::builder()
             .write_concern((!named).then_some(majority))
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .build();
         let database = self.client.database(&namespace.database);
         Documents {

@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::store::located::Located;
 use crate::sys::humanize::{counted, first_and_more};
 use save::Saved;
-use source::{Reading, Source};
+use source::{Only, Reading, Source};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use write::Written;
@@ -61,6 +61,8 @@ pub(crate) struct MatchPlan {
     live: Live,
     report: MatchReport,
     read: Reading,
+    /// What fits, where it is little.
+    only: Option<Only>,
     pub warnings: Vec<String>,
     limit: Duration,
     begun: Instant,
@@ -99,12 +101,13 @@ pub(crate) async fn prepare(
         live,
         report: MatchReport::default(),
         read: Reading::default(),
+        only: None,
         warnings,
         limit: settings.stall_timeout,
         begun,
     };
     let surveyed = survey::survey(&plan.source(), &plan.documents(), ctx, report).await?;
-    (plan.report, plan.read) = surveyed;
+    (plan.report, plan.read, plan.only) = surveyed;
     if plan.read.fit == 0 {
         return Err(plan.nothing_fits());
     }
@@ -159,6 +162,7 @@ impl MatchPlan {
             contents: Arc::clone(&self.contents),
             id: self.step.source,
             query: Arc::clone(&self.query),
+            only: self.only.clone(),
         }
     }
 
@@ -271,9 +275,15 @@ async fn report(plan: &MatchPlan, saved: Saved, written: Written, ctx: &Context)
     let failed = written.report.failed();
     let mut problems = Vec::new();
     if let Some(error) = &written.ended {
+        let why = match error {
+            // Of what was read before, something may have been restored.
+            RestoreError::Damaged { name, damage } => {
+                format!("{name} could not be read to its end: {damage}")
+            }
+            other => other.problem(ctx.runtime()).to_string(),
+        };
         problems.push(format!(
-            "{}; run the same again: what is there by now is left as it is",
-            error.problem(ctx.runtime())
+            "{why}; run the same again: what is there by now is left as it is"
         ));
     }
     if written.unknown > 0 {

@@ -12,10 +12,12 @@ use crate::restore::RestoreError;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use mongodb::bson::{Bson, Document};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use tokio::sync::mpsc::{Sender, channel};
 
 /// Documents on their way to the disk.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// A document's content, short enough to be remembered of many.
 pub(super) type Digest = [u8; 16];
@@ -51,6 +53,8 @@ pub(super) async fn save(
 ) -> Result<Saved, RestoreError> {
     let settings = Settings {
         prefix: file_name::safety_prefix(&settings.prefix),
+        // Each thread takes memory, and mostly there is little to compress.
+        threads: NonZeroUsize::MIN,
         ..settings.clone()
     };
     let definition = ctx.cancel.or(plan.target.definition(&plan.step.to));
@@ -87,7 +91,7 @@ async fn collect(
 ) -> Result<Saved, RestoreError> {
     let mut saved = Saved::default();
     let documents = plan.documents();
-    let mut batch_of = async |batch: Batch| {
+    let mut batch_of = async |batch: Arc<Batch>| {
         let all: Vec<usize> = (0..batch.documents.len()).collect();
         let mut found = Vec::new();
         let mut gone = false;

@@ -30,7 +30,12 @@ pub(super) struct Source {
     pub contents: Arc<Contents>,
     pub id: ArchivedId,
     pub query: Arc<Query>,
+    /// All that fits, where it is that little: then the archive need not be read again.
+    pub only: Option<Only>,
 }
+
+/// The only batch, and what was read for it.
+pub(super) type Only = (Arc<Batch>, Reading);
 
 /// A document that fits.
 pub(super) struct Matched {
@@ -109,13 +114,17 @@ fn usable_id(document: &RawDocumentBuf) -> Result<Bson, &'static str> {
 }
 
 impl Source {
-    /// Reads the collection to its end, and hands on what fits. Ends early when that fails.
+    /// Hands on what fits, of the whole collection. Ends early when that fails.
     pub(super) async fn each(
         &self,
         ctx: &Context,
         what: &str,
-        mut visit: impl AsyncFnMut(Batch) -> Result<(), RestoreError>,
+        mut visit: impl AsyncFnMut(Arc<Batch>) -> Result<(), RestoreError>,
     ) -> Result<Reading, RestoreError> {
+        if let Some((batch, read)) = &self.only {
+            visit(Arc::clone(batch)).await?;
+            return Ok(*read);
+        }
         let total = self.contents[self.id].totals.bytes;
         let meter = Meter::new(what, Unit::Bytes, Some(total), &ctx.screen);
         let (source, shown) = (self.clone(), Arc::clone(&meter));
@@ -126,7 +135,7 @@ impl Source {
         // Its end of the channel goes with it, which ends the reader too.
         let visiting = async move {
             while let Some(batch) = receiver.recv().await {
-                visit(batch).await?;
+                visit(Arc::new(batch)).await?;
             }
             Ok::<_, RestoreError>(())
         };

@@ -1,11 +1,12 @@
 //! What there is to do: each document that fits, held against what the target has under its `_id`.
 
 use super::present::{self, Present};
-use super::source::{Batch, Reading, Source};
+use super::source::{Batch, Only, Reading, Source};
 use crate::context::Context;
 use crate::mongo::documents_by_id::Documents;
 use crate::report::{DocumentChange, DocumentDifference, MatchReport, fields};
 use crate::restore::RestoreError;
+use std::sync::Arc;
 
 /// Of the same value, and of another type.
 pub(super) const OTHER_ID: &str =
@@ -27,15 +28,19 @@ pub(super) async fn survey(
     documents: &Documents<'_>,
     ctx: &Context,
     mut report: MatchReport,
-) -> Result<(MatchReport, Reading), RestoreError> {
+) -> Result<(MatchReport, Reading, Option<Only>), RestoreError> {
+    let (mut batches, mut first) = (0, None);
     let read = source
-        .each(ctx, "comparing", async |batch: Batch| {
+        .each(ctx, "comparing", async |batch: Arc<Batch>| {
             let looking = look(&batch, documents, &mut report);
-            ctx.cancel.or(looking).await?
+            ctx.cancel.or(looking).await??;
+            batches += 1;
+            first = (batches == 1).then_some(batch);
+            Ok(())
         })
         .await?;
     report.documents_read = read.documents;
-    Ok((report, read))
+    Ok((report, read, first.map(|batch| (batch, read))))
 }
 
 async fn look(

@@ -11,6 +11,7 @@ use crate::report::MatchReport;
 use crate::restore::RestoreError;
 use crate::sys::cancel::Interruption;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Told to stop, what is under way may end within this.
@@ -45,7 +46,7 @@ pub(super) async fn write(plan: &MatchPlan, saved: &Saved, ctx: &Context) -> Wri
     };
     let writing = plan.source();
     let ended = writing
-        .each(ctx, "restoring", async |batch: Batch| {
+        .each(ctx, "restoring", async |batch: Arc<Batch>| {
             let step = writer.batch(&batch);
             tokio::pin!(step);
             tokio::select! {

@@ -2,7 +2,7 @@
 
 use super::{backed_up, inserts, matched, remove, replace, safety};
 use crate::restore::{restore, restore_of, same};
-use crate::support::{Craft, Manner, OLDER, Server, Site, Strict, Version};
+use crate::support::{Craft, Manner, OLDER, Server, Site, Strict, Version, data_range, rewrite};
 use mongodb::bson::{Timestamp, doc};
 use serde_json::json;
 
@@ -271,6 +271,23 @@ fn operations_during_the_dump_are_not_replayed_and_that_is_said() {
     run(&[]).saying(&[words, "are not replayed"]);
     assert!(!run(&["--no-oplog"]).stderr.contains(words));
     assert!(target.is_empty());
+}
+
+#[test]
+fn a_damaged_collection_gives_nothing_and_another_one_does() {
+    let site = Site::new();
+    let archive = site.with_sound_archive();
+    let range = data_range(&archive, "shop/orders.bson");
+    rewrite(&archive, |bytes| {
+        bytes[(range.start + range.end) as usize / 2] ^= 0x55;
+    });
+    let target = Server::standalone();
+    let one = json!({ "_id": 1 });
+    matched(&site, &target, "shop.orders", &one, &[])
+        .ended_with(1)
+        .saying(&["is damaged, and nothing of it was restored"]);
+    assert!(target.is_empty());
+    matched(&site, &target, "shop.products", &one, &[]).done();
 }
 
 /// On every version that is supported, and by a user who may only write into that database.
