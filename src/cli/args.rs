@@ -140,14 +140,13 @@ pub(super) struct Output {
 /// Where archives are looked for.
 #[derive(Args)]
 pub(super) struct Source {
-    /// Read a copy elsewhere, where it lies; without this that happens only when the archive is not in the backup folder
+    /// Read the copy at the first place of OFFSITE_URL that has it; otherwise that happens only when the archive is not here
     #[arg(long, value_enum, value_name = "WHERE")]
     pub from: Option<From>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum From {
-    /// The first place of OFFSITE_URL that has it
     Offsite,
 }
 

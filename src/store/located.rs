@@ -1,7 +1,7 @@
 //! An archive and where it lies: in the backup folder, or elsewhere. What restores, drills and looks into archives opens them
 //! here, and does not care.
 
-use super::remote::{Failures, OpenFile, StoreError, Way};
+use super::remote::{GivenUp, OpenFile, StoreError, Way};
 use super::repository::{OpenError, Repository};
 use crate::archive::file_name;
 use crate::archive::ranged::Ranged;
@@ -32,7 +32,7 @@ struct There {
     file: Source,
     sidecar: Sidecar,
     keyring: Keyring,
-    failures: Failures,
+    given_up: GivenUp,
 }
 
 impl Located {
@@ -52,7 +52,7 @@ impl Located {
     ) -> io::Result<Self> {
         let place = way.place.to_string().into();
         let file = OpenFile::new(way, archive, bytes)?;
-        let failures = file.failures();
+        let given_up = file.given_up();
         Ok(Located {
             stem: file_name::stem_of(archive).unwrap_or(archive).to_owned(),
             lies: Lies::There(There {
@@ -60,7 +60,7 @@ impl Located {
                 file: Source::new(Arc::new(Ranged::new(file, bytes))),
                 sidecar,
                 keyring: keyring.clone(),
-                failures,
+                given_up,
             }),
         })
     }
@@ -131,7 +131,7 @@ impl Located {
         let Lies::There(there) = &self.lies else {
             return None;
         };
-        let error = there.failures.last()?;
+        let error = there.given_up.reason()?.clone();
         Some(ReadFailure {
             archive: self.name(),
             place: there.place.to_string(),

@@ -8,7 +8,7 @@ secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` wit
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
     {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
-For the answers to GET there is "cut-answer" (half of it comes), "stall-answer" (and then nothing, until the test ends),
+For the answers to GET there is "cut-answer" (half of it comes, or as many tenths), "stall-answer" (the same, then nothing),
 "damage-answer" and "other-etag". FOLDER/seen has a line per request, FOLDER/served the length of each answer to GET.
 """
 
@@ -83,9 +83,9 @@ class Misbehaving:
             after = how.get("after", 0)
             return how if after < self.done <= after + how.get("times", 1_000_000) else None
 
-    def spoiled(self, environ, start_response, how):
+    def spoiled(self, environ, start_response, behaviour):
         """The answer to GET, in which something is wrong."""
-        head = []
+        how, head = behaviour["do"], []
         body = b"".join(self.app(environ, lambda status, headers, *_: head.extend((status, headers))))
         status, headers = head
         if how == "other-etag":
@@ -96,7 +96,7 @@ class Misbehaving:
         if how not in ("cut-answer", "stall-answer"):
             yield body
             return
-        yield body[:len(body) // 2]
+        yield body[:len(body) * behaviour.get("tenth", 5) // 10]
         if how == "stall-answer":
             threading.Event().wait()
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -154,7 +154,7 @@ class Misbehaving:
             environ["wsgi.input"] = io.BytesIO(sent.read(length))
         if method != "GET":
             return self.app(environ, start_response)
-        return self.spoiled(environ, start_response, how["do"]) if how else self.counted(environ, start_response)
+        return self.spoiled(environ, start_response, how) if how else self.counted(environ, start_response)
 
 
 def main():

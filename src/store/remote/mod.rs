@@ -16,7 +16,7 @@ mod source;
 mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
-pub(crate) use ranges::{Failures, OpenFile, Way};
+pub(crate) use ranges::{GivenUp, OpenFile, Way};
 pub(crate) use source::{Comparison, Source, Transfer};
 
 use crate::settings::{OffsiteCredentials, OffsitePlace};

@@ -20,7 +20,7 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -76,23 +76,14 @@ impl Way {
     }
 }
 
-/// Which parts of a file could not be read, and why; a part that could be read later is none of them.
+/// Why a file was given up. Nothing more is asked for then: whoever reads on where a part is missing, to see what else is
+/// there, would wait as long for each of the others.
 #[derive(Clone, Default)]
-pub(crate) struct Failures(Arc<Mutex<Vec<(Range<u64>, StoreError)>>>);
+pub(crate) struct GivenUp(Arc<OnceLock<StoreError>>);
 
-impl Failures {
-    fn all(&self) -> MutexGuard<'_, Vec<(Range<u64>, StoreError)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn last(&self) -> Option<StoreError> {
-        self.all().last().map(|(_, error)| error.clone())
-    }
-
-    fn note(&self, range: &Range<u64>, error: Option<&StoreError>) {
-        let mut all = self.all();
-        all.retain(|(failed, _)| failed.end <= range.start || failed.start >= range.end);
-        all.extend(error.map(|error| (range.clone(), error.clone())));
+impl GivenUp {
+    pub(crate) fn reason(&self) -> Option<&StoreError> {
+        self.0.get()
     }
 }
 
@@ -104,7 +95,7 @@ struct Job {
 /// A file elsewhere, open to be read.
 pub(crate) struct OpenFile {
     jobs: UnboundedSender<Job>,
-    failures: Failures,
+    given_up: GivenUp,
 }
 
 impl OpenFile {
@@ -128,27 +119,29 @@ impl OpenFile {
         })?;
         Ok(OpenFile {
             jobs,
-            failures: Failures::default(),
+            given_up: GivenUp::default(),
         })
     }
 
-    pub(crate) fn failures(&self) -> Failures {
-        self.failures.clone()
+    pub(crate) fn given_up(&self) -> GivenUp {
+        self.given_up.clone()
     }
 }
 
 impl Ranges for OpenFile {
     fn fetch(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        if let Some(error) = self.given_up.reason() {
+            return Err(io::Error::other(error.to_string()));
+        }
         let gone = || io::Error::other("the thread that reads elsewhere has stopped");
         let (answer, answered) = sync_channel(1);
-        let sent = self.jobs.send(Job {
-            range: range.clone(),
-            answer,
-        });
+        let sent = self.jobs.send(Job { range, answer });
         sent.map_err(|_| gone())?;
         let result = answered.recv().map_err(|_| gone())?;
-        self.failures.note(&range, result.as_ref().err());
-        result.map_err(|error| io::Error::other(error.to_string()))
+        result.map_err(|error| {
+            let error = self.given_up.0.get_or_init(|| error);
+            io::Error::other(error.to_string())
+        })
     }
 }
 

@@ -227,16 +227,21 @@ fn damage_there_is_noticed_and_nothing_is_restored() {
         .saying(&["there are no copies elsewhere yet"]);
 }
 
-#[test]
-fn a_connection_that_breaks_is_made_anew_and_given_up_in_the_end() {
-    let place = Place::webdav();
+/// A site whose only archive lies at a WebDAV server, and where it is to be restored.
+fn only_there(place: &Place) -> (Site, Server) {
     let site = Site::of(shared())
-        .with_place(&place)
+        .with_place(place)
         .with("BACKUP_DATABASES", "bulk")
         .with("BACKUP_STALL_TIMEOUT", "4s");
     site.run(&["backup"]).done().saying(&["copied to"]);
     fs::remove_dir_all(site.backups()).unwrap();
-    let target = Server::standalone();
+    (site, Server::standalone())
+}
+
+#[test]
+fn a_connection_that_breaks_is_made_anew() {
+    let place = Place::webdav();
+    let (site, target) = only_there(&place);
     let to = target.uri();
     let restoring = ["restore", "latest", "--to", &to, "--yes"];
     for how in ["cut-answer", "stall-answer", "503"] {
@@ -249,12 +254,21 @@ fn a_connection_that_breaks_is_made_anew_and_given_up_in_the_end() {
         target.clear();
         place.behave_well();
     }
-    for how in ["cut-answer", "stall-answer", "503"] {
+}
+
+#[test]
+fn what_cannot_be_read_is_given_up_and_not_called_damaged() {
+    let place = Place::webdav();
+    let (site, target) = only_there(&place);
+    let to = target.uri();
+    let restoring = ["restore", "latest", "--to", &to, "--yes"];
+    for how in ["cut-answer", "stall-answer"] {
+        let how_long = r#""after": 3, "tenth": 0"#;
         place.behave(&format!(
-            r#"{{"method": "GET", "do": "{how}", "after": 3}}"#
+            r#"{{"method": "GET", "do": "{how}", {how_long}}}"#
         ));
         let outcome = site.run(&restoring).ended_with(1);
-        let outcome = outcome.within(Duration::from_secs(60));
+        let outcome = outcome.within(Duration::from_secs(30));
         let outcome = outcome.saying(&["could not be read at webdavs://", "nothing was restored"]);
         assert!(!outcome.stderr.contains("right-password"));
         assert!(!outcome.stderr.contains("damaged"), "{}", outcome.stderr);
@@ -274,7 +288,14 @@ fn a_connection_that_breaks_is_made_anew_and_given_up_in_the_end() {
         .end(Duration::from_secs(20))
         .ended_with(1)
         .saying(&["stopped as asked"]);
-    let site = patient.with("BACKUP_STALL_TIMEOUT", "4s");
+}
+
+#[test]
+fn what_changes_on_the_way_is_noticed() {
+    let place = Place::webdav();
+    let (site, target) = only_there(&place);
+    let to = target.uri();
+    let restoring = ["restore", "latest", "--to", &to, "--yes"];
     place.behave(r#"{"method": "GET", "do": "other-etag", "after": 3}"#);
     site.run(&restoring)
         .ended_with(1)
