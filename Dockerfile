@@ -55,14 +55,42 @@ RUN touch src/lib.rs src/main.rs && cargo build --release --locked \
 # The authorities that Debian trusts, and none that the machine that builds adds to them.
 RUN cat /usr/share/ca-certificates/mozilla/*.crt >/out/ca-certificates.crt
 
+# --- OpenSSH's client, for copies by SFTP ---
+# Of the Debian that the final image is, unpacked and not installed: one program, and what it needs that is not there yet.
+FROM --platform=$BUILDPLATFORM $RUST_IMAGE AS ssh
+WORKDIR /build
+ARG TARGETARCH
+RUN set -eu; \
+    packages="openssh-client libssl3 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1"; \
+    libraries="libcrypto.so.3 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libkrb5support.so.0 libcom_err.so.2 libkeyutils.so.1"; \
+    dpkg --add-architecture "$TARGETARCH"; \
+    apt-get update; \
+    for package in $packages; do \
+        apt-get download "$package:$TARGETARCH"; \
+        dpkg-deb --extract "$package"_*.deb found; \
+        # What it may be used for.
+        install -D -m 644 "found/usr/share/doc/$package/copyright" "/out/usr/share/doc/$package/copyright"; \
+    done; \
+    install -D found/usr/bin/ssh /out/usr/bin/ssh; \
+    for library in $libraries; do \
+        file=$(find found -name "$library"); \
+        install -D -m 644 "$file" "/out/usr/lib/${file#*lib/}"; \
+    done; \
+    # ssh does not run as a user without a name.
+    install -d /out/etc; \
+    { cat /usr/share/base-passwd/passwd.master; \
+        echo '_apt:*:42:65534::/nonexistent:/usr/sbin/nologin'; \
+        echo 'pantry-keeper:*:1000:1000::/tmp:/usr/sbin/nologin'; } >/out/etc/passwd
+
 # --- The image ---
 FROM $BASE_IMAGE
+COPY --from=ssh /out/ /
 COPY --from=program /out/ca-certificates.crt /etc/ssl/certs/
 COPY --from=tools /out/ /usr/local/bin/
 COPY --from=program /out/pantry-keeper /usr/local/bin/
 COPY LICENSE THIRD-PARTY.md /usr/share/doc/pantry-keeper/
-# On a Pi, and most Linux machines, 1000 is whoever sits at it: mounted folders and the archives are theirs. It needs no
-# entry in /etc/passwd, so any other user (docker run --user) does as well.
+# On a Pi, and most Linux machines, 1000 is whoever sits at it: mounted folders and the archives are theirs. Any
+# other user (docker run --user) does as well; only ssh needs an entry in /etc/passwd.
 COPY --from=program --chown=1000:1000 /out/folders/ /
 USER 1000:1000
 ENV BACKUP_DIR=/backups LOG_DIR=/logs

@@ -179,6 +179,15 @@ class Stack:
         check(found == "536870912 true map[max-file:3 max-size:10m]", "memory, init or logs are not as promised", found)
         ok("the root filesystem is read-only; memory and logs are limited")
 
+    def has_an_ssh_client(self):
+        """What it needs is all there, and it knows the user, whose keys it would look for: else it says nothing of hosts."""
+        check("OpenSSH" in self.inside("ssh", "-V"), "ssh does not run")
+        said = self.compose("exec", "-T", "pantry-keeper", "ssh", "-p", "9", "-o", "BatchMode=yes", "127.0.0.1", good=False)
+        # As another user than 1000, it is the owner who gives it a name.
+        if self.owner == (1000, 1000):
+            check("port 9: Connection refused" in said, "ssh does not get as far as to connect", said)
+        ok("ssh runs, for copies by SFTP")
+
     def takes_little_memory(self, when):
         """The scheduler alone, and what docker stats shows: all of the container's memory but cached files."""
         status = self.inside("sh", "-c", "cat /proc/[0-9]*/status")
@@ -317,6 +326,7 @@ def life(stack, emulated):
     stack.is_up()
     stack.shows_its_page()
     stack.may_do_nothing_else()
+    stack.has_an_ssh_client()
     if not emulated:
         stack.takes_little_memory("idle")
     stack.backs_up_on_schedule()

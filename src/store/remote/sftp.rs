@@ -407,7 +407,7 @@ fn explain(lines: &[String], error: &Error) -> StoreError {
     } else if any(&["No user exists for uid"]) {
         (
             StoreErrorKind::Other,
-            "ssh wants the user it runs as in /etc/passwd: run the container as 1000:1000",
+            "ssh wants the user it runs as in /etc/passwd: run the container as 1000:1000, or mount a passwd file that has it",
         )
     } else {
         (StoreErrorKind::Unreachable, "")
