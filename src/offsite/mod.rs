@@ -7,6 +7,7 @@ mod copies;
 pub(crate) mod fetch;
 pub(crate) mod record;
 mod retention;
+mod sealed_note;
 pub(crate) mod sync;
 pub(crate) mod verify;
 
@@ -15,10 +16,12 @@ use crate::context::Context;
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
 use crate::store::remote::{Access, Proof, Store, StoreError, Transfer};
+use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
 use chrono::{DateTime, Utc};
 use record::{PlaceRecord, Record};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,14 +41,27 @@ pub(crate) async fn open(
     ctx: &Context,
     place: &OffsitePlace,
 ) -> Result<Store, StoreError> {
+    let scratch = scratch(&Repository::of(settings));
     let access = Access {
         credentials: &settings.offsite.credentials,
         environment: &ctx.environment,
         redactor: &ctx.redactor,
         now: ctx.now,
         bandwidth: settings.offsite.bandwidth,
+        scratch: &scratch,
     };
     Store::open(place, &access).await
+}
+
+/// Where lies what must be a file to be sent. Swept at the beginning of a round.
+fn scratch(repository: &Repository) -> PathBuf {
+    repository.own_folder().join("sending")
+}
+
+/// Whether a copy of this name is one of this archive: as it lies here, or sealed on its way.
+fn is_copy_of(copy: &str, archive: &str) -> bool {
+    let sealed = || copy.strip_prefix(archive) == Some(file_name::SEALED_EXTENSION);
+    copy == archive || sealed()
 }
 
 /// What is wrong with the copies, each in words with what to do about it. `listed` are the archives here.
