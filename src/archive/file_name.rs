@@ -54,7 +54,7 @@ pub(crate) fn sealed(stem: &str) -> String {
 }
 
 /// The name without what a sealed archive has behind it.
-fn unsealed(name: &str) -> &str {
+pub(crate) fn unsealed(name: &str) -> &str {
     name.strip_suffix(SEALED_EXTENSION).unwrap_or(name)
 }
 

@@ -8,16 +8,15 @@
 
 mod bring;
 
-use super::record::Book;
-use super::{is_copy_of, is_ours, moving, open, retention, sealed_note};
+use super::record::{self, Book, Record};
+use super::{is_copy_of, is_ours, moving, needed, open, retention, sealed_note};
 use crate::archive::file_name;
 use crate::context::Context;
+use crate::notify::notifier::{DifferingCopy, Notifier, Queued};
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::{StateStore, warn_unsaved};
-use crate::store::remote::{
-    Comparison, Entry, Proof, Store, StoreError, StoreErrorKind, Transfer,
-};
+use crate::store::remote::{Comparison, Entry, Proof, Store, StoreError, StoreErrorKind, Transfer};
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::PARTIAL_EXTENSION;
 use crate::sys::cancel::Interruption;
@@ -39,8 +38,43 @@ pub(crate) enum RoundEnd {
     Stopped,
 }
 
+/// A round, and the notifications that it brought.
+pub(crate) struct Round {
+    pub end: RoundEnd,
+    pub queued: Queued,
+}
+
 /// Brings all places up to date.
-pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
+pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifier<'_>) -> Round {
+    let mut differing = Vec::new();
+    let end = visit_all(settings, ctx, &mut differing).await;
+    // Another process tells what it finds.
+    let queued = match end {
+        RoundEnd::Busy => Queued::default(),
+        _ => {
+            let record = record::read(&Repository::of(settings));
+            let released = notifier.release(|archive| is_everywhere(settings, &record, archive));
+            released.and(notifier.differing(&differing))
+        }
+    };
+    Round { end, queued }
+}
+
+/// Whether every place has a copy that counts.
+fn is_everywhere(settings: &Settings, record: &Record, archive: &str) -> bool {
+    let needed = needed(settings);
+    settings.offsite.places.iter().all(|place| {
+        let known = record.places.get(&place.to_string());
+        let mut copies = known.into_iter().flat_map(|known| &known.copies);
+        copies.any(|(name, copy)| is_copy_of(name, archive) && copy.counts(needed))
+    })
+}
+
+async fn visit_all(
+    settings: &Settings,
+    ctx: &Context,
+    differing: &mut Vec<DifferingCopy>,
+) -> RoundEnd {
     if settings.offsite.places.is_empty() {
         return RoundEnd::Complete;
     }
@@ -65,6 +99,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
             book: &mut book,
             place: shown.clone(),
             problems: Vec::new(),
+            differing,
         };
         let result = ctx.cancel.or(visit.sync(place)).await;
         let problems = std::mem::take(&mut visit.problems);
@@ -119,6 +154,8 @@ struct Visit<'v> {
     book: &'v mut Book,
     place: String,
     problems: Vec<String>,
+    /// Copies that were found to differ now.
+    differing: &'v mut Vec<DifferingCopy>,
 }
 
 type Listing = BTreeMap<String, u64>;

@@ -7,6 +7,7 @@ use super::{Listing, Visit, hash, label};
 use crate::archive::file_name;
 use crate::archive::seal::{self, Measured};
 use crate::archive::sidecar::{self, Sidecar};
+use crate::notify::notifier::DifferingCopy;
 use crate::report::ArchiveSummary;
 use crate::store::remote::{Proof, Source, Store, StoreError, StoreErrorKind, Transfer};
 use crate::sys::humanize;
@@ -134,7 +135,10 @@ impl Visit<'_> {
         }
         Err(StoreError::new(
             StoreErrorKind::Differs,
-            format!("{} is there without its .sha256, and was not sealed by this Pantry Keeper", parcel.copy),
+            format!(
+                "{} is there without its .sha256, and was not sealed by this Pantry Keeper",
+                parcel.copy
+            ),
             "it stays as it is: see what it is, then remove it there, and the archive is sent",
         ))
     }
@@ -248,7 +252,12 @@ impl Visit<'_> {
 
     fn alarm(&mut self, parcel: &Parcel, expected: &Measured, error: StoreError) -> StoreError {
         let damage = error.problem.summary.clone();
-        self.remember(parcel, expected, Proof::Sent, Some(damage));
+        self.remember(parcel, expected, Proof::Sent, Some(damage.clone()));
+        self.differing.push(DifferingCopy {
+            place: self.place.clone(),
+            archive: parcel.archive.archive.clone(),
+            damage,
+        });
         StoreError::new(
             error.kind,
             format!("the copy {}", error.problem.summary),
@@ -256,13 +265,7 @@ impl Visit<'_> {
         )
     }
 
-    fn remember(
-        &mut self,
-        parcel: &Parcel,
-        sent: &Measured,
-        proof: Proof,
-        damage: Option<String>,
-    ) {
+    fn remember(&mut self, parcel: &Parcel, sent: &Measured, proof: Proof, damage: Option<String>) {
         let copy = CopyRecord {
             made_at: parcel.archive.made_by_manifest(),
             bytes: sent.bytes,

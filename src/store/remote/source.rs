@@ -309,3 +309,6 @@ impl Comparison {
         (self.bytes, self.hasher.finalize().into())
     }
 }
+
+#[cfg(test)]
+mod tests;
