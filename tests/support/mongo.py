@@ -105,9 +105,9 @@ def seed_bulk(server):
 
 
 def seed_noise(server):
-    """About 20 MB that do not compress: an upload in several parts."""
+    """About 12 MB that do not compress: an upload in several parts."""
     chance = random.Random(3)
-    server.noise.one.insert_many([{"_id": n, "noise": chance.randbytes(500_000)} for n in range(40)])
+    server.noise.one.insert_many([{"_id": n, "noise": chance.randbytes(500_000)} for n in range(24)])
 
 
 def seed_names(server):

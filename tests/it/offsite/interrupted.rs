@@ -6,7 +6,7 @@ use crate::support::{Place, SOON, Server, Site, until};
 use rustix::process::Signal;
 use std::time::Duration;
 
-/// A site whose archives have some 20 MB.
+/// A site whose archives have some 12 MB.
 fn large(place: &Place) -> (Server, Site) {
     let server = Server::standalone();
     server.seed("noise");
@@ -30,7 +30,7 @@ fn s3_killed_or_stopped_in_mid_upload() {
         (Signal::TERM, Duration::from_secs(10)),
     ] {
         let before = parts(&place);
-        site = site.with("OFFSITE_BANDWIDTH", "2MB");
+        site = site.with("OFFSITE_BANDWIDTH", "1MB");
         let running = site.start(&["backup"]);
         until("a part was sent", SOON, || parts(&place) > before);
         let told = std::time::Instant::now();
@@ -60,7 +60,7 @@ fn s3_cut_at_every_tenth_of_a_part() {
         // Any request makes it count anew.
         site.run(&["list", "--offsite"]).done();
         place.behave(&format!(
-            r#"{{"method": "PUT", "least": 1000000, "do": "cut", "tenth": {tenth}, "times": 2}}"#
+            r#"{{"method": "PUT", "least": 1000000, "do": "cut", "tenth": {tenth}, "times": 1}}"#
         ));
         site.run(&["backup"]).done().saying(&["copied to"]);
     }

@@ -55,7 +55,7 @@ fn a_folder() {
     let disk = site.path("disk2");
     fs::create_dir(&disk).unwrap();
     let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
-    sealed_there_and_back(site, "read");
+    let _site = sealed_there_and_back(site, "read");
     let there = names(&disk);
     assert!(
         there.iter().all(|name| name.contains(".tar.gz.age")),

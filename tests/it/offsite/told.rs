@@ -17,7 +17,8 @@ fn success_is_pinged_once_the_copy_is_there_and_not_before() {
     let there_at = Arc::new(Mutex::new(Vec::new()));
     let (noted, looked) = (Arc::clone(&there_at), disk.clone());
     let web = Web::start(move |request| {
-        let there = looked.is_dir() && names(&looked).len() % 2 == 0 && !names(&looked).is_empty();
+        let there =
+            looked.is_dir() && names(&looked).len().is_multiple_of(2) && !names(&looked).is_empty();
         let what = if request.path.contains("/start") {
             "start"
         } else {
