@@ -9,7 +9,7 @@ use crate::archive::compression::Compression;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-const SEALED_EXTENSION: &str = ".age";
+pub(crate) const SEALED_EXTENSION: &str = ".age";
 const SIDECAR_EXTENSION: &str = ".sha256";
 const MIDDLE: &str = "_backup_";
 const STAMP: &str = "%Y%m%d_%H%M%S";
@@ -54,7 +54,7 @@ pub(crate) fn sealed(stem: &str) -> String {
 }
 
 /// The name without what a sealed archive has behind it.
-fn unsealed(name: &str) -> &str {
+pub(crate) fn unsealed(name: &str) -> &str {
     name.strip_suffix(SEALED_EXTENSION).unwrap_or(name)
 }
 

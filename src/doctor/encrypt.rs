@@ -22,10 +22,13 @@ pub(super) fn encrypt(findings: &mut Findings, settings: &Settings) {
     let names: Vec<String> = encrypt.to.iter().map(ToString::to_string).collect();
     let names = names.join(", ");
     if !encrypt.local {
-        let text = format!(
-            "nothing is sealed for {names} yet, and what is not sealed is not copied elsewhere"
-        );
-        return findings.advice("encryption", text, "set ENCRYPT_LOCAL=true");
+        if settings.offsite.places.is_empty() {
+            let text = format!("nothing is sealed for {names}: there are no copies elsewhere");
+            let fix = "set OFFSITE_URL, for which archives are sealed, or ENCRYPT_LOCAL=true";
+            return findings.advice("encryption", text, fix);
+        }
+        let text = format!("copies elsewhere are sealed for {names}; what stays here is not");
+        return findings.fine("encryption", text);
     }
     let repository = Repository::of(settings);
     let stems = repository.stems().unwrap_or_default();

@@ -51,6 +51,8 @@ pub(crate) enum Event {
     DrillStillFailing,
     DrillRecovered,
     DrillReceipt,
+    /// A copy elsewhere is not what was sent.
+    CopyDiffers,
     Test,
     /// Any backup that succeeded, for those who watch from elsewhere.
     BackupDone,
@@ -99,7 +101,11 @@ impl Event {
             | Event::DrillReceipt
             | Event::Warning
             | Event::Test => 0,
-            Event::Failed | Event::Recovered | Event::DrillFailed | Event::DrillRecovered => 1,
+            Event::Failed
+            | Event::Recovered
+            | Event::DrillFailed
+            | Event::DrillRecovered
+            | Event::CopyDiffers => 1,
             Event::BackupDone | Event::BackupNotDone | Event::DrillDone | Event::DrillNotDone => 2,
         }
     }

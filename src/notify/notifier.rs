@@ -1,5 +1,9 @@
 //! Which notifications a run brings, and what they know.
 
+mod copies;
+
+pub(crate) use copies::DifferingCopy;
+
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::channels::{self, Channel};
@@ -142,6 +146,7 @@ impl<'o> Notifier<'o> {
         let mut alerts = status.state().alerts;
         let news = self.failure_news(&mut alerts, failure);
         let ping = self.failure_ping(&alerts, failure);
+        self.drop_held();
         // The outbox first: once it counts as written, nobody will write it again.
         let queued = self.queue(news.into_iter().chain(ping));
         warn_unsaved(status.change(|state| state.alerts = alerts).1);
@@ -210,6 +215,7 @@ impl<'o> Notifier<'o> {
             .map(|text| self.ctx.redactor.redact(&text).into_owned())
             .collect();
         let ping = self.ping(Event::BackupDone, Severity::Good, facts.clone(), Vec::new());
+        let ping = self.unless_held(&report.archive, ping);
         let news = match recovered {
             Some(failing) => {
                 facts.failing_since = Some(failing.since);

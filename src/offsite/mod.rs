@@ -8,6 +8,7 @@ pub(crate) mod fetch;
 mod locate;
 pub(crate) mod record;
 mod retention;
+mod sealed_note;
 pub(crate) mod sync;
 pub(crate) mod verify;
 
@@ -16,10 +17,12 @@ use crate::context::Context;
 use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
 use crate::store::remote::{Access, Proof, Store, StoreError, Transfer, Way};
+use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
 use chrono::{DateTime, Utc};
 use record::{CopyRecord, PlaceRecord, Record};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +43,14 @@ pub(crate) async fn open(
     ctx: &Context,
     place: &OffsitePlace,
 ) -> Result<Store, StoreError> {
+    let scratch = scratch(&Repository::of(settings));
     let access = Access {
         credentials: &settings.offsite.credentials,
         environment: &ctx.environment,
         redactor: &ctx.redactor,
         now: ctx.now,
         bandwidth: settings.offsite.bandwidth,
+        scratch: &scratch,
     };
     Store::open(place, &access).await
 }
@@ -57,8 +62,8 @@ pub(crate) fn explain(settings: &Settings, record: &Record, archives: &mut [Arch
             let place = place.to_string();
             let known = record.places.get(&place);
             let copy = known.and_then(|known| {
-                let stem = file_name::stem_of(&archive.archive)?;
-                let sealed = || known.copies.get(&file_name::sealed(stem));
+                let sealed = format!("{}{}", archive.archive, file_name::SEALED_EXTENSION);
+                let sealed = || known.copies.get(&sealed);
                 known.copies.get(&archive.archive).or_else(sealed)
             });
             CopySummary {
@@ -81,7 +86,19 @@ fn way(settings: &Settings, ctx: &Context, place: &OffsitePlace) -> Way {
         now: ctx.now,
         cancel: ctx.cancel.clone(),
         stall_timeout: settings.stall_timeout,
+        scratch: scratch(&Repository::of(settings)),
     }
+}
+
+/// Where lies what must be a file to be sent. Swept at the beginning of a round.
+fn scratch(repository: &Repository) -> PathBuf {
+    repository.own_folder().join("sending")
+}
+
+/// Whether a copy of this name is one of this archive: as it lies here, or sealed on its way.
+fn is_copy_of(copy: &str, archive: &str) -> bool {
+    let sealed = || copy.strip_prefix(archive) == Some(file_name::SEALED_EXTENSION);
+    copy == archive || sealed()
 }
 
 /// What is wrong with the copies, each in words with what to do about it. `listed` are the archives here.

@@ -1,7 +1,7 @@
 //! Which copies stay: the plan that is made for archives, over the copies that are proven to be there.
 
-use super::needed;
 use super::record::PlaceRecord;
+use super::{is_copy_of, needed};
 use crate::prune;
 use crate::report::ArchiveSummary;
 use crate::retention::policy::{self, Archive, Plan};
@@ -29,7 +29,10 @@ pub(super) fn plan(
         })
         .collect();
     for one in coming {
-        if !all.iter().any(|other| other.name == one.archive) {
+        if !all
+            .iter()
+            .any(|other| is_copy_of(&other.name, &one.archive))
+        {
             all.push(Archive {
                 name: one.archive.clone(),
                 made_at: one.made_by_manifest(),

@@ -4,30 +4,27 @@
 //! what is there → what is left over goes → send and prove, newest first → the checksum last → retention there
 //! ```
 //!
-//! Nothing there is overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
+//! One archive is brought there in `sync/bring.rs`. Nothing there is overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
 
-use super::record::{Book, CopyRecord};
-use super::{is_ours, moving, needed, open, retention};
+mod bring;
+
+use super::record::{self, Book, Record};
+use super::{is_copy_of, is_ours, moving, needed, open, retention, sealed_note};
 use crate::archive::file_name;
-use crate::archive::sidecar::{self, Sidecar};
 use crate::context::Context;
+use crate::notify::notifier::{DifferingCopy, Notifier, Queued};
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::{StateStore, warn_unsaved};
-use crate::store::remote::{
-    Comparison, Entry, Proof, Source, Store, StoreError, StoreErrorKind, Transfer,
-};
+use crate::store::remote::{Comparison, Entry, Proof, Store, StoreError, StoreErrorKind, Transfer};
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::PARTIAL_EXTENSION;
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
-use crate::sys::progress::{Meter, Unit};
-use sha2::{Digest, Sha256};
+use crate::sys::progress::Meter;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +38,43 @@ pub(crate) enum RoundEnd {
     Stopped,
 }
 
+/// A round, and the notifications that it brought.
+pub(crate) struct Round {
+    pub end: RoundEnd,
+    pub queued: Queued,
+}
+
 /// Brings all places up to date.
-pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
+pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifier<'_>) -> Round {
+    let mut differing = Vec::new();
+    let end = visit_all(settings, ctx, &mut differing).await;
+    // Another process tells what it finds.
+    let queued = match end {
+        RoundEnd::Busy => Queued::default(),
+        _ => {
+            let record = record::read(&Repository::of(settings));
+            let released = notifier.release(|archive| is_everywhere(settings, &record, archive));
+            released.and(notifier.differing(&differing))
+        }
+    };
+    Round { end, queued }
+}
+
+/// Whether every place has a copy that counts.
+fn is_everywhere(settings: &Settings, record: &Record, archive: &str) -> bool {
+    let needed = needed(settings);
+    settings.offsite.places.iter().all(|place| {
+        let known = record.places.get(&place.to_string());
+        let mut copies = known.into_iter().flat_map(|known| &known.copies);
+        copies.any(|(name, copy)| is_copy_of(name, archive) && copy.counts(needed))
+    })
+}
+
+async fn visit_all(
+    settings: &Settings,
+    ctx: &Context,
+    differing: &mut Vec<DifferingCopy>,
+) -> RoundEnd {
     if settings.offsite.places.is_empty() {
         return RoundEnd::Complete;
     }
@@ -55,6 +87,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
             return RoundEnd::Behind;
         }
     };
+    sealed_note::sweep(&repository);
     let mut end = RoundEnd::Complete;
     for place in &settings.offsite.places {
         let shown = place.to_string();
@@ -66,6 +99,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context) -> RoundEnd {
             book: &mut book,
             place: shown.clone(),
             problems: Vec::new(),
+            differing,
         };
         let result = ctx.cancel.or(visit.sync(place)).await;
         let problems = std::mem::take(&mut visit.problems);
@@ -120,6 +154,8 @@ struct Visit<'v> {
     book: &'v mut Book,
     place: String,
     problems: Vec<String>,
+    /// Copies that were found to differ now.
+    differing: &'v mut Vec<DifferingCopy>,
 }
 
 type Listing = BTreeMap<String, u64>;
@@ -143,8 +179,7 @@ impl Visit<'_> {
         let mut there = self.look(&store, place).await?;
         self.sweep(&store, &mut there).await;
         for one in self.wanted(&local) {
-            let stem = file_name::stem_of(&one.archive).unwrap_or(&one.archive);
-            match self.bring(&store, one, stem, &there).await {
+            match self.bring(&store, one, &there).await {
                 Ok(()) => {}
                 // One that cannot be copied does not keep the others.
                 Err(error)
@@ -238,208 +273,13 @@ impl Visit<'_> {
         };
         let mut wanted: Vec<&ArchiveSummary> = good
             .into_iter()
-            .filter(|one| !plan.go.iter().any(|going| going.name == one.archive))
+            .filter(|one| {
+                let mut going = plan.go.iter();
+                !going.any(|going| is_copy_of(&going.name, &one.archive))
+            })
             .collect();
         wanted.sort_by_key(|one| std::cmp::Reverse((one.made_at, one.archive.clone())));
         wanted
-    }
-
-    /// Sees to it that one archive is there, and proven.
-    async fn bring(
-        &mut self,
-        store: &Store,
-        one: &ArchiveSummary,
-        stem: &str,
-        there: &Listing,
-    ) -> Result<(), StoreError> {
-        // What leaves is sealed, or it does not leave.
-        if !self.settings.encrypt.to.is_empty() && !file_name::is_sealed(stem) {
-            return Err(StoreError::new(
-                StoreErrorKind::Local,
-                "it is not sealed, and ENCRYPT_TO says that what leaves this machine is",
-                "set ENCRYPT_LOCAL=true: archives are then sealed when they are made, and copied",
-            ));
-        }
-        let needed = needed(self.settings);
-        let sidecar_name = file_name::sidecar(stem);
-        let known = self
-            .book
-            .place(&self.place)
-            .copies
-            .get(&one.archive)
-            .cloned();
-        let has_sidecar = there.contains_key(&sidecar_name);
-        let there_bytes = there.get(&one.archive).copied();
-        if let Some(copy) = &known
-            && copy.damage.is_some()
-        {
-            let damage = copy.damage.clone().unwrap_or_default();
-            return Err(StoreError::new(
-                StoreErrorKind::Differs,
-                format!("the copy {damage}"),
-                "",
-            ));
-        }
-        let same_size = there_bytes == known.as_ref().map(|copy| copy.bytes);
-        if has_sidecar && same_size && known.as_ref().is_some_and(|copy| copy.counts(needed)) {
-            return Ok(());
-        }
-        let sha256 = self.checksum(stem).await?;
-        let proof = match there_bytes {
-            Some(bytes) => self.reread(store, one, bytes, sha256).await?,
-            None => self.send(store, one, stem, sha256).await?,
-        };
-        if !has_sidecar {
-            let line = sidecar::line(&hex::encode(sha256), &one.archive);
-            let transfer = Transfer::new(None);
-            let source = Source::of_bytes(line, &transfer);
-            let putting = store.put(&sidecar_name, source);
-            transfer
-                .unless_stalled(self.settings.stall_timeout, putting)
-                .await?;
-        }
-        self.remember(one, sha256, proof, None);
-        Ok(())
-    }
-
-    /// The checksum that the archive had when it was verified.
-    async fn checksum(&self, stem: &str) -> Result<[u8; 32], StoreError> {
-        match self.repository.sidecar(stem) {
-            Sidecar::Sha256(sha256) => return Ok(sha256),
-            Sidecar::Missing => {}
-            Sidecar::Unreadable(problem) => {
-                let summary = format!("its .sha256 {problem}");
-                return Err(StoreError::new(StoreErrorKind::Local, summary, ""));
-            }
-        }
-        let opened = self.repository.open_as_it_lies(stem);
-        let hashing = tokio::task::spawn_blocking(move || {
-            let (mut file, mut hasher) = (opened?, Sha256::new());
-            let mut piece = vec![0; 256 * 1024];
-            loop {
-                match file.read(&mut piece) {
-                    Ok(0) => return Ok(hasher.finalize().into()),
-                    Ok(read) => hasher.update(&piece[..read]),
-                    Err(error) => {
-                        let path = std::path::Path::new("the archive");
-                        return Err(crate::sys::atomic_file::FileError::new("read", path, error));
-                    }
-                }
-            }
-        });
-        match hashing.await {
-            Ok(result) => result
-                .map_err(|error| StoreError::new(StoreErrorKind::Local, error.to_string(), "")),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
-
-    /// Sends an archive; what is known of the copy then.
-    async fn send(
-        &mut self,
-        store: &Store,
-        one: &ArchiveSummary,
-        stem: &str,
-        sha256: [u8; 32],
-    ) -> Result<Proof, StoreError> {
-        let begun = Instant::now();
-        let file = self
-            .repository
-            .open_as_it_lies(stem)
-            .map_err(|error| StoreError::new(StoreErrorKind::Local, error.to_string(), ""))?;
-        let bytes = one.archive_bytes;
-        let transfer = Transfer::new(self.settings.offsite.bandwidth);
-        let source = Source::of_file(
-            file,
-            self.repository.archive_path(stem),
-            bytes,
-            sha256,
-            &transfer,
-        );
-        let meter = self.meter("copying", one);
-        let putting = store.put(&one.archive, source);
-        let proof = match moving(self.settings, &transfer, &meter, putting).await {
-            // It came into being while we looked.
-            Err(error) if error.is(StoreErrorKind::Differs) => {
-                return Err(self.alarm(one, sha256, error));
-            }
-            result => result?,
-        };
-        drop(meter);
-        let proof = match proof < needed(self.settings) {
-            true => self.reread(store, one, bytes, sha256).await?,
-            false => proof,
-        };
-        tracing::info!(
-            "{} copied to {}: {} in {}, {}",
-            one.archive,
-            self.place,
-            humanize::bytes(bytes),
-            humanize::duration(begun.elapsed()),
-            label(proof)
-        );
-        Ok(proof)
-    }
-
-    /// Holds what is there against the archive here.
-    async fn reread(
-        &mut self,
-        store: &Store,
-        one: &ArchiveSummary,
-        bytes: u64,
-        sha256: [u8; 32],
-    ) -> Result<Proof, StoreError> {
-        let differs = |problem: String| StoreError::new(StoreErrorKind::Differs, problem, "");
-        if bytes != one.archive_bytes {
-            let problem = format!("has {bytes} bytes instead of {}", one.archive_bytes);
-            return Err(self.alarm(one, sha256, differs(problem)));
-        }
-        let meter = self.meter("reading back", one);
-        let found = hash(self.settings, store, &one.archive, bytes, &meter).await?;
-        if found != (one.archive_bytes, sha256) {
-            let problem = "is not what was sent: its SHA-256 differs".to_owned();
-            return Err(self.alarm(one, sha256, differs(problem)));
-        }
-        Ok(Proof::Read)
-    }
-
-    fn alarm(&mut self, one: &ArchiveSummary, sha256: [u8; 32], error: StoreError) -> StoreError {
-        let damage = error.problem.summary.clone();
-        self.remember(one, sha256, Proof::Sent, Some(damage));
-        StoreError::new(
-            error.kind,
-            format!("the copy {}", error.problem.summary),
-            "it stays as it is: see why, then remove it there",
-        )
-    }
-
-    fn remember(
-        &mut self,
-        one: &ArchiveSummary,
-        sha256: [u8; 32],
-        proof: Proof,
-        damage: Option<String>,
-    ) {
-        let copy = CopyRecord {
-            made_at: one.made_by_manifest(),
-            bytes: one.archive_bytes,
-            sha256: hex::encode(sha256),
-            proof,
-            at: (self.ctx.now)(),
-            damage,
-        };
-        let known = self.book.place(&self.place);
-        known.copies.insert(one.archive.clone(), copy);
-    }
-
-    fn meter(&self, what: &str, one: &ArchiveSummary) -> Arc<Meter> {
-        let what = format!("{what} {}", one.archive);
-        Meter::new(
-            &what,
-            Unit::Bytes,
-            Some(one.archive_bytes),
-            &self.ctx.screen,
-        )
     }
 
     /// Removes the copies that retention there lets go.

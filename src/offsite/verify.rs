@@ -2,7 +2,7 @@
 
 use super::copies::{Copies, Copy, words};
 use super::open;
-use super::record::{Book, CopyRecord};
+use super::record::{self, Book, CopyRecord};
 use super::sync::hash;
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
@@ -48,9 +48,17 @@ pub(crate) async fn verify(
     };
     let result: Result<_, StoreError> = reading.await;
     let (problem, read) = match &result {
-        Ok((expected, (bytes, sha256))) if expected == sha256 && *bytes == copy.archive_bytes => {
+        Ok((expected, (bytes, sha256)))
+            if expected == sha256
+                && *bytes == copy.archive_bytes
+                && is_what_was_sent(settings, place, copy, *expected) =>
+        {
             (None, true)
         }
+        Ok((expected, (bytes, sha256))) if expected == sha256 && *bytes == copy.archive_bytes => (
+            Some("and its .sha256 are not what was sent: both were replaced".to_owned()),
+            true,
+        ),
         Ok(_) => (
             Some("is damaged: its SHA-256 is not that of its .sha256".to_owned()),
             true,
@@ -70,6 +78,19 @@ pub(crate) async fn verify(
     }
 }
 
+/// What is known from when it was sent. A record that was lost knows nothing.
+fn is_what_was_sent(
+    settings: &Settings,
+    place: &OffsitePlace,
+    copy: &Copy,
+    sha256: [u8; 32],
+) -> bool {
+    let record = record::read(&Repository::of(settings));
+    let known = record.places.get(&place.to_string());
+    let known = known.and_then(|known| known.copies.get(&copy.archive));
+    known.is_none_or(|known| known.sha256 == hex::encode(sha256))
+}
+
 fn remember(
     settings: &Settings,
     ctx: &Context,
@@ -83,11 +104,15 @@ fn remember(
         return;
     };
     let copies = &mut book.place(&place.to_string()).copies;
-    let made_at = copies.get(&copy.archive).and_then(|known| known.made_at);
+    let before = copies.get(&copy.archive);
+    let made_at = before.and_then(|known| known.made_at);
+    // What a damaged copy should be is known from before.
+    let sent = before.filter(|_| damage.is_some());
+    let sha256 = sent.map_or_else(|| hex::encode(sha256), |known| known.sha256.clone());
     let known = CopyRecord {
         made_at: made_at.or(copy.made_at),
         bytes: copy.archive_bytes,
-        sha256: hex::encode(sha256),
+        sha256,
         proof: Proof::Read,
         at: (ctx.now)(),
         damage,

@@ -2,6 +2,7 @@
 //! its own that runs beside everything else: no backup waits for it.
 
 use super::worker::{self, Ended};
+use crate::backup::Queued;
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
 use crate::sys::logging::SCHEDULER;
@@ -22,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(8);
 pub(super) struct Copying {
     wanted: bool,
     due: Instant,
-    round: Option<JoinHandle<Ended>>,
+    round: Option<JoinHandle<(Ended, Queued)>>,
 }
 
 impl Copying {
@@ -40,34 +41,44 @@ impl Copying {
         self.due = Instant::now();
     }
 
-    /// Begins a round when one is due, and takes note of one that ended. To be called now and then.
-    pub(super) async fn keep_up(&mut self, stop: &Cancel) {
+    /// Begins a round when one is due, and takes note of one that ended, and of the notifications that it brought. To be
+    /// called now and then.
+    pub(super) async fn keep_up(&mut self, stop: &Cancel) -> Queued {
+        let mut brought = Queued::default();
         if self.round.as_ref().is_some_and(JoinHandle::is_finished)
             && let Some(round) = self.round.take()
-            && matches!(round.await, Ok(Ended::Busy))
+            && let Ok((ended, queued)) = round.await
         {
-            self.due = self.due.min(Instant::now() + AGAIN);
+            brought = queued;
+            if ended == Ended::Busy {
+                self.due = self.due.min(Instant::now() + AGAIN);
+            }
         }
         if self.wanted && self.round.is_none() && Instant::now() >= self.due {
             self.due = Instant::now() + EVERY;
             self.round = Some(tokio::spawn(round(stop.clone())));
         }
+        brought
     }
 
     /// Waits for the round at work, which has been told to stop.
-    pub(super) async fn finish(&mut self) {
-        if let Some(round) = self.round.take() {
-            let _ = tokio::time::timeout(GRACE, round).await;
+    pub(super) async fn finish(&mut self) -> Queued {
+        let Some(round) = self.round.take() else {
+            return Queued::default();
+        };
+        match tokio::time::timeout(GRACE, round).await {
+            Ok(Ok((_, queued))) => queued,
+            _ => Queued::default(),
         }
     }
 }
 
-async fn round(stop: Cancel) -> Ended {
+async fn round(stop: Cancel) -> (Ended, Queued) {
     match worker::copy(stop, LONGEST).await {
-        Ok(ended) => ended,
+        Ok(report) => (report.ended, report.queued),
         Err(died) => {
             tracing::warn!(target: SCHEDULER, "{}; it is tried again later. {}", died.error, died.advice);
-            Ended::Finished
+            (Ended::Finished, Queued::default())
         }
     }
 }

@@ -238,7 +238,8 @@ impl Service<'_> {
         while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
-            self.copying.keep_up(&cancel).await;
+            let brought = self.copying.keep_up(&cancel).await;
+            self.sender.post(brought);
             match self.next_activity(now, &asked) {
                 Activity::ReportMissed { slot, count } => self.missed(slot, count),
                 Activity::BackUp(trigger) => {
@@ -258,7 +259,8 @@ impl Service<'_> {
             }
         }
         self.systemd.stopping();
-        self.copying.finish().await;
+        let brought = self.copying.finish().await;
+        self.sender.post(brought);
         tracing::info!(target: SCHEDULER, "stopped");
     }
 

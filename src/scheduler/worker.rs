@@ -75,13 +75,12 @@ pub(crate) async fn run(
 }
 
 /// Makes one round over the places for copies. Nothing else waits for it.
-pub(crate) async fn copy(stop: Cancel, timeout: Duration) -> Result<Ended, WorkerFailure> {
+pub(crate) async fn copy(stop: Cancel, timeout: Duration) -> Result<WorkerReport, WorkerFailure> {
     let request = WorkerRequest {
         offsite: true,
         ..WorkerRequest::default()
     };
-    let report = supervise(&request, "copying", timeout, &stop).await;
-    report.map(|report| report.ended)
+    supervise(&request, "copying", timeout, &stop).await
 }
 
 async fn supervise(

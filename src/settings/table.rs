@@ -232,11 +232,11 @@ settings! {
     }
     section "Encryption" {
         ENCRYPT_TO encrypt_to: Vec<Recipient> = "", Open, encrypt::recipients,
-            why "Who can open sealed archives; with it, only sealed ones are copied elsewhere: age recipients or SSH public keys, with commas between.",
-            docs "who can open what is sealed; what is not is then not copied elsewhere: age recipients (`age1…`) or SSH public keys (`ssh-ed25519 …`, `ssh-rsa …`), with commas between; `pantry-keeper keygen` makes a key; see [encryption](encryption.md)";
+            why "Who can open sealed archives; with it, copies elsewhere are sealed on their way: age recipients or SSH public keys, with commas between.",
+            docs "who can open what is sealed; copies elsewhere then are, on their way there: age recipients (`age1…`) or SSH public keys (`ssh-ed25519 …`, `ssh-rsa …`), with commas between; `pantry-keeper keygen` makes a key; see [encryption](encryption.md)";
         ENCRYPT_LOCAL encrypt_local: bool = "false", Open, parse::boolean,
-            why "Seal the archives in BACKUP_DIR, and so their copies elsewhere.",
-            docs "seal the archives in `BACKUP_DIR`, and with them their copies elsewhere: they are called `….tar.gz.age`";
+            why "Seal the archives in BACKUP_DIR as well.",
+            docs "seal the archives in `BACKUP_DIR` as well: they are called `….tar.gz.age`";
         AGE_IDENTITY_FILE age_identity_file: PathBuf = "", KeyFile, parse::path,
             sample "'/run/secrets/pantry-keeper.key'",
             why "The private key, to look into sealed archives; backups do without, and it is safer elsewhere.",

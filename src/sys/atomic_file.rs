@@ -67,6 +67,11 @@ impl Partial {
         Arc::clone(&self.file)
     }
 
+    /// Where it lies until it has its name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Puts everything written so far on the disk.
     pub(crate) fn sync(&self) -> Result<(), FileError> {
         self.file

@@ -112,6 +112,12 @@ def seed_noise(server, megabytes=24):
             server.noise[name].insert_one({"_id": n, "noise": chance.randbytes(250_000)})
 
 
+def seed_parts(server):
+    """About 12 MB that do not compress: an upload in several parts."""
+    chance = random.Random(3)
+    server.noise.one.insert_many([{"_id": n, "noise": chance.randbytes(500_000)} for n in range(24)])
+
+
 def seed_names(server):
     """Names that a file system, a tar, a URI or a line of a log could trip over."""
     names = ["we/ird", "per%cent", "100%25", "sp ace", "new\nline", "tab\t", "ñandú", "食谱", "quo\"te'", "a\\b", "semi;colon&|`",

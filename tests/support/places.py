@@ -6,13 +6,15 @@ Prints the port it listens on, on the loopback interface only. S3 has the bucket
 secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny", "tenth": 0 to 9, "times": N}
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny" | "full" | "clock", "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
+With "clock", a request that is dated more than 15 minutes off is refused as AWS does, which moto does not.
 For the answers to GET there is "cut-answer" (half of it comes, or as many tenths), "stall-answer" (the same, then nothing),
 "damage-answer" and "other-etag". FOLDER/seen has a line per request, FOLDER/served the length of each answer to GET.
 """
 
 import argparse
+import datetime
 import io
 import json
 import pathlib
@@ -118,7 +120,7 @@ class Misbehaving:
         method = environ["REQUEST_METHOD"]
         length = int(environ.get("CONTENT_LENGTH") or 0)
         with self.lock, open(self.folder / "seen", "a") as seen:
-            seen.write(f"{method} {environ['PATH_INFO']} {length}\n")
+            seen.write(f"{method} {environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')} {length}\n")
         sent = environ["wsgi.input"]
 
         def refuse(status, code):
@@ -139,6 +141,11 @@ class Misbehaving:
             return refuse("403 Forbidden", "AccessDenied")
         if how and how["do"] == "full":
             return refuse("507 Insufficient Storage", "QuotaExceeded")
+        if how and how["do"] == "clock":
+            dated = datetime.datetime.strptime(environ["HTTP_X_AMZ_DATE"], "%Y%m%dT%H%M%SZ")
+            now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+            if abs(now - dated) > datetime.timedelta(minutes=15):
+                return refuse("403 Forbidden", "RequestTimeTooSkewed")
         if how and how["do"] == "cut":
             left = length * how["tenth"] // 10
             while left > 0 and (piece := sent.read(min(left, 65536))):

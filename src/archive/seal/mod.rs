@@ -11,6 +11,4 @@ mod writer;
 pub(crate) use keyring::{KeyError, Keyring, secrets_in};
 pub(crate) use recipient::{Recipient, generate};
 pub(crate) use unseal::{UnsealError, is_sealed, unseal};
-#[cfg(test)]
-pub(crate) use writer::Sealing;
-pub(crate) use writer::{measure, seal};
+pub(crate) use writer::{Measured, Sealing, measure, seal};

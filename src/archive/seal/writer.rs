@@ -14,6 +14,9 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// Taken from the input at a time: one chunk of an age file.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// What a chunk grows by.
+const TAG_BYTES: u64 = 16;
+
 /// Sealed bytes, as the input is read: from its start to its end, once, in order.
 pub(crate) struct Sealing<R> {
     input: R,
@@ -54,6 +57,14 @@ impl<R: Read> Sealing<R> {
             at: 0,
             chunk: vec![0; CHUNK_BYTES],
         })
+    }
+
+    /// How many bytes `plain_bytes` become; to be asked before anything is read. What stands in front of them has another
+    /// length each time.
+    pub(crate) fn sealed_bytes(&self, plain_bytes: u64) -> u64 {
+        let buffer = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunks = plain_bytes.div_ceil(CHUNK_BYTES as u64).max(1);
+        buffer.len() as u64 + plain_bytes + chunks * TAG_BYTES
     }
 
     /// Seals some more; false at the end.

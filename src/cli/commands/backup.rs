@@ -1,7 +1,7 @@
 //! `pantry-keeper backup`.
 
 use super::server;
-use crate::backup;
+use crate::backup::{self, Notifier};
 use crate::cli::args::Output;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
@@ -57,7 +57,12 @@ pub(crate) async fn backup(
         });
     }
     // The archive is here and told; what becomes of its copies changes nothing about that.
-    match offsite::sync::round(settings, ctx).await {
+    let notifier = Notifier::new(settings, uri, ctx, next_run);
+    let round = offsite::sync::round(settings, ctx, &notifier).await;
+    if round.queued.wrote {
+        sender::send_now(settings, ctx, round.queued.unkept).await;
+    }
+    match round.end {
         RoundEnd::Complete | RoundEnd::Behind => {}
         RoundEnd::Busy => tracing::info!("copies elsewhere are being sent already"),
         RoundEnd::Stopped => tracing::warn!(

@@ -158,11 +158,11 @@ pub(crate) async fn fetch(
         ));
     };
     let repository = Repository::of(settings);
-    let stem = repository.find(&copy.archive);
-    if stem.is_ok() {
+    let names = [copy.archive.as_str(), file_name::unsealed(&copy.archive)];
+    if let Some(here) = names.into_iter().find(|name| repository.find(name).is_ok()) {
         return Err(CommandError::failed(
             "nothing was fetched",
-            format!("{} is here already, and is not replaced", copy.archive),
+            format!("{here} is here already, and is not replaced"),
         ));
     }
     let locked = repository.lock(false).map_err(|error| match error {

@@ -6,7 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::drill::{self, Wanted};
-use crate::notify::notifier::Queued;
+use crate::notify::notifier::{Notifier, Queued};
 use crate::offsite::{self, Within, sync::RoundEnd};
 use crate::scheduler::worker::{Ended, WorkerReport, WorkerRequest};
 use crate::settings::Settings;
@@ -31,7 +31,7 @@ pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitSta
             CommandError::usage("this is for the scheduler; use `pantry-keeper backup`")
         })?;
     if request.offsite {
-        return Ok(copy(settings, ctx).await);
+        return copy(settings, ctx).await;
     }
     let own_folder = Repository::of(settings).own_folder();
     let mut state = StateStore::new(own_folder).with_unsaved(request.unsaved);
@@ -48,18 +48,23 @@ pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitSta
     Ok(ExitStatus::Done)
 }
 
-async fn copy(settings: &Settings, ctx: &Context) -> ExitStatus {
-    let ended = match offsite::sync::round(settings, ctx).await {
+async fn copy(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandError> {
+    let next_run = settings
+        .schedule
+        .next_after((ctx.now)(), settings.time_zone);
+    let notifier = Notifier::new(settings, server(settings)?, ctx, next_run);
+    let round = offsite::sync::round(settings, ctx, &notifier).await;
+    let ended = match round.end {
         RoundEnd::Complete | RoundEnd::Behind => Ended::Finished,
         RoundEnd::Busy => Ended::Busy,
         RoundEnd::Stopped => Ended::Stopped,
     };
     output::json(&WorkerReport {
         ended,
-        queued: Queued::default(),
+        queued: round.queued,
         unsaved: Unsaved::default(),
     });
-    ExitStatus::Done
+    Ok(ExitStatus::Done)
 }
 
 async fn run_drill(

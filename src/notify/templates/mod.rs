@@ -1,6 +1,7 @@
 //! What notifications say, for people.
 
 mod backup;
+mod copies;
 mod drill;
 mod message;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub(crate) fn render(notification: &Notification) -> Message {
         }
         Event::DrillRecovered => drill::recovered(notification),
         Event::DrillReceipt | Event::DrillDone => drill::receipt(notification),
+        Event::CopyDiffers => copies::differ(notification),
         Event::Test => test(notification),
     };
     Message {

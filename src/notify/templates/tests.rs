@@ -109,6 +109,31 @@ fn drill_failed(day: u32) -> Notification {
     notification(event, facts)
 }
 
+#[test]
+fn a_copy_that_differs_is_said_with_its_place_and_what_to_do() {
+    let problem = "the copy of jorbites_backup_20260602_020000.tar.gz at s3://pantry/ has 3 bytes instead of 4";
+    let facts = Facts {
+        archive: Some("jorbites_backup_20260602_020000.tar.gz".into()),
+        problems: vec![problem.into()],
+        ..Facts::default()
+    };
+    let mut alarm = notification(Event::CopyDiffers, facts);
+    alarm.help = vec!["Read it back once more.".into()];
+    let said = mail(&alarm);
+    assert_eq!(
+        said.subject,
+        "jorbites copy elsewhere DIFFERS: jorbites_backup_20260602_020000.tar.gz"
+    );
+    for words in [
+        problem,
+        "The archives here are as they were.",
+        "Read it back once more.",
+    ] {
+        let flat = said.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(words), "{}", said.text);
+    }
+}
+
 /// Each notification as a mail, its subject first.
 #[test]
 fn every_mail() {

@@ -66,7 +66,7 @@ impl FolderStore {
             Ok(())
         };
         read(Arc::new(reread), name, 0..source.bytes(), &mut sink).await?;
-        if comparison.finish() != (source.bytes(), source.sha256()) {
+        if !source.outcome().is(comparison.finish()) {
             return Err(StoreError::differs(name));
         }
         blocking(move || partial.commit()).await.map_err(of_file)?;

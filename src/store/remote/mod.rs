@@ -13,11 +13,13 @@ mod rclone;
 mod s3;
 mod sftp;
 mod source;
+mod transfer;
 mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
 pub(crate) use ranges::{GivenUp, OpenFile, Way};
-pub(crate) use source::{Comparison, Source, Transfer};
+pub(crate) use source::{Announce, Comparison, Source};
+pub(crate) use transfer::Transfer;
 
 use crate::settings::{OffsiteCredentials, OffsitePlace};
 use crate::sys::redact::Redactor;
@@ -29,6 +31,7 @@ use sftp::SftpStore;
 use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 use webdav::WebDavStore;
 
 /// How much is known of a file elsewhere.
@@ -64,6 +67,8 @@ pub(crate) struct Access<'a> {
     pub now: fn() -> DateTime<Utc>,
     /// Bytes per second, for what sends by itself.
     pub bandwidth: Option<u64>,
+    /// A folder of ours, for what must lie in a file to be sent. What is left in it is of no use.
+    pub scratch: &'a Path,
 }
 
 /// A place elsewhere. Every verb can be dropped at any moment.

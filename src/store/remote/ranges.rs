@@ -6,7 +6,7 @@
 
 use super::error::{StoreError, StoreErrorKind};
 use super::part::Part;
-use super::source::Transfer;
+use super::transfer::Transfer;
 use super::{Access, Store};
 use crate::archive::ranged::Ranges;
 use crate::settings::{OffsiteCredentials, OffsitePlace};
@@ -18,6 +18,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +44,8 @@ pub(crate) struct Way {
     pub now: fn() -> DateTime<Utc>,
     pub cancel: Cancel,
     pub stall_timeout: Duration,
+    /// Where a kind may lay down what it cannot hold.
+    pub scratch: PathBuf,
 }
 
 impl Way {
@@ -53,6 +56,7 @@ impl Way {
             redactor: &self.redactor,
             now: self.now,
             bandwidth: None,
+            scratch: &self.scratch,
         };
         let limit = self.attempt_limit();
         match tokio::time::timeout(limit, Store::open(&self.place, &access)).await {

@@ -232,7 +232,7 @@ impl SftpStore {
             Ok(())
         };
         self.read(hidden, 0..source.bytes(), &mut sink).await?;
-        match comparison.finish() == (source.bytes(), source.sha256()) {
+        match source.outcome().is(comparison.finish()) {
             true => Ok(()),
             false => Err(StoreError::differs(name)),
         }

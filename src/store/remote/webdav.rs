@@ -115,9 +115,10 @@ impl WebDavStore {
             return Err(StoreError::exists(name));
         }
         let hidden = partial(name);
-        let proven = match self.write(&hidden, name, &source).await {
-            Ok(()) => self.compare(&hidden, name, &source).await,
-            Err(error) => Err(error),
+        let sent = self.write(&hidden, name, &source).await;
+        let proven = match &sent {
+            Ok(sent) => self.compare(&hidden, name, *sent, &source).await,
+            Err(error) => Err(error.clone()),
         };
         if let Err(error) = proven {
             // What stays is swept at the next run.
@@ -132,22 +133,24 @@ impl WebDavStore {
         }
         // After an answer that was lost, the second attempt finds nothing to move.
         let error = self.refusal(&format!("name {name}"), &answer);
-        let done =
-            self.size(&hidden).await?.is_none() && self.size(name).await? == Some(source.bytes());
+        let there = self.size(name).await?;
+        let done = self.size(&hidden).await?.is_none() && there.is_some() && there == sent.ok();
         if done { Ok(Proof::Read) } else { Err(error) }
     }
 
-    async fn write(&self, hidden: &str, name: &str, source: &Source) -> Result<(), StoreError> {
-        let (length, transfer) = (source.bytes().to_string(), Arc::clone(source.transfer()));
-        let headers = [("content-length", length.as_str())];
-        let again = source.clone();
-        for attempt in [source.clone(), again] {
+    /// How many bytes were written.
+    async fn write(&self, hidden: &str, name: &str, source: &Source) -> Result<u64, StoreError> {
+        let transfer = Arc::clone(source.transfer());
+        for _ in 0..2 {
+            let attempt = source.again()?;
+            let (bytes, length) = (attempt.bytes(), attempt.bytes().to_string());
+            let headers = [("content-length", length.as_str())];
             let request = self.request("PUT", hidden, &headers, http::streamed(attempt))?;
             let answer = http::ask_once(&self.client, request)
                 .await
                 .map_err(|error| transfer.blame(error))?;
             if answer.status.is_success() {
-                return Ok(());
+                return Ok(bytes);
             }
             if !http::is_busy(answer.status) {
                 return Err(self.refusal(&format!("take {name}"), &answer));
@@ -157,15 +160,21 @@ impl WebDavStore {
         Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
     }
 
-    async fn compare(&self, hidden: &str, name: &str, source: &Source) -> Result<(), StoreError> {
+    async fn compare(
+        &self,
+        hidden: &str,
+        name: &str,
+        sent: u64,
+        source: &Source,
+    ) -> Result<(), StoreError> {
         let mut comparison = Comparison::new(source.transfer());
         let mut sink = |piece: &[u8]| {
             comparison.update(piece);
             Ok(())
         };
         // One byte more than there should be, so that too much is noticed as well.
-        self.read(hidden, 0..source.bytes() + 1, &mut sink).await?;
-        match comparison.finish() == (source.bytes(), source.sha256()) {
+        self.read(hidden, 0..sent + 1, &mut sink).await?;
+        match source.outcome().is(comparison.finish()) {
             true => Ok(()),
             false => Err(StoreError::differs(name)),
         }

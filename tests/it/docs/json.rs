@@ -549,10 +549,24 @@ fn notifications() -> Printed {
         .with("BACKUP_DIR", "/dev/null/backups");
     site.run(&["backup"]).ended_with(1);
     shrunk(&web);
+    differing(&web);
     let documents = web.seen().into_iter().map(|request| {
         json!({ "command": "notification", "from": "json://", "document": request.json() })
     });
     Printed(documents.collect())
+}
+
+/// A copy elsewhere that is not the archive.
+fn differing(web: &Web) {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "blog");
+    let disk = site.path("disk2");
+    let site = site
+        .with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port))
+        .with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    fs::create_dir(&disk).unwrap();
+    fs::write(disk.join(site.archives().remove(0)), "something else").unwrap();
+    site.run(&["backup"]).done();
 }
 
 /// A backup by the scheduler that lacks what the one before it had.

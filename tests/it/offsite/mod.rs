@@ -1,8 +1,11 @@
 //! Copies elsewhere, at real servers: a folder, S3 (moto), WebDAV (wsgidav), OpenSSH's SFTP, and rclone.
 
+mod interrupted;
 mod reading;
 mod refused;
 mod round_trip;
+mod sealed;
+mod told;
 
 use crate::support::Site;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! There and back: a backup, its copy, the proof, what retention takes, and an archive brought home.
 
 use super::{copies, names};
-use crate::support::{Place, Site, Sshd, shared};
+use crate::support::{Place, Server, Site, Sshd, Versity, shared};
 use std::fs;
 
 /// Everything that a place must be able to do; its copies end in `state`.
@@ -58,6 +58,29 @@ fn s3_read_back_when_that_is_asked_for() {
         .with_place(&place)
         .with("OFFSITE_VERIFY", "read");
     there_and_back(&site, "read");
+}
+
+#[test]
+fn s3_by_another_implementation_in_one_piece_and_in_parts() {
+    let Some(versity) = Versity::start() else {
+        return;
+    };
+    let with_access = |site: Site| {
+        site.with("OFFSITE_URL", versity.url())
+            .with("AWS_ACCESS_KEY_ID", "right-key-id")
+            .with("AWS_SECRET_ACCESS_KEY", "right-secret-key")
+    };
+    there_and_back(&with_access(Site::of(shared())), "confirmed");
+    assert_eq!(names(&versity.files()).len(), 4);
+    let server = Server::standalone();
+    server.seed("parts");
+    let large = with_access(Site::of(&server).with("BACKUP_PREFIX", "large"));
+    there_and_back(&large, "confirmed");
+    assert_eq!(names(&versity.files()).len(), 8);
+    let site = large.with("AWS_SECRET_ACCESS_KEY", "wrong-secret-key");
+    site.run(&["backup"])
+        .done()
+        .saying(&["SignatureDoesNotMatch"]);
 }
 
 #[test]

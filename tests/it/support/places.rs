@@ -76,6 +76,12 @@ impl Place {
         text.lines().map(|line| line.parse().unwrap()).collect()
     }
 
+    /// A line for each request: method, path with query, length of the body.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        let seen = fs::read_to_string(self.folder.path().join("seen")).unwrap_or_default();
+        seen.lines().map(str::to_owned).collect()
+    }
+
     /// The files that a WebDAV server serves.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.path().join("files")
@@ -163,6 +169,63 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A second implementation of S3: versitygw, where it is on `PATH`.
+pub(crate) struct Versity {
+    port: u16,
+    folder: TempDir,
+    child: Child,
+}
+
+impl Versity {
+    /// None, said aloud, where there is none.
+    pub(crate) fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        // A bucket is a folder.
+        fs::create_dir(folder.path().join("pantry")).unwrap();
+        let port = super::server::empty_port();
+        let started = Command::new("versitygw")
+            .args(["--access", "right-key-id", "--secret", "right-secret-key"])
+            .args(["--port", &format!("127.0.0.1:{port}"), "--quiet", "posix"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(child) = started else {
+            eprintln!(
+                "SKIPPED: there is no versitygw on PATH; see https://github.com/versity/versitygw"
+            );
+            return None;
+        };
+        let versity = Versity {
+            port,
+            folder,
+            child,
+        };
+        until("versitygw listens", SOON, || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Some(versity)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let port = self.port;
+        format!("s3://pantry/backups?endpoint=http://127.0.0.1:{port}")
+    }
+
+    /// What is in the bucket.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.path().join("pantry/backups")
+    }
+}
+
+impl Drop for Versity {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,0 +1,290 @@
+//! One archive to one place: as it lies here, or sealed on its way where `ENCRYPT_TO` says so and it is not sealed yet.
+
+use super::super::record::CopyRecord;
+use super::super::sealed_note::SealedNote;
+use super::super::{moving, needed, verify};
+use super::{Listing, Visit, hash, label};
+use crate::archive::file_name;
+use crate::archive::seal::{self, Measured};
+use crate::archive::sidecar::{self, Sidecar};
+use crate::notify::notifier::DifferingCopy;
+use crate::report::ArchiveSummary;
+use crate::store::remote::{Proof, Source, Store, StoreError, StoreErrorKind, Transfer};
+use crate::sys::humanize;
+use crate::sys::progress::{Meter, Unit};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// An archive, and what its copy there is called.
+struct Parcel<'p> {
+    archive: &'p ArchiveSummary,
+    /// Of the archive here.
+    stem: &'p str,
+    /// The file name of the copy.
+    copy: String,
+}
+
+impl Parcel<'_> {
+    fn is_sealed_on_its_way(&self) -> bool {
+        self.copy != self.archive.archive
+    }
+}
+
+impl Visit<'_> {
+    /// Sees to it that one archive is there, and proven.
+    pub(super) async fn bring(
+        &mut self,
+        store: &Store,
+        archive: &ArchiveSummary,
+        there: &Listing,
+    ) -> Result<(), StoreError> {
+        let stem = file_name::stem_of(&archive.archive).unwrap_or(&archive.archive);
+        let copy = self.copy_name(archive, stem, there);
+        let parcel = Parcel {
+            archive,
+            stem,
+            copy,
+        };
+        let known = self.known(&parcel);
+        let there_bytes = there.get(&parcel.copy).copied();
+        if let Some(damage) = known.as_ref().and_then(|copy| copy.damage.as_ref()) {
+            let summary = format!("the copy {damage}");
+            return Err(StoreError::new(StoreErrorKind::Differs, summary, ""));
+        }
+        let sidecar_name = file_name::sidecar(file_name::stem_of(&parcel.copy).unwrap_or(stem));
+        let has_sidecar = there.contains_key(&sidecar_name);
+        let same_size = there_bytes == known.as_ref().map(|copy| copy.bytes);
+        let needed = needed(self.settings);
+        if has_sidecar && same_size && known.is_some_and(|copy| copy.counts(needed)) {
+            return Ok(());
+        }
+        let (sent, proof) = match there_bytes {
+            Some(bytes) => {
+                let expected = self.expected(store, &parcel, bytes, has_sidecar).await?;
+                let proof = self.reread(store, &parcel, bytes, &expected).await?;
+                (expected, proof)
+            }
+            None => self.send(store, &parcel).await?,
+        };
+        if !has_sidecar {
+            let line = sidecar::line(&hex::encode(sent.sha256), &parcel.copy);
+            let transfer = Transfer::new(None);
+            let source = Source::of_bytes(line, &transfer);
+            let putting = store.put(&sidecar_name, source);
+            transfer
+                .unless_stalled(self.settings.stall_timeout, putting)
+                .await?;
+        }
+        self.remember(&parcel, &sent, proof, None);
+        Ok(())
+    }
+
+    /// What leaves is sealed where that is asked for. A copy that is there already counts in either form.
+    fn copy_name(&self, archive: &ArchiveSummary, stem: &str, there: &Listing) -> String {
+        let as_it_lies = archive.archive.clone();
+        if file_name::is_sealed(&as_it_lies) {
+            return as_it_lies;
+        }
+        let sealed = file_name::sealed(stem);
+        let (wanted, other) = match self.settings.encrypt.to.is_empty() {
+            true => (as_it_lies, sealed),
+            false => (sealed, as_it_lies),
+        };
+        match there.contains_key(&other) && !there.contains_key(&wanted) {
+            true => other,
+            false => wanted,
+        }
+    }
+
+    fn known(&mut self, parcel: &Parcel) -> Option<CopyRecord> {
+        let known = self.book.place(&self.place);
+        known.copies.get(&parcel.copy).cloned()
+    }
+
+    fn note(&self, parcel: &Parcel) -> SealedNote {
+        SealedNote::on(self.repository, &self.place, &parcel.copy)
+    }
+
+    /// What a copy that is there should be.
+    async fn expected(
+        &mut self,
+        store: &Store,
+        parcel: &Parcel<'_>,
+        there_bytes: u64,
+        has_sidecar: bool,
+    ) -> Result<Measured, StoreError> {
+        if !parcel.is_sealed_on_its_way() {
+            let sha256 = self.checksum(parcel.stem).await?;
+            let bytes = parcel.archive.archive_bytes;
+            return Ok(Measured { bytes, sha256 });
+        }
+        // What was sealed cannot be sealed the same way again: only what was noted then tells.
+        let known = self.known(parcel).and_then(|copy| {
+            let sha256 = hex::decode(copy.sha256).ok()?.try_into().ok()?;
+            let bytes = copy.bytes;
+            Some(Measured { bytes, sha256 })
+        });
+        if let Some(measured) = known.or_else(|| self.note(parcel).read()) {
+            return Ok(measured);
+        }
+        if has_sidecar {
+            let sha256 = verify::checksum(store, &parcel.copy).await?;
+            let bytes = there_bytes;
+            return Ok(Measured { bytes, sha256 });
+        }
+        Err(StoreError::new(
+            StoreErrorKind::Differs,
+            format!(
+                "{} is there without its .sha256, and was not sealed by this Pantry Keeper",
+                parcel.copy
+            ),
+            "it stays as it is: see what it is, then remove it there, and the archive is sent",
+        ))
+    }
+
+    /// The checksum that the archive had when it was verified.
+    async fn checksum(&self, stem: &str) -> Result<[u8; 32], StoreError> {
+        let local = |problem: String| StoreError::new(StoreErrorKind::Local, problem, "");
+        match self.repository.sidecar(stem) {
+            Sidecar::Sha256(sha256) => return Ok(sha256),
+            Sidecar::Missing => {}
+            Sidecar::Unreadable(problem) => return Err(local(format!("its .sha256 {problem}"))),
+        }
+        let opened = self.repository.open_as_it_lies(stem);
+        let hashing = tokio::task::spawn_blocking(move || {
+            let measured = seal::measure(opened.map_err(std::io::Error::other)?, &NEVER, &|_| {})?;
+            measured.ok_or(std::io::ErrorKind::Interrupted.into())
+        });
+        match hashing.await {
+            Ok(measured) => measured
+                .map(|measured: Measured| measured.sha256)
+                .map_err(|error: std::io::Error| local(error.to_string())),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// What is to be sent.
+    async fn source(
+        &self,
+        parcel: &Parcel<'_>,
+        transfer: &Arc<Transfer>,
+    ) -> Result<Source, StoreError> {
+        let (stem, bytes) = (parcel.stem, parcel.archive.archive_bytes);
+        let sha256 = self.checksum(stem).await?;
+        let file = self.repository.open_as_it_lies(stem);
+        let file =
+            file.map_err(|error| StoreError::new(StoreErrorKind::Local, error.to_string(), ""))?;
+        if parcel.is_sealed_on_its_way() {
+            let (to, announce) = (&self.settings.encrypt.to, self.note(parcel).announce());
+            return Source::sealed(file, bytes, sha256, to, announce, transfer);
+        }
+        let path = self.repository.archive_path(stem);
+        Ok(Source::of_file(file, path, bytes, sha256, transfer))
+    }
+
+    /// Sends an archive; what was sent, and what is known of the copy then.
+    async fn send(
+        &mut self,
+        store: &Store,
+        parcel: &Parcel<'_>,
+    ) -> Result<(Measured, Proof), StoreError> {
+        let begun = Instant::now();
+        let transfer = Transfer::new(self.settings.offsite.bandwidth);
+        let source = self.source(parcel, &transfer).await?;
+        let (bytes, outcome) = (source.bytes(), source.outcome());
+        let meter = self.meter("copying", &parcel.copy, bytes);
+        let putting = store.put(&parcel.copy, source);
+        let result = moving(self.settings, &transfer, &meter, putting).await;
+        drop(meter);
+        let proof = match (result, outcome.get()) {
+            // It came into being while we looked.
+            (Err(error), Some(sent)) if error.is(StoreErrorKind::Differs) => {
+                return Err(self.alarm(parcel, &sent, error));
+            }
+            (result, _) => result?,
+        };
+        let incomplete = || {
+            let summary = "the place says that it has all of it, before all of it was sent";
+            StoreError::new(StoreErrorKind::Other, summary, "")
+        };
+        let sent = outcome.get().ok_or_else(incomplete)?;
+        let proof = match proof < needed(self.settings) {
+            true => self.reread(store, parcel, sent.bytes, &sent).await?,
+            false => proof,
+        };
+        let sealed = match parcel.is_sealed_on_its_way() {
+            true => "sealed and ",
+            false => "",
+        };
+        tracing::info!(
+            "{} {sealed}copied to {}: {} in {}, {}",
+            parcel.archive.archive,
+            self.place,
+            humanize::bytes(sent.bytes),
+            humanize::duration(begun.elapsed()),
+            label(proof)
+        );
+        Ok((sent, proof))
+    }
+
+    /// Holds what is there against what was sent.
+    async fn reread(
+        &mut self,
+        store: &Store,
+        parcel: &Parcel<'_>,
+        there_bytes: u64,
+        expected: &Measured,
+    ) -> Result<Proof, StoreError> {
+        let differs = |problem: String| StoreError::new(StoreErrorKind::Differs, problem, "");
+        if there_bytes != expected.bytes {
+            let problem = format!("has {there_bytes} bytes instead of {}", expected.bytes);
+            return Err(self.alarm(parcel, expected, differs(problem)));
+        }
+        let meter = self.meter("reading back", &parcel.copy, there_bytes);
+        let found = hash(self.settings, store, &parcel.copy, there_bytes, &meter).await?;
+        if found != (expected.bytes, expected.sha256) {
+            let problem = "is not what was sent: its SHA-256 differs".to_owned();
+            return Err(self.alarm(parcel, expected, differs(problem)));
+        }
+        Ok(Proof::Read)
+    }
+
+    fn alarm(&mut self, parcel: &Parcel, expected: &Measured, error: StoreError) -> StoreError {
+        let damage = error.problem.summary.clone();
+        self.remember(parcel, expected, Proof::Sent, Some(damage.clone()));
+        self.differing.push(DifferingCopy {
+            place: self.place.clone(),
+            archive: parcel.archive.archive.clone(),
+            damage,
+        });
+        StoreError::new(
+            error.kind,
+            format!("the copy {}", error.problem.summary),
+            "it stays as it is: see why, then remove it there",
+        )
+    }
+
+    fn remember(&mut self, parcel: &Parcel, sent: &Measured, proof: Proof, damage: Option<String>) {
+        let copy = CopyRecord {
+            made_at: parcel.archive.made_by_manifest(),
+            bytes: sent.bytes,
+            sha256: hex::encode(sent.sha256),
+            proof,
+            at: (self.ctx.now)(),
+            damage,
+        };
+        let known = self.book.place(&self.place);
+        known.copies.insert(parcel.copy.clone(), copy);
+        if self.book.save().is_ok() {
+            self.note(parcel).forget();
+        }
+    }
+
+    fn meter(&self, what: &str, name: &str, bytes: u64) -> Arc<Meter> {
+        let what = format!("{what} {name}");
+        Meter::new(&what, Unit::Bytes, Some(bytes), &self.ctx.screen)
+    }
+}
+
+static NEVER: AtomicBool = AtomicBool::new(false);

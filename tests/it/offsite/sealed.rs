@@ -1,0 +1,121 @@
+//! Sealed while they are sent: what stays is plain, what leaves is not, and only the key opens it.
+
+use super::{copies, names};
+use crate::support::{Place, Site, Sshd, shared};
+use std::fs;
+use std::path::PathBuf;
+
+/// With a key; where its private half is.
+fn with_key(site: Site) -> (Site, PathBuf) {
+    let path = site.path("key.txt");
+    let made = site.run(&["keygen", "--output", path.to_str().unwrap()]);
+    let recipient = made.done().stdout.trim().to_owned();
+    (site.with("ENCRYPT_TO", recipient), path)
+}
+
+/// Backup, sealed copy, proof without the key, and all of it back with the key.
+fn sealed_there_and_back(site: Site, state: &str) -> Site {
+    let (site, key) = with_key(site.with("BACKUP_DATABASES", "shop"));
+    site.run(&["backup"])
+        .done()
+        .saying(&["sealed and copied to"]);
+    let archive = site.archive();
+    let name = archive.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(name.ends_with(".tar.gz"), "what stays is plain");
+    let listed = copies(&site);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["archive"], format!("{name}.age"));
+    assert_eq!(listed[0]["state"], state);
+    site.run(&["verify", "--offsite", "--all"])
+        .done()
+        .printing(&["is what its checksum says"]);
+    // It is not sealed and sent a second time.
+    let again = site.run(&["backup"]).done();
+    assert_eq!(again.stderr.matches("copied to").count(), 1);
+    // Nothing is left of what was done on the way.
+    let left = names(&site.backups().join(".pantry-keeper/sending"));
+    assert!(left.is_empty(), "{left:?}");
+    let content = fs::read(&archive).unwrap();
+    fs::remove_dir_all(site.backups()).unwrap();
+    site.run(&["fetch", &name]).done();
+    let fetched = site.backups().join(format!("{name}.age"));
+    let sealed = fs::read(&fetched).unwrap();
+    assert!(sealed.starts_with(b"age-encryption.org/v1\n"));
+    let site = site.with("AGE_IDENTITY_FILE", key.display());
+    site.run(&["verify", &format!("{name}.age")])
+        .done()
+        .printing(&["is sound"]);
+    assert!(sealed.len() > content.len());
+    site
+}
+
+#[test]
+fn a_folder() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let _site = sealed_there_and_back(site, "read");
+    let there = names(&disk);
+    assert!(
+        there.iter().all(|name| name.contains(".tar.gz.age")),
+        "{there:?}"
+    );
+}
+
+#[test]
+fn s3() {
+    let place = Place::s3();
+    sealed_there_and_back(Site::of(shared()).with_place(&place), "confirmed");
+}
+
+#[test]
+fn webdav_with_a_storm_in_which_it_is_sealed_anew() {
+    let place = Place::webdav();
+    place.behave(r#"{"method": "PUT", "least": 1000, "do": "503", "times": 1}"#);
+    sealed_there_and_back(Site::of(shared()).with_place(&place), "read");
+}
+
+#[test]
+fn sftp() {
+    let Some(sshd) = Sshd::start() else { return };
+    sealed_there_and_back(Site::of(shared()).with_sshd(&sshd), "read");
+}
+
+#[test]
+fn rclone() {
+    let Some(folder) = crate::support::rclone() else {
+        return;
+    };
+    let site = Site::of(shared());
+    let (disk, config) = (site.path("far"), site.path("rclone.conf"));
+    fs::create_dir(&disk).unwrap();
+    let text = format!("[far]\ntype = alias\nremote = {}\n", disk.display());
+    fs::write(&config, text).unwrap();
+    let path = format!("{}:{}", folder.display(), crate::support::path_with_tools());
+    let site = site
+        .with("PATH", path)
+        .with("RCLONE_CONFIG", config.display())
+        .with("OFFSITE_URL", "rclone:far:");
+    sealed_there_and_back(site, "read");
+}
+
+#[test]
+fn an_archive_that_changed_after_it_was_verified_is_not_sent() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, _) = with_key(site.with("BACKUP_DATABASES", "shop"));
+    site.run(&["backup"]).done();
+    let archive = site.archive();
+    let mut content = fs::read(&archive).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(&archive, content).unwrap();
+    fs::create_dir(&disk).unwrap();
+    site.run(&["backup"])
+        .done()
+        .saying(&["it is not what its checksum says"]);
+    // The new one alone is there, whole.
+    assert_eq!(names(&disk).len(), 2, "{:?}", names(&disk));
+}
