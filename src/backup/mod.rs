@@ -90,19 +90,7 @@ pub(crate) async fn run(
             Some(Ended::Interrupted),
         ),
         Err(failed) => {
-            let problem = ctx.problem(&failed.error);
-            let text = problem.to_string();
-            tracing::error!("the backup failed while {}: {text}", failed.stage.label());
-            let failure = Failure {
-                stage: failed.stage.label(),
-                problem,
-                help: failed.stage.help(ctx.runtime()),
-            };
-            let queued = notifier.failure(status, &failure);
-            let ended = Ended::Failed {
-                stage: failed.stage.label().into(),
-                error: text,
-            };
+            let (queued, ended) = tell(ctx, &notifier, status, &failed);
             (Err(failed), None, queued, Some(ended))
         }
     };
@@ -120,6 +108,26 @@ pub(crate) async fn run(
         pruned,
         queued,
     }
+}
+
+/// Says why a run failed, in the log and to the owner.
+fn tell(
+    ctx: &Context,
+    notifier: &Notifier,
+    status: &mut StateStore,
+    failed: &Failed,
+) -> (Queued, Ended) {
+    let problem = ctx.problem(&failed.error);
+    let text = problem.to_string();
+    tracing::error!("the backup failed while {}: {text}", failed.stage.label());
+    let failure = Failure {
+        stage: failed.stage.label(),
+        problem,
+        help: failed.stage.help(ctx.runtime()),
+    };
+    let queued = notifier.failure(status, &failure);
+    let stage = failed.stage.label().into();
+    (queued, Ended::Failed { stage, error: text })
 }
 
 /// What lay in the folder before a run.

@@ -58,15 +58,16 @@ pub(crate) async fn copies(
     };
     let plan = retention::plan(settings, state, &known, &[], (ctx.now)());
     let sizes: Vec<(String, u64)> = match listed {
-        Some(listed) => listed
-            .into_iter()
-            .map(|entry| (entry.name, entry.bytes))
-            .collect(),
-        None => known
-            .copies
-            .iter()
-            .map(|(name, copy)| (name.clone(), copy.bytes))
-            .collect(),
+        Some(listed) => {
+            let listed = listed.into_iter();
+            listed.map(|entry| (entry.name, entry.bytes)).collect()
+        }
+        None => {
+            let known = known.copies.iter();
+            known
+                .map(|(name, copy)| (name.clone(), copy.bytes))
+                .collect()
+        }
     };
     let mut copies: Vec<Copy> = Vec::new();
     for (archive, archive_bytes) in sizes {

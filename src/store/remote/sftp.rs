@@ -14,6 +14,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
+use std::path::PathBuf;
 use tokio::sync::Mutex;
 
 /// What every server takes in one message.
@@ -41,6 +42,19 @@ pub(crate) struct SftpStore {
     can_sync: bool,
 }
 
+/// The stock client.
+fn ssh(access: &Access<'_>) -> Result<PathBuf, StoreError> {
+    let search = access.environment.iter().find(|(name, _)| name == "PATH");
+    let search = search.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
+    process::find_program("ssh", search).ok_or_else(|| {
+        StoreError::new(
+            StoreErrorKind::Other,
+            "there is no ssh on PATH",
+            "install openssh-client",
+        )
+    })
+}
+
 impl SftpStore {
     pub(super) async fn open(
         place: &OffsitePlace,
@@ -49,15 +63,7 @@ impl SftpStore {
         let OffsitePlace::Sftp { path, .. } = place else {
             return Err(StoreError::exists("address"));
         };
-        let search = access.environment.iter().find(|(name, _)| name == "PATH");
-        let search = search.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
-        let program = process::find_program("ssh", search).ok_or_else(|| {
-            StoreError::new(
-                StoreErrorKind::Other,
-                "there is no ssh on PATH",
-                "install openssh-client",
-            )
-        })?;
+        let program = ssh(access)?;
         let passed_on = access
             .environment
             .iter()
