@@ -48,7 +48,6 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     pantry::fill(&site, 50, 24);
     let (running, page) = serve(&site);
     let child = running.child();
-    let before = page.get("/").with_status(200);
     let quiet = peak(child);
     let mut held: Vec<TcpStream> = (0..1000).map(|number| slow(page, number)).collect();
     let (begun, mut number) = (Instant::now(), held.len());
@@ -56,9 +55,8 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     while begun.elapsed() < Duration::from_secs(hold) {
         let during = page.get("/").with_status(200);
         assert!(during.took < Duration::from_secs(5), "{:?}", during.took);
-        // The whole page, to which the backup that runs may have added an archive.
+        // The whole page; the backup that runs adds an archive to it, and lets old ones go.
         assert!(during.body.ends_with("</html>"), "{}", during.body);
-        assert!(during.body.len() + 2000 > before.body.len());
         assert_eq!(page.get("/health").status, 200);
         // Those that were thrown out come again.
         for stream in held.iter_mut().take(50) {
