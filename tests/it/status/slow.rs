@@ -77,7 +77,8 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
     assert!(files(child) < 100, "{} files are open", files(child));
     site.run(&["health"]).done();
     assert_eq!(page.get("/health").with_status(200).json()["healthy"], true);
-    stop(running);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(60 + hold)).done();
 }
 
 fn made_a_backup(running: &Running) {
