@@ -148,9 +148,12 @@ async fn dispatch(
         Command::Show(arguments) => commands::show::show(settings, ctx, arguments).await,
         Command::Extract(arguments) => commands::extract::extract(settings, ctx, arguments).await,
         Command::Diff(arguments) => commands::diff::diff(settings, ctx, arguments).await,
-        Command::Restore(arguments) => {
-            commands::restore::restore(settings, ctx, arguments, to).await
-        }
+        Command::Restore(arguments) => match &arguments.query {
+            Some(query) => {
+                commands::restore_matched::restore(settings, ctx, arguments, query, to).await
+            }
+            None => commands::restore::restore(settings, ctx, arguments, to).await,
+        },
         Command::Drill(arguments) => commands::drill::drill(settings, ctx, arguments).await,
         Command::Prune(arguments) => commands::prune::prune(settings, ctx, arguments),
         Command::Doctor(output) => commands::doctor::doctor(settings, ctx, output).await,

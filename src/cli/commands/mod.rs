@@ -12,7 +12,7 @@ pub(super) mod notify_test;
 pub(super) mod offsite;
 pub(super) mod prune;
 pub(super) mod restore;
-mod restore_matched;
+pub(super) mod restore_matched;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod status;

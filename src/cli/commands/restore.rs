@@ -1,6 +1,6 @@
 //! `pantry-keeper restore`.
 
-use super::{restore_matched, server};
+use super::server;
 use crate::cli::args::RestoreArguments;
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
@@ -89,9 +89,6 @@ pub(crate) async fn restore(
     arguments: &RestoreArguments,
     to: Option<&MongoUri>,
 ) -> Result<ExitStatus, CommandError> {
-    if let Some(query) = &arguments.query {
-        return restore_matched::restore(settings, ctx, arguments, query, to).await;
-    }
     let output = &arguments.output;
     let uri = match to {
         Some(to) => to,

@@ -12,7 +12,7 @@ use crate::query::Query;
 use crate::restore::matched::{self, Matching};
 use crate::settings::Settings;
 
-pub(super) async fn restore(
+pub(crate) async fn restore(
     settings: &Settings,
     ctx: &Context,
     arguments: &RestoreArguments,

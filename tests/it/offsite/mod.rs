@@ -9,7 +9,7 @@ mod told;
 
 use crate::support::Site;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The names in a folder.
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -23,4 +23,12 @@ fn names(folder: &Path) -> BTreeSet<String> {
 fn copies(site: &Site) -> Vec<serde_json::Value> {
     let listed = site.run(&["list", "--offsite", "--json"]).done().json();
     listed["places"][0]["copies"].as_array().unwrap().clone()
+}
+
+/// With a key; where its private half is.
+fn with_key(site: Site) -> (Site, PathBuf) {
+    let path = site.path("key.txt");
+    let made = site.run(&["keygen", "--output", path.to_str().unwrap()]);
+    let recipient = made.done().stdout.trim().to_owned();
+    (site.with("ENCRYPT_TO", recipient), path)
 }

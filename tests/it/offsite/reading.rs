@@ -1,5 +1,6 @@
 //! Reading archives where they lie: all of them, and single collections out of large ones.
 
+use super::with_key;
 use crate::support::{Place, SOON, Server, Site, Sshd, empty_port, rewrite, shared, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -22,14 +23,8 @@ fn content(server: &Server) -> Everything {
 
 /// A key file, and a site that seals for it.
 fn sealing(site: Site) -> (Site, PathBuf) {
-    let path = site.path("key.txt");
-    let made = site
-        .run(&["keygen", "--output", path.to_str().unwrap()])
-        .done();
-    let site = site
-        .with("ENCRYPT_TO", made.stdout.trim())
-        .with("ENCRYPT_LOCAL", "true");
-    (site, path)
+    let (site, path) = with_key(site);
+    (site.with("ENCRYPT_LOCAL", "true"), path)
 }
 
 /// A backup and its copy, and then the house burns down: every command that reads finds the copy, and everything is in it.
@@ -116,19 +111,9 @@ fn from_sftp() {
 
 #[test]
 fn by_rclone() {
-    let Some(folder) = crate::support::rclone() else {
+    let Some(site) = Site::of(shared()).with_rclone() else {
         return;
     };
-    let site = Site::of(shared());
-    let (disk, config) = (site.path("far"), site.path("rclone.conf"));
-    fs::create_dir(&disk).unwrap();
-    let text = format!("[far]\ntype = alias\nremote = {}\n", disk.display());
-    fs::write(&config, text).unwrap();
-    let path = format!("{}:{}", folder.display(), crate::support::path_with_tools());
-    let site = site
-        .with("PATH", path)
-        .with("RCLONE_CONFIG", config.display())
-        .with("OFFSITE_URL", "rclone:far:");
     sealed_too(site, "rclone:far:");
 }
 

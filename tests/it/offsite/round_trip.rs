@@ -99,21 +99,11 @@ fn sftp() {
 
 #[test]
 fn rclone() {
-    let Some(folder) = crate::support::rclone() else {
+    let Some(site) = Site::of(shared()).with_rclone() else {
         return;
     };
-    let site = Site::of(shared());
-    let (disk, config) = (site.path("far"), site.path("rclone.conf"));
-    fs::create_dir(&disk).unwrap();
-    let text = format!("[far]\ntype = alias\nremote = {}\n", disk.display());
-    fs::write(&config, text).unwrap();
-    let path = format!("{}:{}", folder.display(), crate::support::path_with_tools());
-    let site = site
-        .with("PATH", path)
-        .with("RCLONE_CONFIG", config.display())
-        .with("OFFSITE_URL", "rclone:far:");
     there_and_back(&site, "read");
-    assert_eq!(names(&disk).len(), 4);
+    assert_eq!(names(&site.path("far")).len(), 4);
 }
 
 #[test]

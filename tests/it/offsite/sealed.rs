@@ -1,17 +1,8 @@
 //! Sealed while they are sent: what stays is plain, what leaves is not, and only the key opens it.
 
-use super::{copies, names};
+use super::{copies, names, with_key};
 use crate::support::{Place, Site, Sshd, shared};
 use std::fs;
-use std::path::PathBuf;
-
-/// With a key; where its private half is.
-fn with_key(site: Site) -> (Site, PathBuf) {
-    let path = site.path("key.txt");
-    let made = site.run(&["keygen", "--output", path.to_str().unwrap()]);
-    let recipient = made.done().stdout.trim().to_owned();
-    (site.with("ENCRYPT_TO", recipient), path)
-}
 
 /// Backup, sealed copy, proof without the key, and all of it back with the key.
 fn sealed_there_and_back(site: Site, state: &str) -> Site {
@@ -84,19 +75,9 @@ fn sftp() {
 
 #[test]
 fn rclone() {
-    let Some(folder) = crate::support::rclone() else {
+    let Some(site) = Site::of(shared()).with_rclone() else {
         return;
     };
-    let site = Site::of(shared());
-    let (disk, config) = (site.path("far"), site.path("rclone.conf"));
-    fs::create_dir(&disk).unwrap();
-    let text = format!("[far]\ntype = alias\nremote = {}\n", disk.display());
-    fs::write(&config, text).unwrap();
-    let path = format!("{}:{}", folder.display(), crate::support::path_with_tools());
-    let site = site
-        .with("PATH", path)
-        .with("RCLONE_CONFIG", config.display())
-        .with("OFFSITE_URL", "rclone:far:");
     sealed_there_and_back(site, "read");
 }
 

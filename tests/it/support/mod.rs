@@ -22,7 +22,7 @@ pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, 
 pub(crate) use craft::{Craft, forge, gzip};
 pub(crate) use fake::{ANSWER_VERSION, recorded_stream};
 pub(crate) use folder::{Before, OLDER};
-pub(crate) use places::{Place, Sshd, Versity, rclone};
+pub(crate) use places::{Place, Sshd, Versity};
 pub(crate) use proxy::{Proxy, Then, Trap};
 pub(crate) use secret::{PASSWORD, PASSWORD_ENCODED};
 pub(crate) use server::{Server, empty_port, shared};

@@ -250,16 +250,25 @@ impl Site {
             .with("SSH_KNOWN_HOSTS_FILE", sshd.file("known").display())
             .with("HOME", home)
     }
-}
 
-/// The folder of rclone's program; none, said aloud, where there is none.
-pub(crate) fn rclone() -> Option<PathBuf> {
-    let beside = python().parent().map(|folder| folder.join("rclone"));
-    match beside.filter(|program| program.is_file()) {
-        Some(program) => program.parent().map(Path::to_owned),
-        None => {
+    /// With a remote of rclone's for copies, the folder `far`; none, said aloud, where there is no rclone.
+    pub(crate) fn with_rclone(self) -> Option<Self> {
+        let beside = python();
+        let programs = beside.parent();
+        let programs = programs.filter(|folder| folder.join("rclone").is_file());
+        let Some(programs) = programs else {
             eprintln!("SKIPPED: there is no rclone beside the tests' Python; run scripts/setup");
-            None
-        }
+            return None;
+        };
+        let (disk, config) = (self.path("far"), self.path("rclone.conf"));
+        fs::create_dir(&disk).unwrap();
+        let text = format!("[far]\ntype = alias\nremote = {}\n", disk.display());
+        fs::write(&config, text).unwrap();
+        let path = format!("{}:{}", programs.display(), super::path_with_tools());
+        let site = self
+            .with("PATH", path)
+            .with("RCLONE_CONFIG", config.display())
+            .with("OFFSITE_URL", "rclone:far:");
+        Some(site)
     }
 }
