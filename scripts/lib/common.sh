@@ -72,6 +72,7 @@ find_binary() {
     local profile=(--locked --quiet)
     [ "$1" = debug ] || profile+=(--release)
     if [ -z "${PANTRY_KEEPER_BIN:-}" ]; then
+        [ -x "${CARGO_TARGET_DIR:-$ROOT/target}/$1/pantry-keeper" ] || say "Building Pantry Keeper (minutes, the first time) ..."
         (cd "$ROOT" && cargo build "${profile[@]}")
         PANTRY_KEEPER_BIN=${CARGO_TARGET_DIR:-$ROOT/target}/$1/pantry-keeper
     fi
