@@ -130,6 +130,7 @@ impl Attempt<'_> {
     async fn build_indexes(&self, catalog: &IndexCatalog) -> Result<BuildOutcome, RestoreError> {
         let builder = IndexBuilder {
             target: self.target,
+            threads: self.settings.threads,
             limit: self.settings.stall_timeout,
             screen: &self.ctx.screen,
             cancel: self.cancel,

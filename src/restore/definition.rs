@@ -1,7 +1,7 @@
 //! Options and indexes of a collection, as an archive has them, held against those on a server.
 
 use crate::mongo::client::Definition;
-use crate::restore::indexes::script;
+use crate::restore::mongosh::script;
 use mongodb::bson::{Bson, Document};
 
 /// Options that servers add, rename or forget by themselves, and that say nothing about the data.

@@ -74,6 +74,7 @@ async fn build_indexes(plan: &RestorePlan, settings: &Settings, ctx: &Context) -
     }
     let builder = IndexBuilder {
         target: &plan.target,
+        threads: settings.threads,
         limit: settings.stall_timeout,
         screen: &ctx.screen,
         cancel: &ctx.cancel,

@@ -1,10 +1,10 @@
 //! What mongorestore is fed: the collections of an archive under the names they get, and the oplog behind them.
 
+use super::checked::{Checked, broken_in};
 use super::contents::{ArchivedId, Broken, Contents};
 use super::interleave;
 use super::plan::RestoreStep;
 use super::replay::{self, Operations};
-use crate::archive::container::reason;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
@@ -14,7 +14,6 @@ use crate::mongo::uri::MongoUri;
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
 use crate::sys::progress::{Meter, Unit};
-use crc_fast::{CrcAlgorithm, Digest};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -77,13 +76,19 @@ impl Load {
                 writer.end(Totals::default())?;
             }
         }
-        let fed = interleave::feed(self, &targets, &mut writer, cancelled)?;
+        let fed = interleave::feed(
+            &self.contents,
+            self.readers,
+            &targets,
+            &mut writer,
+            cancelled,
+        )?;
         let rest = |id: ArchivedId| targets.contains_key(&id) && !fed.contains(&id);
         let documents = self.contents.each(&rest, cancelled, &mut |id, content| {
             let (archived, to) = (&self.contents[id], &targets[&id]);
             writer.begin(to)?;
-            copy(content, &mut writer, archived)?;
-            writer.end(archived.totals).map_err(FeedError::from)
+            let totals = copy(content, &mut writer, archived)?;
+            writer.end(totals).map_err(FeedError::from)
         });
         documents.map_err(broken)?;
         // Last, and on its own: mongorestore wants everything else before.
@@ -135,36 +140,16 @@ fn copy(
     content: &mut dyn Read,
     writer: &mut Feed,
     archived: &ArchivedNamespace,
-) -> Result<(), FeedError> {
+) -> Result<Totals, FeedError> {
     let mut window = vec![0; WINDOW_BYTES];
-    let (mut crc, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Xz), 0);
+    let mut checked = Checked::new();
     loop {
-        let read = content
-            .read(&mut window)
-            .map_err(|error| broken_in(archived, &error))?;
+        let read = content.read(&mut window);
+        let read = read.map_err(|error| broken_in(archived, &error))?;
         if read == 0 {
-            break;
+            return checked.finish(archived);
         }
-        crc.update(&window[..read]);
-        bytes += read as u64;
+        checked.update(&window[..read]);
         writer.data(&window[..read])?;
     }
-    if (bytes, crc.finalize()) == (archived.totals.bytes, archived.totals.crc64) {
-        Ok(())
-    } else {
-        Err(changed(archived))
-    }
-}
-
-/// What was read is not what was read before.
-pub(super) fn changed(archived: &ArchivedNamespace) -> FeedError {
-    FeedError::Archive(format!(
-        "{} is no longer what was verified: the disk may be failing",
-        archived.namespace
-    ))
-}
-
-/// What was read before cannot be read again.
-pub(super) fn broken_in(archived: &ArchivedNamespace, error: &std::io::Error) -> FeedError {
-    FeedError::Archive(format!("{}: {}", archived.namespace, reason(error)))
 }

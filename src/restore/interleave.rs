@@ -2,12 +2,11 @@
 //!
 //! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
 
-use super::contents::{ArchivedId, CollectionReader};
+use super::checked::{Checked, broken_in};
+use super::contents::{ArchivedId, CollectionReader, Contents};
 use super::documents;
-use super::feed::{Load, broken_in, changed};
-use crate::archive::namespace::{DumpSink, Namespace, Totals};
+use crate::archive::namespace::{DumpSink, Namespace};
 use crate::mongo::mongorestore::{Feed, FeedError};
-use crc_fast::{CrcAlgorithm, Digest};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,22 +19,21 @@ const SMALLEST_BYTES: u64 = 4 * 1024 * 1024;
 /// A collection that is under way.
 struct OpenCollection<'c> {
     reader: CollectionReader<'c>,
-    crc: Digest,
-    bytes: u64,
+    checked: Checked,
 }
 
 /// Feeds what is large enough and can be read apart; which ones that were.
 pub(super) fn feed(
-    load: &Load,
+    contents: &Contents,
+    readers: usize,
     targets: &HashMap<ArchivedId, Namespace>,
     writer: &mut Feed,
     cancelled: &AtomicBool,
 ) -> Result<HashSet<ArchivedId>, FeedError> {
-    let contents = &load.contents;
     let large =
         |id: ArchivedId| targets.contains_key(&id) && contents[id].totals.bytes >= SMALLEST_BYTES;
     let mut waiting = contents.apart(&large);
-    if waiting.len() < 2 || load.readers < 2 {
+    if waiting.len() < 2 || readers < 2 {
         return Ok(HashSet::new());
     }
     let fed = waiting.iter().map(|(id, _)| *id).collect();
@@ -43,14 +41,13 @@ pub(super) fn feed(
     let mut open: Vec<OpenCollection> = Vec::new();
     let mut turn = Vec::with_capacity(TURN_BYTES);
     loop {
-        while open.len() < load.readers
+        while open.len() < readers
             && let Some((id, section)) = waiting.pop()
         {
             let reader = contents.reader(id, section).map_err(FeedError::Archive)?;
             open.push(OpenCollection {
                 reader,
-                crc: Digest::new(CrcAlgorithm::Crc64Xz),
-                bytes: 0,
+                checked: Checked::new(),
             });
         }
         if open.is_empty() {
@@ -65,15 +62,10 @@ pub(super) fn feed(
             let more = next_turn(&mut one.reader.content, &mut turn)
                 .map_err(|error| broken_in(archived, &error))?;
             writer.begin(&targets[&one.reader.source])?;
-            one.crc.update(&turn);
-            one.bytes += turn.len() as u64;
+            one.checked.update(&turn);
             writer.data(&turn)?;
             if !more {
-                let expected: Totals = archived.totals;
-                if (one.bytes, one.crc.finalize()) != (expected.bytes, expected.crc64) {
-                    return Err(changed(archived));
-                }
-                writer.end(expected)?;
+                writer.end(one.checked.finish(archived)?)?;
                 ended.push(place);
             }
         }

@@ -8,6 +8,7 @@
 //! Everything before the brackets only looks, and comes to a [`RestorePlan`]; what follows comes to a report. The archive itself
 //! is never written to.
 
+mod checked;
 mod compatibility;
 mod contents;
 mod definition;
@@ -19,6 +20,7 @@ mod feed;
 mod indexes;
 mod interleave;
 pub(crate) mod matched;
+mod mongosh;
 mod oplog;
 mod plan;
 mod preflight;

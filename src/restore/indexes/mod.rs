@@ -5,22 +5,27 @@ mod catalog;
 mod spec;
 
 pub(crate) use catalog::IndexCatalog;
-pub(super) use spec::{IndexSpec, script};
+pub(super) use spec::IndexSpec;
 
 use crate::archive::namespace::{Namespace, printable};
 use crate::mongo::client::{ServerError, Target};
 use crate::mongo::indexes::IndexBuildError;
 use crate::report::IndexProblem;
+use crate::restore::mongosh::script;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
 use crate::sys::progress::{Meter, Screen, Unit, showing};
+use futures_util::StreamExt;
 use mongodb::bson::{Bson, Document};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Indexes named for each legacy option; the rest are counted.
 const NAMED: usize = 3;
+/// Collections whose indexes are built at once. MongoDB itself builds no more, and each takes up to 200 MB of its memory.
+const BUILT_AT_ONCE: usize = 3;
 
 /// What became of one index when it was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +73,6 @@ impl BuildOutcome {
         all.filter(|state| **state == IndexState::Built).count() as u64
     }
 
-    fn set(&mut self, namespace: &Namespace, index: usize, state: IndexState) {
-        let states = self.states.get_mut(namespace);
-        if let Some(one) = states.and_then(|states| states.get_mut(index)) {
-            *one = state;
-        }
-    }
-
     /// What is wrong with the indexes of a collection, held against those that the server has, where it says.
     pub(crate) fn problems(
         &self,
@@ -120,6 +118,8 @@ fn problem(index: &IndexSpec, state: &IndexState, found: Option<&[Document]>) ->
 /// Builds what a catalog holds.
 pub(crate) struct IndexBuilder<'b> {
     pub target: &'b Target,
+    /// Of this machine's, to be used.
+    pub threads: NonZeroUsize,
     /// How long a server may answer nothing at all.
     pub limit: Duration,
     pub screen: &'b Screen,
@@ -146,29 +146,32 @@ impl IndexBuilder<'_> {
         outcome
     }
 
+    /// What a collection's build is when it ends is noted; one that is under way when all end is not.
     async fn build_all(
         &self,
         catalog: &IndexCatalog,
         outcome: &mut BuildOutcome,
-        meter: &Arc<Meter>,
+        meter: &Meter,
     ) -> Result<(), ServerError> {
-        let mut done = 0;
-        for (namespace, indexes) in catalog.collections() {
-            // A server would make the collection, and it would look as if it were restored.
-            if self.target.definition(namespace).await?.is_none() {
-                for index in 0..indexes.len() {
-                    outcome.set(namespace, index, IndexState::NoCollection);
-                }
-            } else {
-                self.build_collection(namespace, indexes, outcome, &|index| {
-                    let index_name = indexes.get(index).map(IndexSpec::name).unwrap_or_default();
-                    let shown = format!("{namespace} {}", printable(index_name));
-                    tracing::debug!("building {shown}");
-                    meter.set_at(done + index as u64 + 1, &shown);
-                })
-                .await?;
+        let done = AtomicU64::new(0);
+        let show = |namespace: &Namespace, index: &IndexSpec| {
+            let shown = format!("{namespace} {}", printable(index.name()));
+            tracing::debug!("building {shown}");
+            meter.set_at(done.load(Ordering::Relaxed) + 1, &shown);
+        };
+        let builds = catalog.collections().map(|(namespace, indexes)| {
+            let show = &show;
+            async move {
+                let states = self.build_collection(namespace, indexes, show).await;
+                (namespace, states)
             }
-            done += indexes.len() as u64;
+        });
+        let at_once = self.threads.get().min(BUILT_AT_ONCE);
+        let mut builds = futures_util::stream::iter(builds).buffer_unordered(at_once);
+        while let Some((namespace, states)) = builds.next().await {
+            let states = states?;
+            done.fetch_add(states.len() as u64, Ordering::Relaxed);
+            outcome.states.insert(namespace.clone(), states);
         }
         Ok(())
     }
@@ -179,37 +182,35 @@ impl IndexBuilder<'_> {
         &self,
         namespace: &Namespace,
         indexes: &[IndexSpec],
-        outcome: &mut BuildOutcome,
-        show: &dyn Fn(usize),
-    ) -> Result<(), ServerError> {
-        let documents: Vec<Document> = indexes.iter().map(|one| one.document().clone()).collect();
-        if documents.len() > 1 {
-            show(0);
-            let together = self.target.build_indexes(namespace, &documents, self.limit);
-            match together.await {
-                Ok(()) => {
-                    for index in 0..indexes.len() {
-                        outcome.set(namespace, index, IndexState::Built);
-                    }
-                    return Ok(());
-                }
+        show: &impl Fn(&Namespace, &IndexSpec),
+    ) -> Result<Vec<IndexState>, ServerError> {
+        // A server would make the collection, and it would look as if it were restored.
+        if self.target.definition(namespace).await?.is_none() {
+            return Ok(vec![IndexState::NoCollection; indexes.len()]);
+        }
+        if let [first, _, ..] = indexes {
+            show(namespace, first);
+            let all: Vec<Document> = indexes.iter().map(|one| one.document().clone()).collect();
+            match self.target.build_indexes(namespace, &all, self.limit).await {
+                Ok(()) => return Ok(vec![IndexState::Built; indexes.len()]),
                 Err(IndexBuildError::Server(error)) => return Err(error),
                 Err(IndexBuildError::Refused(reason)) => {
                     tracing::debug!("{namespace}: one by one, since one was refused: {reason}");
                 }
             }
         }
-        for (index, document) in documents.iter().enumerate() {
-            show(index);
-            let one = std::slice::from_ref(document);
-            let state = match self.target.build_indexes(namespace, one, self.limit).await {
+        let mut states = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            show(namespace, index);
+            let one = std::slice::from_ref(index.document());
+            let built = self.target.build_indexes(namespace, one, self.limit).await;
+            states.push(match built {
                 Ok(()) => IndexState::Built,
                 Err(IndexBuildError::Refused(reason)) => IndexState::Refused(reason),
                 Err(IndexBuildError::Server(error)) => return Err(error),
-            };
-            outcome.set(namespace, index, state);
+            });
         }
-        Ok(())
+        Ok(states)
     }
 }
 

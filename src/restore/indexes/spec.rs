@@ -1,7 +1,8 @@
 //! One index as it is to be built: without what only old servers knew, and as a command for mongosh.
 
-use crate::archive::namespace::{Namespace, printable};
+use crate::archive::namespace::Namespace;
 use crate::restore::definition::{holds, is_same};
+use crate::restore::mongosh::script;
 use mongodb::bson::{Bson, Document};
 
 /// Options that say nothing about an index and that no server needs: old servers and drivers wrote them down, and servers
@@ -18,8 +19,6 @@ const DECISIVE_OPTIONS: [&str; 6] = [
     "partialFilterExpression",
     "collation",
 ];
-/// Whole numbers up to here are exact in JavaScript.
-const LARGEST_EXACT: i64 = 1 << 53;
 
 /// An index as the server is told it.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,50 +130,6 @@ fn whole(value: &Bson) -> Option<i64> {
         .find(|number| is_same(&Bson::Int64(*number), value) && !matches!(value, Bson::Boolean(_)))
 }
 
-/// A value as JavaScript, in one line and without anything that could confuse a terminal.
-pub(crate) fn script(value: &Bson) -> String {
-    // JavaScript moves keys that look like numbers to the front, and takes this name for something else.
-    let needs_map = |key: &String| key == "__proto__" || key.parse::<u32>().is_ok();
-    match value {
-        Bson::Document(document) if document.keys().any(needs_map) => {
-            let pair =
-                |(key, value): (&String, &Bson)| format!("[{}, {}]", quoted(key), script(value));
-            let pairs: Vec<String> = document.iter().map(pair).collect();
-            format!("new Map([{}])", pairs.join(", "))
-        }
-        Bson::Document(document) => {
-            let pair =
-                |(key, value): (&String, &Bson)| format!("{}: {}", quoted(key), script(value));
-            let pairs: Vec<String> = document.iter().map(pair).collect();
-            format!("{{{}}}", pairs.join(", "))
-        }
-        Bson::Array(values) => {
-            let values: Vec<String> = values.iter().map(script).collect();
-            format!("[{}]", values.join(", "))
-        }
-        Bson::String(text) => quoted(text),
-        Bson::Boolean(value) => value.to_string(),
-        Bson::Null => "null".into(),
-        Bson::Int32(number) => number.to_string(),
-        Bson::Int64(number) if number.abs() <= LARGEST_EXACT => number.to_string(),
-        Bson::Double(number) if number.is_finite() => number.to_string(),
-        other => {
-            let json = other.clone().into_canonical_extjson().to_string();
-            format!("EJSON.deserialize({})", printable(&json))
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let escaped = |c: char| match printable(c.encode_utf8(&mut [0; 4])).len() == c.len_utf8() {
-        true => c.to_string(),
-        false => format!("\\u{:04x}", u32::from(c)),
-    };
-    // Control characters are escaped by then; what is left of them are those that JSON allows.
-    let json = serde_json::Value::String(text.to_owned()).to_string();
-    json.chars().map(escaped).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,10 +208,6 @@ mod tests {
             index.command(&namespace),
             "db.getSiblingDB(\"shop\").runCommand({createIndexes: \"a \\\"b\\\"\\u202e\", indexes: [{\"key\": {\"n\": 1, \
              \"t\": \"text\"}, \"name\": \"n\\n\", \"expireAfterSeconds\": 60}]})"
-        );
-        assert_eq!(
-            script(&Bson::Document(doc! { "2": 1, "1": i64::MAX })),
-            "new Map([[\"2\", 1], [\"1\", EJSON.deserialize({\"$numberLong\":\"9223372036854775807\"})]])"
         );
     }
 }
