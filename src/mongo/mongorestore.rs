@@ -19,6 +19,8 @@ const LAST_READ: Duration = Duration::from_secs(3);
 /// Everything mongorestore has to be told.
 pub(crate) struct RestoreOptions {
     pub tool: ToolOptions,
+    /// Workers that insert each collection. More than one do not keep the order of its documents.
+    pub workers: usize,
     /// Drop each collection before it is restored.
     pub drop: bool,
     /// Apply the oplog at the end of the stream.
@@ -165,13 +167,13 @@ fn classify_exit(
 }
 
 fn arguments(options: &RestoreOptions) -> Vec<OsString> {
-    // A backup brings back what was there, also what a validator would refuse today. One worker for each collection keeps
-    // documents in the order they had.
+    // A backup brings back what was there, also what a validator would refuse today.
     // Indexes are built by us afterwards, one refused index never costing another; it only reads them.
     let mut arguments: Vec<OsString> = vec![
         "--archive".into(),
         "--bypassDocumentValidation".into(),
         "--noIndexRestore".into(),
+        format!("--numInsertionWorkersPerCollection={}", options.workers).into(),
     ];
     if options.drop {
         arguments.push("--drop".into());

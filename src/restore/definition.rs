@@ -45,10 +45,19 @@ impl StoredDefinition {
         (!holds(&self.options, &found.options)).then(differs)
     }
 
+    pub(super) fn is_capped(&self) -> bool {
+        is_capped(&self.options)
+    }
+
     /// After how many seconds documents expire by the collection's own options, as in time series.
     pub(crate) fn expiry(&self) -> Option<&Bson> {
         self.options.get("expireAfterSeconds")
     }
+}
+
+/// Whether the oldest documents of a collection make room for new ones, by its options.
+pub(super) fn is_capped(options: &Document) -> bool {
+    options.get_bool("capped").unwrap_or_default()
 }
 
 /// Whether everything in `wanted` is in `found`. Numbers of different types may be equal.

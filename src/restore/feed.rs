@@ -2,6 +2,7 @@
 
 use super::checked::{Checked, broken_in};
 use super::contents::{ArchivedId, Broken, Contents};
+use super::definition::StoredDefinition;
 use super::interleave;
 use super::plan::RestoreStep;
 use super::replay::{self, Operations};
@@ -21,6 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Handed to mongorestore at a time, in bytes.
 const WINDOW_BYTES: usize = 256 * 1024;
+
+/// Connections that should be inserting at any time.
+const INSERTING: u64 = 4;
+/// Documents that a worker of mongorestore sends at a time.
+const BATCH_DOCUMENTS: u64 = 1000;
+/// What the batches of one collection may take of mongorestore's memory, in bytes.
+const BATCHES_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What mongorestore is given, and where it puts it.
 pub(crate) struct Load {
@@ -50,6 +58,7 @@ impl Load {
     ) -> LoadOutcome {
         let options = RestoreOptions {
             tool: ctx.tool_options(self.tool.clone(), &self.uri, settings.stall_timeout),
+            workers: self.insertion_workers(),
             drop: self.drop,
             replay: self.operations.is_some(),
         };
@@ -65,6 +74,20 @@ impl Load {
         let outcome = mongorestore::run(&options, feed, &meter, cancel).await;
         cancelled.store(true, Ordering::Relaxed);
         outcome
+    }
+
+    /// How many workers insert each collection. Four collections are inserted at once: several workers serve where one
+    /// collection is most of what there is. The order of a capped collection is part of it, and only one worker keeps it.
+    fn insertion_workers(&self) -> usize {
+        let restored = self.steps.iter().map(|step| &self.contents[step.source]);
+        let capped = |one: &ArchivedNamespace| {
+            StoredDefinition::parse(&one.metadata).is_some_and(|stored| stored.is_capped())
+        };
+        if restored.clone().any(capped) {
+            return 1;
+        }
+        let all = restored.map(|one| one.totals);
+        workers(all, self.readers)
     }
 
     fn feed(&self, mut writer: Feed, cancelled: &AtomicBool) -> Result<(), FeedError> {
@@ -128,6 +151,16 @@ impl Load {
     }
 }
 
+fn workers(all: impl Iterator<Item = Totals> + Clone, most: usize) -> usize {
+    let bytes: u64 = all.clone().map(|one| one.bytes).sum();
+    let Some(largest) = all.max_by_key(|one| one.bytes) else {
+        return 1;
+    };
+    let batch = largest.bytes / largest.documents.max(1) * BATCH_DOCUMENTS;
+    let wanted = (INSERTING * largest.bytes / bytes.max(1)).min(BATCHES_BYTES / batch.max(1));
+    usize::try_from(wanted).map_or(most, |wanted| wanted.clamp(1, most))
+}
+
 fn broken(broken: Broken<FeedError>) -> FeedError {
     match broken {
         Broken::Archive(problem) => FeedError::Archive(problem),
@@ -151,5 +184,30 @@ fn copy(
         }
         checked.update(&window[..read]);
         writer.data(&window[..read])?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_has_as_many_workers_as_its_share_and_its_documents_allow() {
+        let of = |documents, bytes| Totals {
+            documents,
+            bytes,
+            crc64: 0,
+        };
+        let small = of(1_000_000, 100_000_000);
+        let for_all = |all: &[Totals]| workers(all.iter().copied(), 4);
+        assert_eq!(for_all(&[small]), 4);
+        assert_eq!(for_all(&[small, of(1, 100)]), 3);
+        assert_eq!(for_all(&[small, small]), 2);
+        assert_eq!(for_all(&[small; 5]), 1);
+        assert_eq!(for_all(&[of(100, 100_000_000)]), 1, "1 MB each");
+        assert_eq!(for_all(&[of(10_000, 200_000_000)]), 3, "20 kB each");
+        assert_eq!(for_all(&[of(0, 0)]), 1);
+        assert_eq!(for_all(&[]), 1);
+        assert_eq!(workers([small].into_iter(), 1), 1);
     }
 }

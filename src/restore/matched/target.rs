@@ -6,7 +6,7 @@ use crate::mongo::client::Target;
 use crate::report::Problem;
 use crate::restore::RestoreError;
 use crate::restore::contents::{Broken, Contents};
-use crate::restore::definition::StoredDefinition;
+use crate::restore::definition::{StoredDefinition, is_capped};
 use crate::restore::oplog;
 use crate::restore::plan::{Live, RestoreStep};
 use crate::restore::replay::{OperationError, each_operation};
@@ -31,7 +31,7 @@ pub(super) async fn inspect(
     let stored = StoredDefinition::parse(&contents[step.source].metadata).unwrap_or_default();
     let found = target.facts.found.iter().find(|one| one.namespace == *to);
     let Some(found) = found else {
-        if is_capped(&stored.options) {
+        if stored.is_capped() {
             return Err(capped(to));
         }
         warnings.push(made_new(to, &stored));
@@ -61,10 +61,6 @@ pub(super) async fn inspect(
         exists: true,
         documents: cancel.or(target.estimate(to)).await??,
     })
-}
-
-fn is_capped(options: &Document) -> bool {
-    options.get_bool("capped").unwrap_or_default()
 }
 
 fn capped(to: &Namespace) -> RestoreError {

@@ -40,6 +40,28 @@ fn everything_comes_back_byte_for_byte() {
     assert_eq!(json["documents"], documents);
 }
 
+/// Several workers of mongorestore's insert a collection that is nearly all there is. They would mix a capped one's order.
+#[test]
+fn one_collection_has_several_workers_and_a_capped_one_has_one() {
+    let source = Server::standalone();
+    source.seed("demo");
+    let site = Site::of(&source).with("BACKUP_THREADS", 4);
+    site.run(&["backup"]).done();
+    let said = site.path("said");
+    let site = site.with_false_mongorestore(&format!(
+        "echo \"$@\" > {}; exec \"$REAL\" \"$@\"",
+        said.display()
+    ));
+    for (collection, workers) in [("comments", 4), ("events", 1)] {
+        let target = Server::standalone();
+        let chosen = format!("jorbites.{collection}");
+        restore(&site, &target, &["--include", &chosen]).done();
+        let said = std::fs::read_to_string(&said).unwrap();
+        let wanted = format!("--numInsertionWorkersPerCollection={workers}");
+        assert!(said.contains(&wanted), "{chosen}: {said}");
+    }
+}
+
 /// Without `--to` it is the server of `MONGODB_URI`, as on the day a disk has died.
 #[test]
 fn the_server_of_the_settings_is_the_target() {
