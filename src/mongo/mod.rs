@@ -3,7 +3,7 @@
 pub(crate) mod client;
 mod document_batches;
 pub(crate) mod documents_by_id;
-mod driver_options;
+pub(crate) mod driver_options;
 pub(crate) mod error;
 mod host_failure;
 pub(crate) mod indexes;
