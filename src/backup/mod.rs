@@ -14,7 +14,8 @@ mod proof;
 mod sealing;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
+pub(crate) use crate::notify::notifier::{Failure, Notifier};
+pub(crate) use crate::notify::outbox::Queued;
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
