@@ -2,8 +2,8 @@
 
 use super::contents::{ArchivedId, Broken, Contents};
 use super::interleave;
-use super::plan::RestoreStep;
 use super::replay::{self, Operations};
+use super::steps::RestoreStep;
 use crate::archive::container::reason;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::archive::verify::ArchivedNamespace;

@@ -19,8 +19,9 @@ mod write;
 
 use super::contents::{self, Contents};
 use super::error::RestoreError;
-use super::plan::{Live, RestoreStep, steps};
+use super::plan::Live;
 use super::selection::Selection;
+use super::steps::{RestoreStep, steps};
 use crate::archive::namespace::Kind;
 use crate::context::Context;
 use crate::mongo::client::Target;
