@@ -4,8 +4,9 @@ use crate::archive::file_name;
 use crate::report::{
     ArchiveSummary, KeptArchive, NotRemoved, Problem, PruneReport, RemovedArchive,
 };
+use crate::retention::archive::Archive;
 use crate::retention::hold::RetentionHold;
-use crate::retention::policy::{self, Archive, Kept, Plan};
+use crate::retention::policy::{self, Kept, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
