@@ -2,9 +2,9 @@
 
 use super::findings::Findings;
 use crate::archive::manifest::Topology;
-use crate::mongo::client::{Examination, Unreadable};
 use crate::mongo::driver_options::DriverUri;
 use crate::mongo::error::role_help;
+use crate::mongo::inventory::{Examination, Unreadable};
 use crate::mongo::privileges;
 use crate::mongo::uri::MongoUri;
 use crate::settings::{OplogMode, Settings};

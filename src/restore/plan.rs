@@ -6,7 +6,7 @@ use super::selection::Selection;
 use super::steps::RestoreStep;
 use super::system::is_auth_version;
 use crate::archive::namespace::Namespace;
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::{IndexReport, RestoreReport, Restored};

@@ -12,7 +12,7 @@ use super::steps::{RestoreStep, steps};
 use super::system::system_collections;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::IndexPolicy;

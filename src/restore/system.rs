@@ -3,7 +3,7 @@
 use super::error::RestoreError;
 use super::steps::RestoreStep;
 use crate::archive::namespace::Namespace;
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::sys::cancel::Cancel;
 use std::collections::{BTreeSet, HashSet};
 

@@ -2,7 +2,7 @@
 
 use super::MatchPlan;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::report::Problem;
 use crate::restore::RestoreError;
 use crate::restore::contents::{Broken, Contents};
