@@ -8,9 +8,8 @@ use crate::prune;
 use crate::retention::policy::Plan;
 use crate::settings::Settings;
 use crate::state::StateStore;
-use crate::store::repository::{
-    LockedRepository, Repository, RepositoryError, RepositoryLockError,
-};
+use crate::store::locked::LockedRepository;
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::sys::lock::LockError;
 use crate::sys::logging;
 use chrono::{DateTime, Utc};
