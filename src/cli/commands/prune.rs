@@ -46,7 +46,7 @@ pub(crate) fn prune(
     if arguments.output.json {
         output::json(&report);
     } else {
-        output::print(&output::prune(&report, settings.time_zone, now));
+        output::print(&output::archives::prune(&report, settings.time_zone, now));
     }
     Ok(ExitStatus::of(report.not_removed.is_empty()))
 }
