@@ -4,12 +4,14 @@ use crate::archive::file_name;
 use crate::report::{
     ArchiveSummary, KeptArchive, NotRemoved, Problem, PruneReport, RemovedArchive,
 };
+use crate::retention::archive::Archive;
 use crate::retention::hold::RetentionHold;
-use crate::retention::policy::{self, Archive, Kept, Plan};
+use crate::retention::policy::{self, Kept, Plan};
 use crate::retention::shrink::Loss;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::store::repository::{LockedRepository, Repository};
+use crate::store::locked::LockedRepository;
+use crate::store::repository::Repository;
 use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};

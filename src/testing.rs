@@ -1,7 +1,7 @@
 //! Dumps and archives made up for tests.
 
 use crate::archive::compression::Compression;
-use crate::archive::container::block_writer::Written;
+use crate::archive::container::appender::Written;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::manifest::{Manifest, Server, Topology};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};

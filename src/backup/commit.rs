@@ -6,7 +6,7 @@ use crate::archive::manifest::Manifest;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::report::BackupReport;
-use crate::store::repository::LockedRepository;
+use crate::store::locked::LockedRepository;
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::Partial;
 use tokio::time::Instant;

@@ -1,7 +1,7 @@
 //! Why there is no new archive.
 
 use crate::archive::container::WriteError;
-use crate::mongo::client::ServerError;
+use crate::mongo::error::ServerError;
 use crate::mongo::mongodump::DumpError;
 use crate::mongo::tool::ToolError;
 use crate::report::Explain;

@@ -11,7 +11,7 @@ use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHead
 use crate::context::Context;
 use crate::report::BackupReport;
 use crate::settings::Settings;
-use crate::store::repository::LockedRepository;
+use crate::store::locked::LockedRepository;
 use crc_fast::{CrcAlgorithm, Digest};
 use std::cell::Cell;
 use tokio::sync::mpsc::Receiver;

@@ -14,7 +14,8 @@ mod proof;
 mod sealing;
 mod selection;
 
-pub(crate) use crate::notify::notifier::{Failure, Notifier, Queued};
+pub(crate) use crate::notify::notifier::{Failure, Notifier};
+pub(crate) use crate::notify::outbox::Queued;
 
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
@@ -30,7 +31,8 @@ use crate::retention::shrink;
 use crate::settings::Settings;
 use crate::state::alerts::{AlertHistory, Concern};
 use crate::state::{Ended, Run, Shrunk, State, StateStore, StepTime, warn_unsaved};
-use crate::store::repository::{LockedRepository, Repository, RepositoryError};
+use crate::store::locked::LockedRepository;
+use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::humanize;
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
 use chrono::{DateTime, TimeDelta, Utc};

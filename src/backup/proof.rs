@@ -12,7 +12,7 @@ use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::store::repository::LockedRepository;
+use crate::store::locked::LockedRepository;
 use crate::sys::atomic_file::Partial;
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;

@@ -6,7 +6,7 @@ use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
 use crate::archive::seal::{self, Recipient};
 use crate::settings::EncryptSettings;
-use crate::store::repository::LockedRepository;
+use crate::store::locked::LockedRepository;
 use crate::store::sealed::SealedRecord;
 use crate::sys::atomic_file::Partial;
 use crate::sys::cancel::{Cancel, Interruption};

@@ -10,7 +10,8 @@ mod server;
 mod tools;
 
 use crate::context::Context;
-use crate::mongo::client::{self, ServerError};
+use crate::mongo::error::ServerError;
+use crate::mongo::inventory;
 use crate::mongo::uri::MongoUri;
 use crate::report::{DoctorReport, Explain, FindingVerdict};
 use crate::settings::{self, Settings};
@@ -30,7 +31,7 @@ pub(crate) async fn inspect(
     let (cancel, now) = (&ctx.cancel, (ctx.now)());
     let limit = LIMIT.min(settings.stall_timeout);
     let mut findings = Findings::default();
-    let examining = client::examine(uri, &settings.databases, limit);
+    let examining = inventory::examine(uri, &settings.databases, limit);
     let examined = cancel.or(examining).await?;
     match &examined {
         Ok(examination) => server::server(&mut findings, settings, uri, examination),
@@ -44,7 +45,7 @@ pub(crate) async fn inspect(
     server::unknown_options(&mut findings, uri);
     tools::tools(&mut findings, settings, uri, ctx, &examined).await?;
     if let Some(drill) = &settings.drill.uri {
-        match cancel.or(client::examine(drill, &[], limit)).await? {
+        match cancel.or(inventory::examine(drill, &[], limit)).await? {
             Ok(examination) => server::drill(&mut findings, drill, &examination),
             Err(error) => findings.problem("drill", error.problem(ctx.runtime())),
         }

@@ -2,8 +2,9 @@
 
 use super::findings::Findings;
 use crate::archive::manifest::Topology;
-use crate::mongo::client::{Examination, Unreadable};
+use crate::mongo::driver_options::DriverUri;
 use crate::mongo::error::role_help;
+use crate::mongo::inventory::{Examination, Unreadable};
 use crate::mongo::privileges;
 use crate::mongo::uri::MongoUri;
 use crate::settings::{OplogMode, Settings};
@@ -100,7 +101,7 @@ fn point_in_time(
 
 /// Options of the connection string that neither changes anything by.
 pub(super) fn unknown_options(findings: &mut Findings, uri: &MongoUri) {
-    let dropped = uri.dropped_options();
+    let dropped = DriverUri::of(uri).dropped;
     if !dropped.is_empty() {
         findings.advice(
             "options",

@@ -3,7 +3,8 @@
 use super::findings::Findings;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
-use crate::mongo::client::{Examination, ServerError};
+use crate::mongo::error::ServerError;
+use crate::mongo::inventory::Examination;
 use crate::mongo::mongodump;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;

@@ -2,7 +2,7 @@
 
 use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::context::Context;
-use crate::mongo::client::{Definition, Target};
+use crate::mongo::target::{Definition, Target};
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::{DrillReport, IndexProblem};

@@ -17,7 +17,7 @@ mod scratch;
 use crate::archive::file_name;
 use crate::backup::{Notifier, Queued};
 use crate::context::Context;
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;

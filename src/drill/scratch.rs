@@ -1,7 +1,7 @@
 //! The databases that a drill makes, and makes sure to drop.
 
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::restore::{self, Contents, RestoreError, RestoreStep, Selection};
 use crate::state::{LeftOver, StateStore};
 use crate::sys::humanize;

@@ -10,7 +10,7 @@ use crate::archive::document_reader::DocumentReader;
 use crate::archive::manifest::Manifest;
 use crate::archive::namespace::{Kind, Namespace, Totals};
 use crate::archive::source::Source;
-use crate::archive::verify::{self, ArchivedNamespace, Options, Unusable};
+use crate::archive::verify::{self, ArchivedNamespace, Options, Show, Unusable};
 use crate::store::located::Located;
 use crate::sys::humanize::first_and_more;
 use std::io::Read;
@@ -206,7 +206,7 @@ impl Archive {
         };
         let outcome = match &self.inner {
             Inner::Native(native, sections) => read_native(native, sections, index, &mut show),
-            Inner::Untrusted(file) => read_untrusted(file, cancelled, &mut show),
+            Inner::Untrusted(file) => verify::read_untrusted(file, cancelled, &mut show),
         };
         match (ended, outcome) {
             (Some(Ok(ReadEnd::Enough)), _) => Ok(ReadEnd::Enough),
@@ -283,8 +283,6 @@ fn read<E>(
     }
 }
 
-type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
-
 fn read_native(
     native: &NativeArchive,
     sections: &[Section],
@@ -305,17 +303,6 @@ fn read_native(
         show(name.strip_prefix(&root).unwrap_or(name), content)
     });
     outcome
-}
-
-fn read_untrusted(source: &Source, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
-    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
-        let (path, mut content) = verify::plain(path, content);
-        show(path, &mut *content)
-    });
-    match walked.map_err(|damage| damage.to_string())?.problem {
-        Some(problem) => Err(problem),
-        None => Ok(()),
-    }
 }
 
 fn damaged(name: &str, damage: Damage) -> InspectError {

@@ -1,6 +1,6 @@
 //! Why an archive could not be looked into.
 
-use crate::mongo::client::ServerError;
+use crate::mongo::error::ServerError;
 use crate::offsite::LocateError;
 use crate::report::Explain;
 use crate::store::located::ReadFailure;

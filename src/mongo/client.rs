@@ -1,10 +1,7 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
-pub(crate) use super::error::ServerError;
-pub(crate) use super::inventory::{Examination, Unreadable, examine};
-pub(crate) use super::target::{Definition, Target};
-
 use super::driver_options::DriverUri;
+use super::error::ServerError;
 use super::privileges;
 use super::topology::{self, Heartbeats, SelectionFailure};
 use crate::archive::manifest::{Server, Topology};

@@ -1,6 +1,8 @@
 //! The documents of a collection on the server, in batches, for a thread that compares them.
 
-use super::client::{ServerError, Target, explain};
+use super::client::explain;
+use super::error::ServerError;
+use super::target::Target;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use mongodb::bson::{RawDocumentBuf, doc};
 

@@ -1,6 +1,7 @@
 //! Single documents of a collection: found by their `_id`, inserted, replaced. Their bytes go and come as they are.
 
-use super::client::{ServerError, explain, is_command, silent};
+use super::client::{explain, is_command, silent};
+use super::error::ServerError;
 use super::target::Target;
 use crate::archive::namespace::Namespace;
 use mongodb::Collection;

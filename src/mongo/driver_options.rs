@@ -55,13 +55,14 @@ const ALIASES: [(&str, &str); 3] = [
 ];
 
 /// The whole text for the driver, password included, and the names of the options it does without.
-pub(super) struct DriverUri {
+pub(crate) struct DriverUri {
     pub text: String,
+    /// Neither the driver nor anything else here follows them.
     pub dropped: Vec<String>,
 }
 
 impl DriverUri {
-    pub(super) fn of(uri: &MongoUri) -> Self {
+    pub(crate) fn of(uri: &MongoUri) -> Self {
         let mut dropped = Vec::new();
         let mut kept = Vec::new();
         for (name, value) in uri.options() {

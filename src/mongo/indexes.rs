@@ -1,6 +1,7 @@
 //! Indexes built through the driver: mongorestore stops at the first one that a server refuses, and names no other.
 
-use super::client::{ServerError, explain, silent};
+use super::client::{explain, silent};
+use super::error::ServerError;
 use super::target::Target;
 use crate::archive::namespace::Namespace;
 use mongodb::bson::{Bson, Document, doc};

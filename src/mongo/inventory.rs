@@ -1,6 +1,7 @@
 //! A closer look at the server, for `doctor`: may we read all that a backup reads, and does its clock agree with ours?
 
-use super::client::{Facts, ServerError, ask, connect, silent};
+use super::client::{Facts, ask, connect, silent};
+use super::error::ServerError;
 use super::privileges::{self, Access};
 use crate::archive::manifest::Topology;
 use crate::mongo::uri::MongoUri;

@@ -1,7 +1,9 @@
 //! Whether the user of a connection string may replay an oplog, by the answer to `connectionStatus`.
 
-use super::client::{ServerError, Target, explain};
+use super::client::explain;
+use super::error::ServerError;
 use super::privileges::{self, auth_info};
+use super::target::Target;
 use super::uri::MongoUri;
 use mongodb::bson::Document;
 use mongodb::error::ErrorKind;

@@ -1,9 +1,10 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
 use super::client::{
-    Facts, NOT_AUTHORIZED, ServerError, collections, connect, explain, facts, is_command,
-    require_primary, silent,
+    Facts, NOT_AUTHORIZED, collections, connect, explain, facts, is_command, require_primary,
+    silent,
 };
+use super::error::ServerError;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;

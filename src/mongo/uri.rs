@@ -153,11 +153,6 @@ impl MongoUri {
             .map(|(name, value)| (name.as_str(), value.expose()))
     }
 
-    /// Options that neither the driver nor anything else here follows.
-    pub(crate) fn dropped_options(&self) -> Vec<String> {
-        crate::mongo::driver_options::DriverUri::of(self).dropped
-    }
-
     /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
     /// members of a set know each other often do not resolve outside their network.
     pub(crate) fn is_direct(&self) -> bool {

@@ -10,28 +10,17 @@ use crate::notify::channels::{self, Channel};
 use crate::notify::notification::{
     Event, Facts, Interest, LastGood, Notification, Origin, Severity,
 };
-use crate::notify::outbox::Outbox;
-use crate::notify::sender;
+use crate::notify::outbox::{Outbox, Queued};
 use crate::report::{BackupReport, DrillReport, Problem, PruneReport, last_good};
 use crate::settings::{NotifyOn, Settings};
 use crate::state::alerts::{AlertHistory, Concern};
 use crate::state::{Ended, LastDrill, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
-
-/// What became of the notifications that were due.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Queued {
-    /// Whether there was any: there may be something in the outbox to be sent.
-    pub wrote: bool,
-    /// Those that the outbox's disk did not take.
-    pub unkept: Vec<Notification>,
-}
 
 /// A failure that is to be told.
 pub(crate) struct Failure<'f> {
@@ -83,7 +72,7 @@ impl<'o> Notifier<'o> {
             uri,
             ctx,
             next_run,
-            outbox: sender::outbox(settings, &channels),
+            outbox: Outbox::of(settings, &channels),
             channels,
             run_id: OnceCell::new(),
         }

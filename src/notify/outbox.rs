@@ -8,10 +8,13 @@
 use crate::notify::channels::{Channel, Delivery};
 use crate::notify::notification::{Interest, Notification};
 use crate::report::Problem;
+use crate::settings::Settings;
+use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::redact::percent_encode;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
@@ -27,6 +30,24 @@ const EXTENSION: &str = ".json";
 const LONGEST_ID_BYTES: usize = 150;
 /// Far more than any notification.
 const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
+
+/// What became of the notifications that were due.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Queued {
+    /// Whether there was any: there may be something in the outbox to be sent.
+    pub wrote: bool,
+    /// Those that the outbox's disk did not take.
+    pub unkept: Vec<Notification>,
+}
+
+impl Queued {
+    /// Both of them.
+    pub(crate) fn and(mut self, other: Queued) -> Queued {
+        self.wrote |= other.wrote;
+        self.unkept.extend(other.unkept);
+        self
+    }
+}
 
 /// A folder of notifications, and what the folder could not take.
 #[derive(Debug)]
@@ -72,6 +93,11 @@ pub(crate) struct Setback {
 }
 
 impl Outbox {
+    /// The outbox of the settings, for these channels.
+    pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Self {
+        Outbox::new(Repository::of(settings).outbox_folder(), channels)
+    }
+
     /// For these channels. Nothing is created before the first notification is kept.
     pub(crate) fn new(folder: PathBuf, channels: &[Arc<dyn Channel>]) -> Self {
         let recipients = channels.iter().map(|channel| Recipient {

@@ -2,12 +2,10 @@
 
 use super::channels::{self, Channel};
 use super::notification::Interest;
-use super::outbox::{Flushed, Outbox};
+use super::outbox::{Flushed, Outbox, Queued};
 use crate::context::Context;
 use crate::notify::notification::Notification;
-use crate::notify::notifier::Queued;
 use crate::settings::Settings;
-use crate::store::repository::Repository;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
@@ -41,7 +39,7 @@ impl Sender {
     /// Starts with what was left unsent.
     pub(crate) fn start(settings: &Settings, ctx: &Context) -> Self {
         let channels = channels::of(settings, &ctx.redactor);
-        let outbox = Arc::new(outbox(settings, &channels));
+        let outbox = Arc::new(Outbox::of(settings, &channels));
         if !outbox.has_recipient(Interest::News) {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
         }
@@ -91,7 +89,7 @@ impl Sender {
 /// the next run.
 pub(crate) async fn send_now(settings: &Settings, ctx: &Context, unkept: Vec<Notification>) {
     let channels = channels::of(settings, &ctx.redactor);
-    let outbox = outbox(settings, &channels);
+    let outbox = Outbox::of(settings, &channels);
     keep(&outbox, unkept);
     let flushing = channels.iter().map(|channel| async {
         let flushed = outbox.flush(channel.as_ref(), &ctx.cancel).await;
@@ -105,11 +103,6 @@ pub(crate) async fn send_now(settings: &Settings, ctx: &Context, unkept: Vec<Not
         }
     });
     join_all(flushing).await;
-}
-
-/// The outbox of the settings, for these channels.
-pub(crate) fn outbox(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Outbox {
-    Outbox::new(Repository::of(settings).outbox_folder(), channels)
 }
 
 fn keep(outbox: &Outbox, notifications: Vec<Notification>) {

@@ -4,7 +4,7 @@ use super::{RestoreError, Selection};
 use crate::archive::container::{self, NativeArchive, Opened, Role, Section};
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::source::Source;
-use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Unusable};
+use crate::archive::verify::{self, ArchivedNamespace, Options, Origin, Parts, Show, Unusable};
 use crate::context::Context;
 use crate::settings::Settings;
 use crate::store::located::Located;
@@ -244,7 +244,7 @@ impl Contents {
                 &|file| self.by_file.get(file).is_some_and(|id| wanted(*id)),
                 &mut show,
             ),
-            Archive::Untrusted(source) => read_untrusted(source, cancelled, &mut show),
+            Archive::Untrusted(source) => verify::read_untrusted(source, cancelled, &mut show),
         };
         match (given_up, outcome) {
             (Some(error), _) => return Err(Broken::Visitor(error)),
@@ -326,8 +326,6 @@ impl Contents {
     }
 }
 
-type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
-
 fn read_sections(
     native: &NativeArchive,
     sections: &[Section],
@@ -349,17 +347,6 @@ fn read_sections(
         }
     }
     Ok(())
-}
-
-fn read_untrusted(source: &Source, cancelled: &AtomicBool, show: &mut Show) -> Result<(), String> {
-    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
-        let (path, mut content) = verify::plain(path, content);
-        show(path, &mut *content)
-    });
-    match walked.map_err(|damage| damage.to_string())?.problem {
-        Some(problem) => Err(problem),
-        None => Ok(()),
-    }
 }
 
 fn unusable(name: &str, problem: Unusable) -> RestoreError {

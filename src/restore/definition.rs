@@ -1,6 +1,6 @@
 //! Options and indexes of a collection, as an archive has them, held against those on a server.
 
-use crate::mongo::client::Definition;
+use crate::mongo::target::Definition;
 use crate::restore::mongosh::script;
 use mongodb::bson::{Bson, Document};
 

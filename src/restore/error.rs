@@ -2,7 +2,7 @@
 
 use super::oplog;
 use crate::archive::namespace::Namespace;
-use crate::mongo::client::ServerError;
+use crate::mongo::error::ServerError;
 use crate::mongo::mongorestore::LoadError;
 use crate::mongo::tool::ToolError;
 use crate::offsite::LocateError;

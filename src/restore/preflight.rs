@@ -1,52 +1,15 @@
 //! What ends a restore before anything is written: what is there already, and what the user may not do.
 
 use super::error::RestoreError;
-use super::plan::{RestorePlan, RestoreStep};
+use super::plan::RestorePlan;
+use super::system::{SYSTEM, is_auth_version, is_users_or_roles};
 use crate::archive::namespace::Namespace;
-use crate::mongo::client::Target;
 use crate::mongo::replay_access;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize::first_and_more;
-use std::collections::{BTreeSet, HashSet};
 
 /// Namespaces named in a refusal; the rest are counted.
 const NAMED: usize = 10;
-/// Collections of the server's own begin so.
-const SYSTEM: &str = "system.";
-
-/// Whether a namespace holds the server's users or roles, which mongorestore hands to the server as a whole.
-pub(super) fn is_users_or_roles(namespace: &Namespace) -> bool {
-    namespace.database == "admin"
-        && matches!(
-            namespace.collection.as_str(),
-            "system.users" | "system.roles"
-        )
-}
-
-/// Whether a namespace is the one from which mongorestore learns how users are stored. It is never written.
-pub(crate) fn is_auth_version(namespace: &Namespace) -> bool {
-    namespace.database == "admin" && namespace.collection == "system.version"
-}
-
-/// Collections of the server's own that are on the target, in the databases where such are to be restored.
-pub(super) async fn system_collections(
-    steps: &[RestoreStep],
-    target: &Target,
-    cancel: &Cancel,
-) -> Result<HashSet<Namespace>, RestoreError> {
-    let databases: BTreeSet<&str> = steps
-        .iter()
-        .filter(|step| step.to.collection.starts_with(SYSTEM))
-        .map(|step| step.to.database.as_str())
-        .collect();
-    let mut found = HashSet::new();
-    for database in databases {
-        let listed = cancel.or(target.system_collections(database)).await??;
-        found.extend(listed);
-    }
-    Ok(found)
-}
-
 impl RestorePlan {
     /// What stands in the way on the target.
     pub(crate) fn refusal(&self) -> Option<RestoreError> {
@@ -99,29 +62,29 @@ impl RestorePlan {
         let has_others = owners.any(|to| !is_users_or_roles(to) && !is_auth_version(to));
         (replaces_users && has_others).then_some(RestoreError::UsersBesideOthers)
     }
+}
 
-    /// A replay that the server refuses would end the restore in the middle.
-    pub(super) async fn check_replay(&self, cancel: &Cancel) -> Result<(), RestoreError> {
-        if self.oplog.fed == 0 || cancel.or(self.target.may_replay()).await?? {
-            return Ok(());
-        }
-        Err(RestoreError::ReplayNotAllowed {
-            setting: self.uri.setting(),
-            grant: replay_access::replay_grant(&self.uri),
-        })
+/// A replay that the server refuses would end the restore in the middle.
+pub(super) async fn check_replay(plan: &RestorePlan, cancel: &Cancel) -> Result<(), RestoreError> {
+    if plan.oplog.fed == 0 || cancel.or(plan.target.may_replay()).await?? {
+        return Ok(());
     }
+    Err(RestoreError::ReplayNotAllowed {
+        setting: plan.uri.setting(),
+        grant: replay_access::replay_grant(&plan.uri),
+    })
+}
 
-    /// Said before users and roles are replaced.
-    pub(super) fn warning_of_users(&self) -> Option<String> {
-        let replaced = self.existing().into_iter().any(is_users_or_roles);
-        (self.selection.drop && replaced).then(|| {
-            format!(
-                "users and roles of {} are replaced by those of the archive, the user who restores included: log in with \
-                 the archive's users and passwords afterwards",
-                self.target.hosts()
-            )
-        })
-    }
+/// Said before users and roles are replaced.
+pub(super) fn warning_of_users(plan: &RestorePlan) -> Option<String> {
+    let replaced = plan.existing().into_iter().any(is_users_or_roles);
+    (plan.selection.drop && replaced).then(|| {
+        format!(
+            "users and roles of {} are replaced by those of the archive, the user who restores included: log in with \
+             the archive's users and passwords afterwards",
+            plan.target.hosts()
+        )
+    })
 }
 
 /// How to find out by hand whether users or roles are there that could not be counted.

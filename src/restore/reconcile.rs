@@ -3,13 +3,15 @@
 use super::definition::StoredDefinition;
 use super::diff::{self, Pair};
 use super::indexes::{BuildEnd, BuildOutcome};
-use super::plan::{RestorePlan, RestoreStep};
+use super::plan::RestorePlan;
 use super::preflight;
+use super::steps::RestoreStep;
+use super::system;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
-use crate::mongo::client::Definition;
 use crate::mongo::mongorestore::LoadOutcome;
+use crate::mongo::target::Definition;
 use crate::report::{Differences, Explain, IndexPolicy, IndexReport, RestoreReport, Restored};
 use crate::sys::humanize::{self, count, counted};
 use crate::sys::progress::{Meter, Unit};
@@ -79,12 +81,12 @@ impl<'p> Reconciliation<'p> {
             self.warnings.push(not_compared(problem));
         }
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
-            if preflight::is_auth_version(&step.to) {
+            if system::is_auth_version(&step.to) {
                 continue;
             }
             let documents = plan.contents[step.source].totals.documents;
             // Their own replacement may have taken our user away.
-            if preflight::is_users_or_roles(&step.to)
+            if system::is_users_or_roles(&step.to)
                 && one.on_server.is_none()
                 && one.problem.is_none()
             {
@@ -109,7 +111,7 @@ impl<'p> Reconciliation<'p> {
         let (plan, cancel) = (self.plan, &self.ctx.cancel);
         let mut suspects: Vec<Pair> = Vec::new();
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
-            if preflight::is_auth_version(&step.to) {
+            if system::is_auth_version(&step.to) {
                 continue;
             }
             let archived = &plan.contents[step.source];
@@ -139,7 +141,7 @@ impl<'p> Reconciliation<'p> {
             }
             // What is not there counts zero as well.
             let nothing_counted =
-                (!counted_alone || documents == 0) && !preflight::is_users_or_roles(&step.to);
+                (!counted_alone || documents == 0) && !system::is_users_or_roles(&step.to);
             if nothing_counted {
                 let definition = plan.target.definition(&step.to);
                 if cancel.or(definition).await??.is_none() {

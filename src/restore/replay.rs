@@ -5,7 +5,7 @@ use super::documents;
 use super::error::RestoreError;
 use super::indexes::IndexCatalog;
 use super::oplog::{self, Unfit};
-use super::plan::RestorePlan;
+use super::plan::{OplogEffects, RestorePlan};
 use crate::archive::container::reason;
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
 use crate::mongo::mongorestore::{Feed, FeedError};
@@ -32,59 +32,44 @@ pub(super) enum OperationError {
     Other(String),
 }
 
-/// What an oplog does to what is restored.
-#[derive(Debug, Default)]
-pub(crate) struct OplogEffects {
-    /// Operations that change something.
-    pub entries: u64,
-    /// Of those, the ones for mongorestore; the others are about indexes alone.
-    pub fed: u64,
-    /// Targets whose documents are no longer those of the dump.
-    pub replayed: HashSet<Namespace>,
-    /// Namespaces on the target that it must leave alone.
-    pub untouchable: HashSet<Namespace>,
-}
-
-impl OplogEffects {
-    /// Reads the oplog through. What it does, and the indexes that are to be there after it.
-    pub(super) async fn inspect(
-        plan: &RestorePlan,
-        oplog: ArchivedId,
-        cancel: &Cancel,
-    ) -> Result<(Self, IndexCatalog), RestoreError> {
-        let held: HashSet<&Namespace> = plan.steps.iter().map(|step| &step.to).collect();
-        // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
-        let there = plan.target.facts.found.iter().map(|found| &found.namespace);
-        let untouchable = there.filter(|namespace| !held.contains(namespace));
-        let mut effects = OplogEffects {
-            untouchable: untouchable.cloned().collect(),
-            ..OplogEffects::default()
+/// Reads the oplog through. What it does, and the indexes that are to be there after it.
+pub(super) async fn inspect(
+    plan: &RestorePlan,
+    oplog: ArchivedId,
+    cancel: &Cancel,
+) -> Result<(OplogEffects, IndexCatalog), RestoreError> {
+    let held: HashSet<&Namespace> = plan.steps.iter().map(|step| &step.to).collect();
+    // What the dump does not hold was made while it ran. If the target has one of that name, it is another one.
+    let there = plan.target.facts.found.iter().map(|found| &found.namespace);
+    let untouchable = there.filter(|namespace| !held.contains(namespace));
+    let mut effects = OplogEffects {
+        untouchable: untouchable.cloned().collect(),
+        ..OplogEffects::default()
+    };
+    let mut indexes = plan.indexes.clone();
+    let (contents, selection) = (Arc::clone(&plan.contents), plan.selection.clone());
+    let reading = cancel.blocking(move |cancelled| {
+        let touched = RefCell::new(HashSet::new());
+        let target = |from: &Namespace| {
+            let to = selection.target_of_operation(from, &effects.untouchable)?;
+            touched.borrow_mut().insert(to.clone());
+            Some(to)
         };
-        let mut indexes = plan.indexes.clone();
-        let (contents, selection) = (Arc::clone(&plan.contents), plan.selection.clone());
-        let reading = cancel.blocking(move |cancelled| {
-            let touched = RefCell::new(HashSet::new());
-            let target = |from: &Namespace| {
-                let to = selection.target_of_operation(from, &effects.untouchable)?;
-                touched.borrow_mut().insert(to.clone());
-                Some(to)
-            };
-            let (mut entries, mut fed) = (0, 0);
-            let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
-                each_operation(content, &target, &mut |entry| {
-                    entries += u64::from(oplog::does_something(&entry));
-                    let left = indexes.replay(entry);
-                    fed += u64::from(left.as_ref().is_some_and(oplog::does_something));
-                    Ok(())
-                })
-            });
-            read.map_err(|broken| unreadable(&contents, broken))?;
-            effects.replayed = touched.into_inner();
-            (effects.entries, effects.fed) = (entries, fed);
-            Ok((effects, indexes))
+        let (mut entries, mut fed) = (0, 0);
+        let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
+            each_operation(content, &target, &mut |entry| {
+                entries += u64::from(oplog::does_something(&entry));
+                let left = indexes.replay(entry);
+                fed += u64::from(left.as_ref().is_some_and(oplog::does_something));
+                Ok(())
+            })
         });
-        reading.await?
-    }
+        read.map_err(|broken| unreadable(&contents, broken))?;
+        effects.replayed = touched.into_inner();
+        (effects.entries, effects.fed) = (entries, fed);
+        Ok((effects, indexes))
+    });
+    reading.await?
 }
 
 fn unreadable(contents: &Contents, broken: Broken<OperationError>) -> RestoreError {

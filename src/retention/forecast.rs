@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::retention::policy::{self, Archive, Dated, RetentionPolicy};
+use crate::retention::archive::{Archive, Dated};
+use crate::retention::policy::{self, RetentionPolicy};
 use crate::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;

@@ -1,6 +1,6 @@
 //! When the clock cannot be trusted, so that nothing may go by its age.
 
-use super::policy::{Archive, Dated, RetentionPolicy};
+use super::archive::{Archive, Dated};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 
@@ -68,8 +68,9 @@ impl RetentionHold {
     }
 }
 
-/// Where in `dated`, oldest first and none later than `now`, the last archive before an implausible leap is.
-pub(super) fn leap(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Option<usize> {
+/// Where in `dated`, oldest first and none later than `now`, the last archive before an implausible leap is. The `newest`
+/// always stay.
+pub(super) fn leap(dated: &[Dated], newest: usize, now: DateTime<Utc>) -> Option<usize> {
     let ends = dated.iter().skip(1).map(|dated| dated.made_at).chain([now]);
     let gaps = dated
         .iter()
@@ -89,7 +90,7 @@ pub(super) fn leap(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>
     let (last_before, gap) = longest;
     let implausible = gap > LONGEST_PLAUSIBLE_GAP.max(longest_other * PLAUSIBLE_FACTOR);
     let after = dated.len().saturating_sub(last_before + 1);
-    (implausible && after < policy.newest().max(ENOUGH_AFTER_LEAP)).then_some(last_before)
+    (implausible && after < newest.max(ENOUGH_AFTER_LEAP)).then_some(last_before)
 }
 
 impl fmt::Display for RetentionHold {

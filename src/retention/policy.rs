@@ -6,8 +6,9 @@
 #[cfg(test)]
 mod tests;
 
+use super::archive::{Archive, Dated};
 use super::hold::{self, RetentionHold};
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use std::collections::HashSet;
 use std::fmt;
@@ -27,18 +28,6 @@ pub(crate) struct RetentionPolicy {
     pub monthly: u32,
     /// One per year for this many years that have one.
     pub yearly: u32,
-}
-
-/// One archive in the folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Archive {
-    /// What names it to the user; no two are the same.
-    pub name: String,
-    /// When its dump began, from its manifest; `None` if it has none.
-    pub made_at: Option<DateTime<Utc>>,
-    /// Whether it was read from end to end and is sound.
-    pub verified: bool,
-    pub bytes: u64,
 }
 
 /// Why an archive stays.
@@ -168,7 +157,7 @@ fn leap(
     policy: &RetentionPolicy,
     now: DateTime<Utc>,
 ) -> Option<RetentionHold> {
-    let last_before = hold::leap(dated, policy, now)?;
+    let last_before = hold::leap(dated, policy.newest(), now)?;
     let name = |position: usize| Some(archives[*indexes.get(position)?].name.clone());
     let after_at = dated.get(last_before + 1);
     Some(RetentionHold::ClockLeap {
@@ -197,30 +186,9 @@ impl Plan {
     }
 }
 
-/// When a verified archive was made, and the local day, ISO week, month and year that this was in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dated {
-    pub made_at: DateTime<Utc>,
-    buckets: [i32; 4],
-}
-
-impl Dated {
-    pub(crate) fn new(made_at: DateTime<Utc>, tz: Tz) -> Self {
-        let local = made_at.with_timezone(&tz);
-        // An ISO week belongs to a year of its own: 2024-12-30 is in week 1 of 2025.
-        let week = local.iso_week();
-        let week = week.year() * 100 + week.week() as i32;
-        let month = local.year() * 100 + local.month() as i32;
-        Dated {
-            made_at,
-            buckets: [local.num_days_from_ce(), week, month, local.year()],
-        }
-    }
-}
-
 /// For each of `dated`, oldest first, whether it goes. Behind the newest archive's time, this says nothing.
 pub(crate) fn going(dated: &[Dated], policy: &RetentionPolicy, now: DateTime<Utc>) -> Vec<bool> {
-    if hold::leap(dated, policy, now).is_some() {
+    if hold::leap(dated, policy.newest(), now).is_some() {
         return vec![false; dated.len()];
     }
     rules_met(dated, policy, now)
@@ -264,7 +232,7 @@ impl RetentionPolicy {
     }
 
     /// How many always stay; at least one.
-    pub(super) fn newest(&self) -> usize {
+    fn newest(&self) -> usize {
         self.min_keep.max(1) as usize
     }
 }

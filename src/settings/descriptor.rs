@@ -1,7 +1,6 @@
 //! What a setting is: its name, its default, and how its text is read. The table of all of them is in `table.rs`.
 
 use super::fault::Refusal;
-use super::table::RawSettings;
 
 /// Whether a value may be shown, and which part of it is the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +28,6 @@ pub(super) struct Setting {
     pub(super) default: &'static str,
     /// Whether its value may be shown.
     pub(super) secrecy: Secrecy,
-    /// What was typed for it.
-    pub(super) typed: fn(&RawSettings) -> Option<&str>,
     #[cfg(test)]
     pub(super) docs: Docs,
 }
@@ -74,7 +71,6 @@ macro_rules! settings {
                     name: stringify!($name),
                     default: $default,
                     secrecy: Secrecy::$secrecy,
-                    typed: |raw| raw.$field.as_deref(),
                     #[cfg(test)]
                     docs: Docs {
                         section: $section,
@@ -93,6 +89,16 @@ macro_rules! settings {
         /// What was typed: nothing is checked yet, and blank counts as not set.
         #[derive(Default, Deserialize)]
         pub(super) struct RawSettings { $($($field: Option<String>,)*)* }
+
+        impl RawSettings {
+            /// What was typed for one of the table's settings.
+            pub(super) fn typed(&self, setting: &Setting) -> Option<&str> {
+                match setting.name {
+                    $($(stringify!($name) => self.$field.as_deref(),)*)*
+                    _ => None,
+                }
+            }
+        }
 
         #[cfg(test)]
         impl RawSettings {

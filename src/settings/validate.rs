@@ -41,14 +41,14 @@ struct Checker {
 impl Checker {
     /// The value given, or else the default of the table.
     fn value<T>(&mut self, descriptor: &Descriptor<T>) -> Result<T, Faulty> {
-        let typed = (descriptor.setting.typed)(&self.gathered.raw);
+        let typed = self.gathered.raw.typed(&descriptor.setting);
         let text = typed.unwrap_or(descriptor.setting.default).to_owned();
         self.parsed(descriptor, &text)
     }
 
     /// The value given, if any.
     fn optional<T>(&mut self, descriptor: &Descriptor<T>) -> Result<Option<T>, Faulty> {
-        let typed = (descriptor.setting.typed)(&self.gathered.raw);
+        let typed = self.gathered.raw.typed(&descriptor.setting);
         match typed.map(str::to_owned) {
             Some(text) => self.parsed(descriptor, &text).map(Some),
             None => Ok(None),
@@ -103,7 +103,7 @@ impl Checker {
     }
 
     fn is_given(&self, setting: &Setting) -> bool {
-        (setting.typed)(&self.gathered.raw).is_some()
+        self.gathered.raw.typed(setting).is_some()
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Losing these notes loses no backup: with the key, the archives say it themselves.
 
+use super::error::OpenError;
 use super::repository::Repository;
 use crate::archive::container::{self, Opened};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
+use crate::archive::seal;
+use crate::archive::source::Source;
 use crate::sys::atomic_file::{self, FileError};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -72,6 +75,18 @@ impl Repository {
         if let Ok(json) = serde_json::to_vec(&record.recipients) {
             let _ = atomic_file::replace(&path, &json);
         }
+    }
+
+    /// Opens an archive to be read. A sealed one takes a key.
+    pub(crate) fn open(&self, stem: &str) -> Result<Source, OpenError> {
+        let (name, file) = (file_name::archive(stem), self.open_file(stem)?);
+        if !file_name::is_sealed(&name) {
+            return Ok(file);
+        }
+        let unsealed = seal::unseal(file, &self.keyring);
+        let source = unsealed.map_err(|error| OpenError::Unseal { name, error })?;
+        self.note_opened(stem);
+        Ok(source)
     }
 
     /// For whom the archive was sealed that a key opened last.

@@ -60,7 +60,7 @@ fn source() -> PathBuf {
 }
 
 /// Every source file with its path below `src`, without comments and tests.
-fn files() -> Vec<(String, String)> {
+pub(crate) fn files() -> Vec<(String, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

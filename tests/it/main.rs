@@ -9,6 +9,7 @@ mod faults;
 mod harness;
 mod inspect;
 mod layering;
+mod layering_circles;
 mod list;
 mod mail;
 mod notify;

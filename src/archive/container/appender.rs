@@ -1,8 +1,9 @@
 //! The thread that owns an archive's file while it is written.
 
-use super::block_writer::{FileId, Slot, Step, WriteError, Written};
-use super::codec::Codec;
+use super::codec::{Codec, LARGEST_BYTES};
 use super::tar_header::TAR_BLOCK;
+use crate::archive::namespace::NameError;
+use crate::archive::worker_pool::Ticket;
 use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs::File;
@@ -12,6 +13,56 @@ use std::sync::Arc;
 
 /// Small members are gathered to at least this many bytes before they are written.
 const GATHER_BYTES: usize = 128 * 1024;
+
+/// Why an archive could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("writing the archive failed: {0}")]
+    Write(#[from] io::Error),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A defect of ours, and never a reason to call the archive complete.
+    #[error("the archive would not be whole: {0}; please report this")]
+    Order(&'static str),
+}
+
+/// Stands for the position of a file in the archive, until [`Step::Positions`] tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(pub(super) usize);
+
+/// A complete archive, not yet synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub archive_bytes: u64,
+    /// CRC-64/XZ of everything before the trailer, as it left us for the disk.
+    pub crc64: u64,
+}
+
+/// A block on its way to becoming a member; a fixed number of them bounds the memory.
+pub(super) struct Slot {
+    pub buffer: Vec<u8>,
+    pub packed: bool,
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Slot {
+            buffer: Vec::with_capacity(LARGEST_BYTES),
+            packed: false,
+        }
+    }
+}
+
+/// What the thread that owns the file does next.
+pub(super) enum Step {
+    Remember,
+    Member(Ticket<Slot>),
+    Packed(Slot),
+    Placeholder,
+    Fill(Box<[u8; TAR_BLOCK]>),
+    Positions(Sender<Vec<u64>>),
+    Trailer(FileId),
+}
 
 /// The placeholder that waits for its header.
 struct Gap {

@@ -6,14 +6,12 @@
 //!
 //! Every file opened with [`Writer::open`] starts a member, so that it can be reached without reading the rest.
 
-use super::appender::Appender;
-use super::codec::{BLOCK_BYTES, Codec, Effort, LARGEST_BYTES, Pack};
+use super::appender::{Appender, FileId, Slot, Step, WriteError, Written};
+use super::codec::{BLOCK_BYTES, Codec, Effort, Pack};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::archive::namespace::NameError;
-use crate::archive::worker_pool::{Pool, Ticket};
+use crate::archive::worker_pool::Pool;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fs::File;
-use std::io;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -33,22 +31,6 @@ const BEHIND: usize = 5;
 /// for it, and there may be thousands of small collections.
 const SMALL_BYTES: usize = 64 * 1024;
 
-/// Why an archive could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    #[error("writing the archive failed: {0}")]
-    Write(#[from] io::Error),
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// A defect of ours, and never a reason to call the archive complete.
-    #[error("the archive would not be whole: {0}; please report this")]
-    Order(&'static str),
-}
-
-/// Stands for the position of a file in the archive, until [`Writer::positions`] tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId(pub(super) usize);
-
 /// Positions in bytes from the archive's start, by file.
 pub(crate) struct Positions(Vec<u64>);
 
@@ -56,40 +38,6 @@ impl Positions {
     pub(crate) fn of(&self, file: FileId) -> u64 {
         self.0.get(file.0).copied().unwrap_or_default()
     }
-}
-
-/// A complete archive, not yet synced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub archive_bytes: u64,
-    /// CRC-64/XZ of everything before the trailer, as it left us for the disk.
-    pub crc64: u64,
-}
-
-/// A block on its way to becoming a member; a fixed number of them bounds the memory.
-pub(super) struct Slot {
-    pub buffer: Vec<u8>,
-    pub packed: bool,
-}
-
-impl Slot {
-    fn new() -> Self {
-        Slot {
-            buffer: Vec::with_capacity(LARGEST_BYTES),
-            packed: false,
-        }
-    }
-}
-
-/// What the thread that owns the file does next.
-pub(super) enum Step {
-    Remember,
-    Member(Ticket<Slot>),
-    Packed(Slot),
-    Placeholder,
-    Fill(Box<[u8; TAR_BLOCK]>),
-    Positions(Sender<Vec<u64>>),
-    Trailer(FileId),
 }
 
 /// The file that documents are being written to.

@@ -1,7 +1,7 @@
 //! The archive: a tar.gz or tar.zst that stock tools read, written in one pass and readable from any collection's start.
 
-mod appender;
-pub(crate) mod block_writer;
+pub(crate) mod appender;
+mod block_writer;
 mod codec;
 mod decoder;
 mod full_scan;
@@ -12,7 +12,7 @@ mod tar_header;
 mod untrusted;
 mod writer;
 
-pub(crate) use block_writer::WriteError;
+pub(crate) use appender::WriteError;
 pub(crate) use decoder::decoder;
 pub(crate) use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
 pub(crate) use untrusted::{files, walk};

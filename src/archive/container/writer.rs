@@ -1,6 +1,7 @@
 //! Takes a dump as it streams by and lays it out as mongodump's own folder would be, inside the archive.
 
-use super::block_writer::{FileId, Positions, WriteError, Writer, Written};
+use super::appender::{FileId, WriteError, Written};
+use super::block_writer::{Positions, Writer};
 use super::codec;
 use crate::archive::compression::Compression;
 use crate::archive::manifest::{self, Entry, FORMAT, Manifest, Place, Server};

@@ -10,6 +10,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+/// What every age file begins with.
+const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 /// No key file is larger, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
 /// A key file's passphrase may ask for this much work: what `age -p` writes, 256 MiB. More does not fit on a Raspberry Pi.
@@ -155,9 +157,14 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(content)
 }
 
+/// Whether a file that begins so is sealed.
+pub(super) fn is_sealed(head: &[u8]) -> bool {
+    head.starts_with(MAGIC)
+}
+
 /// Whether the content is itself sealed with a passphrase.
 fn is_protected(content: &[u8]) -> bool {
-    super::is_sealed(content) || content.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
+    is_sealed(content) || content.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
 }
 
 fn load(path: &Path) -> Result<Vec<Key>, KeyError> {

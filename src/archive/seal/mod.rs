@@ -10,5 +10,5 @@ mod writer;
 
 pub(crate) use keyring::{KeyError, Keyring, secrets_in};
 pub(crate) use recipient::{Recipient, generate};
-pub(crate) use unseal::{UnsealError, is_sealed, unseal};
+pub(crate) use unseal::{UnsealError, unseal};
 pub(crate) use writer::{Measured, Sealing, measure, seal};

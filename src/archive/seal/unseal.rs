@@ -8,8 +8,6 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What every age file begins with.
-const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 /// Read ahead while the header is read, in bytes.
 const HEADER_BYTES: usize = 16 * 1024;
 /// Readers that wait for what follows what they read last: as many collections are restored at once, and one more.
@@ -34,11 +32,6 @@ pub(crate) enum UnsealError {
 #[derive(Debug, thiserror::Error)]
 #[error("around byte {0} of the sealed file, bytes were changed")]
 struct Changed(u64);
-
-/// Whether a file that begins so is sealed.
-pub(crate) fn is_sealed(head: &[u8]) -> bool {
-    head.starts_with(MAGIC)
-}
 
 /// Opens a sealed file with the keys that are here.
 pub(crate) fn unseal(sealed: Source, keyring: &Keyring) -> Result<Source, UnsealError> {

@@ -14,7 +14,7 @@ mod untrusted;
 pub(crate) use native::{contradiction, json};
 pub(crate) use sealed::{SealedAs, verify_file};
 pub(crate) use subset::{ArchivedNamespace, Origin, Parts, Unusable, native_parts, survey};
-pub(crate) use untrusted::plain;
+pub(crate) use untrusted::{Show, read_untrusted};
 
 use crate::archive::compression::Compression;
 use crate::archive::container::{self, Damage, Opened};

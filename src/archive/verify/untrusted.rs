@@ -16,6 +16,7 @@ use crate::sys::humanize;
 use flate2::bufread::MultiGzDecoder;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufReader, Read};
+use std::sync::atomic::AtomicBool;
 
 /// Files named in full when they cannot be checked; the rest are counted.
 const UNKNOWN_NAMED: usize = 5;
@@ -82,13 +83,32 @@ pub(super) struct Survey {
 }
 
 /// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
-pub(crate) fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
+fn plain<'c>(path: &'c str, content: &'c mut dyn Read) -> (&'c str, Box<dyn Read + 'c>) {
     match path.strip_suffix(".gz") {
         Some(plain) => (
             plain,
             Box::new(MultiGzDecoder::new(BufReader::new(content))),
         ),
         None => (path, Box::new(content)),
+    }
+}
+
+/// Is given each file of an archive, by its path.
+pub(crate) type Show<'s> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 's;
+
+/// Shows every file as mongodump wrote it.
+pub(crate) fn read_untrusted(
+    source: &Source,
+    cancelled: &AtomicBool,
+    show: &mut Show,
+) -> Result<(), String> {
+    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
+        let (path, mut content) = plain(path, content);
+        show(path, &mut *content)
+    });
+    match walked.map_err(|damage| damage.to_string())?.problem {
+        Some(problem) => Err(problem),
+        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cli::output;
 use crate::context::Context;
 use crate::inspect::diff::{self, Other, Tell};
 use crate::inspect::{Archive, InspectError};
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::offsite::Within;
 use crate::report::{DiffReport, DocumentDifference};
 use crate::settings::Settings;

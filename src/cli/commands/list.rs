@@ -21,7 +21,7 @@ pub(crate) fn list(
     if output.json {
         output::json(&report);
     } else {
-        output::print(&output::list(&report, settings.time_zone, now));
+        output::print(&output::archives::list(&report, settings.time_zone, now));
         let record = offsite::record::read(&repository);
         for problem in offsite::problems(settings, &record, &report.archives, now) {
             output::print(&format!("{problem}\n"));

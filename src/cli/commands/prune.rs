@@ -8,9 +8,8 @@ use crate::prune;
 use crate::retention::policy::Plan;
 use crate::settings::Settings;
 use crate::state::StateStore;
-use crate::store::repository::{
-    LockedRepository, Repository, RepositoryError, RepositoryLockError,
-};
+use crate::store::locked::LockedRepository;
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::sys::lock::LockError;
 use crate::sys::logging;
 use chrono::{DateTime, Utc};
@@ -47,7 +46,7 @@ pub(crate) fn prune(
     if arguments.output.json {
         output::json(&report);
     } else {
-        output::print(&output::prune(&report, settings.time_zone, now));
+        output::print(&output::archives::prune(&report, settings.time_zone, now));
     }
     Ok(ExitStatus::of(report.not_removed.is_empty()))
 }

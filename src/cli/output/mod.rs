@@ -1,5 +1,6 @@
 //! Reports as people read them.
 
+pub(super) mod archives;
 pub(super) mod inspect;
 pub(super) mod matched;
 pub(super) mod restore;
@@ -8,9 +9,7 @@ use crate::archive::verify::report::VerifyReport;
 use crate::offsite::Copies;
 use crate::offsite::sync::label;
 use crate::offsite::verify::VerifiedCopy;
-use crate::report::{
-    ArchiveSummary, DoctorReport, FindingVerdict, HealthReport, ListReport, PruneReport,
-};
+use crate::report::{DoctorReport, FindingVerdict, HealthReport};
 use crate::schedule::in_words;
 use crate::sys::humanize;
 use chrono::{DateTime, Utc};
@@ -35,44 +34,6 @@ pub(super) fn json(document: &impl Serialize) {
 /// The JSON document of a command that failed.
 pub(super) fn json_failure(message: &str) {
     json(&serde_json::json!({ "error": message }));
-}
-
-/// A table of archives, the newest last, where a terminal leaves the eye.
-pub(super) fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
-    if report.archives.is_empty() {
-        return format!("no archives in {} yet\n", report.folder);
-    }
-    let head = ["ARCHIVE", "MADE", "SIZE", "DOCUMENTS", "VERIFIED", "KEPT"].map(str::to_owned);
-    let rows = report
-        .archives
-        .iter()
-        .map(|archive| row(archive, time_zone));
-    let mut text = table(std::iter::once(head).chain(rows).collect(), &[2, 3]);
-    let free = report
-        .free_bytes
-        .map(|free| format!(", {} free", humanize::bytes(free)))
-        .unwrap_or_default();
-    let full = report.full_at.map(|at| {
-        let days = humanize::counted((at - now).num_days().max(0) as u64, "day");
-        format!(", full in {days} at this pace")
-    });
-    text.push_str(&format!(
-        "\n{} in {}: {}{free}{}\n",
-        humanize::counted(report.archives.len() as u64, "archive"),
-        report.folder,
-        humanize::bytes(report.archives_bytes),
-        full.unwrap_or_default(),
-    ));
-    if let Some(halted) = &report.halted {
-        text.push_str(&format!("nothing is removed for now: {halted}\n"));
-    }
-    if !report.before_restores.is_empty() {
-        let names = report.before_restores.join("\n  ");
-        text.push_str(&format!(
-            "what restores replaced; remove it when you no longer need it:\n  {names}\n"
-        ));
-    }
-    text
 }
 
 /// The copies at one place.
@@ -151,31 +112,6 @@ pub(super) fn table<const N: usize>(rows: Vec<[String; N]>, right: &[usize]) -> 
     text
 }
 
-fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
-    let verified = match (&archive.damage, archive.verified_at) {
-        (Some(damage), _) => format!("DAMAGED: {damage}"),
-        (None, None) => "never: `pantry-keeper verify` does it".into(),
-        (None, at) => match archive.drilled_at {
-            Some(drilled) => {
-                format!(
-                    "{}, drilled {}",
-                    time(at, time_zone),
-                    drilled.with_timezone(&time_zone).format("%-d %b %Y")
-                )
-            }
-            None => time(at, time_zone),
-        },
-    };
-    [
-        archive.archive.clone(),
-        time(archive.made_at, time_zone),
-        humanize::bytes(archive.archive_bytes),
-        archive.documents.map_or("?".into(), humanize::count),
-        verified,
-        fate(&archive.kept, archive.goes_at, time_zone),
-    ]
-}
-
 pub(super) fn time(at: Option<DateTime<Utc>>, time_zone: Tz) -> String {
     match at {
         Some(at) => at
@@ -193,68 +129,6 @@ fn fate(kept: &[String], goes_at: Option<DateTime<Utc>>, time_zone: Tz) -> Strin
         (_, Some(at)) => format!("until {}", at.with_timezone(&time_zone).format("%-d %b %Y")),
         (reasons, None) => reasons.join(", "),
     }
-}
-
-/// What retention did, or would do.
-pub(super) fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<Utc>) -> String {
-    let age = |made_at: Option<DateTime<Utc>>| match made_at {
-        Some(made_at) => humanize::counted((now - made_at).num_days().max(0) as u64, "day"),
-        None => "?".into(),
-    };
-    let mut rows = Vec::new();
-    let verb = if report.dry_run { "goes" } else { "removed" };
-    for kept in &report.kept {
-        let fate = match kept.goes_at {
-            Some(at) => {
-                format!(
-                    "{}, until {}",
-                    kept.reasons.join(", "),
-                    at.with_timezone(&time_zone).format("%-d %b %Y")
-                )
-            }
-            None => kept.reasons.join(", "),
-        };
-        rows.push([
-            kept.archive.clone(),
-            age(kept.made_at),
-            "stays".into(),
-            fate,
-        ]);
-    }
-    for removed in &report.removed {
-        let fate = format!(
-            "nothing keeps it; frees {}",
-            humanize::bytes(removed.archive_bytes)
-        );
-        rows.push([
-            removed.archive.clone(),
-            age(removed.made_at),
-            verb.into(),
-            fate,
-        ]);
-    }
-    for failure in &report.not_removed {
-        rows.push([
-            failure.archive.clone(),
-            String::new(),
-            "NOT REMOVED".into(),
-            failure.problem.clone(),
-        ]);
-    }
-    rows.sort();
-    if rows.is_empty() {
-        return format!("no archives in {} yet\n", report.folder);
-    }
-    rows.insert(0, ["ARCHIVE", "AGE", "", "WHY"].map(str::to_owned));
-    let mut text = table(rows, &[1]);
-    let freed = humanize::bytes(report.freed_bytes);
-    let removed = humanize::counted(report.removed.len() as u64, "archive");
-    text.push_str(&match (&report.halted, report.dry_run) {
-        (Some(halted), _) => format!("\nnothing is removed for now: {halted}\n"),
-        (None, true) => format!("\n{removed} would go and free {freed}; nothing was touched\n"),
-        (None, false) => format!("\n{removed} removed, {freed} freed\n"),
-    });
-    text
 }
 
 /// Findings one below the other, each with what to do about it.
@@ -374,74 +248,4 @@ pub(super) fn verify(report: &VerifyReport) -> (String, String) {
         format!("{} is DAMAGED: {}", report.archive, faults.join("; ")),
         lines,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeZone;
-
-    fn listed(day: u32, kept: &[&str], goes_at: Option<DateTime<Utc>>) -> ArchiveSummary {
-        let at = Utc.with_ymd_and_hms(2026, 5, day, 0, 0, 0).unwrap();
-        ArchiveSummary {
-            archive: format!("jorbites_backup_202605{day:02}_020000.tar.gz"),
-            made_at: Some(at),
-            archive_bytes: 1_000_000,
-            documents: Some(1234),
-            namespaces: Some(2),
-            point_in_time: Some(true),
-            verified_at: Some(at),
-            drilled_at: None,
-            damage: None,
-            kept: kept.iter().map(|reason| (*reason).to_owned()).collect(),
-            goes_at,
-            copies: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_list_says_why_each_stays_until_when_and_when_the_disk_is_full() {
-        let now = Utc.with_ymd_and_hms(2026, 5, 20, 0, 0, 0).unwrap();
-        let at = |day| Utc.with_ymd_and_hms(2026, 6, day, 0, 0, 0).unwrap();
-        let report = ListReport {
-            folder: "/backups".into(),
-            archives: vec![
-                listed(1, &[], None),
-                listed(3, &["young enough"], Some(at(2))),
-                listed(10, &["young enough", "among the newest"], None),
-            ],
-            archives_bytes: 3_000_000,
-            free_bytes: Some(23_000_000),
-            full_at: Some(at(12)),
-            halted: None,
-            before_restores: Vec::new(),
-        };
-        let shown = list(&report, Tz::Europe__Madrid, now);
-        let ends: Vec<&str> = shown
-            .lines()
-            .map(|line| line.rsplit("  ").next().unwrap_or_default())
-            .collect();
-        assert_eq!(
-            ends,
-            [
-                "KEPT",
-                "goes after the next backup",
-                "until 2 Jun 2026",
-                "young enough, among the newest",
-                "",
-                "3 archives in /backups: 3.0 MB, 23.0 MB free, full in 23 days at this pace"
-            ]
-        );
-        let halted = ListReport {
-            halted: Some("backups have been failing since 3 May 2026".into()),
-            ..report
-        };
-        let shown = list(&halted, Tz::Europe__Madrid, now);
-        assert!(
-            shown.ends_with(
-                "nothing is removed for now: backups have been failing since 3 May 2026\n"
-            ),
-            "{shown}"
-        );
-    }
 }

@@ -15,7 +15,7 @@ pub(crate) use comparison::Tell;
 use super::{Archive, InspectError};
 use crate::archive::namespace::{Kind, Namespace, Totals};
 use crate::context::Context;
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::report::{CollectionDifference, DiffReport, DifferenceState};
 use crate::restore::StoredDefinition;
 use crate::sys::cancel::Cancel;

@@ -2,7 +2,7 @@
 
 use crate::archive::namespace::{Kind, Namespace};
 use crate::inspect::{Archive, InspectError, Next, ReadError};
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::sys::cancel::Cancel;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};

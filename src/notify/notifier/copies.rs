@@ -3,8 +3,9 @@
 //! A success that was pinged before its copy is proven would be one that was not seen. So it is kept in
 //! `.pantry-keeper/held-ping.json` until every place has the copy; a backup that fails in the meantime takes its place.
 
-use super::{Notifier, Queued};
+use super::Notifier;
 use crate::notify::notification::{Event, Facts, Notification, Severity};
+use crate::notify::outbox::Queued;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
 use serde::{Deserialize, Serialize};
@@ -110,14 +111,5 @@ impl Notifier<'_> {
         let mut alarm = self.notification(Event::CopyDiffers, Severity::Bad, facts, help);
         alarm.id.push_str(".copies");
         self.queue([alarm])
-    }
-}
-
-impl Queued {
-    /// Both of them.
-    pub(crate) fn and(mut self, other: Queued) -> Queued {
-        self.wrote |= other.wrote;
-        self.unkept.extend(other.unkept);
-        self
     }
 }

@@ -4,7 +4,7 @@ use super::spec::IndexSpec;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::restore::contents::Contents;
 use crate::restore::definition::StoredDefinition;
-use crate::restore::plan::RestoreStep;
+use crate::restore::steps::RestoreStep;
 use mongodb::bson::{Bson, Document};
 use std::collections::BTreeMap;
 

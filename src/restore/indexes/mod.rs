@@ -8,8 +8,9 @@ pub(crate) use catalog::IndexCatalog;
 pub(super) use spec::IndexSpec;
 
 use crate::archive::namespace::{Namespace, printable};
-use crate::mongo::client::{ServerError, Target};
+use crate::mongo::error::ServerError;
 use crate::mongo::indexes::IndexBuildError;
+use crate::mongo::target::Target;
 use crate::report::IndexProblem;
 use crate::restore::mongosh::script;
 use crate::sys::cancel::{Cancel, Interruption};

@@ -19,12 +19,13 @@ mod write;
 
 use super::contents::{self, Contents};
 use super::error::RestoreError;
-use super::plan::{Live, RestoreStep, steps};
+use super::plan::Live;
 use super::selection::Selection;
+use super::steps::{RestoreStep, steps};
 use crate::archive::namespace::Kind;
 use crate::context::Context;
-use crate::mongo::client::Target;
 use crate::mongo::documents_by_id::Documents;
+use crate::mongo::target::Target;
 use crate::mongo::uri::MongoUri;
 use crate::query::Query;
 use crate::report::{Explain, IndexReport, MatchReport, Problem, RestoreReport, Restored};

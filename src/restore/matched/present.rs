@@ -2,8 +2,8 @@
 
 use super::source::{Batch, Matched};
 use crate::archive::element::{Value, get};
-use crate::mongo::client::ServerError;
 use crate::mongo::documents_by_id::Documents;
+use crate::mongo::error::ServerError;
 use mongodb::bson::RawDocument;
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use crate::archive::file_name;
 use crate::archive::fingerprint::checksum;
 use crate::backup::handed::{self, Handed, Origin};
 use crate::context::Context;
-use crate::mongo::client::Definition;
+use crate::mongo::target::Definition;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
 use crate::store::repository::Repository;

@@ -2,14 +2,15 @@
 
 use super::MatchPlan;
 use crate::archive::namespace::{Kind, Namespace};
-use crate::mongo::client::Target;
+use crate::mongo::target::Target;
 use crate::report::Problem;
 use crate::restore::RestoreError;
 use crate::restore::contents::{Broken, Contents};
 use crate::restore::definition::{StoredDefinition, is_capped};
 use crate::restore::oplog;
-use crate::restore::plan::{Live, RestoreStep};
+use crate::restore::plan::Live;
 use crate::restore::replay::{OperationError, each_operation};
+use crate::restore::steps::RestoreStep;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize::counted;
 use mongodb::bson::Document;

@@ -176,7 +176,7 @@ fn every_setting_is_filled_by_envy_and_read_back_by_its_descriptor() {
         for other in TABLE {
             let expected = (other.name == setting.name).then_some("x");
             assert_eq!(
-                (other.typed)(&raw),
+                raw.typed(other),
                 expected,
                 "{} of {}",
                 other.name,

@@ -102,6 +102,6 @@ fn refuse_beside_uri(checker: &mut Checker) -> Result<(), Faulty> {
             uri.name
         ),
     );
-    let text = (part.typed)(&checker.gathered.raw).map(str::to_owned);
+    let text = checker.gathered.raw.typed(part).map(str::to_owned);
     Err(checker.refuse(part, text.as_deref(), refusal))
 }

@@ -13,6 +13,7 @@ mod rclone;
 mod s3;
 mod sftp;
 mod source;
+mod ssh;
 mod transfer;
 mod webdav;
 
@@ -80,6 +81,19 @@ pub(crate) enum Store {
     Rclone(RcloneStore),
 }
 
+/// A verb that every kind of place has.
+macro_rules! of_each_kind {
+    ($place:expr, $verb:ident($($argument:expr),*)) => {
+        match $place {
+            Store::Folder(store) => store.$verb($($argument),*).await,
+            Store::S3(store) => store.$verb($($argument),*).await,
+            Store::Sftp(store) => store.$verb($($argument),*).await,
+            Store::WebDav(store) => store.$verb($($argument),*).await,
+            Store::Rclone(store) => store.$verb($($argument),*).await,
+        }
+    };
+}
+
 impl Store {
     /// Connects, where that is something.
     pub(crate) async fn open(
@@ -99,24 +113,12 @@ impl Store {
 
     /// Puts a whole file there under a name that must be free; what is known of it then.
     pub(crate) async fn put(&self, name: &str, source: Source) -> Result<Proof, StoreError> {
-        match self {
-            Store::Folder(store) => store.put(name, source).await,
-            Store::S3(store) => store.put(name, source).await,
-            Store::Sftp(store) => store.put(name, source).await,
-            Store::WebDav(store) => store.put(name, source).await,
-            Store::Rclone(store) => store.put(name, source).await,
-        }
+        of_each_kind!(self, put(name, source))
     }
 
     /// The size of a file; none when there is no such file.
     pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        match self {
-            Store::Folder(store) => store.size(name).await,
-            Store::S3(store) => store.size(name).await,
-            Store::Sftp(store) => store.size(name).await,
-            Store::WebDav(store) => store.size(name).await,
-            Store::Rclone(store) => store.size(name).await,
-        }
+        of_each_kind!(self, size(name))
     }
 
     /// Reads a part of a file, in order; how many bytes there were.
@@ -126,34 +128,16 @@ impl Store {
         range: Range<u64>,
         sink: &mut Sink<'_>,
     ) -> Result<u64, StoreError> {
-        match self {
-            Store::Folder(store) => store.read(name, range, sink).await,
-            Store::S3(store) => store.read(name, range, sink).await,
-            Store::Sftp(store) => store.read(name, range, sink).await,
-            Store::WebDav(store) => store.read(name, range, sink).await,
-            Store::Rclone(store) => store.read(name, range, sink).await,
-        }
+        of_each_kind!(self, read(name, range, sink))
     }
 
     /// All files there, those with a dot in front too.
     pub(crate) async fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        match self {
-            Store::Folder(store) => store.list().await,
-            Store::S3(store) => store.list().await,
-            Store::Sftp(store) => store.list().await,
-            Store::WebDav(store) => store.list().await,
-            Store::Rclone(store) => store.list().await,
-        }
+        of_each_kind!(self, list())
     }
 
     pub(crate) async fn remove(&self, name: &str) -> Result<(), StoreError> {
-        match self {
-            Store::Folder(store) => store.remove(name).await,
-            Store::S3(store) => store.remove(name).await,
-            Store::Sftp(store) => store.remove(name).await,
-            Store::WebDav(store) => store.remove(name).await,
-            Store::Rclone(store) => store.remove(name).await,
-        }
+        of_each_kind!(self, remove(name))
     }
 
     /// Takes away what an interrupted [`Store::put`] left that [`Store::list`] does not show; `ours` knows the names.

@@ -2,19 +2,17 @@
 
 use super::error::{StoreError, StoreErrorKind};
 use super::source::{Comparison, Source};
+use super::ssh;
 use super::{Access, Entry, Proof, Sink, partial};
 use crate::settings::OffsitePlace;
 use crate::sys::piped::{self, PipedChild};
-use crate::sys::process;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
 use russh_sftp::client::RawSftpSession;
 use russh_sftp::client::error::Error;
 use russh_sftp::client::rawsession::SftpResult;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::ops::Range;
-use std::path::PathBuf;
 use tokio::sync::Mutex;
 
 /// What every server takes in one message.
@@ -23,36 +21,12 @@ const PIECE_BYTES: usize = 32 * 1024;
 const AT_A_TIME: usize = 32;
 /// A disk there may be slow; whether anything moves at all is watched elsewhere.
 const LONGEST_ANSWER_SECONDS: u64 = 300;
-/// What ssh needs of our environment.
-const PASSED_ON: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "LC_ALL",
-    "SSH_AUTH_SOCK",
-];
-
 pub(crate) struct SftpStore {
     session: RawSftpSession,
     /// Kept for as long as the session lives; what it said explains a session that ended.
     ssh: Mutex<PipedChild>,
     folder: String,
     can_sync: bool,
-}
-
-/// The stock client.
-fn ssh(access: &Access<'_>) -> Result<PathBuf, StoreError> {
-    let search = access.environment.iter().find(|(name, _)| name == "PATH");
-    let search = search.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
-    process::find_program("ssh", search).ok_or_else(|| {
-        StoreError::new(
-            StoreErrorKind::Other,
-            "there is no ssh on PATH",
-            "install openssh-client",
-        )
-    })
 }
 
 impl SftpStore {
@@ -63,15 +37,15 @@ impl SftpStore {
         let OffsitePlace::Sftp { path, .. } = place else {
             return Err(StoreError::exists("address"));
         };
-        let program = ssh(access)?;
+        let program = ssh::find(access)?;
         let passed_on = access
             .environment
             .iter()
-            .filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed))
+            .filter(|(name, _)| ssh::PASSED_ON.iter().any(|passed| name == passed))
             .cloned();
         let started = piped::spawn(
             &program,
-            &arguments(place, access),
+            &ssh::arguments(place, access),
             passed_on,
             access.redactor,
             |line| {
@@ -97,7 +71,7 @@ impl SftpStore {
         session.set_timeout(LONGEST_ANSWER_SECONDS);
         let version = match session.init().await {
             Ok(version) => version,
-            Err(error) => return Err(explain(&ssh.last_lines().await, &error)),
+            Err(error) => return Err(ssh::explain(&ssh.last_lines().await, &error)),
         };
         let can_sync = version.extensions.contains_key("fsync@openssh.com");
         let store = SftpStore {
@@ -147,7 +121,7 @@ impl SftpStore {
             },
             _ => {
                 let lines = self.ssh.lock().await.last_lines().await;
-                return explain(&lines, &error);
+                return ssh::explain(&lines, &error);
             }
         };
         StoreError::new(kind, format!("cannot {action} {name}: {error}"), help)
@@ -350,86 +324,4 @@ impl SftpStore {
 
 fn is(error: &Error, code: StatusCode) -> bool {
     matches!(error, Error::Status(status) if status.status_code == code)
-}
-
-/// A host's key that is not known or not the same ends it, and nothing is ever asked.
-fn arguments(place: &OffsitePlace, access: &Access<'_>) -> Vec<OsString> {
-    let OffsitePlace::Sftp {
-        user, host, port, ..
-    } = place
-    else {
-        return Vec::new();
-    };
-    let mut arguments: Vec<OsString> = Vec::new();
-    let mut option = |text: OsString| arguments.extend(["-o".into(), text]);
-    for text in [
-        "BatchMode=yes",
-        "StrictHostKeyChecking=yes",
-        "UpdateHostKeys=no",
-        "ConnectTimeout=15",
-        "ServerAliveInterval=15",
-        "ServerAliveCountMax=4",
-        "ForwardAgent=no",
-        "ClearAllForwardings=yes",
-        "PermitLocalCommand=no",
-        "RequestTTY=no",
-    ] {
-        option(text.into());
-    }
-    // ssh takes a path apart at its spaces, outside of quotes.
-    let quoted = |name: &str, path: &std::path::Path| {
-        let mut text = OsString::from(format!("{name}=\""));
-        text.push(path);
-        text.push("\"");
-        text
-    };
-    if let Some(path) = &access.credentials.ssh_known_hosts {
-        option(quoted("UserKnownHostsFile", path));
-        option("GlobalKnownHostsFile=/dev/null".into());
-    }
-    if let Some(path) = &access.credentials.ssh_identity {
-        option(quoted("IdentityFile", path));
-        option("IdentitiesOnly=yes".into());
-    }
-    if let Some(port) = port {
-        arguments.extend(["-p".into(), port.to_string().into()]);
-    }
-    if let Some(user) = user {
-        arguments.extend(["-l".into(), user.into()]);
-    }
-    arguments.extend(["-s".into(), "--".into(), host.into(), "sftp".into()]);
-    arguments
-}
-
-/// Why a session ended, by what ssh said.
-fn explain(lines: &[String], error: &Error) -> StoreError {
-    let said = lines.join(" ");
-    let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let (kind, help) = if any(&["HOST IDENTIFICATION HAS CHANGED"]) {
-        (
-            StoreErrorKind::Denied,
-            "the server's key is not the known one: someone may be in between. Only if you know why it changed, put the \
-             new one into SSH_KNOWN_HOSTS_FILE",
-        )
-    } else if any(&["Host key verification failed"]) {
-        (
-            StoreErrorKind::Denied,
-            "put the server's key into SSH_KNOWN_HOSTS_FILE: ssh-keyscan HOST, compared with what the provider publishes",
-        )
-    } else if any(&["Permission denied"]) {
-        (
-            StoreErrorKind::Denied,
-            "check SSH_IDENTITY_FILE, the user, and that the key is known there",
-        )
-    } else if any(&["No user exists for uid"]) {
-        (
-            StoreErrorKind::Other,
-            "ssh wants the user it runs as in /etc/passwd: run the container as 1000:1000, or mount a passwd file that has it",
-        )
-    } else {
-        (StoreErrorKind::Unreachable, "")
-    };
-    let last = lines.iter().rev().find(|line| !line.starts_with('@'));
-    let why = last.map_or_else(|| error.to_string(), Clone::clone);
-    StoreError::new(kind, format!("no SFTP session: {why}"), help)
 }

@@ -1,7 +1,8 @@
-use super::{Repository, RepositoryError, VerificationRecord};
+use super::{Repository, RepositoryError};
 use crate::archive::compression::Compression;
 use crate::archive::sidecar::Sidecar;
 use crate::report::Explain;
+use crate::store::summary::VerificationRecord;
 use crate::sys::runtime::Runtime;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};

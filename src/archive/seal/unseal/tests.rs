@@ -1,4 +1,5 @@
 use super::*;
+use crate::archive::seal::keyring::is_sealed;
 use crate::archive::seal::{Recipient, Sealing, generate};
 use std::fs::{self, File};
 use tempfile::TempDir;
