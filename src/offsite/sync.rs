@@ -52,7 +52,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifie
     let queued = match end {
         RoundEnd::Busy => Queued::default(),
         _ => {
-            let record = record::read(&Repository::of(settings));
+            let record = record::read(&Repository::of(settings), &settings.offsite.places);
             let released = notifier.release(|archive| is_everywhere(settings, &record, archive));
             released.and(notifier.differing(&differing))
         }
@@ -64,7 +64,7 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifie
 fn is_everywhere(settings: &Settings, record: &Record, archive: &str) -> bool {
     let needed = needed(settings);
     settings.offsite.places.iter().all(|place| {
-        let known = record.places.get(&place.to_string());
+        let known = record.of(place);
         let mut copies = known.into_iter().flat_map(|known| &known.copies);
         copies.any(|(name, copy)| is_copy_of(name, archive) && copy.counts(needed))
     })
@@ -79,7 +79,7 @@ async fn visit_all(
         return RoundEnd::Complete;
     }
     let repository = Repository::of(settings);
-    let mut book = match Book::open(&repository) {
+    let mut book = match Book::open(&repository, &settings.offsite.places) {
         Ok(book) => book,
         Err(LockError::Held(_)) => return RoundEnd::Busy,
         Err(error) => {
@@ -90,20 +90,20 @@ async fn visit_all(
     sealed_note::sweep(&repository);
     let mut end = RoundEnd::Complete;
     for place in &settings.offsite.places {
-        let shown = place.to_string();
-        book.place(&shown).since.get_or_insert((ctx.now)());
+        book.place(place).since.get_or_insert((ctx.now)());
         let mut visit = Visit {
             settings,
             ctx,
             repository: &repository,
             book: &mut book,
-            place: shown.clone(),
+            place,
+            shown: place.to_string(),
             problems: Vec::new(),
             differing,
         };
-        let result = ctx.cancel.or(visit.sync(place)).await;
+        let result = ctx.cancel.or(visit.sync()).await;
         let problems = std::mem::take(&mut visit.problems);
-        match conclude(ctx, &mut book, &shown, result, problems) {
+        match conclude(ctx, &mut book, place, result, problems) {
             RoundEnd::Stopped => return RoundEnd::Stopped,
             RoundEnd::Complete => {}
             other => end = other,
@@ -116,7 +116,7 @@ async fn visit_all(
 fn conclude(
     ctx: &Context,
     book: &mut Book,
-    shown: &str,
+    place: &OffsitePlace,
     result: Result<Result<(), StoreError>, Interruption>,
     mut problems: Vec<String>,
 ) -> RoundEnd {
@@ -129,9 +129,9 @@ fn conclude(
         .first()
         .map(|problem| ctx.redactor.redact(problem).into_owned());
     for problem in &problems {
-        tracing::warn!("{shown}: {}", ctx.redactor.redact(problem));
+        tracing::warn!("{place}: {}", ctx.redactor.redact(problem));
     }
-    let known = book.place(shown);
+    let known = book.place(place);
     if !stopped {
         known.problem = redacted;
         if known.problem.is_none() {
@@ -152,7 +152,9 @@ struct Visit<'v> {
     ctx: &'v Context,
     repository: &'v Repository,
     book: &'v mut Book,
-    place: String,
+    place: &'v OffsitePlace,
+    /// The same in words.
+    shown: String,
     problems: Vec<String>,
     /// Copies that were found to differ now.
     differing: &'v mut Vec<DifferingCopy>,
@@ -161,7 +163,7 @@ struct Visit<'v> {
 type Listing = BTreeMap<String, u64>;
 
 impl Visit<'_> {
-    async fn sync(&mut self, place: &OffsitePlace) -> Result<(), StoreError> {
+    async fn sync(&mut self) -> Result<(), StoreError> {
         let repository = self.repository.clone();
         let listing = tokio::task::spawn_blocking(move || repository.list());
         let local = match listing.await {
@@ -175,8 +177,8 @@ impl Visit<'_> {
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let store = open(self.settings, self.ctx, place).await?;
-        let mut there = self.look(&store, place).await?;
+        let store = open(self.settings, self.ctx, self.place).await?;
+        let mut there = self.look(&store).await?;
         self.sweep(&store, &mut there).await;
         for one in self.wanted(&local) {
             match self.bring(&store, one, &there).await {
@@ -200,13 +202,13 @@ impl Visit<'_> {
     }
 
     /// What is there now, and what is known to have been there.
-    async fn look(&mut self, store: &Store, place: &OffsitePlace) -> Result<Listing, StoreError> {
+    async fn look(&mut self, store: &Store) -> Result<Listing, StoreError> {
         let listed = store.list().await?;
         let there: Listing = listed
             .into_iter()
             .map(|Entry { name, bytes }| (name, bytes))
             .collect();
-        let known = self.book.place(&self.place);
+        let known = self.book.place(self.place);
         let gone: Vec<String> = known
             .copies
             .keys()
@@ -215,7 +217,7 @@ impl Visit<'_> {
             .collect();
         if !gone.is_empty()
             && gone.len() == known.copies.len()
-            && matches!(place, OffsitePlace::Folder(_))
+            && matches!(self.place, OffsitePlace::Folder(_))
         {
             return Err(StoreError::new(
                 StoreErrorKind::NoPlace,
@@ -230,7 +232,7 @@ impl Visit<'_> {
             known.copies.remove(&archive);
             tracing::warn!(
                 "{}: the copy of {archive} is gone, and nobody here removed it",
-                self.place
+                self.shown
             );
         }
         Ok(there)
@@ -253,12 +255,12 @@ impl Visit<'_> {
         for name in left {
             match store.remove(&name).await {
                 Ok(()) => drop(there.remove(&name)),
-                Err(error) => tracing::debug!("{}: {error}", self.place),
+                Err(error) => tracing::debug!("{}: {error}", self.shown),
             }
         }
         // Not all credentials may list or abort uploads.
         if let Err(error) = store.sweep(&ours).await {
-            tracing::debug!("{}: {error}", self.place);
+            tracing::debug!("{}: {error}", self.shown);
         }
     }
 
@@ -268,7 +270,7 @@ impl Visit<'_> {
         let state = StateStore::new(self.repository.own_folder()).state();
         let now = (self.ctx.now)();
         let plan = {
-            let known = self.book.place(&self.place);
+            let known = self.book.place(self.place);
             retention::plan(self.settings, &state, known, &good, now)
         };
         let mut wanted: Vec<&ArchiveSummary> = good
@@ -286,13 +288,7 @@ impl Visit<'_> {
     async fn retain(&mut self, store: &Store) -> Result<(), StoreError> {
         let state = StateStore::new(self.repository.own_folder()).state();
         let now = (self.ctx.now)();
-        let plan = retention::plan(
-            self.settings,
-            &state,
-            self.book.place(&self.place),
-            &[],
-            now,
-        );
+        let plan = retention::plan(self.settings, &state, self.book.place(self.place), &[], now);
         for going in plan.go {
             let stem = file_name::stem_of(&going.name);
             let sidecar = stem.map(file_name::sidecar);
@@ -300,11 +296,11 @@ impl Visit<'_> {
                 Ok(()) => {}
                 Err(error) if error.is(StoreErrorKind::Missing) => {}
                 Err(error) if error.is(StoreErrorKind::Denied) => {
-                    let known = self.book.place(&self.place);
+                    let known = self.book.place(self.place);
                     if !std::mem::replace(&mut known.keeps_all, true) {
                         tracing::info!(
                             "{}: nothing can be removed there with these credentials, so all copies stay: {error}",
-                            self.place
+                            self.shown
                         );
                     }
                     return Ok(());
@@ -314,12 +310,12 @@ impl Visit<'_> {
             if let Some(sidecar) = sidecar
                 && let Err(error) = store.remove(&sidecar).await
             {
-                tracing::debug!("{}: {error}", self.place);
+                tracing::debug!("{}: {error}", self.shown);
             }
-            self.book.place(&self.place).copies.remove(&going.name);
+            self.book.place(self.place).copies.remove(&going.name);
             tracing::info!(
                 "{}: the copy of {} was removed: nothing keeps it",
-                self.place,
+                self.shown,
                 going.name
             );
             warn_unsaved(self.book.save());

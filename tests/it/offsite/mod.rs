@@ -6,6 +6,7 @@ mod refused;
 mod round_trip;
 mod sealed;
 mod told;
+mod two_services;
 
 use crate::support::Site;
 use std::collections::BTreeSet;
