@@ -14,6 +14,7 @@ mod s3;
 mod sftp;
 mod source;
 mod transfer;
+mod watched;
 mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
@@ -102,7 +103,7 @@ impl Store {
         match self {
             Store::Folder(store) => store.put(name, source).await,
             Store::S3(store) => store.put(name, source).await,
-            Store::Sftp(store) => store.put(name, source).await,
+            Store::Sftp(store) => store.while_open(store.put(name, source)).await,
             Store::WebDav(store) => store.put(name, source).await,
             Store::Rclone(store) => store.put(name, source).await,
         }
@@ -113,7 +114,7 @@ impl Store {
         match self {
             Store::Folder(store) => store.size(name).await,
             Store::S3(store) => store.size(name).await,
-            Store::Sftp(store) => store.size(name).await,
+            Store::Sftp(store) => store.while_open(store.size(name)).await,
             Store::WebDav(store) => store.size(name).await,
             Store::Rclone(store) => store.size(name).await,
         }
@@ -129,7 +130,7 @@ impl Store {
         match self {
             Store::Folder(store) => store.read(name, range, sink).await,
             Store::S3(store) => store.read(name, range, sink).await,
-            Store::Sftp(store) => store.read(name, range, sink).await,
+            Store::Sftp(store) => store.while_open(store.read(name, range, sink)).await,
             Store::WebDav(store) => store.read(name, range, sink).await,
             Store::Rclone(store) => store.read(name, range, sink).await,
         }
@@ -140,7 +141,7 @@ impl Store {
         match self {
             Store::Folder(store) => store.list().await,
             Store::S3(store) => store.list().await,
-            Store::Sftp(store) => store.list().await,
+            Store::Sftp(store) => store.while_open(store.list()).await,
             Store::WebDav(store) => store.list().await,
             Store::Rclone(store) => store.list().await,
         }
@@ -150,7 +151,7 @@ impl Store {
         match self {
             Store::Folder(store) => store.remove(name).await,
             Store::S3(store) => store.remove(name).await,
-            Store::Sftp(store) => store.remove(name).await,
+            Store::Sftp(store) => store.while_open(store.remove(name)).await,
             Store::WebDav(store) => store.remove(name).await,
             Store::Rclone(store) => store.remove(name).await,
         }
