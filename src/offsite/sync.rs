@@ -244,12 +244,7 @@ impl Visit<'_> {
         let ours = |name: &str| is_ours(&prefix, name);
         let left: Vec<String> = there
             .keys()
-            .filter(|name| {
-                let target = name
-                    .strip_prefix('.')
-                    .and_then(|name| name.strip_suffix(PARTIAL_EXTENSION));
-                target.is_some_and(ours)
-            })
+            .filter(|name| partly_sent(name).is_some_and(ours))
             .cloned()
             .collect();
         for name in left {
@@ -324,6 +319,16 @@ impl Visit<'_> {
     }
 }
 
+/// Whose beginning a file is: ours has a dot in front, rclone's has eight hexadecimal digits behind.
+fn partly_sent(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(PARTIAL_EXTENSION)?;
+    name.strip_prefix('.').or_else(|| {
+        let (target, tag) = name.rsplit_once('.')?;
+        let is_tag = tag.len() == 8 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_tag.then_some(target)
+    })
+}
+
 /// Bytes and SHA-256 of a file elsewhere, read from its start to its end.
 pub(super) async fn hash(
     settings: &Settings,
@@ -349,5 +354,25 @@ pub(crate) fn label(proof: Proof) -> &'static str {
         Proof::Sent => "sent",
         Proof::Confirmed => "size and checksum confirmed",
         Proof::Read => "read back",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partly_sent;
+
+    #[test]
+    fn what_an_interrupted_transfer_leaves_is_known_by_its_name() {
+        for (name, whose) in [
+            (".a.tar.gz.partial", Some("a.tar.gz")),
+            ("a.tar.gz.4ee9405b.partial", Some("a.tar.gz")),
+            ("a.tar.gz.partial", None),
+            ("a.tar.gz.4ee9405.partial", None),
+            ("a.tar.gz.4ee9405x.partial", None),
+            ("a.tar.gz.4ee9405b", None),
+            ("a.tar.gz", None),
+        ] {
+            assert_eq!(partly_sent(name), whose, "{name}");
+        }
     }
 }
