@@ -198,9 +198,12 @@ impl Visit<'_> {
         let result = moving(self.settings, &transfer, &meter, putting).await;
         drop(meter);
         let proof = match (result, outcome.get()) {
-            // It came into being while we looked.
+            // What never got its name is sent again; what has it is an alarm.
             (Err(error), Some(sent)) if error.is(StoreErrorKind::Differs) => {
-                return Err(self.alarm(parcel, &sent, error));
+                return Err(match store.size(&parcel.copy).await {
+                    Ok(Some(_)) => self.alarm(parcel, &sent, error),
+                    _ => error,
+                });
             }
             (result, _) => result?,
         };

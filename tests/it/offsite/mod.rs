@@ -1,5 +1,6 @@
 //! Copies elsewhere, at real servers: a folder, S3 (moto), WebDAV (wsgidav), OpenSSH's SFTP, and rclone.
 
+mod changed;
 mod interrupted;
 mod reading;
 mod refused;
