@@ -54,10 +54,21 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifie
         _ => {
             let record = record::read(&Repository::of(settings), &settings.offsite.places);
             let released = notifier.release(|archive| is_everywhere(settings, &record, archive));
-            released.and(notifier.differing(&differing))
+            let told = released.and(notifier.differing(&differing));
+            match end {
+                RoundEnd::Complete if !settings.offsite.places.is_empty() => {
+                    told.and(all_clear(settings, notifier))
+                }
+                _ => told,
+            }
         }
     };
     Round { end, queued }
+}
+
+fn all_clear(settings: &Settings, notifier: &Notifier<'_>) -> Queued {
+    let own = Repository::of(settings).own_folder();
+    notifier.copies_complete(&mut StateStore::new(own))
 }
 
 /// Whether every place has a copy that counts.
