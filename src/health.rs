@@ -85,7 +85,12 @@ fn offsite_problems(
         return Vec::new();
     }
     let listed = repository.list().unwrap_or_default();
-    offsite::problems(settings, &offsite::record::read(repository), &listed, now)
+    offsite::problems(
+        settings,
+        &offsite::record::read(repository, &settings.offsite.places),
+        &listed,
+        now,
+    )
 }
 
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {

@@ -246,7 +246,7 @@ fn offsite(
         return Vec::new();
     }
     let (record, listed) = (
-        offsite::record::read(repository),
+        offsite::record::read(repository, &settings.offsite.places),
         repository.list().unwrap_or_default(),
     );
     let problems = offsite::problems(settings, &record, &listed, now);

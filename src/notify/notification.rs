@@ -53,11 +53,15 @@ pub(crate) enum Event {
     DrillReceipt,
     /// A copy elsewhere is not what was sent.
     CopyDiffers,
+    /// Copies elsewhere, which were behind or damaged, are complete again.
+    CopiesComplete,
     Test,
     /// Any backup that succeeded, for those who watch from elsewhere.
     BackupDone,
     /// Any backup that did not.
     BackupNotDone,
+    /// Any copy that is not what was sent, for those who watch from elsewhere.
+    CopyNotSame,
     DrillDone,
     DrillNotDone,
 }
@@ -77,7 +81,7 @@ impl Event {
     /// Whom it is for.
     pub(crate) fn interest(self) -> Interest {
         match self {
-            Event::BackupDone | Event::BackupNotDone => Interest::EveryBackup,
+            Event::BackupDone | Event::BackupNotDone | Event::CopyNotSame => Interest::EveryBackup,
             Event::DrillDone | Event::DrillNotDone => Interest::EveryDrill,
             _ => Interest::News,
         }
@@ -105,8 +109,13 @@ impl Event {
             | Event::Recovered
             | Event::DrillFailed
             | Event::DrillRecovered
-            | Event::CopyDiffers => 1,
-            Event::BackupDone | Event::BackupNotDone | Event::DrillDone | Event::DrillNotDone => 2,
+            | Event::CopyDiffers
+            | Event::CopiesComplete => 1,
+            Event::CopyNotSame
+            | Event::BackupDone
+            | Event::BackupNotDone
+            | Event::DrillDone
+            | Event::DrillNotDone => 2,
         }
     }
 }

@@ -88,6 +88,17 @@ impl AlertHistory {
             .extend(present.iter().map(|concern| (*concern, now)));
         true
     }
+
+    /// Notes that a concern is over; whether that is to be told, since it was told itself. Counts it as sent.
+    pub(crate) fn all_clear_due(&mut self, concern: Concern, now: DateTime<Utc>) -> bool {
+        // For one that comes and goes, that too is told once a day at most.
+        let lately = |cleared: DateTime<Utc>| (now - cleared).abs() < FORGOTTEN;
+        if self.cleared_at.is_some_and(lately) || self.concerns.remove(&concern).is_none() {
+            return false;
+        }
+        self.cleared_at = Some(now);
+        true
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +179,24 @@ mod tests {
         assert!(told(&mut alerts, 9, &[Concern::Shrunk]));
         assert!(!told(&mut alerts, 10, &[]));
         assert!(told(&mut alerts, 11, &[Concern::Shrunk]));
+    }
+
+    #[test]
+    fn the_end_of_a_concern_is_told_once_and_once_a_day_at_most() {
+        let mut alerts = AlertHistory::default();
+        let concern = [Concern::Offsite];
+        assert!(!alerts.all_clear_due(Concern::Offsite, at(0)));
+        assert!(alerts.concerns_due(&concern, at(1)));
+        assert!(!alerts.all_clear_due(Concern::Filling, at(2)));
+        assert!(alerts.all_clear_due(Concern::Offsite, at(2)));
+        assert!(!alerts.all_clear_due(Concern::Offsite, at(30)));
+        // It is back at once: it is told, and its end only on another day.
+        assert!(alerts.concerns_due(&concern, at(31)));
+        assert!(alerts.all_clear_due(Concern::Offsite, at(32)));
+        assert!(alerts.concerns_due(&concern, at(33)));
+        assert!(!alerts.all_clear_due(Concern::Offsite, at(34)));
+        assert!(!alerts.concerns_due(&concern, at(35)));
+        assert!(alerts.all_clear_due(Concern::Offsite, at(56)));
     }
 
     #[test]

@@ -49,8 +49,7 @@ pub(crate) async fn copies(
     local: &[ArchiveSummary],
     state: &State,
 ) -> Copies {
-    let shown = place.to_string();
-    let known = record.places.get(&shown).cloned().unwrap_or_default();
+    let known = record.of(place).cloned().unwrap_or_default();
     let looked = async { open(settings, ctx, place).await?.list().await };
     let (listed, problem) = match looked.await {
         Ok(listed) => (Some(listed), None),
@@ -97,7 +96,7 @@ pub(crate) async fn copies(
     }
     copies.sort_by(|one, other| one.archive.cmp(&other.archive));
     Copies {
-        place: shown,
+        place: place.to_string(),
         problem,
         copies,
         waiting_since: waiting_since(&known, needed(settings), local),

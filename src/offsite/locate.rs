@@ -112,7 +112,13 @@ pub(crate) async fn locate(
             Err(error) => Some(error),
         },
     };
-    let found = Search::run(settings, ctx, name, &record::read(&repository)).await?;
+    let found = Search::run(
+        settings,
+        ctx,
+        name,
+        &record::read(&repository, &settings.offsite.places),
+    )
+    .await?;
     match found.best(settings, ctx, name).await? {
         Some(located) => {
             let (archive, place) = (located.name(), located.place().unwrap_or_default());
@@ -173,8 +179,8 @@ impl Search {
     }
 
     fn add(&mut self, settings: &Settings, record: &Record, at: usize, entries: &[Entry]) {
-        let place = settings.offsite.places[at].to_string();
-        let known = record.places.get(&place);
+        let place = &settings.offsite.places[at];
+        let known = record.of(place);
         let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
         for Entry { name, bytes } in entries {
             let Some(time) = named(settings, name) else {

@@ -59,8 +59,7 @@ pub(crate) async fn open(
 pub(crate) fn explain(settings: &Settings, record: &Record, archives: &mut [ArchiveSummary]) {
     for archive in archives {
         let copies = settings.offsite.places.iter().map(|place| {
-            let place = place.to_string();
-            let known = record.places.get(&place);
+            let (known, place) = (record.of(place), place.to_string());
             let copy = known.and_then(|known| {
                 let sealed = format!("{}{}", archive.archive, file_name::SEALED_EXTENSION);
                 let sealed = || known.copies.get(&sealed);
@@ -110,8 +109,7 @@ pub(crate) fn problems(
 ) -> Vec<String> {
     let mut problems = Vec::new();
     for place in &settings.offsite.places {
-        let place = place.to_string();
-        let Some(known) = record.places.get(&place) else {
+        let Some(known) = record.of(place) else {
             continue;
         };
         for (archive, copy) in &known.copies {

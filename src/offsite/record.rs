@@ -2,6 +2,7 @@
 //! looked at anew, and nothing is removed there until it is proven again.
 
 use crate::report::CopyState;
+use crate::settings::OffsitePlace;
 use crate::store::remote::Proof;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
@@ -15,11 +16,33 @@ use std::path::PathBuf;
 const FILE: &str = "offsite.json";
 const LOCK: &str = "offsite.lock";
 
-/// Of all places, by their addresses.
+/// Of all places, by what tells each from all others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Record {
     pub places: BTreeMap<String, PlaceRecord>,
+}
+
+impl Record {
+    pub(crate) fn of(&self, place: &OffsitePlace) -> Option<&PlaceRecord> {
+        self.places.get(&place.identity())
+    }
+
+    /// Finds what was written under a place's short name, if that can only mean one of `places`.
+    fn renamed(mut self, places: &[OffsitePlace]) -> Self {
+        for place in places {
+            let (short, identity) = (place.short_name(), place.identity());
+            let mut same = places.iter().filter(|other| other.short_name() == short);
+            let is_alone = same.nth(1).is_none();
+            if is_alone
+                && !self.places.contains_key(&identity)
+                && let Some(known) = self.places.remove(&short)
+            {
+                self.places.insert(identity, known);
+            }
+        }
+        self
+    }
 }
 
 /// Of one place.
@@ -79,16 +102,19 @@ fn path(repository: &Repository) -> PathBuf {
     repository.own_folder().join(FILE)
 }
 
-/// What is known. What cannot be read is not known.
-pub(crate) fn read(repository: &Repository) -> Record {
+/// What is known of these places. What cannot be read is not known.
+pub(crate) fn read(repository: &Repository, places: &[OffsitePlace]) -> Record {
     let json = fs::read(path(repository)).ok();
-    json.and_then(|json| serde_json::from_slice(&json).ok())
-        .unwrap_or_default()
+    let record: Option<Record> = json.and_then(|json| serde_json::from_slice(&json).ok());
+    record.unwrap_or_default().renamed(places)
 }
 
 impl Book {
     /// One process at a time works on copies.
-    pub(super) fn open(repository: &Repository) -> Result<Self, LockError> {
+    pub(super) fn open(
+        repository: &Repository,
+        places: &[OffsitePlace],
+    ) -> Result<Self, LockError> {
         let own = repository.own_folder();
         // On a disk that is not there, nothing may look as if it were.
         if repository.folder().is_dir() {
@@ -97,18 +123,57 @@ impl Book {
         let lock = Lock::take(&own.join(LOCK), repository.folder())?;
         Ok(Book {
             path: path(repository),
-            record: read(repository),
+            record: read(repository, places),
             _lock: lock,
         })
     }
 
-    pub(super) fn place(&mut self, place: &str) -> &mut PlaceRecord {
-        self.record.places.entry(place.to_owned()).or_default()
+    pub(super) fn place(&mut self, place: &OffsitePlace) -> &mut PlaceRecord {
+        self.record.places.entry(place.identity()).or_default()
     }
 
     pub(super) fn save(&self) -> Result<(), FileError> {
         let json = serde_json::to_vec_pretty(&self.record)
             .map_err(|error| FileError::new("write", &self.path, error.into()))?;
         atomic_file::replace(&self.path, &json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(endpoint: &str) -> OffsitePlace {
+        OffsitePlace::S3 {
+            bucket: "b".into(),
+            prefix: "a/".into(),
+            region: None,
+            endpoint: Some(endpoint.into()),
+            shown_whole: false,
+        }
+    }
+
+    #[test]
+    fn a_record_under_a_short_name_is_found_where_only_one_place_can_be_meant() {
+        let known = PlaceRecord {
+            problem: Some("it was away".into()),
+            ..PlaceRecord::default()
+        };
+        let places = BTreeMap::from([("s3://b/a/".to_owned(), known.clone())]);
+        let before = Record { places };
+        let (one, two) = (at("https://one"), at("https://two"));
+        let alone = before.clone().renamed(std::slice::from_ref(&one));
+        assert_eq!(alone.of(&one), Some(&known));
+        let both = [one.clone(), two.clone()];
+        let ambiguous = before.clone().renamed(&both);
+        assert_eq!((ambiguous.of(&one), ambiguous.of(&two)), (None, None));
+        assert_eq!(ambiguous, before, "nothing is lost");
+        // Once it has the new name, it stays that of its place.
+        let later = alone.renamed(&both);
+        assert_eq!((later.of(&one), later.of(&two)), (Some(&known), None));
+        assert_eq!(
+            later.clone().renamed(std::slice::from_ref(&two)).of(&two),
+            None
+        );
     }
 }

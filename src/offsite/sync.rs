@@ -53,19 +53,30 @@ pub(crate) async fn round(settings: &Settings, ctx: &Context, notifier: &Notifie
     let queued = match end {
         RoundEnd::Busy => Queued::default(),
         _ => {
-            let record = record::read(&Repository::of(settings));
+            let record = record::read(&Repository::of(settings), &settings.offsite.places);
             let released = notifier.release(|archive| is_everywhere(settings, &record, archive));
-            released.and(notifier.differing(&differing))
+            let told = released.and(notifier.differing(&differing));
+            match end {
+                RoundEnd::Complete if !settings.offsite.places.is_empty() => {
+                    told.and(all_clear(settings, notifier))
+                }
+                _ => told,
+            }
         }
     };
     Round { end, queued }
+}
+
+fn all_clear(settings: &Settings, notifier: &Notifier<'_>) -> Queued {
+    let own = Repository::of(settings).own_folder();
+    notifier.copies_complete(&mut StateStore::new(own))
 }
 
 /// Whether every place has a copy that counts.
 fn is_everywhere(settings: &Settings, record: &Record, archive: &str) -> bool {
     let needed = needed(settings);
     settings.offsite.places.iter().all(|place| {
-        let known = record.places.get(&place.to_string());
+        let known = record.of(place);
         let mut copies = known.into_iter().flat_map(|known| &known.copies);
         copies.any(|(name, copy)| is_copy_of(name, archive) && copy.counts(needed))
     })
@@ -80,7 +91,7 @@ async fn visit_all(
         return RoundEnd::Complete;
     }
     let repository = Repository::of(settings);
-    let mut book = match Book::open(&repository) {
+    let mut book = match Book::open(&repository, &settings.offsite.places) {
         Ok(book) => book,
         Err(LockError::Held(_)) => return RoundEnd::Busy,
         Err(error) => {
@@ -91,20 +102,20 @@ async fn visit_all(
     sealed_note::sweep(&repository);
     let mut end = RoundEnd::Complete;
     for place in &settings.offsite.places {
-        let shown = place.to_string();
-        book.place(&shown).since.get_or_insert((ctx.now)());
+        book.place(place).since.get_or_insert((ctx.now)());
         let mut visit = Visit {
             settings,
             ctx,
             repository: &repository,
             book: &mut book,
-            place: shown.clone(),
+            place,
+            shown: place.to_string(),
             problems: Vec::new(),
             differing,
         };
-        let result = ctx.cancel.or(visit.sync(place)).await;
+        let result = ctx.cancel.or(visit.sync()).await;
         let problems = std::mem::take(&mut visit.problems);
-        match conclude(ctx, &mut book, &shown, result, problems) {
+        match conclude(ctx, &mut book, place, result, problems) {
             RoundEnd::Stopped => return RoundEnd::Stopped,
             RoundEnd::Complete => {}
             other => end = other,
@@ -117,7 +128,7 @@ async fn visit_all(
 fn conclude(
     ctx: &Context,
     book: &mut Book,
-    shown: &str,
+    place: &OffsitePlace,
     result: Result<Result<(), StoreError>, Interruption>,
     mut problems: Vec<String>,
 ) -> RoundEnd {
@@ -130,9 +141,9 @@ fn conclude(
         .first()
         .map(|problem| ctx.redactor.redact(problem).into_owned());
     for problem in &problems {
-        tracing::warn!("{shown}: {}", ctx.redactor.redact(problem));
+        tracing::warn!("{place}: {}", ctx.redactor.redact(problem));
     }
-    let known = book.place(shown);
+    let known = book.place(place);
     if !stopped {
         known.problem = redacted;
         if known.problem.is_none() {
@@ -153,7 +164,9 @@ struct Visit<'v> {
     ctx: &'v Context,
     repository: &'v Repository,
     book: &'v mut Book,
-    place: String,
+    place: &'v OffsitePlace,
+    /// The same in words.
+    shown: String,
     problems: Vec<String>,
     /// Copies that were found to differ now.
     differing: &'v mut Vec<DifferingCopy>,
@@ -162,7 +175,7 @@ struct Visit<'v> {
 type Listing = BTreeMap<String, u64>;
 
 impl Visit<'_> {
-    async fn sync(&mut self, place: &OffsitePlace) -> Result<(), StoreError> {
+    async fn sync(&mut self) -> Result<(), StoreError> {
         let repository = self.repository.clone();
         let listing = tokio::task::spawn_blocking(move || repository.list());
         let local = match listing.await {
@@ -176,8 +189,8 @@ impl Visit<'_> {
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let store = open(self.settings, self.ctx, place).await?;
-        let mut there = self.look(&store, place).await?;
+        let store = open(self.settings, self.ctx, self.place).await?;
+        let mut there = self.look(&store).await?;
         self.sweep(&store, &mut there).await;
         for one in self.wanted(&local) {
             match self.bring(&store, one, &there).await {
@@ -201,13 +214,13 @@ impl Visit<'_> {
     }
 
     /// What is there now, and what is known to have been there.
-    async fn look(&mut self, store: &Store, place: &OffsitePlace) -> Result<Listing, StoreError> {
+    async fn look(&mut self, store: &Store) -> Result<Listing, StoreError> {
         let listed = store.list().await?;
         let there: Listing = listed
             .into_iter()
             .map(|Entry { name, bytes }| (name, bytes))
             .collect();
-        let known = self.book.place(&self.place);
+        let known = self.book.place(self.place);
         let gone: Vec<String> = known
             .copies
             .keys()
@@ -216,7 +229,7 @@ impl Visit<'_> {
             .collect();
         if !gone.is_empty()
             && gone.len() == known.copies.len()
-            && matches!(place, OffsitePlace::Folder(_))
+            && matches!(self.place, OffsitePlace::Folder(_))
         {
             return Err(StoreError::new(
                 StoreErrorKind::NoPlace,
@@ -231,7 +244,7 @@ impl Visit<'_> {
             known.copies.remove(&archive);
             tracing::warn!(
                 "{}: the copy of {archive} is gone, and nobody here removed it",
-                self.place
+                self.shown
             );
         }
         Ok(there)
@@ -243,23 +256,18 @@ impl Visit<'_> {
         let ours = |name: &str| is_ours(&prefix, name);
         let left: Vec<String> = there
             .keys()
-            .filter(|name| {
-                let target = name
-                    .strip_prefix('.')
-                    .and_then(|name| name.strip_suffix(PARTIAL_EXTENSION));
-                target.is_some_and(ours)
-            })
+            .filter(|name| partly_sent(name).is_some_and(ours))
             .cloned()
             .collect();
         for name in left {
             match store.remove(&name).await {
                 Ok(()) => drop(there.remove(&name)),
-                Err(error) => tracing::debug!("{}: {error}", self.place),
+                Err(error) => tracing::debug!("{}: {error}", self.shown),
             }
         }
         // Not all credentials may list or abort uploads.
         if let Err(error) = store.sweep(&ours).await {
-            tracing::debug!("{}: {error}", self.place);
+            tracing::debug!("{}: {error}", self.shown);
         }
     }
 
@@ -269,7 +277,7 @@ impl Visit<'_> {
         let state = StateStore::new(self.repository.own_folder()).state();
         let now = (self.ctx.now)();
         let plan = {
-            let known = self.book.place(&self.place);
+            let known = self.book.place(self.place);
             retention::plan(self.settings, &state, known, &good, now)
         };
         let mut wanted: Vec<&ArchiveSummary> = good
@@ -287,13 +295,7 @@ impl Visit<'_> {
     async fn retain(&mut self, store: &Store) -> Result<(), StoreError> {
         let state = StateStore::new(self.repository.own_folder()).state();
         let now = (self.ctx.now)();
-        let plan = retention::plan(
-            self.settings,
-            &state,
-            self.book.place(&self.place),
-            &[],
-            now,
-        );
+        let plan = retention::plan(self.settings, &state, self.book.place(self.place), &[], now);
         for going in plan.go {
             let stem = file_name::stem_of(&going.name);
             let sidecar = stem.map(file_name::sidecar);
@@ -301,11 +303,11 @@ impl Visit<'_> {
                 Ok(()) => {}
                 Err(error) if error.is(StoreErrorKind::Missing) => {}
                 Err(error) if error.is(StoreErrorKind::Denied) => {
-                    let known = self.book.place(&self.place);
+                    let known = self.book.place(self.place);
                     if !std::mem::replace(&mut known.keeps_all, true) {
                         tracing::info!(
                             "{}: nothing can be removed there with these credentials, so all copies stay: {error}",
-                            self.place
+                            self.shown
                         );
                     }
                     return Ok(());
@@ -315,18 +317,28 @@ impl Visit<'_> {
             if let Some(sidecar) = sidecar
                 && let Err(error) = store.remove(&sidecar).await
             {
-                tracing::debug!("{}: {error}", self.place);
+                tracing::debug!("{}: {error}", self.shown);
             }
-            self.book.place(&self.place).copies.remove(&going.name);
+            self.book.place(self.place).copies.remove(&going.name);
             tracing::info!(
                 "{}: the copy of {} was removed: nothing keeps it",
-                self.place,
+                self.shown,
                 going.name
             );
             warn_unsaved(self.book.save());
         }
         Ok(())
     }
+}
+
+/// Whose beginning a file is: ours has a dot in front, rclone's has eight hexadecimal digits behind.
+fn partly_sent(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(PARTIAL_EXTENSION)?;
+    name.strip_prefix('.').or_else(|| {
+        let (target, tag) = name.rsplit_once('.')?;
+        let is_tag = tag.len() == 8 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_tag.then_some(target)
+    })
 }
 
 /// Bytes and SHA-256 of a file elsewhere, read from its start to its end.
@@ -354,5 +366,25 @@ pub(crate) fn label(proof: Proof) -> &'static str {
         Proof::Sent => "sent",
         Proof::Confirmed => "size and checksum confirmed",
         Proof::Read => "read back",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partly_sent;
+
+    #[test]
+    fn what_an_interrupted_transfer_leaves_is_known_by_its_name() {
+        for (name, whose) in [
+            (".a.tar.gz.partial", Some("a.tar.gz")),
+            ("a.tar.gz.4ee9405b.partial", Some("a.tar.gz")),
+            ("a.tar.gz.partial", None),
+            ("a.tar.gz.4ee9405.partial", None),
+            ("a.tar.gz.4ee9405x.partial", None),
+            ("a.tar.gz.4ee9405b", None),
+            ("a.tar.gz", None),
+        ] {
+            assert_eq!(partly_sent(name), whose, "{name}");
+        }
     }
 }

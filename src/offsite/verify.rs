@@ -85,8 +85,8 @@ fn is_what_was_sent(
     copy: &Copy,
     sha256: [u8; 32],
 ) -> bool {
-    let record = record::read(&Repository::of(settings));
-    let known = record.places.get(&place.to_string());
+    let record = record::read(&Repository::of(settings), &settings.offsite.places);
+    let known = record.of(place);
     let known = known.and_then(|known| known.copies.get(&copy.archive));
     known.is_none_or(|known| known.sha256 == hex::encode(sha256))
 }
@@ -100,10 +100,10 @@ fn remember(
     damage: Option<String>,
 ) {
     // Another process is at work on the copies, or there is no folder here yet: then it is not kept.
-    let Ok(mut book) = Book::open(&Repository::of(settings)) else {
+    let Ok(mut book) = Book::open(&Repository::of(settings), &settings.offsite.places) else {
         return;
     };
-    let copies = &mut book.place(&place.to_string()).copies;
+    let copies = &mut book.place(place).copies;
     let before = copies.get(&copy.archive);
     let made_at = before.and_then(|known| known.made_at);
     // What a damaged copy should be is known from before.

@@ -60,6 +60,8 @@ pub(crate) enum OffsitePlace {
         prefix: String,
         region: Option<String>,
         endpoint: Option<String>,
+        /// Another place has this bucket's name and prefix, so that region and endpoint are shown as well.
+        shown_whole: bool,
     },
     Sftp {
         user: Option<String>,
@@ -83,7 +85,10 @@ pub(crate) enum OffsitePlace {
 impl fmt::Display for OffsitePlace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OffsitePlace::S3 { bucket, prefix, .. } => write!(out, "s3://{bucket}/{prefix}"),
+            OffsitePlace::S3 {
+                shown_whole: true, ..
+            } => write!(out, "{}", self.identity()),
+            OffsitePlace::S3 { .. } => write!(out, "{}", self.short_name()),
             OffsitePlace::Sftp {
                 user,
                 host,
@@ -102,6 +107,37 @@ impl fmt::Display for OffsitePlace {
     }
 }
 
+impl OffsitePlace {
+    /// What tells it from all other places: of two services, each may have a bucket of one name.
+    pub(crate) fn identity(&self) -> String {
+        let OffsitePlace::S3 {
+            bucket,
+            prefix,
+            region,
+            endpoint,
+            ..
+        } = self
+        else {
+            return self.to_string();
+        };
+        let options = [("region", region), ("endpoint", endpoint)];
+        let options: Vec<String> = options
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
+            .collect();
+        let joint = if options.is_empty() { "" } else { "?" };
+        format!("s3://{bucket}/{prefix}{joint}{}", options.join("&"))
+    }
+
+    /// Its address without region and endpoint, which others may have as well.
+    pub(crate) fn short_name(&self) -> String {
+        match self {
+            OffsitePlace::S3 { bucket, prefix, .. } => format!("s3://{bucket}/{prefix}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// One place or several, with commas between.
 pub(super) fn places(text: &str) -> Result<Vec<OffsitePlace>, Refusal> {
     let mut found: Vec<OffsitePlace> = Vec::new();
@@ -110,7 +146,7 @@ pub(super) fn places(text: &str) -> Result<Vec<OffsitePlace>, Refusal> {
         let place = place(item)?;
         if found
             .iter()
-            .any(|other| other.to_string() == place.to_string())
+            .any(|other| other.identity() == place.identity())
         {
             return Err(Refusal::new(
                 "names one place twice",
@@ -118,6 +154,13 @@ pub(super) fn places(text: &str) -> Result<Vec<OffsitePlace>, Refusal> {
             ));
         }
         found.push(place);
+    }
+    let names: Vec<String> = found.iter().map(OffsitePlace::short_name).collect();
+    for place in &mut found {
+        let name = place.short_name();
+        if let OffsitePlace::S3 { shown_whole, .. } = place {
+            *shown_whole = names.iter().filter(|other| **other == name).count() > 1;
+        }
     }
     Ok(found)
 }
@@ -193,6 +236,7 @@ fn s3(rest: &str) -> Result<OffsitePlace, Refusal> {
         prefix: folder(prefix),
         region,
         endpoint,
+        shown_whole: false,
     })
 }
 
@@ -303,6 +347,35 @@ mod tests {
             assert_eq!(found.as_deref(), Ok(shown), "{text}");
         }
         assert_eq!(places("file:///a, s3://b,").map(|found| found.len()), Ok(2));
+    }
+
+    #[test]
+    fn one_bucket_name_at_two_services_is_two_places() {
+        let shown = |text| {
+            let found = places(text).map_err(|refusal| refusal.problem);
+            found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let two = "s3://b/a?endpoint=https://one,s3://b/a?region=x&endpoint=https://two,s3://c";
+        let whole = [
+            "s3://b/a/?endpoint=https://one",
+            "s3://b/a/?region=x&endpoint=https://two",
+            "s3://c/",
+        ];
+        assert_eq!(shown(two), Ok(whole.map(str::to_owned).into()));
+        let two = "s3://b,s3://b?endpoint=https://two";
+        let whole = ["s3://b/", "s3://b/?endpoint=https://two"];
+        assert_eq!(shown(two), Ok(whole.map(str::to_owned).into()));
+        for same in [
+            "s3://b/a?endpoint=https://one,s3://b/a/?endpoint=one/",
+            "s3://b?region=x,s3://b/?region=x",
+            "s3://b?region=x&endpoint=one,s3://b?endpoint=one&region=x",
+        ] {
+            assert_eq!(
+                shown(same),
+                Err("names one place twice".to_owned()),
+                "{same}"
+            );
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) struct AlertHistory {
     pub failing: Option<Failing>,
     pub first_failures: Option<Today>,
     pub concerns: BTreeMap<Concern, DateTime<Utc>>,
+    /// When the owner was last told that a concern is over.
+    pub cleared_at: Option<DateTime<Utc>>,
 }
 
 /// Runs fail since the last that succeeded.

@@ -115,7 +115,11 @@ pub(crate) fn list(
     let plan = prune::plan(settings, &archives, state, now);
     let halted = prune::halted(&plan);
     prune::explain(&mut archives, &plan);
-    offsite::explain(settings, &offsite::record::read(repository), &mut archives);
+    offsite::explain(
+        settings,
+        &offsite::record::read(repository, &settings.offsite.places),
+        &mut archives,
+    );
     let free_bytes = repository.free_bytes();
     let safety_stems = repository.safety_stems().unwrap_or_default();
     ListReport {

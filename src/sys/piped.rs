@@ -29,7 +29,8 @@ pub(crate) struct PipedChild {
     pub stdin: Option<ChildStdin>,
     pub stdout: Option<ChildStdout>,
     lines: Lines,
-    stderr: JoinHandle<()>,
+    /// None once it has come to its end.
+    stderr: Option<JoinHandle<()>>,
 }
 
 /// Starts a program. `environment` is all that it gets. Each line of its stderr goes to `heard`, which keeps it from the
@@ -83,14 +84,18 @@ pub(crate) fn spawn(
         stdin,
         stdout,
         lines,
-        stderr,
+        stderr: Some(stderr),
     })
 }
 
 impl PipedChild {
     /// Its last lines on stderr, redacted; waits a moment for them if it has just ended.
     pub(crate) async fn last_lines(&mut self) -> Vec<String> {
-        let _ = tokio::time::timeout(LAST_LINES, &mut self.stderr).await;
+        if let Some(stderr) = &mut self.stderr
+            && tokio::time::timeout(LAST_LINES, stderr).await.is_ok()
+        {
+            self.stderr = None;
+        }
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().cloned().collect()
     }

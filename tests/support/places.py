@@ -6,10 +6,12 @@ Prints the port it listens on, on the loopback interface only. S3 has the bucket
 secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "deny" | "full" | "clock", "tenth": 0 to 9, "times": N}
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "clock",
+     "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
+After a "cut" with "then": "deny", what follows is denied. With "truncate", half of what was sent is kept, and all is said to be well.
 With "clock", a request that is dated more than 15 minutes off is refused as AWS does, which moto does not.
-For the answers to GET there is "cut-answer" (half of it comes, or as many tenths), "stall-answer" (the same, then nothing),
+For PROPFIND there is "lie": every file is said to be a byte longer than it is. For the answers to GET there is "cut-answer" (half of it comes, or as many tenths), "stall-answer" (the same, then nothing),
 "damage-answer" and "other-etag". FOLDER/seen has a line per request, FOLDER/served the length of each answer to GET.
 """
 
@@ -18,6 +20,7 @@ import datetime
 import io
 import json
 import pathlib
+import re
 import socket
 import ssl
 import sys
@@ -83,6 +86,8 @@ class Misbehaving:
                 self.how, self.done = how, 0
             self.done += 1
             after = how.get("after", 0)
+            if self.done > after + how.get("times", 1_000_000) and "then" in how:
+                return {"do": how["then"]}
             return how if after < self.done <= after + how.get("times", 1_000_000) else None
 
     def spoiled(self, environ, start_response, behaviour):
@@ -102,6 +107,16 @@ class Misbehaving:
         if how == "stall-answer":
             threading.Event().wait()
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+
+    def lying(self, environ, start_response):
+        """The answer to PROPFIND, in which no size is right."""
+        head = []
+        body = b"".join(self.app(environ, lambda status, headers, *_: head.extend((status, headers))))
+        longer = lambda found: b"getcontentlength>%d<" % (int(found[1]) + 1)
+        body = re.sub(rb"getcontentlength>(\d+)<", longer, body)
+        headers = [(name, value) for name, value in head[1] if name.lower() != "content-length"]
+        start_response(head[0], headers + [("Content-Length", str(len(body)))])
+        return [body]
 
     def counted(self, environ, start_response):
         """The answer to GET, whose length is written down."""
@@ -156,9 +171,14 @@ class Misbehaving:
             body = bytearray(sent.read(length))
             body[len(body) // 2] ^= 1
             environ["wsgi.input"] = io.BytesIO(bytes(body))
+        elif how and how["do"] == "truncate":
+            environ["wsgi.input"] = io.BytesIO(sent.read(length)[:length // 2])
+            environ["CONTENT_LENGTH"] = str(length // 2)
         elif self.kind == "webdav":
             # wsgidav reads on behind the body, where a connection that stays open has nothing yet.
             environ["wsgi.input"] = io.BytesIO(sent.read(length))
+        if how and how["do"] == "lie":
+            return self.lying(environ, start_response)
         if method != "GET":
             return self.app(environ, start_response)
         return self.spoiled(environ, start_response, how) if how else self.counted(environ, start_response)

@@ -22,7 +22,7 @@ pub(crate) fn list(
         output::json(&report);
     } else {
         output::print(&output::archives::list(&report, settings.time_zone, now));
-        let record = offsite::record::read(&repository);
+        let record = offsite::record::read(&repository, &settings.offsite.places);
         for problem in offsite::problems(settings, &record, &report.archives, now) {
             output::print(&format!("{problem}\n"));
         }

@@ -45,7 +45,7 @@ async fn look(settings: &Settings, ctx: &Context) -> Result<Vec<Copies>, Command
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let (record, local) = (
-        record::read(&repository),
+        record::read(&repository, &settings.offsite.places),
         repository.list().unwrap_or_default(),
     );
     let mut found = Vec::new();

@@ -6,6 +6,8 @@
 use super::Notifier;
 use crate::notify::notification::{Event, Facts, Notification, Severity};
 use crate::notify::outbox::Queued;
+use crate::state::alerts::Concern;
+use crate::state::{StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
 use serde::{Deserialize, Serialize};
@@ -85,7 +87,7 @@ impl Notifier<'_> {
 
     /// The alarm about copies that were just found to differ. `copies` may hold secrets.
     pub(crate) fn differing(&self, copies: &[DifferingCopy]) -> Queued {
-        let Some(first) = copies.first().filter(|_| self.has_readers()) else {
+        let Some(first) = copies.first() else {
             return Queued::default();
         };
         let problems = copies.iter().map(|copy| {
@@ -108,8 +110,28 @@ impl Notifier<'_> {
             "It is neither used nor replaced. Once you know why, remove it there: it is sent again if the archive is still here."
                 .to_owned(),
         ];
-        let mut alarm = self.notification(Event::CopyDiffers, Severity::Bad, facts, help);
-        alarm.id.push_str(".copies");
-        self.queue([alarm])
+        let (event, severity) = (Event::CopyNotSame, Severity::Bad);
+        let ping = self.ping(event, severity, facts.clone(), help.clone());
+        let alarm = self.has_readers().then(|| {
+            let mut alarm = self.notification(Event::CopyDiffers, severity, facts, help);
+            alarm.id.push_str(".copies");
+            alarm
+        });
+        self.queue(alarm.into_iter().chain(ping))
+    }
+
+    /// The all-clear, when the owner was told that copies are behind or damaged, and all is there now.
+    pub(crate) fn copies_complete(&self, status: &mut StateStore) -> Queued {
+        let now = (self.ctx.now)();
+        let mut alerts = status.state().alerts;
+        if !self.has_readers() || !alerts.all_clear_due(Concern::Offsite, now) {
+            return Queued::default();
+        }
+        let (event, severity) = (Event::CopiesComplete, Severity::Good);
+        let mut all_clear = self.notification(event, severity, Facts::default(), Vec::new());
+        all_clear.id.push_str(".complete");
+        let queued = self.queue([all_clear]);
+        warn_unsaved(status.change(|state| state.alerts = alerts).1);
+        queued
     }
 }

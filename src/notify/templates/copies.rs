@@ -26,3 +26,17 @@ pub(super) fn differ(notification: &Notification) -> Message {
         foot: foot(notification),
     }
 }
+
+/// They were behind or damaged, and are no longer.
+pub(super) fn complete(notification: &Notification) -> Message {
+    let prefix = &notification.origin.prefix;
+    Message {
+        subject: format!("{prefix} copies elsewhere are complete again"),
+        severity: notification.severity,
+        headline: "Every archive that belongs elsewhere is there again, and proven.".to_owned(),
+        paragraphs: Vec::new(),
+        facts: surroundings(notification),
+        parts: Vec::new(),
+        foot: foot(notification),
+    }
+}

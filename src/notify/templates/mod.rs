@@ -32,7 +32,8 @@ pub(crate) fn render(notification: &Notification) -> Message {
         }
         Event::DrillRecovered => drill::recovered(notification),
         Event::DrillReceipt | Event::DrillDone => drill::receipt(notification),
-        Event::CopyDiffers => copies::differ(notification),
+        Event::CopyDiffers | Event::CopyNotSame => copies::differ(notification),
+        Event::CopiesComplete => copies::complete(notification),
         Event::Test => test(notification),
     };
     Message {

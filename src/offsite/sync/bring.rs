@@ -98,12 +98,12 @@ impl Visit<'_> {
     }
 
     fn known(&mut self, parcel: &Parcel) -> Option<CopyRecord> {
-        let known = self.book.place(&self.place);
+        let known = self.book.place(self.place);
         known.copies.get(&parcel.copy).cloned()
     }
 
     fn note(&self, parcel: &Parcel) -> SealedNote {
-        SealedNote::on(self.repository, &self.place, &parcel.copy)
+        SealedNote::on(self.repository, &self.shown, &parcel.copy)
     }
 
     /// What a copy that is there should be.
@@ -198,9 +198,12 @@ impl Visit<'_> {
         let result = moving(self.settings, &transfer, &meter, putting).await;
         drop(meter);
         let proof = match (result, outcome.get()) {
-            // It came into being while we looked.
+            // What never got its name is sent again; what has it is an alarm.
             (Err(error), Some(sent)) if error.is(StoreErrorKind::Differs) => {
-                return Err(self.alarm(parcel, &sent, error));
+                return Err(match store.size(&parcel.copy).await {
+                    Ok(Some(_)) => self.alarm(parcel, &sent, error),
+                    _ => error,
+                });
             }
             (result, _) => result?,
         };
@@ -220,7 +223,7 @@ impl Visit<'_> {
         tracing::info!(
             "{} {sealed}copied to {}: {} in {}, {}",
             parcel.archive.archive,
-            self.place,
+            self.shown,
             humanize::bytes(sent.bytes),
             humanize::duration(begun.elapsed()),
             label(proof)
@@ -254,7 +257,7 @@ impl Visit<'_> {
         let damage = error.problem.summary.clone();
         self.remember(parcel, expected, Proof::Sent, Some(damage.clone()));
         self.differing.push(DifferingCopy {
-            place: self.place.clone(),
+            place: self.shown.clone(),
             archive: parcel.archive.archive.clone(),
             damage,
         });
@@ -274,7 +277,7 @@ impl Visit<'_> {
             at: (self.ctx.now)(),
             damage,
         };
-        let known = self.book.place(&self.place);
+        let known = self.book.place(self.place);
         known.copies.insert(parcel.copy.clone(), copy);
         if self.book.save().is_ok() {
             self.note(parcel).forget();

@@ -1,9 +1,11 @@
 //! Copies elsewhere: where to, with which credentials, and what stays there.
 
 use super::{Checker, Faulty};
+use crate::settings::fault::Refusal;
 use crate::settings::{
     Needs, OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table,
 };
+use std::collections::BTreeSet;
 
 pub(super) fn offsite(
     checker: &mut Checker,
@@ -18,6 +20,9 @@ pub(super) fn offsite(
     let credentials = credentials(checker);
     if let (Ok(Some(places)), true) = (&places, needs != Needs::Knowledge) {
         keys(checker, places);
+    }
+    if let (Ok(Some(places)), Ok(credentials)) = (&places, &credentials) {
+        each_once(checker, places, credentials.aws_endpoint_url.as_ref())?;
     }
     Ok(OffsiteSettings {
         places: places?.unwrap_or_default(),
@@ -74,6 +79,29 @@ fn credentials(checker: &mut Checker) -> Result<OffsiteCredentials, Faulty> {
         webdav_password: webdav_password?,
         rclone_config: rclone_config?,
     })
+}
+
+/// Refuses a bucket that is named once with its service and once without, where that is the same service.
+fn each_once(
+    checker: &mut Checker,
+    places: &[OffsitePlace],
+    service: Option<&String>,
+) -> Result<(), Faulty> {
+    let mut seen = BTreeSet::new();
+    for place in places {
+        let mut place = place.clone();
+        if let OffsitePlace::S3 { endpoint, .. } = &mut place {
+            *endpoint = endpoint.take().or_else(|| service.cloned());
+        }
+        if !seen.insert(place.identity()) {
+            let refusal = Refusal::new(
+                "names one place twice, since AWS_ENDPOINT_URL is where its buckets are",
+                "name each place once",
+            );
+            return Err(checker.refuse(&table::OFFSITE_URL.setting, None, refusal));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a place whose door has no key.

@@ -15,6 +15,7 @@ mod sftp;
 mod source;
 mod ssh;
 mod transfer;
+mod watched;
 mod webdav;
 
 pub(crate) use error::{StoreError, StoreErrorKind};
@@ -87,7 +88,7 @@ macro_rules! of_each_kind {
         match $place {
             Store::Folder(store) => store.$verb($($argument),*).await,
             Store::S3(store) => store.$verb($($argument),*).await,
-            Store::Sftp(store) => store.$verb($($argument),*).await,
+            Store::Sftp(store) => store.while_open(store.$verb($($argument),*)).await,
             Store::WebDav(store) => store.$verb($($argument),*).await,
             Store::Rclone(store) => store.$verb($($argument),*).await,
         }

@@ -58,10 +58,13 @@ impl Store {
                 Ok(Some(tag))
             }
             Store::Sftp(store) => {
-                let (bytes, tag) = store.stamp(name).await?;
-                part.is_of(bytes, Some(&tag))?;
-                store.read(name, range, sink).await?;
-                Ok(Some(tag))
+                let reading = async {
+                    let (bytes, tag) = store.stamp(name).await?;
+                    part.is_of(bytes, Some(&tag))?;
+                    store.read(name, range, sink).await?;
+                    Ok(Some(tag))
+                };
+                store.while_open(reading).await
             }
             // A look is a process of its own there; what comes is held against the archive's checksums anyway.
             Store::Rclone(store) => store.read(name, range, sink).await.map(|_| None),

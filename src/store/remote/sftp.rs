@@ -3,6 +3,7 @@
 use super::error::{StoreError, StoreErrorKind};
 use super::source::{Comparison, Source};
 use super::ssh;
+use super::watched::Watched;
 use super::{Access, Entry, Proof, Sink, partial};
 use crate::settings::OffsitePlace;
 use crate::sys::piped::{self, PipedChild};
@@ -13,7 +14,8 @@ use russh_sftp::client::rawsession::SftpResult;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
 
 /// What every server takes in one message.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -21,12 +23,17 @@ const PIECE_BYTES: usize = 32 * 1024;
 const AT_A_TIME: usize = 32;
 /// A disk there may be slow; whether anything moves at all is watched elsewhere.
 const LONGEST_ANSWER_SECONDS: u64 = 300;
+/// How long what ssh still brought may take to be looked at, once it has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 pub(crate) struct SftpStore {
     session: RawSftpSession,
     /// Kept for as long as the session lives; what it said explains a session that ended.
     ssh: Mutex<PipedChild>,
     folder: String,
     can_sync: bool,
+    /// Becomes true when ssh ends: the session's own requests would wait for their answers all the same.
+    ended: watch::Receiver<bool>,
 }
 
 impl SftpStore {
@@ -67,6 +74,7 @@ impl SftpStore {
                 "",
             ));
         };
+        let (stdout, ended) = Watched::new(stdout);
         let session = RawSftpSession::new(tokio::io::join(stdout, stdin));
         session.set_timeout(LONGEST_ANSWER_SECONDS);
         let version = match session.init().await {
@@ -79,9 +87,31 @@ impl SftpStore {
             ssh: Mutex::new(ssh),
             folder: path.trim_end_matches('/').to_owned(),
             can_sync,
+            ended,
         };
-        store.look().await?;
+        store.while_open(store.look()).await?;
         Ok(store)
+    }
+
+    /// Does something that is given up when ssh ends.
+    pub(super) async fn while_open<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let (mut ended, mut work) = (self.ended.clone(), Box::pin(work));
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = ended.wait_for(|ended| *ended) => {}
+        }
+        // What had been answered before may still be on its way to it.
+        if let Ok(result) = tokio::time::timeout(LAST_ANSWERS, &mut work).await {
+            return result;
+        }
+        drop(work);
+        let lines = self.ssh.lock().await.last_lines().await;
+        let error = Error::UnexpectedBehavior("the connection ended".into());
+        Err(ssh::explain(&lines, &error))
     }
 
     /// The folder must be there: one that was not mounted must not be made up.

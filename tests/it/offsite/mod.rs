@@ -1,11 +1,13 @@
 //! Copies elsewhere, at real servers: a folder, S3 (moto), WebDAV (wsgidav), OpenSSH's SFTP, and rclone.
 
+mod changed;
 mod interrupted;
 mod reading;
 mod refused;
 mod round_trip;
 mod sealed;
 mod told;
+mod two_services;
 
 use crate::support::Site;
 use std::collections::BTreeSet;

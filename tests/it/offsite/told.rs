@@ -1,7 +1,7 @@
 //! Who is told what about copies, and when.
 
 use super::names;
-use crate::support::{Place, Reply, Site, Web, shared};
+use crate::support::{PASSWORD, Place, Reply, Site, Smtp, Web, shared};
 use std::fs;
 use std::sync::{Arc, Mutex};
 
@@ -112,4 +112,77 @@ fn a_clock_that_is_off_is_named() {
     site.run(&["backup"])
         .done()
         .saying(&["RequestTimeTooSkewed", "set this machine's clock"]);
+}
+
+#[test]
+fn copies_that_are_behind_are_mailed_once_and_so_is_that_they_have_caught_up() {
+    let smtp = Smtp::start(&["--login", "pantry@example.org", PASSWORD]);
+    let place = Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("SMTP_HOST", "127.0.0.1")
+        .with("SMTP_PORT", smtp.port)
+        .with("SMTP_SECURITY", "none")
+        .with("SMTP_USERNAME", "pantry@example.org")
+        .with("SMTP_PASSWORD", PASSWORD)
+        .with("EMAIL_TO", "mira@example.org")
+        .with_clock("2026-01-01T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "deny"}"#);
+    site.run(&["backup"]).done();
+    assert!(smtp.mails().is_empty(), "it has just been made");
+    for day in [10, 11] {
+        site.set_clock(&format!("2026-01-{day}T12:00:00Z"));
+        site.run(&["backup"]).done();
+        let mails = smtp.mails();
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        let words = "the copy at s3://pantry/backups/ is 9 days behind";
+        assert!(mails[0].subject.contains(words), "{}", mails[0].subject);
+        for words in [words, "AccessDenied"] {
+            assert!(mails[0].text.contains(words), "{}", mails[0].text);
+        }
+    }
+    place.behave_well();
+    for day in [12, 13] {
+        site.set_clock(&format!("2026-01-{day}T12:00:00Z"));
+        site.run(&["backup"]).done();
+        let mails = smtp.mails();
+        assert_eq!(mails.len(), 2, "{mails:?}");
+        assert!(
+            mails[1]
+                .subject
+                .ends_with("copies elsewhere are complete again")
+        );
+    }
+    for mail in smtp.mails() {
+        let all = [mail.subject, mail.text, mail.html].concat();
+        assert!(!all.contains("right-secret-key"), "{all}");
+    }
+}
+
+#[test]
+fn a_copy_that_differs_is_pinged_as_a_failure() {
+    let place = Place::s3();
+    let web = Web::start(|_| Reply::Is(200, "OK".into()));
+    let url = format!("http://127.0.0.1:{}/ping/uuid", web.port);
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("PING_URL", url)
+        .with("NOTIFY_ON", "never");
+    place.behave(r#"{"method": "PUT", "least": 1000, "do": "damage", "times": 1}"#);
+    site.run(&["backup"]).done();
+    let seen = web.seen();
+    let paths: Vec<&str> = seen
+        .iter()
+        .map(|one| one.path.split('?').next().unwrap())
+        .collect();
+    assert_eq!(paths, ["/ping/uuid/start", "/ping/uuid/fail"]);
+    for words in [
+        "A copy elsewhere is not what was sent",
+        "its SHA-256 differs",
+    ] {
+        assert!(seen[1].body.contains(words), "{}", seen[1].body);
+    }
+    assert!(!seen[1].body.contains("right-secret-key"));
 }

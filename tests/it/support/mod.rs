@@ -3,6 +3,7 @@
 mod archive;
 mod clock;
 mod craft;
+mod elsewhere;
 mod fake;
 mod folder;
 mod places;
@@ -20,6 +21,7 @@ mod web;
 
 pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
 pub(crate) use craft::{Craft, forge, gzip};
+pub(crate) use elsewhere::{Elsewhere, nowhere_in_arguments};
 pub(crate) use fake::{ANSWER_VERSION, recorded_stream};
 pub(crate) use folder::{Before, OLDER};
 pub(crate) use places::{Place, Sshd, Versity};

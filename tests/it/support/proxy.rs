@@ -11,6 +11,8 @@ use std::thread;
 pub(crate) enum Trap {
     /// After so many bytes from the server, on all connections together.
     Bytes(u64),
+    /// After so many bytes from clients.
+    SentBytes(u64),
     /// When a client sends this text.
     Sent(&'static str),
 }
@@ -28,6 +30,7 @@ pub(crate) enum Then {
 
 struct State {
     passed: u64,
+    sent: u64,
     sprung: bool,
     released: bool,
     closed: bool,
@@ -52,6 +55,7 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let state = State {
             passed: 0,
+            sent: 0,
             sprung: false,
             released: false,
             closed: false,
@@ -83,6 +87,11 @@ impl Proxy {
         until("the network fails", SOON, || {
             self.shared.state.lock().unwrap().sprung
         });
+    }
+
+    /// How many bytes clients have sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.shared.state.lock().unwrap().sent
     }
 
     /// Lets everything pass again.
@@ -126,6 +135,14 @@ impl Shared {
     }
 
     fn question(&self, bytes: &[u8]) -> bool {
+        let sent = {
+            let mut state = self.state.lock().unwrap();
+            state.sent += bytes.len() as u64;
+            state.sent
+        };
+        if matches!(self.trap, Trap::SentBytes(limit) if sent > limit) {
+            self.spring();
+        }
         if let Trap::Sent(text) = self.trap
             && bytes
                 .windows(text.len())

@@ -287,6 +287,12 @@ impl Running {
         found.unwrap()
     }
 
+    /// The command lines of it and of all that it has started.
+    pub(crate) fn command_lines(&self) -> Vec<String> {
+        let own = [vec![self.child.id()], descendants(self.child.id())].concat();
+        own.iter().map(|pid| command_line(*pid).join(" ")).collect()
+    }
+
     /// Waits for its end, and looks for the password wherever it was written.
     pub(crate) fn end(mut self, limit: Duration) -> Outcome {
         let deadline = self.begun + limit;

@@ -56,6 +56,7 @@ impl S3Store {
             prefix,
             region,
             endpoint,
+            ..
         } = place
         else {
             return Err(http::malformed("the address"));

@@ -1,0 +1,90 @@
+//! A bucket of one name at two services: two places, whose copies are not taken for each other.
+
+use super::copies;
+use crate::support::{Place, Site, shared};
+use serde_json::Value;
+use std::fs;
+
+/// The copies at each place.
+fn at_each(site: &Site) -> Vec<(String, usize)> {
+    let listed = site.run(&["list", "--offsite", "--json"]).done().json();
+    let places = listed["places"].as_array().unwrap();
+    let count = |place: &Value| place["copies"].as_array().unwrap().len();
+    let name = |place: &Value| place["place"].as_str().unwrap().to_owned();
+    places
+        .iter()
+        .map(|place| (name(place), count(place)))
+        .collect()
+}
+
+#[test]
+fn each_has_a_record_and_one_that_was_written_under_the_short_name_is_found() {
+    let (one, two) = (Place::s3(), Place::s3());
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let site = site.with_place(&one);
+    site.run(&["backup"])
+        .done()
+        .saying(&["copied to s3://pantry/backups/: "]);
+    // As it was written when a place was known by its short name alone.
+    let path = site.backups().join(".pantry-keeper/offsite.json");
+    let written = || -> Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let mut record = written();
+    let places = record["places"].as_object_mut().unwrap();
+    let known = std::mem::take(places).into_values().next().unwrap();
+    let since = known["since"].clone();
+    places.insert("s3://pantry/backups/".into(), known);
+    fs::write(&path, record.to_string()).unwrap();
+    site.run(&["backup"]).done();
+    let read_back = |line: &String| line.starts_with("GET /") && line.contains(".tar.gz");
+    assert!(
+        !one.seen().iter().any(read_back),
+        "what is known is not looked at anew"
+    );
+    assert_eq!(copies(&site).len(), 2);
+    let full = |place: &Place| {
+        format!(
+            "s3://pantry/backups/?endpoint=http://127.0.0.1:{}",
+            place.port
+        )
+    };
+    assert_eq!(written()["places"][full(&one)]["since"], since);
+    assert_eq!(written()["places"].as_object().unwrap().len(), 1);
+
+    let site = site.with("OFFSITE_URL", format!("{},{}", one.url(), two.url()));
+    two.behave(r#"{"method": "PUT", "do": "deny"}"#);
+    let said = site.run(&["backup"]).done().saying(&[
+        &format!("copied to {}", full(&one)),
+        &format!("{}: ", full(&two)),
+    ]);
+    assert!(!said.stderr.contains("is gone"), "{}", said.stderr);
+    assert_eq!(at_each(&site), [(full(&one), 3), (full(&two), 0)]);
+    two.behave_well();
+    site.run(&["backup"]).done();
+    assert_eq!(at_each(&site), [(full(&one), 4), (full(&two), 4)]);
+    site.run(&["verify", "--offsite", "--all"]).done();
+}
+
+#[test]
+fn one_place_by_two_names_is_refused() {
+    let site = Site::of(shared());
+    for (urls, words) in [
+        (
+            "s3://b/a?endpoint=https://one,s3://b/a/?endpoint=one",
+            "names one place twice",
+        ),
+        (
+            "s3://b,s3://b?endpoint=https://one.example.org",
+            "AWS_ENDPOINT_URL",
+        ),
+    ] {
+        let site = Site::of(shared())
+            .with("OFFSITE_URL", urls)
+            .with("AWS_ENDPOINT_URL", "https://one.example.org")
+            .with("AWS_ACCESS_KEY_ID", "right-key-id")
+            .with("AWS_SECRET_ACCESS_KEY", "right-secret-key");
+        let refused = site.run(&["backup"]);
+        assert_ne!(refused.code(), Some(0));
+        refused.saying(&["OFFSITE_URL", words]);
+    }
+    assert!(site.archives().is_empty());
+}
