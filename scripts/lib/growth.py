@@ -39,6 +39,7 @@ OUTPUT = {"mongodump --archive --gzip": "stock.gz", "mongodump | pigz": "dump.pi
           "mongodump | zstd -T0": "dump.zst", "mongodump to a folder, tar czf": "dump.tar.gz"}
 OURS = {"Pantry Keeper, gzip": "gzip", "Pantry Keeper, zstd": "zstd"}
 COLLECTIONS = 5_000
+MEMORY = bench.TOOLS / "bench-data" / "growth.json"
 LIMIT = "mongodump to nowhere"
 GZIP, ZSTD = OURS
 # What, job, whose figure, against whose, which figure, and what it should not exceed.
@@ -88,9 +89,9 @@ class Growth(bench.Bench):
         most = self.options.rounds
         if size != "many" and size <= 100:
             return most
-        if size != "many" and size > 1000:
-            return 0 if job == "restore" else min(most, 2)
-        return min(most, 2) if job == "restore" else most
+        if job == "restore":
+            return min(most, 2) if self.options.restores else 0
+        return min(most, 2) if size != "many" and size > 1000 else most
 
     def measure(self, size):
         server, holds = self.site_of(size)
@@ -162,6 +163,19 @@ class Growth(bench.Bench):
 # --- What was found, for people ------------------------------------------------------------------------------------------
 
 
+def remember(found):
+    kept = [[size, job, who, [vars(one) for one in results]]
+            for size, rows in found.items() for (job, who), results in rows.items()]
+    MEMORY.write_text(json.dumps(kept))
+
+
+def recall():
+    found = {}
+    for size, job, who, results in json.loads(MEMORY.read_text()) if MEMORY.exists() else []:
+        found.setdefault(size, {})[job, who] = [bench.Result(**one) for one in results]
+    return found
+
+
 def label(size):
     return f"{COLLECTIONS:,} collections" if size == "many" else f"{size / 1000:g} GB"
 
@@ -190,7 +204,7 @@ def table(found, job):
                 pairs = zip(results, found[size][job, LIMIT])
                 cell += f" ({statistics.median(one.wall / limit.wall for one, limit in pairs):.2f} ×)"
             cells.append(cell)
-        lines.append(f"| {who} | " + " | ".join(cells) + " |")
+        lines.append("| " + who.replace("|", "\\|") + " | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -255,16 +269,20 @@ def main():
     parser.add_argument("--growth", action="store_true", help="this")
     parser.add_argument("--sizes", default="100,500,2000,many", help="MB of BSON, and 'many' for 5,000 collections")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-restores", dest="restores", action="store_false", help="of more than 0.1 GB: they take longest")
+    parser.add_argument("--add", action="store_true", help="to what was measured before on this machine")
     options = parser.parse_args()
     sizes = [one if one == "many" else float(one) for one in options.sizes.split(",")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    found, growth = {}, None
+    found, growth = recall() if options.add else {}, None
     try:
         for size in sizes:
             print(f"\n{label(size)}", flush=True)
-            growth = Growth(options, found.setdefault(size, {}))
+            found[size] = {}
+            growth = Growth(options, found[size])
             growth.measure(size)
-            write(found, options.rounds)  # what comes next may be interrupted
+            remember(found)  # what comes next may be interrupted
+            write(found, options.rounds)
     finally:
         if growth:
             shutil.rmtree(growth.work, ignore_errors=True)

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Handed to mongorestore at a time, in bytes.
 const WINDOW_BYTES: usize = 256 * 1024;
 
-/// Connections that should be inserting at any time.
+/// Connections that should be inserting at any time. More of them made nothing faster.
 const INSERTING: u64 = 4;
 /// Documents that a worker of mongorestore sends at a time.
 const BATCH_DOCUMENTS: u64 = 1000;
@@ -76,8 +76,8 @@ impl Load {
         outcome
     }
 
-    /// How many workers insert each collection. Four collections are inserted at once: several workers serve where one
-    /// collection is most of what there is. The order of a capped collection is part of it, and only one worker keeps it.
+    /// How many workers insert each collection: with one alone, documents and the server wait for each other. The larger the
+    /// share of the largest collection, the more it has; four collections are inserted at once anyway. The order of a capped collection is part of it, and only one worker keeps it.
     fn insertion_workers(&self) -> usize {
         let restored = self.steps.iter().map(|step| &self.contents[step.source]);
         let capped = |one: &ArchivedNamespace| {
@@ -157,7 +157,8 @@ fn workers(all: impl Iterator<Item = Totals> + Clone, most: usize) -> usize {
         return 1;
     };
     let batch = largest.bytes / largest.documents.max(1) * BATCH_DOCUMENTS;
-    let wanted = (INSERTING * largest.bytes / bytes.max(1)).min(BATCHES_BYTES / batch.max(1));
+    let share = (INSERTING * largest.bytes).div_ceil(bytes.max(1));
+    let wanted = share.min(BATCHES_BYTES / batch.max(1));
     usize::try_from(wanted).map_or(most, |wanted| wanted.clamp(1, most))
 }
 
@@ -201,8 +202,9 @@ mod tests {
         let small = of(1_000_000, 100_000_000);
         let for_all = |all: &[Totals]| workers(all.iter().copied(), 4);
         assert_eq!(for_all(&[small]), 4);
-        assert_eq!(for_all(&[small, of(1, 100)]), 3);
+        assert_eq!(for_all(&[small, of(1, 100)]), 4);
         assert_eq!(for_all(&[small, small]), 2);
+        assert_eq!(for_all(&[small, small, small]), 2);
         assert_eq!(for_all(&[small; 5]), 1);
         assert_eq!(for_all(&[of(100, 100_000_000)]), 1, "1 MB each");
         assert_eq!(for_all(&[of(10_000, 200_000_000)]), 3, "20 kB each");
