@@ -19,7 +19,7 @@ use crate::settings::{OffsitePlace, Settings};
 use crate::state::{StateStore, warn_unsaved};
 use crate::store::remote::{Comparison, Entry, Proof, Store, StoreError, StoreErrorKind, Transfer};
 use crate::store::repository::Repository;
-use crate::sys::atomic_file::PARTIAL_EXTENSION;
+use crate::sys::atomic_file::{self, PARTIAL_EXTENSION};
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::lock::LockError;
@@ -333,9 +333,8 @@ impl Visit<'_> {
 
 /// Whose beginning a file is: ours has a dot in front, rclone's has eight hexadecimal digits behind.
 fn partly_sent(name: &str) -> Option<&str> {
-    let name = name.strip_suffix(PARTIAL_EXTENSION)?;
-    name.strip_prefix('.').or_else(|| {
-        let (target, tag) = name.rsplit_once('.')?;
+    atomic_file::target_of_partial(name).or_else(|| {
+        let (target, tag) = name.strip_suffix(PARTIAL_EXTENSION)?.rsplit_once('.')?;
         let is_tag = tag.len() == 8 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_tag.then_some(target)
     })

@@ -77,7 +77,8 @@ impl Load {
     }
 
     /// How many workers insert each collection: with one alone, documents and the server wait for each other. The larger the
-    /// share of the largest collection, the more it has; four collections are inserted at once anyway. The order of a capped collection is part of it, and only one worker keeps it.
+    /// share of the largest collection, the more there are; four collections are inserted at once anyway. The order of a
+    /// capped collection is part of it, and only one worker keeps it.
     fn insertion_workers(&self) -> usize {
         let restored = self.steps.iter().map(|step| &self.contents[step.source]);
         let capped = |one: &ArchivedNamespace| {

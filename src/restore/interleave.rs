@@ -1,6 +1,6 @@
 //! Several collections at once, in turns: while the server takes one's batch, the next one is on its way.
 //!
-//! Each collection keeps the order of its documents; mongorestore inserts each with a worker of its own.
+//! Each collection is handed on in the order of its documents; mongorestore inserts each with workers of its own.
 
 use super::checked::{Checked, broken_in};
 use super::contents::{ArchivedId, CollectionReader, Contents};

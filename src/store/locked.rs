@@ -74,10 +74,7 @@ impl LockedRepository {
     pub(crate) fn sweep(&self) -> u64 {
         let mut swept = 0;
         for name in self.names().unwrap_or_default() {
-            let Some(target) = name
-                .strip_prefix('.')
-                .and_then(|name| name.strip_suffix(atomic_file::PARTIAL_EXTENSION))
-            else {
+            let Some(target) = atomic_file::target_of_partial(&name) else {
                 continue;
             };
             let stem = file_name::stem_of_either(target);

@@ -161,7 +161,17 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// `.NAME.partial` beside `NAME`.
 pub(crate) fn partial_path(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}{PARTIAL_EXTENSION}"))
+    target.with_file_name(partial_name(&name))
+}
+
+/// What a file is called until it is whole.
+pub(crate) fn partial_name(target: &str) -> String {
+    format!(".{target}{PARTIAL_EXTENSION}")
+}
+
+/// What a file of such a name will be called; none when it has another.
+pub(crate) fn target_of_partial(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(PARTIAL_EXTENSION)
 }
 
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {

@@ -147,7 +147,8 @@ impl IndexBuilder<'_> {
         outcome
     }
 
-    /// What a collection's build is when it ends is noted; one that is under way when all end is not.
+    /// What became of a collection's indexes is noted once all of them were tried: of one that was under way when building
+    /// ended, the server tells.
     async fn build_all(
         &self,
         catalog: &IndexCatalog,

@@ -149,8 +149,3 @@ impl Store {
         }
     }
 }
-
-/// The name of a file that is not whole yet.
-fn partial(name: &str) -> String {
-    format!(".{name}{}", crate::sys::atomic_file::PARTIAL_EXTENSION)
-}

@@ -4,8 +4,9 @@ use super::error::{StoreError, StoreErrorKind};
 use super::source::{Comparison, Source};
 use super::ssh;
 use super::watched::Watched;
-use super::{Access, Entry, Proof, Sink, partial};
+use super::{Access, Entry, Proof, Sink};
 use crate::settings::OffsitePlace;
+use crate::sys::atomic_file::partial_name;
 use crate::sys::piped::{self, PipedChild};
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
 use russh_sftp::client::RawSftpSession;
@@ -161,7 +162,7 @@ impl SftpStore {
         if self.size(name).await?.is_some() {
             return Err(StoreError::exists(name));
         }
-        let hidden = partial(name);
+        let hidden = partial_name(name);
         let sent = self.write(&hidden, &mut source).await;
         let proven = match sent {
             Ok(()) => self.compare(&hidden, name, &source).await,

@@ -3,8 +3,9 @@
 use super::error::{StoreError, StoreErrorKind};
 use super::part::{Part, over_http};
 use super::source::{Comparison, Source};
-use super::{Access, Entry, Proof, Sink, http, partial};
+use super::{Access, Entry, Proof, Sink, http};
 use crate::settings::OffsitePlace;
+use crate::sys::atomic_file::partial_name;
 use crate::sys::http::{Answer, Body, Client, Request, body};
 use crate::sys::redact::{Secret, percent_decode, percent_encode};
 use base64::Engine;
@@ -114,7 +115,7 @@ impl WebDavStore {
         if self.size(name).await?.is_some() {
             return Err(StoreError::exists(name));
         }
-        let hidden = partial(name);
+        let hidden = partial_name(name);
         let sent = self.write(&hidden, name, &source).await;
         let proven = match &sent {
             Ok(sent) => self.compare(&hidden, name, *sent, &source).await,
