@@ -27,7 +27,7 @@ lint:
 doc:
     cargo doc --no-deps --document-private-items --locked --open
 
-# Time a backup against mongodump; `just bench --restore` a restore, `just bench --idle` the scheduler while it waits
+# Time backups and restores against stock tools; `just bench --idle` measures the scheduler while it waits
 bench *options:
     scripts/bench {{ options }}
 

@@ -1,17 +1,8 @@
 #!/usr/bin/env python3
-"""Run it as scripts/bench. In every round each of these runs once, in turns, on the same server and data:
+"""What scripts/bench measures with: one run of a program and what it took, servers with data that is made once. By itself:
 
-    P  pantry-keeper backup
-    A  mongodump --archive --numParallelCollections=1 >/dev/null       reading alone
-    B  mongodump --archive=FILE --gzip                                 the one-liner
-    C  mongodump --out DIR && tar czf FILE DIR && rm -r DIR            the usual script
-
-With --restore, each into an empty server of its own:
-
-    P  pantry-keeper restore latest --yes
-    S  mongorestore --archive=FILE --gzip
-
-and then one collection of 1 MB out of an archive of more than 1 GB, neither of which compresses.
+    --collection   one collection of 1 MB out of an archive of more than 1 GB, neither of which compresses
+    --idle         the scheduler while it waits: memory, wake-ups, and how soon it stops
 """
 
 import argparse
@@ -27,7 +18,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -40,28 +30,17 @@ TOOLS, TESTS = ROOT / ".tools", ROOT / "tests"
 sys.path.insert(0, str(TESTS / "support"))
 from server import Server  # noqa: E402  found by the line before
 
-LIMITS = {"A": 1.4, "B": 0.6, "C": 0.3, "S": 1.1}  # P may take this many times as long
-JUDGED_FROM_MB = 400  # below this, starting and connecting weigh more than the work
-WRITTEN_LIMIT = 1.02  # bytes written, to the size of the archive
 BUSY = 0.1  # share of the machine that others may use before the figures are doubtful
 SMALL, SMALL_SECONDS, SMALL_READ = "small.photos", 1.0, 2_000_000  # beyond mongorestore alone; bytes read of the archive
 IDLE_MEMORY_MB, IDLE_WAKE_UPS, STOP_SECONDS = 12.0, 1.0, 10.0
 BINARY = os.environ.get("PANTRY_KEEPER_BIN")
-STOCK = {
-    "A": "mongodump --uri '{uri}' --quiet --archive --numParallelCollections=1 >/dev/null",
-    "B": "mongodump --uri '{uri}' --quiet --archive=dump.gz --gzip",
-    "C": "mongodump --uri '{uri}' --quiet --out dump && tar czf dump.tar.gz dump && rm -r dump",
-    "S": "mongorestore --uri '{uri}' --quiet --gzip --archive=../stock.gz",
-}
 missed = []
 
 
-def judge(what, figure, limit, unit="", judged=True):
-    good = figure <= limit or not judged
-    if not good:
+def judge(what, figure, limit, unit=""):
+    if figure > limit:
         missed.append(what)
-    verdict = ("ok" if good else "MISSED") if judged else f"(not judged below {JUDGED_FROM_MB} MB)"
-    print(f"  {what:44} {figure:12,.2f} {unit:9} limit {limit:g}: {verdict}", flush=True)
+    print(f"  {what:56} {figure:12,.2f} {unit:9} limit {limit:g}: {'ok' if figure <= limit else 'MISSED'}", flush=True)
 
 
 # --- One run, and what it took -----------------------------------------------------------------------------------------
@@ -170,103 +149,15 @@ class Bench:
         result.output = archive.stat().st_size
         return result, archive
 
-    def race(self, names, once):
-        """Everybody once a round; nobody is always first, or always after the same one."""
-        results = {name: [] for name in names}
-        print("Wall seconds (and CPU seconds of the client side)\n  round " + "".join(f"{name:>17}" for name in names))
-        shown = lambda runs, pick: f"{pick(one.wall for one in runs):>8.2f} ({pick(one.cpu for one in runs):6.2f})"
-        for number in range(self.options.rounds):
-            turn = number % len(names)
-            for name in names[turn:] + names[:turn]:
-                results[name].append(once(name))
-            print(f"  {number + 1:>5} " + "".join(shown(results[name][-1:], sum) for name in names), flush=True)
-        print("  median" + "".join(shown(results[name], statistics.median) for name in names))
-        runs = sum(results.values(), [])
-        share = sum(one.others for one in runs) / sum(one.wall for one in runs) / os.cpu_count()
-        doubt = ": it is too busy for these figures to mean much" if share > BUSY else ""
-        print(f"  Other programs used {share:.0%} of the machine meanwhile{doubt}.\n")
-        for name in [name for name in names if name != "P"] if "P" in names else []:
-            ratios = [ours.wall / other.wall for ours, other in zip(results["P"], results[name])]
-            print(f"  P/{name}  " + " ".join(f"{one:.2f}" for one in ratios))
-            judge(f"P/{name}, median", statistics.median(ratios), LIMITS[name], judged=self.options.size >= JUDGED_FROM_MB)
-        return results
+
+# --- One collection ----------------------------------------------------------------------------------------------------
 
 
-# --- A backup ----------------------------------------------------------------------------------------------------------
+class Collection(Bench):
+    """How long beyond mongorestore alone, and how many bytes of the archive are read for it."""
 
-
-class Backup(Bench):
     def main(self):
-        server, holds = self.site(self.options.size)
-        with server:
-            names = "ABC" if self.options.baselines else "PABC"
-            self.once(names[0], server)  # warm-up: caches, and the server's own
-            results = self.race(names, lambda name: self.once(name, server))
-        if self.options.baselines:
-            return
-        judge("bytes written, to the size of the archive", max(one.written / one.output for one in results["P"]), WRITTEN_LIMIT)
-        self.check_archive(holds)
-        peaks = {self.options.size: max(one.peak for one in results["P"])}
-        for size in (100.0, *([1000.0] if self.options.memory else [])):
-            if size not in peaks:
-                with self.site(size)[0] as server:
-                    peaks[size] = self.once("P", server).peak
-        for size, peak in sorted(peaks.items()):
-            print(f"  peak memory of our own process at {size:g} MB of BSON: {peak / 1e6:.1f} MB")
-
-    def once(self, name, server):
-        folder = self.fresh(self.work / name)
-        if name == "P":
-            result, self.archive = self.backup(server, folder)
-            expected = {self.archive, self.archive.with_name(self.archive.name + ".sha256")}
-            own = (folder / "logs", folder / "backups/.pantry-keeper")
-            extra = {one for one in folder.rglob("*") if one.is_file() and not set(own) & set(one.parents)} - expected
-            if extra:
-                missed.append(f"files nobody asked for: {extra}")
-            return result
-        result = run(["bash", "-c", STOCK[name].format(uri=server.uri)], folder, server)
-        shutil.rmtree(folder)
-        return result
-
-    def check_archive(self, holds):
-        """The race counts only if the archive holds everything: reads it as any tar reader would."""
-        with tarfile.open(self.archive) as opened:
-            size = sum(one.size for one in opened if "/jorbites/" in one.name and one.name.endswith(".bson"))
-        judge("bytes of documents that the archive lacks", abs(holds["bytes"] - size), 0)
-
-
-# --- A restore ---------------------------------------------------------------------------------------------------------
-
-
-class Restore(Bench):
-    def main(self):
-        source, holds = self.site(self.options.size)
-        with source:
-            subprocess.run(["mongodump", f"--uri={source.uri}", "--quiet", "--gzip", f"--archive={self.work / 'stock.gz'}"], check=True)
-            self.backup(source, self.work)
-        results = self.race("PS", lambda name: self.once(name, {"jorbites": holds["documents"]}))
-        print(f"  peak memory of our own process: {max(one.peak for one in results['P']) / 1e6:.1f} MB")
-        self.one_collection()
-
-    def once(self, name, expected, *options):
-        """Into a new server, which goes with its data afterwards."""
-        folder = self.fresh(self.work / "target")
-        with self.server(folder) as server:
-            if name == "P":
-                result = run([BINARY, "restore", "latest", "--yes", *options], folder, server, self.keeper(server.uri, self.work))
-            else:
-                result = run(["bash", "-c", STOCK[name].format(uri=server.uri)], folder, server)
-            with pymongo.MongoClient(server.uri) as client:
-                for database, documents in expected.items():
-                    found = sum(client[database][one].count_documents({}) for one in client[database].list_collection_names())
-                    if found != documents:
-                        sys.exit(f"{found:,} documents came back of {documents:,}")
-        return result
-
-    def one_collection(self):
-        """How long beyond mongorestore alone, and how many bytes of the archive are read for it."""
-        database, _, collection = SMALL.partition(".")
-        self.fresh(self.work)
+        self.program, (database, _, collection) = shutil.which("secantusd-rs") or self.program, SMALL.partition(".")
         with self.server(self.work / "source") as server, pymongo.MongoClient(server.uri) as client:
             chance = random.Random(3)
             for number in range(1_050):
@@ -276,23 +167,29 @@ class Restore(Bench):
             stock = f"--archive={self.work / 'stock.gz'}"
             subprocess.run(["mongodump", f"--uri={server.uri}", "--quiet", "--gzip", "-d", database, stock], check=True)
         shutil.rmtree(self.work / "source")
-        once = lambda name: self.once(name, {database: 100}, "--include", SMALL).wall
-        beyond = [once("P") - once("S") for _ in range(5)]
+        ours = [BINARY, "restore", "latest", "--yes", "--include", SMALL]
+        beyond = [self.once(ours) - self.once(None) for _ in range(5)]
         print(f"\nOne collection of 1 MB out of an archive of {archive.stat().st_size / 1e6:.1f} MB")
         judge("beyond mongorestore alone, median of 5", statistics.median(beyond), SMALL_SECONDS, "s")
-        judge("read of the archive", self.bytes_read(archive), SMALL_READ, "bytes")
-
-    def bytes_read(self, archive):
-        trace = self.work / "trace"
         calls = "trace=read,pread64,readv,preadv,preadv2,mmap,sendfile,splice,copy_file_range"
-        words = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), BINARY, "restore", "latest", "--yes", "--include", SMALL]
-        with self.server(self.fresh(self.work / "traced")) as server:
-            run(words, self.work, server, self.keeper(server.uri, self.work))
-        lines = [line for line in trace.read_text(errors="replace").splitlines() if archive.name in line]
+        self.once(["strace", "-f", "-y", "-e", calls, "-o", str(self.work / "trace"), *ours])
+        lines = [line for line in (self.work / "trace").read_text(errors="replace").splitlines() if archive.name in line]
         other = [line for line in lines if "read" not in line.split("(")[0]]
         if other:
             sys.exit(f"the archive is read in a way that is not counted: {other[0]}")
-        return sum(int(re.search(r"= (\d+)$", line)[1]) for line in lines)
+        judge("read of the archive", sum(int(re.search(r"= (\d+)$", line)[1]) for line in lines), SMALL_READ, "bytes")
+
+    def once(self, command):
+        """Seconds, into a new server, which goes with its data afterwards; mongorestore's without a command."""
+        folder = self.fresh(self.work / "target")
+        with self.server(folder) as server:
+            stock = ["mongorestore", "--uri", server.uri, "--quiet", "--gzip", "--archive=../stock.gz"]
+            result = run(command or stock, folder, server, self.keeper(server.uri, self.work) if command else None)
+            with pymongo.MongoClient(server.uri) as client:
+                database, _, collection = SMALL.partition(".")
+                if (found := client[database][collection].count_documents({})) != 100:
+                    sys.exit(f"{found} documents came back of 100")
+        return result.wall
 
 
 # --- Waiting -----------------------------------------------------------------------------------------------------------
@@ -358,13 +255,9 @@ class Idle(Bench):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=float, default=458, metavar="MB", help="of BSON (default 458)")
-    parser.add_argument("--small", action="store_const", dest="size", const=100, help="same as --size 100")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", action="store_true", help="measure the memory at 1 GB, too")
-    parser.add_argument("--baselines", action="store_true", help="A, B and C only, without pantry-keeper")
-    parser.add_argument("--restore", dest="kind", action="store_const", const=Restore, default=Backup)
-    parser.add_argument("--idle", dest="kind", action="store_const", const=Idle, help="the scheduler while it waits")
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--collection", dest="kind", action="store_const", const=Collection)
+    kinds.add_argument("--idle", dest="kind", action="store_const", const=Idle)
     options = parser.parse_args()
     # SIGTERM ends the server, too, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -373,6 +266,10 @@ def main():
         bench.main()
     finally:
         shutil.rmtree(bench.work, ignore_errors=True)
+    end()
+
+
+def end():
     if missed:
         sys.exit("\nMissed:\n  " + "\n  ".join(missed))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run it as scripts/bench --growth. How time, memory and disk grow with what is backed up, against stock tools on the same
+"""Run it as scripts/bench. How time, memory and disk grow with what is backed up, against stock tools on the same
 server and data, each once a round and in turns:
 
     gzip, zstd     pantry-keeper backup (which includes reading the archive back), verify, restore
@@ -10,7 +10,7 @@ server and data, each once a round and in turns:
     gzip -t        what verify is held against
     mongorestore   what restore is held against
 
-Writes docs/performance.md, between its two marks, and docs/performance.svg.
+--write puts it into docs/performance.md, between its two marks, and docs/performance.svg.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import pathlib
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 
 import bench
@@ -38,7 +37,7 @@ STOCK = {
 OUTPUT = {"mongodump --archive --gzip": "stock.gz", "mongodump | pigz": "dump.pigz",
           "mongodump | zstd -T0": "dump.zst", "mongodump to a folder, tar czf": "dump.tar.gz"}
 OURS = {"Pantry Keeper, gzip": "gzip", "Pantry Keeper, zstd": "zstd"}
-COLLECTIONS = 5_000
+COLLECTIONS, PEAK_MB = 5_000, 32
 MEMORY = bench.TOOLS / "bench-data" / "growth.json"
 LIMIT = "mongodump to nowhere"
 GZIP, ZSTD = OURS
@@ -52,7 +51,7 @@ RATIOS = (
     ("gzip: time of restoring, to `mongorestore --gzip`", "restore", GZIP, "mongorestore --gzip", "wall", 0.9),
     ("zstd: time of restoring, to `mongorestore --gzip`", "restore", ZSTD, "mongorestore --gzip", "wall", 0.9),
 )
-MARKS = ("<!-- scripts/bench --growth writes from here -->", "<!-- to here -->")
+MARKS = ("<!-- scripts/bench --write writes from here -->", "<!-- to here -->")
 
 
 class Growth(bench.Bench):
@@ -208,17 +207,31 @@ def table(found, job):
     return "\n".join(lines)
 
 
+def ratio(rows, job, ours, others, field):
+    """The median of pairs of one round, so that a busy minute strikes both; none without a pair."""
+    pairs = zip(rows.get((job, ours), []), rows.get((job, others), []))
+    return statistics.median(found) if (found := [getattr(one, field) / getattr(two, field) for one, two in pairs]) else None
+
+
 def ratios(found):
-    """Medians of pairs of one round, so that a busy minute strikes both."""
     lines = ["| | aim | " + " | ".join(map(label, found)) + " |", "|---|---|" + "---|" * len(found)]
-    for what, job, ours, others, field, aim in RATIOS:
-        cells = []
-        for rows in found.values():
-            pairs = list(zip(rows.get((job, ours), []), rows.get((job, others), [])))
-            ratio = lambda one: getattr(one[0], field) / getattr(one[1], field)
-            cells.append(f"{statistics.median(map(ratio, pairs)):.2f}" if pairs else "–")
+    for what, *which, aim in RATIOS:
+        cells = ["–" if (one := ratio(rows, *which)) is None else f"{one:.2f}" for rows in found.values()]
         lines.append(f"| {what} | ≤ {aim} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def judge(size, rows):
+    print(f"\n{label(size)}", flush=True)
+    for what, *which, aim in RATIOS:
+        if (one := ratio(rows, *which)) is not None:
+            bench.judge(what, one, aim)
+    for (job, who), results in rows.items():
+        if who in OURS:
+            bench.judge(f"{who}: memory, {job}", max(one.peak for one in results) / 1e6, PEAK_MB, "MB")
+        if who in OURS and job == "backup":
+            written = max(one.written / one.output for one in results)
+            bench.judge(f"{who}: bytes written, to the archive's", written, bench.WRITTEN_LIMIT)
 
 
 def page(found, rounds):
@@ -227,8 +240,8 @@ def page(found, rounds):
     cpu = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     busy = " That is too busy for these figures to mean much." if share > bench.BUSY else ""
     return "\n\n".join([
-        f"Medians of {rounds} rounds (of 2 for 2 GB, and for restores of more than 0.1 GB) on {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}); other programs used {share:.0%} of the "
-        f"machine meanwhile.{busy}",
+        f"Medians of {rounds} rounds (of 2 for 2 GB, and for restores of more than 0.1 GB) on {os.cpu_count()} cores "
+        f"({cpu[0] if cpu else 'unknown'}); other programs used {share:.0%} of the machine meanwhile.{busy}",
         "### Ratios\n\n" + ratios(found),
         "### Backup\n\nTime, memory of the program's own process, size of the archive, and time against reading alone. Pantry "
         "Keeper's includes that the archive is synced, read back and verified.\n\n" + table(found, "backup"),
@@ -266,11 +279,11 @@ def write(found, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--growth", action="store_true", help="this")
     parser.add_argument("--sizes", default="100,500,2000,many", help="MB of BSON, and 'many' for 5,000 collections")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-restores", dest="restores", action="store_false", help="of more than 0.1 GB: they take longest")
     parser.add_argument("--add", action="store_true", help="to what was measured before on this machine")
+    parser.add_argument("--write", action="store_true", help="docs/performance.md and its picture")
     options = parser.parse_args()
     sizes = [one if one == "many" else float(one) for one in options.sizes.split(",")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -282,10 +295,13 @@ def main():
             growth = Growth(options, found[size])
             growth.measure(size)
             remember(found)  # what comes next may be interrupted
-            write(found, options.rounds)
+            judge(size, found[size])
+            if options.write:
+                write(found, options.rounds)
     finally:
         if growth:
             shutil.rmtree(growth.work, ignore_errors=True)
+    bench.end()
 
 
 if __name__ == "__main__":
