@@ -45,7 +45,8 @@ RUN set -eu; \
         if command -v rustup >/dev/null; then rustup target add "$machine-unknown-linux-gnu"; fi; \
     fi; \
     mkdir .cargo; \
-    printf '[build]\ntarget = "%s"\n[target.%s]\nlinker = "%s"\n' \
+    # Relocations packed, as glibc has understood them since 2.36: a tenth less to download, and to have in memory.
+    printf '[build]\ntarget = "%s"\n[target.%s]\nlinker = "%s"\nrustflags = ["-Clink-arg=-Wl,-z,pack-relative-relocs"]\n' \
         "$machine-unknown-linux-gnu" "$machine-unknown-linux-gnu" "$machine-linux-gnu-gcc" >.cargo/config.toml
 RUN cargo build --release --locked
 COPY src src
