@@ -189,12 +189,18 @@ impl<'p> Reconciliation<'p> {
             )),
         }
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
+            let metadata = &plan.contents[step.source].metadata;
+            let stored = match StoredDefinition::parse(metadata) {
+                Ok(stored) => stored,
+                Err(problem) => {
+                    one.problem.get_or_insert(problem);
+                    continue;
+                }
+            };
             // What the oplog changed, it may have changed the options of.
             if plan.oplog.replayed.contains(&step.to) {
                 continue;
             }
-            let metadata = &plan.contents[step.source].metadata;
-            let stored = StoredDefinition::parse(metadata).unwrap_or_default();
             let definition = found.get(&step.to);
             if let Some(difference) = definition.and_then(|found| stored.option_difference(found)) {
                 one.problem.get_or_insert(difference);
@@ -365,6 +371,5 @@ fn compare_counts(
 /// options, a collection's documents expire as soon as they are inserted, which mongorestore must have said of them all.
 fn has_begun_to_expire(one: &NamespaceOutcome, archived: &ArchivedNamespace) -> bool {
     one.inserted == Some(archived.totals.documents)
-        && StoredDefinition::parse(&archived.metadata)
-            .is_some_and(|stored| stored.expiry().is_some())
+        && StoredDefinition::parse(&archived.metadata).is_ok_and(|stored| stored.expiry().is_some())
 }

@@ -9,6 +9,7 @@ use super::system_indexes::{SystemIndexes, is_system_indexes};
 use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
 use crate::archive::container::{self, Damage, reason};
 use crate::archive::manifest::{self, Entry, Manifest};
+use crate::archive::metadata;
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::source::Source;
 use crate::archive::verify::report::NamespaceCheck;
@@ -158,6 +159,11 @@ impl Survey {
         } else if plain.ends_with(".metadata.json") {
             let text = native::json(input).map_err(named)?;
             self.count_metadata(text.len())?;
+            if let Err(problem) = metadata::parse(&text) {
+                let stem = plain.strip_suffix(".metadata.json").unwrap_or(plain);
+                let (namespace, _) = namespace_of(stem);
+                found.not_checked.push(format!("{namespace}: {problem}"));
+            }
             match self.metadata.insert(plain.to_owned(), text) {
                 None => Ok(()),
                 Some(_) => Err(format!("{plain} is there twice")),
