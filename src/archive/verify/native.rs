@@ -178,8 +178,7 @@ fn check_file(
             if let (Err(problem), Some(entry)) =
                 (metadata::parse(&text), manifest.namespaces.get(index))
             {
-                let told = format!("{}: {problem}", entry.namespace);
-                found.not_checked.push(told);
+                found.unreadable(&entry.namespace, &problem);
             }
             found.keep_metadata(index, text)
         }

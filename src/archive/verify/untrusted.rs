@@ -76,7 +76,9 @@ pub(super) struct Survey {
     pub system_indexes: SystemIndexes,
     metadata_bytes: usize,
     namespaces: HashSet<Namespace>,
+    /// The first of those that mongodump does not write, and how many more there are.
     unknown: Vec<String>,
+    more_unknown: u64,
     /// Files that macOS added.
     of_macos: u64,
     /// Bytes that may still come out of files that are compressed inside the archive.
@@ -162,7 +164,7 @@ impl Survey {
             if let Err(problem) = metadata::parse(&text) {
                 let stem = plain.strip_suffix(".metadata.json").unwrap_or(plain);
                 let (namespace, _) = namespace_of(stem);
-                found.not_checked.push(format!("{namespace}: {problem}"));
+                found.unreadable(&namespace, &problem);
             }
             match self.metadata.insert(plain.to_owned(), text) {
                 None => Ok(()),
@@ -174,7 +176,7 @@ impl Survey {
         } else if plain == manifest::FILE_NAME {
             self.manifest(path, input)
         } else {
-            self.unknown.push(path.to_owned());
+            self.not_known(path);
             io::copy(input, &mut io::sink())
                 .map(drop)
                 .map_err(|error| reason(&error))
@@ -189,9 +191,16 @@ impl Survey {
             .map_err(|error| reason(&error))?;
         match Manifest::from_json(&json) {
             Ok(manifest) => self.manifest = Some(manifest),
-            Err(_) => self.unknown.push(path.to_owned()),
+            Err(_) => self.not_known(path),
         }
         Ok(())
+    }
+
+    fn not_known(&mut self, path: &str) {
+        match self.unknown.len() < UNKNOWN_NAMED {
+            true => self.unknown.push(path.to_owned()),
+            false => self.more_unknown += 1,
+        }
     }
 
     /// Metadata is kept in memory, so there is a limit to it.
@@ -269,12 +278,10 @@ impl Survey {
                 .push("whether documents or collections are missing: there is no manifest to compare with".into()),
         }
         if !self.unknown.is_empty() {
-            let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
-            let named = self.unknown[..self.unknown.len() - more].join(", ");
-            let rest = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
+            let named = self.unknown.join(", ");
+            let rest = match self.more_unknown {
+                0 => String::new(),
+                more => format!(" and {more} more"),
             };
             found.not_checked.push(format!(
                 "files that mongodump does not write: {named}{rest}"
