@@ -1,7 +1,14 @@
 //! Documents as MongoDB Extended JSON, one a line.
 
 use super::bson_framer;
-use mongodb::bson::{Bson, Document, RawDocument, Utf8Lossy};
+use mongodb::bson::error::Error;
+use mongodb::bson::raw::RawElement;
+use mongodb::bson::{Bson, JavaScriptCodeWithScope, RawBson, RawBsonRef, RawDocument};
+use serde_json::map::Entry;
+use serde_json::{Map, Value, json};
+
+/// Dates that relaxed JSON writes for people, in milliseconds: from 1970 to the end of the year 9999.
+const WRITTEN_DATES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799_999;
 
 /// How much of a value's type is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,25 +19,167 @@ pub(crate) enum JsonStyle {
     Canonical,
 }
 
-/// A document on one line, and whether all of its texts are UTF-8: what is not has no place in JSON, and is replaced.
+/// A document on one line, and whether all of it is in there: a text that is not UTF-8 has no place in JSON, and is replaced;
+/// of a key that is there twice the first is written, by which queries go.
 pub(crate) fn to_json(document: &[u8], style: JsonStyle) -> Result<(String, bool), String> {
     // Before anything goes into its depth.
     bson_framer::check(document)?;
     let raw = RawDocument::from_bytes(document).map_err(|error| error.to_string())?;
-    let (document, whole) = match Document::try_from(raw) {
-        Ok(document) => (document, true),
-        Err(_) => {
-            let lossy = Utf8Lossy::<Document>::try_from(raw).map_err(|error| error.to_string())?;
-            (lossy.0, false)
+    let mut writer = Writer { style, whole: true };
+    let json = writer.document(raw).map_err(|error| error.to_string())?;
+    Ok((json.to_string(), writer.whole))
+}
+
+struct Writer {
+    style: JsonStyle,
+    /// Nothing was lost.
+    whole: bool,
+}
+
+impl Writer {
+    fn document(&mut self, document: &RawDocument) -> Result<Value, Error> {
+        let mut fields = Map::new();
+        for element in document.iter_elements() {
+            let element = element?;
+            let value = self.element(&element)?;
+            match fields.entry(element.key().as_str()) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(_) => self.whole = false,
+            }
         }
-    };
-    Ok((value(Bson::Document(document), style).to_string(), whole))
+        Ok(Value::Object(fields))
+    }
+
+    fn element(&mut self, element: &RawElement) -> Result<Value, Error> {
+        let owned = match element.value() {
+            Ok(RawBsonRef::Document(document)) => return self.document(document),
+            Ok(RawBsonRef::Array(array)) => {
+                let values = array.iter_elements().map(|one| self.element(&one?));
+                return values.collect::<Result<_, _>>().map(Value::Array);
+            }
+            Ok(value) => RawBson::from(value),
+            // Only texts can be what was not read: all else was looked at before.
+            Err(_) => {
+                self.whole = false;
+                element.value_utf8_lossy()?
+            }
+        };
+        match owned {
+            RawBson::JavaScriptCodeWithScope(code) => Ok(json!({
+                "$code": code.code,
+                "$scope": self.document(&code.scope)?,
+            })),
+            other => Ok(value(Bson::try_from(other)?, self.style)),
+        }
+    }
 }
 
 /// A value as JSON.
-pub(crate) fn value(value: Bson, style: JsonStyle) -> serde_json::Value {
-    match style {
-        JsonStyle::Relaxed => value.into_relaxed_extjson(),
-        JsonStyle::Canonical => value.into_canonical_extjson(),
+pub(crate) fn value(value: Bson, style: JsonStyle) -> Value {
+    let inner = |one: Bson| self::value(one, style);
+    match value {
+        Bson::Document(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(key, one)| (key, inner(one)))
+                .collect(),
+        ),
+        Bson::Array(values) => Value::Array(values.into_iter().map(inner).collect()),
+        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope }) => {
+            json!({ "$code": code, "$scope": inner(Bson::Document(scope)) })
+        }
+        // It has no sign there, whatever its bits say.
+        Bson::Double(number) if number.is_nan() => json!({ "$numberDouble": "NaN" }),
+        Bson::DateTime(date) if !WRITTEN_DATES.contains(&date.timestamp_millis()) => {
+            json!({ "$date": { "$numberLong": date.timestamp_millis().to_string() } })
+        }
+        other => match style {
+            JsonStyle::Relaxed => other.into_relaxed_extjson(),
+            JsonStyle::Canonical => other.into_canonical_extjson(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::{DateTime, doc, rawdoc};
+
+    fn json(document: &RawDocument, style: JsonStyle) -> (String, bool) {
+        to_json(document.as_bytes(), style).unwrap()
+    }
+
+    /// By the Extended JSON v2 specification: years from 1970 to 9999 are written for people, all others as numbers.
+    #[test]
+    fn dates_are_written_as_they_are_whatever_their_year() {
+        for (millis, wanted) in [
+            (0, r#"{"$date":"1970-01-01T00:00:00Z"}"#),
+            (
+                253_402_300_799_999,
+                r#"{"$date":"9999-12-31T23:59:59.999Z"}"#,
+            ),
+            (
+                253_402_300_800_000,
+                r#"{"$date":{"$numberLong":"253402300800000"}}"#,
+            ),
+            (-1, r#"{"$date":{"$numberLong":"-1"}}"#),
+            (
+                i64::MAX,
+                r#"{"$date":{"$numberLong":"9223372036854775807"}}"#,
+            ),
+            (
+                i64::MIN,
+                r#"{"$date":{"$numberLong":"-9223372036854775808"}}"#,
+            ),
+        ] {
+            let date = DateTime::from_millis(millis);
+            let document = rawdoc! { "a": [{ "b": date }] };
+            let (text, whole) = json(&document, JsonStyle::Relaxed);
+            assert_eq!(
+                (text, whole),
+                (format!(r#"{{"a":[{{"b":{wanted}}}]}}"#), true)
+            );
+            let said = value(Bson::Array(vec![date.into()]), JsonStyle::Relaxed);
+            assert_eq!(said.to_string(), format!("[{wanted}]"));
+            let (text, _) = json(&document, JsonStyle::Canonical);
+            let wanted = format!(r#"{{"a":[{{"b":{{"$date":{{"$numberLong":"{millis}"}}}}}}]}}"#);
+            assert_eq!(text, wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_has_no_sign() {
+        for bits in [0x7ff8_0000_0000_0000, 0xfff8_0000_0000_0000] {
+            for style in [JsonStyle::Relaxed, JsonStyle::Canonical] {
+                let document = rawdoc! { "a": f64::from_bits(bits), "b": f64::NEG_INFINITY };
+                let wanted = r#"{"a":{"$numberDouble":"NaN"},"b":{"$numberDouble":"-Infinity"}}"#;
+                assert_eq!(json(&document, style), (wanted.into(), true));
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_first_is_written_and_the_loss_is_told() {
+        let mut inner = rawdoc! { "b": 1 };
+        inner.append(mongodb::bson::cstr!("b"), 2);
+        let document = rawdoc! { "a": [inner.clone()], "c": inner, "d": [1, 1] };
+        let wanted = r#"{"a":[{"b":1}],"c":{"b":1},"d":[1,1]}"#;
+        assert_eq!(json(&document, JsonStyle::Relaxed), (wanted.into(), false));
+        let once = rawdoc! { "a": { "b": 1 }, "b": { "b": 1 } };
+        assert!(json(&once, JsonStyle::Canonical).1);
+    }
+
+    #[test]
+    fn texts_that_are_not_utf8_are_replaced_and_the_loss_is_told() {
+        let mut bytes = doc! { "a": { "b": ["text"] }, "c": 1 }.to_vec().unwrap();
+        let at = bytes.windows(4).position(|part| part == b"text").unwrap();
+        bytes[at] = 0xff;
+        let lost = to_json(&bytes, JsonStyle::Relaxed).unwrap();
+        assert_eq!(
+            lost,
+            ("{\"a\":{\"b\":[\"\u{fffd}ext\"]},\"c\":1}".into(), false)
+        );
     }
 }

@@ -142,7 +142,9 @@ impl Attempt<'_> {
             BuildEnd::Server(error) => return Err(error.into()),
         }
         for step in &self.steps {
-            if let Some(expiry) = self.stored(step).expiry() {
+            if let Ok(stored) = self.stored(step)
+                && let Some(expiry) = stored.expiry()
+            {
                 let set = self.target.set_expiry(&step.to, expiry.clone());
                 // What the server does not take is found when options are compared.
                 if let Err(error) = self.cancel.or(set).await? {
@@ -153,9 +155,8 @@ impl Attempt<'_> {
         Ok(built)
     }
 
-    fn stored(&self, step: &RestoreStep) -> StoredDefinition {
-        let metadata = &self.contents[step.source].metadata;
-        StoredDefinition::parse(metadata).unwrap_or_default()
+    fn stored(&self, step: &RestoreStep) -> Result<StoredDefinition, String> {
+        StoredDefinition::parse(&self.contents[step.source].metadata)
     }
 
     fn warnings(&self, catalog: &IndexCatalog) -> Vec<String> {
@@ -179,11 +180,13 @@ impl Attempt<'_> {
         let (mut indexes, mut problems) = (0, Vec::new());
         for step in &self.steps {
             let holding = &self.contents[step.source];
-            let found = match self.cancel.or(self.target.definition(&step.to)).await?? {
-                None => vec!["it did not come back".into()],
-                Some(definition) => {
-                    indexes += self.stored(step).indexes.len() as u64;
-                    self.differences(step, catalog, built, &definition)
+            let there = self.cancel.or(self.target.definition(&step.to)).await??;
+            let found = match (there, self.stored(step)) {
+                (None, _) => vec!["it did not come back".into()],
+                (Some(_), Err(problem)) => vec![problem],
+                (Some(definition), Ok(stored)) => {
+                    indexes += stored.indexes.len() as u64;
+                    self.differences((step, &stored), catalog, built, &definition)
                 }
             };
             let named = |problem| format!("{}: {problem}", holding.namespace);
@@ -194,16 +197,12 @@ impl Attempt<'_> {
 
     fn differences(
         &self,
-        step: &RestoreStep,
+        (step, stored): (&RestoreStep, &StoredDefinition),
         catalog: &IndexCatalog,
         built: &BuildOutcome,
         found: &Definition,
     ) -> Vec<String> {
-        let mut problems: Vec<String> = self
-            .stored(step)
-            .option_difference(found)
-            .into_iter()
-            .collect();
+        let mut problems: Vec<String> = stored.option_difference(found).into_iter().collect();
         let wanted = catalog.indexes(&step.to);
         let Some(there) = &found.indexes else {
             problems.push("its indexes cannot be compared: the user may not list them".into());

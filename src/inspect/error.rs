@@ -40,6 +40,11 @@ pub(crate) enum InspectError {
     TooDifferent,
     #[error("writing failed: {0}")]
     Write(std::io::Error),
+    /// Where all of them were wanted.
+    #[error(
+        "whoever read the documents ended before all of them were written: what came there is not whole"
+    )]
+    ReaderGone,
     #[error(transparent)]
     Interrupted(#[from] Interruption),
 }

@@ -29,12 +29,23 @@ pub(crate) fn summarize(
         .iter()
         .map(|one| shown(one, known.get(&one.namespace).copied()))
         .collect();
+    let mut warnings = warnings(archive);
     archive.metadata(&|_| true, &mut |index, text| {
-        if let (Some(one), Some(stored)) =
-            (collections.get_mut(index), StoredDefinition::parse(text))
-        {
-            one.indexes = stored.indexes.into_iter().map(index_of).collect();
-            one.options = relaxed(stored.options);
+        let Some(one) = collections.get_mut(index) else {
+            return;
+        };
+        match StoredDefinition::parse(text) {
+            Ok(stored) => {
+                one.indexes = stored.indexes.into_iter().map(index_of).collect();
+                one.options = relaxed(stored.options);
+            }
+            Err(problem) => {
+                let warning = format!("{}: {problem}", one.namespace);
+                // Where all of it was read before, it was told then.
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
         }
     })?;
     collections.sort_by(|one, two| one.namespace.cmp(&two.namespace));
@@ -63,7 +74,7 @@ pub(crate) fn summarize(
         mongodump_version: manifest.map(|manifest| manifest.mongodump_version.clone()),
         gone: gone.cloned().collect(),
         before: before.as_ref().map(|(name, _)| name.clone()),
-        warnings: warnings(archive),
+        warnings,
         collections,
     })
 }

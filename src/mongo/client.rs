@@ -20,6 +20,9 @@ use std::time::Duration;
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The server's code for what a user may not do.
 pub(super) const NOT_AUTHORIZED: i32 = 13;
+/// Codes of a server that is going away or has lost its place: they say nothing about what was sent.
+pub(super) const GOING_AWAY: [i32; 10] =
+    [89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436];
 /// Counts asked for at the same time.
 const COUNTS_AT_ONCE: usize = 8;
 

@@ -1,6 +1,6 @@
 //! Single documents of a collection: found by their `_id`, inserted, replaced. Their bytes go and come as they are.
 
-use super::client::{explain, is_command, silent};
+use super::client::{GOING_AWAY, explain, is_command, silent};
 use super::error::ServerError;
 use super::target::Target;
 use crate::archive::namespace::Namespace;
@@ -16,6 +16,11 @@ use std::time::Duration;
 
 /// The server's code for a collection that is there already.
 const NAMESPACE_EXISTS: i32 = 48;
+/// Codes of what would befall every other document as well: hosts that are away, who we are and what we may, time that is
+/// up, a primary that is not there, and a disk that is full.
+const ABOUT_ALL: [i32; 13] = [
+    6, 7, 11, 13, 18, 50, 133, 202, 391, 10058, 11601, 14031, 8000,
+];
 /// A filter that holds a whole document, beside the one that replaces it, has to fit the server's largest command.
 const LONGEST_GUARDED_BYTES: usize = 14 * 1024 * 1024;
 
@@ -183,10 +188,10 @@ impl Documents<'_> {
     }
 }
 
-/// Whether other documents may fare better: a unique index, a validator, an `_id` that cannot change, a document that is too
-/// large, a shard key that is missing.
+/// Whether other documents may fare better. Servers have many reasons not to take a document, and more with each version:
+/// a unique index, a validator, a shard key, places and texts that an index cannot hold. Few are about all of them.
 fn is_about_the_document(code: i32) -> bool {
-    matches!(code, 2 | 61 | 66 | 121 | 10334 | 11000 | 17280 | 17419)
+    !GOING_AWAY.contains(&code) && !ABOUT_ALL.contains(&code)
 }
 
 /// The refusals of single documents, out of an error.
@@ -205,4 +210,23 @@ fn refused(error: Error) -> Result<Refused, Error> {
     let concern = failure.write_concern_error.as_ref();
     refused.concern = concern.map(|concern| concern.message.clone());
     Ok(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_has_against_a_document_ends_nothing_and_what_is_about_all_does() {
+        // Points and lists that no index can hold, languages, names of fields, and what the next version brings.
+        for code in [
+            2, 52, 61, 66, 121, 171, 10334, 11000, 13027, 16755, 17261, 17262, 17280, 17419, 99_999,
+        ] {
+            assert!(is_about_the_document(code), "{code}");
+        }
+        // Not authorized, no user, time that is up, no primary, shutting down.
+        for code in [13, 18, 50, 262, 10107, 11600] {
+            assert!(!is_about_the_document(code), "{code}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Indexes built through the driver: mongorestore stops at the first one that a server refuses, and names no other.
 
-use super::client::{explain, silent};
+use super::client::{GOING_AWAY, explain, silent};
 use super::error::ServerError;
 use super::target::Target;
 use crate::archive::namespace::Namespace;
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How often a server that is building is asked whether it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Codes of a server that is going away or has lost its place: they say nothing about the index.
-const GOING_AWAY: [i32; 10] = [89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436];
 
 /// Why an index was not built.
 #[derive(Debug, thiserror::Error)]

@@ -79,7 +79,10 @@ impl Target {
         // A refusal is an answer as well.
         match asked {
             Ok(Ok(_)) => true,
-            Ok(Err(error)) => matches!(*error.kind, ErrorKind::Command(_)),
+            Ok(Err(error)) => matches!(
+                *error.kind,
+                ErrorKind::Command(_) | ErrorKind::Authentication { .. }
+            ),
             Err(_) => false,
         }
     }

@@ -1,5 +1,6 @@
 //! Options and indexes of a collection, as an archive has them, held against those on a server.
 
+use crate::archive::metadata;
 use crate::mongo::target::Definition;
 use crate::restore::mongosh::script;
 use mongodb::bson::{Bson, Document};
@@ -15,12 +16,12 @@ pub(crate) struct StoredDefinition {
 }
 
 impl StoredDefinition {
-    /// None when the text is not that of `metadata.json`, or there is none.
-    pub(crate) fn parse(metadata: &str) -> Option<Self> {
-        let json: serde_json::Value = serde_json::from_str(metadata).ok()?;
-        let Bson::Document(document) = Bson::try_from(json).ok()? else {
-            return None;
-        };
+    /// From the text of `metadata.json`; nothing where there is none. An error says why it cannot be read.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(StoredDefinition::default());
+        }
+        let document = metadata::parse(text)?;
         let indexes = document
             .get_array("indexes")
             .into_iter()
@@ -29,7 +30,7 @@ impl StoredDefinition {
             .cloned()
             .collect();
         let options = document.get_document("options");
-        Some(StoredDefinition {
+        Ok(StoredDefinition {
             options: options.cloned().unwrap_or_default(),
             indexes,
         })
@@ -135,6 +136,8 @@ mod tests {
                 "{difference}"
             );
         }
-        assert!(StoredDefinition::parse("").is_none());
+        let nothing = StoredDefinition::parse("").unwrap();
+        assert!(nothing.options.is_empty() && nothing.indexes.is_empty());
+        assert!(StoredDefinition::parse("{").is_err());
     }
 }

@@ -43,14 +43,14 @@ pub(super) fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<boo
     Ok(true)
 }
 
-/// The bytes of a document's `_id`: its type, and its value. Of a document without one, all of it.
+/// The bytes of a document's `_id`: its type, its key, and its value. Of a document without one, all of it.
 pub(super) fn id(document: &RawDocument) -> &[u8] {
     let bytes = document.as_bytes();
     // Servers put it first, and MongoDB has no documents without it.
     match document.iter_elements().next() {
         Some(Ok(first)) if first.key().as_str() == ID => {
-            let value = 4 + 1 + ID.len() + 1;
-            bytes.get(value..value + first.size()).unwrap_or(bytes)
+            let (kind, value) = (4, 4 + 1 + ID.len() + 1);
+            bytes.get(kind..value + first.size()).unwrap_or(bytes)
         }
         _ => bytes,
     }
@@ -85,7 +85,18 @@ mod tests {
             encode(doc! { "_id": 1, "b": 2.5 }),
         );
         assert_eq!(id(&one), id(&two));
-        assert_eq!(id(&one), 1_i32.to_le_bytes());
+        assert_eq!(
+            id(&one),
+            [&b"\x10_id\0"[..], &1_i32.to_le_bytes()[..]].concat()
+        );
+        // The same bytes, or none, of other types.
+        let date = bson::DateTime::from_millis(5);
+        for (one, two) in [
+            (doc! { "_id": null }, doc! { "_id": bson::Bson::MinKey }),
+            (doc! { "_id": 5_i64 }, doc! { "_id": date }),
+        ] {
+            assert_ne!(id(&encode(one)), id(&encode(two)));
+        }
         for other in [doc! { "_id": 2 }, doc! { "_id": "1" }, doc! { "x": 1 }] {
             assert_ne!(id(&encode(other)), id(&one));
         }

@@ -82,7 +82,8 @@ impl Load {
     fn insertion_workers(&self) -> usize {
         let restored = self.steps.iter().map(|step| &self.contents[step.source]);
         let capped = |one: &ArchivedNamespace| {
-            StoredDefinition::parse(&one.metadata).is_some_and(|stored| stored.is_capped())
+            // What cannot be read may say so.
+            StoredDefinition::parse(&one.metadata).map_or(true, |stored| stored.is_capped())
         };
         if restored.clone().any(capped) {
             return 1;

@@ -1,10 +1,11 @@
 //! Values as mongosh reads them.
 
+use crate::archive::extended_json::{self, JsonStyle};
 use crate::archive::namespace::printable;
 use mongodb::bson::Bson;
 
 /// Whole numbers up to here are exact in JavaScript.
-const LARGEST_EXACT: i64 = 1 << 53;
+const LARGEST_EXACT: u64 = 1 << 53;
 
 /// A value as JavaScript, in one line and without anything that could confuse a terminal.
 pub(crate) fn script(value: &Bson) -> String {
@@ -31,10 +32,10 @@ pub(crate) fn script(value: &Bson) -> String {
         Bson::Boolean(value) => value.to_string(),
         Bson::Null => "null".into(),
         Bson::Int32(number) => number.to_string(),
-        Bson::Int64(number) if number.abs() <= LARGEST_EXACT => number.to_string(),
+        Bson::Int64(number) if number.unsigned_abs() <= LARGEST_EXACT => number.to_string(),
         Bson::Double(number) if number.is_finite() => number.to_string(),
         other => {
-            let json = other.clone().into_canonical_extjson().to_string();
+            let json = extended_json::value(other.clone(), JsonStyle::Canonical).to_string();
             format!("EJSON.deserialize({})", printable(&json))
         }
     }
@@ -58,8 +59,8 @@ mod tests {
     #[test]
     fn what_javascript_would_change_is_said_otherwise() {
         assert_eq!(
-            script(&Bson::Document(doc! { "2": 1, "1": i64::MAX })),
-            "new Map([[\"2\", 1], [\"1\", EJSON.deserialize({\"$numberLong\":\"9223372036854775807\"})]])"
+            script(&Bson::Document(doc! { "2": 1, "1": i64::MIN })),
+            "new Map([[\"2\", 1], [\"1\", EJSON.deserialize({\"$numberLong\":\"-9223372036854775808\"})]])"
         );
     }
 }

@@ -10,6 +10,7 @@ use super::system;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
+use crate::mongo::error::ServerError;
 use crate::mongo::mongorestore::LoadOutcome;
 use crate::mongo::target::Definition;
 use crate::report::{Differences, Explain, IndexPolicy, IndexReport, RestoreReport, Restored};
@@ -49,6 +50,8 @@ pub(super) struct Reconciliation<'p> {
     unchecked: Vec<String>,
     warnings: Vec<String>,
     indexes: IndexReport,
+    /// The server did not answer once the documents had been sent.
+    silent: bool,
 }
 
 impl<'p> Reconciliation<'p> {
@@ -67,7 +70,26 @@ impl<'p> Reconciliation<'p> {
             unchecked: Vec::new(),
             warnings: Vec::new(),
             indexes: plan.preview().indexes,
+            silent: false,
         }
+    }
+
+    /// Nobody has seen the data since it was sent, so not to have looked is a problem. It is none that a user may not look,
+    /// nor that the user who restores went with the users who were replaced.
+    fn tell(&mut self, problem: &(dyn Error + 'static)) {
+        let mut steps = self.plan.steps.iter();
+        let may_not = match problem.downcast_ref::<ServerError>() {
+            Some(ServerError::Role { .. } | ServerError::NoUser { .. }) => true,
+            Some(ServerError::Credentials { .. }) => {
+                steps.any(|step| system::is_users_or_roles(&step.to))
+            }
+            _ => false,
+        };
+        let told = match may_not {
+            true => &mut self.warnings,
+            false => &mut self.problems,
+        };
+        told.push(not_compared(problem));
     }
 
     /// Inspects what documents the server holds now, and names what is missing.
@@ -75,10 +97,11 @@ impl<'p> Reconciliation<'p> {
         let plan = self.plan;
         let mut expiring = Vec::new();
         if !plan.target.answers(LONGEST_SILENCE).await {
+            self.silent = true;
             let problem = format!("{} does not answer any more", plan.target.hosts());
-            self.warnings.push(not_compared(&problem));
+            self.problems.push(not_compared(&problem));
         } else if let Err(problem) = self.inspect_documents(&mut expiring).await {
-            self.warnings.push(not_compared(problem));
+            self.tell(&*problem);
         }
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
             if system::is_auth_version(&step.to) {
@@ -174,9 +197,11 @@ impl<'p> Reconciliation<'p> {
         let plan = self.plan;
         let mut found = HashMap::new();
         match &built.end {
+            // Told already.
+            BuildEnd::Complete if self.silent => {}
             BuildEnd::Complete => {
                 if let Err(problem) = self.inspect_definitions(&mut found).await {
-                    self.warnings.push(not_compared(problem));
+                    self.tell(&*problem);
                 }
             }
             BuildEnd::Interrupted(reason) => self.problems.push(format!(
@@ -189,12 +214,18 @@ impl<'p> Reconciliation<'p> {
             )),
         }
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
+            let metadata = &plan.contents[step.source].metadata;
+            let stored = match StoredDefinition::parse(metadata) {
+                Ok(stored) => stored,
+                Err(problem) => {
+                    one.problem.get_or_insert(problem);
+                    continue;
+                }
+            };
             // What the oplog changed, it may have changed the options of.
             if plan.oplog.replayed.contains(&step.to) {
                 continue;
             }
-            let metadata = &plan.contents[step.source].metadata;
-            let stored = StoredDefinition::parse(metadata).unwrap_or_default();
             let definition = found.get(&step.to);
             if let Some(difference) = definition.and_then(|found| stored.option_difference(found)) {
                 one.problem.get_or_insert(difference);
@@ -365,6 +396,5 @@ fn compare_counts(
 /// options, a collection's documents expire as soon as they are inserted, which mongorestore must have said of them all.
 fn has_begun_to_expire(one: &NamespaceOutcome, archived: &ArchivedNamespace) -> bool {
     one.inserted == Some(archived.totals.documents)
-        && StoredDefinition::parse(&archived.metadata)
-            .is_some_and(|stored| stored.expiry().is_some())
+        && StoredDefinition::parse(&archived.metadata).is_ok_and(|stored| stored.expiry().is_some())
 }

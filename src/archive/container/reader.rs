@@ -9,6 +9,7 @@ use crate::archive::source::Source;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 use std::sync::Mutex;
+use tar::EntryType;
 
 /// A manifest larger than this, in bytes of JSON, is not one of ours: a hundred thousand collections take a third of it.
 const LONGEST_MANIFEST: u64 = 128 * 1024 * 1024;
@@ -162,8 +163,14 @@ fn read_manifest(source: &Source, mut members: Members) -> Result<Manifest, Dama
     if !entry.path_bytes().ends_with(manifest::FILE_NAME.as_bytes()) {
         return Err(damaged("another file stands in its place".into()));
     }
+    // A sparse one would be as many zeros as its header likes.
+    if entry.header().entry_type() != EntryType::Regular {
+        return Err(damaged("it is not a regular file".into()));
+    }
     let mut json = Vec::new();
     entry
+        .by_ref()
+        .take(LONGEST_MANIFEST)
         .read_to_end(&mut json)
         .map_err(|error| damaged(error.to_string()))?;
     Manifest::from_json(&json).map_err(|error| damaged(error.to_string()))

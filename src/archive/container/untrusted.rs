@@ -23,6 +23,11 @@ const LONGEST_PADDING: u64 = 16 * 1024 * 1024;
 /// Files and folders in one archive. Five thousand collections are ten thousand files.
 const MOST_ENTRIES: usize = 250_000;
 
+/// A path in bytes. No system takes a longer one.
+const LONGEST_NAME: usize = 4096;
+/// All paths together, in bytes: what is kept of them is kept in memory. A hundred thousand collections take half of it.
+const LONGEST_NAMES: usize = 16 * 1024 * 1024;
+
 /// How a walk ended.
 pub(crate) struct Walked {
     pub sha256: [u8; 32],
@@ -90,11 +95,14 @@ fn entries<R: Read>(
     visit: &mut Visit,
 ) -> Result<(), String> {
     let mut entries = tar.entries().map_err(|error| reason(&error))?;
+    let mut names = 0;
     for number in 0.. {
         fence.set(Some(LONGEST_HEADERS));
         let Some(entry) = entries.next() else { break };
         let mut entry = entry.map_err(|error| reason(&error))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        names += name.len();
+        check_names(&name, names)?;
         match entry.header().entry_type() {
             EntryType::Directory if inside(&name).is_some() => {}
             EntryType::Directory => {
@@ -137,6 +145,17 @@ fn entries<R: Read>(
         }
     }
     Ok(())
+}
+
+fn check_names(name: &str, together: usize) -> Result<(), String> {
+    if name.len() > LONGEST_NAME {
+        let name = shortened(name);
+        return Err(format!("{name:?}… is longer than any path can be"));
+    }
+    match together > LONGEST_NAMES {
+        true => Err("the names in it are longer together than those of any dump".into()),
+        false => Ok(()),
+    }
 }
 
 /// A hostile name may be very long.

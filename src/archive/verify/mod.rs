@@ -20,6 +20,7 @@ use crate::archive::compression::Compression;
 use crate::archive::container::{self, Damage, Opened};
 use crate::archive::file_name::bare;
 use crate::archive::manifest::Manifest;
+use crate::archive::namespace::Namespace;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::other_format::OtherFormat;
@@ -30,6 +31,8 @@ use std::sync::atomic::AtomicBool;
 
 /// Options and indexes of all namespaces together, in bytes; five thousand collections take a fiftieth of it.
 const MOST_METADATA: usize = 256 * 1024 * 1024;
+/// Collections named whose options and indexes cannot be read.
+const UNREADABLE_NAMED: u64 = 20;
 const TOO_MUCH_METADATA: &str = "there is more of options and indexes in it than fits into memory";
 
 /// How to read.
@@ -58,6 +61,8 @@ struct Found {
     /// Options and indexes by the manifest's namespace, where they are wanted.
     metadata: Option<BTreeMap<usize, String>>,
     metadata_bytes: usize,
+    /// Collections whose options and indexes cannot be read.
+    unreadable: u64,
 }
 
 impl Found {
@@ -71,6 +76,19 @@ impl Found {
         }
         metadata.insert(index, text);
         Ok(())
+    }
+
+    /// Options and indexes are JSON, but not such as says what they are.
+    fn unreadable(&mut self, namespace: &Namespace, problem: &str) {
+        self.unreadable += 1;
+        match self.unreadable {
+            ..=UNREADABLE_NAMED => self.not_checked.push(format!("{namespace}: {problem}")),
+            more if more == UNREADABLE_NAMED + 1 => {
+                let told = "more collections have options and indexes that cannot be read";
+                self.not_checked.push(told.into());
+            }
+            _ => {}
+        }
     }
 
     fn faults(&self) -> usize {

@@ -4,6 +4,7 @@ use super::scan::{self, Depth};
 use super::{Found, Options};
 use crate::archive::container::{self, Damage, Expected, NativeArchive, Role, Section, reason};
 use crate::archive::manifest::{Entry, Manifest, Place};
+use crate::archive::metadata;
 use crate::archive::namespace::NameError;
 use crate::archive::verify::report::NamespaceCheck;
 use std::collections::HashSet;
@@ -174,6 +175,11 @@ fn check_file(
         Role::Prelude => json(input).map(drop),
         Role::Metadata(index) => {
             let text = json(input)?;
+            if let (Err(problem), Some(entry)) =
+                (metadata::parse(&text), manifest.namespaces.get(index))
+            {
+                found.unreadable(&entry.namespace, &problem);
+            }
             found.keep_metadata(index, text)
         }
         Role::Data(index) => {

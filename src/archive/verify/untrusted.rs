@@ -9,6 +9,7 @@ use super::system_indexes::{SystemIndexes, is_system_indexes};
 use super::{Found, MOST_METADATA, Options, TOO_MUCH_METADATA, native};
 use crate::archive::container::{self, Damage, reason};
 use crate::archive::manifest::{self, Entry, Manifest};
+use crate::archive::metadata;
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::source::Source;
 use crate::archive::verify::report::NamespaceCheck;
@@ -75,7 +76,9 @@ pub(super) struct Survey {
     pub system_indexes: SystemIndexes,
     metadata_bytes: usize,
     namespaces: HashSet<Namespace>,
+    /// The first of those that mongodump does not write, and how many more there are.
     unknown: Vec<String>,
+    more_unknown: u64,
     /// Files that macOS added.
     of_macos: u64,
     /// Bytes that may still come out of files that are compressed inside the archive.
@@ -158,6 +161,11 @@ impl Survey {
         } else if plain.ends_with(".metadata.json") {
             let text = native::json(input).map_err(named)?;
             self.count_metadata(text.len())?;
+            if let Err(problem) = metadata::parse(&text) {
+                let stem = plain.strip_suffix(".metadata.json").unwrap_or(plain);
+                let (namespace, _) = namespace_of(stem);
+                found.unreadable(&namespace, &problem);
+            }
             match self.metadata.insert(plain.to_owned(), text) {
                 None => Ok(()),
                 Some(_) => Err(format!("{plain} is there twice")),
@@ -168,7 +176,7 @@ impl Survey {
         } else if plain == manifest::FILE_NAME {
             self.manifest(path, input)
         } else {
-            self.unknown.push(path.to_owned());
+            self.not_known(path);
             io::copy(input, &mut io::sink())
                 .map(drop)
                 .map_err(|error| reason(&error))
@@ -183,9 +191,16 @@ impl Survey {
             .map_err(|error| reason(&error))?;
         match Manifest::from_json(&json) {
             Ok(manifest) => self.manifest = Some(manifest),
-            Err(_) => self.unknown.push(path.to_owned()),
+            Err(_) => self.not_known(path),
         }
         Ok(())
+    }
+
+    fn not_known(&mut self, path: &str) {
+        match self.unknown.len() < UNKNOWN_NAMED {
+            true => self.unknown.push(path.to_owned()),
+            false => self.more_unknown += 1,
+        }
     }
 
     /// Metadata is kept in memory, so there is a limit to it.
@@ -263,12 +278,10 @@ impl Survey {
                 .push("whether documents or collections are missing: there is no manifest to compare with".into()),
         }
         if !self.unknown.is_empty() {
-            let more = self.unknown.len().saturating_sub(UNKNOWN_NAMED);
-            let named = self.unknown[..self.unknown.len() - more].join(", ");
-            let rest = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
+            let named = self.unknown.join(", ");
+            let rest = match self.more_unknown {
+                0 => String::new(),
+                more => format!(" and {more} more"),
             };
             found.not_checked.push(format!(
                 "files that mongodump does not write: {named}{rest}"

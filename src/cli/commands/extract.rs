@@ -6,7 +6,7 @@ use crate::cli::args::{DocumentFormat, ExtractArguments};
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
-use crate::inspect::{self, Archive, InspectError, JsonStyle, Selected, Wanted};
+use crate::inspect::{self, Archive, InspectError, JsonStyle, SelectEnd, Selected, Wanted};
 use crate::report::ExtractReport;
 use crate::settings::Settings;
 use crate::sys::atomic_file::Partial;
@@ -133,6 +133,10 @@ impl Source<'_> {
         };
         let mut selected = selected?;
         let lossy = settle(&mut selected, ended)?;
+        // What is taken out is meant to be kept, and half of it is not to pass for all.
+        if selected.end == SelectEnd::Refused {
+            return Err(InspectError::ReaderGone);
+        }
         Ok(Extracted { selected, lossy })
     }
 }

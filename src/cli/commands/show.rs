@@ -161,7 +161,8 @@ pub(super) fn tell(namespace: &str, selected: &Selected, lossy: u64) {
     if lossy > 0 {
         let lossy = humanize::counted(lossy, "document");
         tracing::warn!(
-            "texts in {lossy} are not UTF-8, which JSON cannot hold; what is not was replaced (`extract` keeps it)"
+            "{lossy} with something that JSON cannot hold: texts that are not UTF-8 were replaced, and of a key that is there \
+             twice the first was taken (`extract` keeps all of it)"
         );
     }
 }

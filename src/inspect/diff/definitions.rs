@@ -21,6 +21,8 @@ const NOT_COMPARED: [&str; 7] = [
 pub(super) struct Definition {
     pub options: Document,
     pub indexes: Option<Vec<Document>>,
+    /// The text, where it cannot be read.
+    pub unreadable: Option<String>,
 }
 
 /// How two definitions differ.
@@ -34,6 +36,16 @@ pub(super) struct DefinitionDifference {
 }
 
 pub(super) fn difference(one: &Definition, two: &Definition) -> DefinitionDifference {
+    if one.unreadable.is_some() || two.unreadable.is_some() {
+        // The same text says the same. Of any other it cannot be told, which is not to look like no difference.
+        return DefinitionDifference {
+            options_changed: match one.unreadable == two.unreadable {
+                true => Vec::new(),
+                false => vec!["(not readable)".into()],
+            },
+            ..DefinitionDifference::default()
+        };
+    }
     let mut found = DefinitionDifference {
         options_changed: changed_keys(&one.options, &two.options),
         ..DefinitionDifference::default()
@@ -102,6 +114,7 @@ mod tests {
                 doc! { "v": 2, "key": { "c": 1 }, "name": "c", "unique": true },
                 doc! { "key": { "d": 1 }, "name": "d" },
             ]),
+            unreadable: None,
         };
         let two = Definition {
             options: doc! { "size": 1000_i64, "capped": true, "max": 5, "uuid": "b" },
@@ -111,6 +124,7 @@ mod tests {
                 doc! { "v": 2, "key": { "c": 1 }, "name": "c" },
                 doc! { "key": { "e": 1 }, "name": "e" },
             ]),
+            unreadable: None,
         };
         let found = difference(&one, &two);
         assert_eq!(found.indexes_changed, ["ab", "c"]);
@@ -120,5 +134,21 @@ mod tests {
         );
         assert_eq!(found.options_changed, ["max"]);
         assert_eq!(difference(&one, &one), DefinitionDifference::default());
+        let unreadable = Definition {
+            unreadable: Some("{".into()),
+            ..Definition::default()
+        };
+        for other in [&one, &Definition::default()] {
+            for found in [
+                difference(&unreadable, other),
+                difference(other, &unreadable),
+            ] {
+                assert_eq!(found.options_changed, ["(not readable)"]);
+            }
+        }
+        assert_eq!(
+            difference(&unreadable, &unreadable),
+            DefinitionDifference::default()
+        );
     }
 }

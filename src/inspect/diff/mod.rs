@@ -63,9 +63,9 @@ pub(crate) async fn diff(
         }
         Other::Live(target) => live(target, &one, cancel, &mut warnings).await?,
     };
-    let one_definitions = definitions(from, cancel).await?;
+    let one_definitions = definitions(from, cancel, &mut warnings).await?;
     let two_definitions = match to {
-        Other::Archive(archive) => definitions(archive, cancel).await?,
+        Other::Archive(archive) => definitions(archive, cancel, &mut warnings).await?,
         Other::Live(target) => live_definitions(target, &one, &two, cancel, &mut warnings).await?,
     };
     let names: BTreeSet<&Namespace> = one.keys().chain(two.keys()).collect();
@@ -224,23 +224,41 @@ async fn live<'t>(
 async fn definitions(
     archive: &Arc<Archive>,
     cancel: &Cancel,
+    warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<Namespace, Definition>, InspectError> {
     let archive = Arc::clone(archive);
     let reading = cancel.blocking(move |_| {
-        let mut found = BTreeMap::new();
+        let (mut found, mut unreadable) = (BTreeMap::new(), Vec::new());
         archive.metadata(&|_| true, &mut |index, text| {
-            let stored = StoredDefinition::parse(text);
-            if let (Some(one), Some(stored)) = (archive.collections.get(index), stored) {
-                let definition = Definition {
+            let Some(one) = archive.collections.get(index).filter(|_| !text.is_empty()) else {
+                return;
+            };
+            let definition = match StoredDefinition::parse(text) {
+                Ok(stored) => Definition {
                     options: stored.options,
                     indexes: Some(stored.indexes),
-                };
-                found.insert(one.namespace.clone(), definition);
-            }
+                    unreadable: None,
+                },
+                Err(problem) => {
+                    unreadable.push(format!("{}: {problem}", one.namespace));
+                    Definition {
+                        unreadable: Some(text.to_owned()),
+                        ..Definition::default()
+                    }
+                }
+            };
+            found.insert(one.namespace.clone(), definition);
         })?;
-        Ok(found)
+        Ok::<_, InspectError>((found, unreadable))
     });
-    reading.await?
+    let (found, unreadable) = reading.await??;
+    for warning in unreadable {
+        // Where all of it was read before, it was told then.
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+    Ok(found)
 }
 
 async fn live_definitions(
@@ -263,6 +281,7 @@ async fn live_definitions(
         let definition = Definition {
             options: there.options,
             indexes: there.indexes,
+            unreadable: None,
         };
         found.insert(name.clone(), definition);
     }

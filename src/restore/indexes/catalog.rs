@@ -40,7 +40,10 @@ impl IndexCatalog {
             if archived.kind == Kind::View || own {
                 continue;
             }
-            let stored = StoredDefinition::parse(&archived.metadata).unwrap_or_default();
+            // Of metadata that cannot be read there is nothing to build; that is told when it is reconciled.
+            let Ok(stored) = StoredDefinition::parse(&archived.metadata) else {
+                continue;
+            };
             catalog.create(&step.to, &stored.options);
             for index in &stored.indexes {
                 catalog.add(&step.to, index);

@@ -3,6 +3,7 @@
 use super::present::{self, Present};
 use super::source::Batch;
 use super::{MOST_REPLACED, MatchPlan};
+use crate::archive::extended_json::{self, JsonStyle};
 use crate::archive::file_name;
 use crate::archive::fingerprint::checksum;
 use crate::backup::handed::{self, Handed, Origin};
@@ -134,7 +135,5 @@ fn metadata(definition: Option<Definition>) -> String {
     let indexes: Vec<Bson> = indexes.into_iter().map(Bson::Document).collect();
     document.insert("indexes", indexes);
     document.insert("type", "collection");
-    Bson::Document(document)
-        .into_canonical_extjson()
-        .to_string()
+    extended_json::value(Bson::Document(document), JsonStyle::Canonical).to_string()
 }

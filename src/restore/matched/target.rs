@@ -29,9 +29,10 @@ pub(super) async fn inspect(
     warnings: &mut Vec<String>,
 ) -> Result<Live, RestoreError> {
     let to = &step.to;
-    let stored = StoredDefinition::parse(&contents[step.source].metadata).unwrap_or_default();
+    let stored = StoredDefinition::parse(&contents[step.source].metadata);
     let found = target.facts.found.iter().find(|one| one.namespace == *to);
     let Some(found) = found else {
+        let stored = stored.map_err(|problem| not_to_be_made(to, &problem))?;
         if stored.is_capped() {
             return Err(capped(to));
         }
@@ -62,6 +63,15 @@ pub(super) async fn inspect(
         exists: true,
         documents: cancel.or(target.estimate(to)).await??,
     })
+}
+
+/// It would not be the collection that was archived.
+fn not_to_be_made(to: &Namespace, problem: &str) -> RestoreError {
+    let summary = format!("{to} is not there, and cannot be made as it was: {problem}");
+    RestoreError::Unsuitable(Problem::new(
+        summary,
+        "create it first, or restore into a collection that is there, with --rename",
+    ))
 }
 
 fn capped(to: &Namespace) -> RestoreError {
@@ -136,7 +146,8 @@ pub(super) async fn warning_of_oplog(
 /// Makes the collection, which is not there, as the archive has it.
 pub(super) async fn create(plan: &MatchPlan, cancel: &Cancel) -> Result<(), RestoreError> {
     let metadata = &plan.contents[plan.step.source].metadata;
-    let stored = StoredDefinition::parse(metadata).unwrap_or_default();
+    let stored = StoredDefinition::parse(metadata);
+    let stored = stored.map_err(|problem| not_to_be_made(&plan.step.to, &problem))?;
     let mut options = stored.options;
     for unknown in NOT_CREATED {
         options.remove(unknown);

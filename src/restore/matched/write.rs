@@ -5,6 +5,7 @@ use super::present::{self, Present};
 use super::save::{Saved, digest};
 use super::source::{Batch, Matched};
 use super::survey::{OTHER_ID, difference};
+use crate::archive::element::{elements, kind};
 use crate::context::Context;
 use crate::mongo::documents_by_id::{Documents, Refusal, ReplaceEnd};
 use crate::report::MatchReport;
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 /// Told to stop, what is under way may end within this.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Servers take it for a wish. mongorestore knows how to ask those of today not to.
+const EMPTY_TIMESTAMP: &str = "it was written, but its empty timestamp, Timestamp(0, 0), became the server's own time; a \
+     restore of the whole collection keeps it: without --match, beside, with --rename";
 
 /// What became of it all.
 pub(super) struct Written {
@@ -286,11 +291,38 @@ impl Writer<'_> {
         self.unknown -= sent.len() as u64;
         for at in sent.iter().filter(|at| !there.contains(at)) {
             let why = match other.contains(at) {
+                true if has_empty_timestamp(batch.documents[*at].raw.as_bytes()) => EMPTY_TIMESTAMP,
                 true => "it was written, but the server holds it in another form",
                 false => "it was written, but is not there any more: did it expire?",
             };
             self.report.fail(batch.documents[*at].shown_id(), why);
         }
         Ok(there.len() as u64)
+    }
+}
+
+/// Whether a field of the document itself is a timestamp of nothing. Deeper ones, and that of `_id`, stay what they are.
+fn has_empty_timestamp(document: &[u8]) -> bool {
+    elements(document).any(|one| {
+        one.value.kind == kind::TIMESTAMP
+            && one.key != b"_id"
+            && one.value.bytes.iter().all(|byte| *byte == 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::{Document, Timestamp, doc};
+
+    #[test]
+    fn an_empty_timestamp_is_one_of_the_document_itself() {
+        let of = |time, increment| Timestamp { time, increment };
+        let has = |document: Document| has_empty_timestamp(&document.to_vec().unwrap());
+        assert!(has(doc! { "_id": 1, "a": of(0, 0) }));
+        assert!(!has(
+            doc! { "_id": of(0, 0), "a": { "b": of(0, 0) }, "c": [of(0, 0)], "d": 0_i64 }
+        ));
+        assert!(!has(doc! { "_id": 1, "a": of(0, 1), "b": of(1, 0) }));
     }
 }

@@ -6,6 +6,7 @@ mod bom_secret;
 mod compose_dollar;
 mod flat;
 mod legacy_index;
+mod old_metadata;
 mod system_indexes;
 mod ttl_note;
 

@@ -1,7 +1,8 @@
 //! What an archive holds, and the documents in it.
 
 use super::{ids, lines, site_of};
-use crate::support::{Server, Site, tool, unpack};
+use crate::support::{Craft, OLDER, Server, Site, tool, unpack};
+use mongodb::bson::{cstr, rawdoc};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
@@ -286,8 +287,27 @@ fn names_of_every_kind_are_found_and_all_types_are_shown() {
 fn a_reader_that_has_enough_is_no_failure() {
     let site = Site::new();
     site.with_sound_archive();
+    let (success, said) = unread(&site, &["show", "latest", "shop.orders"]);
+    assert!(success && !said.contains("checksum is right"), "{said}");
+}
+
+/// `extract … | ssh nas 'cat > orders.bson'`, and the line breaks: half a file must not pass for all of it.
+#[test]
+fn a_reader_of_an_extract_that_goes_away_is_a_failure() {
+    let site = Site::new();
+    site.with_sound_archive();
+    for format in ["bson", "jsonl"] {
+        let words = ["extract", "latest", "shop.orders", "--format", format];
+        let (success, said) = unread(&site, &words);
+        assert!(!success && said.lines().count() == 1, "{said}");
+        assert!(said.contains("what came there is not whole"), "{said}");
+    }
+}
+
+/// Whether it succeeds with a stdout that nobody reads, and what it says.
+fn unread(site: &Site, arguments: &[&str]) -> (bool, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pantry-keeper"))
-        .args(["show", "latest", "shop.orders"])
+        .args(arguments)
         .env("BACKUP_DIR", site.backups())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -295,9 +315,27 @@ fn a_reader_that_has_enough_is_no_failure() {
         .unwrap();
     drop(child.stdout.take());
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(
-        ended.status.success() && !said.contains("checksum is right"),
-        "{said}"
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    (ended.status.success(), said)
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_shown_as_queries_see_it_and_told() {
+    let mut twice = rawdoc! { "_id": 1, "a": 1 };
+    twice.append(cstr!("a"), 2);
+    let site = Site::new();
+    let documents = [twice.as_bytes(), rawdoc! { "_id": 2, "a": 1 }.as_bytes()].concat();
+    site.with_older(
+        Craft::default()
+            .collection("shop", "odd", &documents)
+            .packed(),
     );
+    let fits = ["--match", r#"{"a": 1}"#];
+    let shown = site.run(&[&["show", OLDER, "shop.odd"][..], &fits].concat());
+    let shown = shown.done().saying(&[
+        "1 document with something that JSON cannot hold",
+        "a key that is there twice",
+    ]);
+    let wanted = [json!({ "_id": 1, "a": 1 }), json!({ "_id": 2, "a": 1 })];
+    assert_eq!(lines(&shown), wanted);
 }

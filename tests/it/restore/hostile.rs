@@ -1,7 +1,7 @@
 //! Archives that mean harm. Each is refused before anything reaches a server, by `restore` and by `verify`; `drill` begins like
 //! `restore` does.
 
-use crate::support::{Craft, OLDER, Server, Site, forge, gzip, pack, stored_files};
+use crate::support::{Craft, OLDER, Server, Site, forge, forge_sparse, gzip, pack, stored_files};
 use mongodb::bson::doc;
 use serde_json::Value;
 use std::fs;
@@ -220,6 +220,25 @@ fn names_without_end() {
     trap.refuses("names of names", &names.packed(), "");
 }
 
+/// Each of them small enough for a header, and together more than a memory holds: 300 kB of archive.
+#[test]
+fn names_that_are_long_and_many() {
+    let trap = Trap::set();
+    let long = |number: u32, bytes: usize| {
+        let name = format!("d{number}/{}", "n".repeat(bytes));
+        Craft::default()
+            .entry(b'L', "././@LongLink", "", format!("{name}\0").as_bytes())
+            .entry(b'0', "d/n", "", b"")
+    };
+    let one = long(0, 100_000);
+    trap.refuses("a name", &one.packed(), "is longer than any path");
+    let mut many = Craft::default();
+    for number in 0..6000 {
+        many = many.with(&long(number, 4000));
+    }
+    trap.refuses("names", &many.packed(), "names in it are longer together");
+}
+
 #[test]
 fn bombs() {
     let trap = Trap::set();
@@ -308,6 +327,17 @@ impl Trap {
             outcome.stderr
         );
     }
+}
+
+/// Only what is there is read of it, and not the zeros that it stands for.
+#[test]
+fn a_manifest_that_is_sparse() {
+    let trap = Trap::set();
+    let archive = trap.site.with_sound_archive();
+    forge_sparse(&archive, 1 << 30);
+    fs::rename(&archive, trap.site.older()).unwrap();
+    trap.refuses_file("sparse", "it is not a regular file");
+    trap.site.run(&["list"]).done();
 }
 
 /// One who knows the format can make all checksums fit: the manifest is not believed for that.

@@ -2,7 +2,7 @@
 
 use super::{only, restore, same};
 use crate::support::{
-    Before, Proxy, Running, SOON, Server, Site, Then, Trap, is_alive, shared, until,
+    Before, Craft, OLDER, Proxy, Running, SOON, Server, Site, Then, Trap, is_alive, shared, until,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
@@ -254,4 +254,28 @@ fn a_mongorestore_that_stops_reading_or_is_missing() {
         .saying(&["nothing was restored: there is no mongorestore on PATH"]);
     assert!(target.is_empty());
     same(&only(&shared().fingerprint(), &[]), &target.fingerprint());
+}
+
+/// mongorestore is content once the server has taken the last batch. Whether it kept it, nobody has seen.
+#[test]
+fn a_server_that_is_gone_behind_the_last_document_is_told_and_no_success() {
+    let target = Server::standalone();
+    let site = Site::new();
+    site.with_older(Craft::dump().packed());
+    let gone = format!(
+        "\"$REAL\" \"$@\"; code=$?; kill -KILL {}; exit $code",
+        target.pid()
+    );
+    let site = site.with_false_mongorestore(&gone);
+    let uri = format!(
+        "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=500",
+        target.port
+    );
+    let outcome = site.run(&["restore", OLDER, "--to", &uri, "--yes", "--json"]);
+    let json = outcome.ended_with(1).json();
+    assert_eq!(json["restored"], false, "{json}");
+    let problems = json["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{json}");
+    let problem = problems[0].as_str().unwrap();
+    assert!(problem.contains("does not answer any more"), "{problem}");
 }

@@ -63,6 +63,12 @@ impl Craft {
         self.entry(b'0', path, "", content)
     }
 
+    /// Adds all that another has.
+    pub(crate) fn with(mut self, other: &Craft) -> Self {
+        self.tar.extend_from_slice(&other.tar);
+        self
+    }
+
     /// Adds an entry of any type.
     pub(crate) fn entry(self, kind: u8, path: &str, link: &str, content: &[u8]) -> Self {
         let size = format!("{:011o}\0", content.len());
@@ -99,6 +105,30 @@ impl Craft {
         self
     }
 
+    /// Adds a file that is this many bytes of nothing, as GNU tar writes a sparse one.
+    pub(crate) fn sparse(mut self, path: &str, bytes: u64) -> Self {
+        let mut header = [0; 512];
+        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+        let size = format!("{bytes:011o}\0");
+        put(0, path.as_bytes());
+        put(100, b"0000600\0");
+        put(108, b"0000000\0");
+        put(116, b"0000000\0");
+        put(124, b"00000000000\0");
+        put(136, b"14714000000\0");
+        put(148, b"        ");
+        put(156, b"S");
+        put(257, b"ustar  \0");
+        // Its only block begins at its end.
+        put(386, size.as_bytes());
+        put(398, b"00000000000\0");
+        put(483, size.as_bytes());
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        self.tar.extend_from_slice(&header);
+        self
+    }
+
     /// As a tar.gz, ended as a tar should be.
     pub(crate) fn packed(&self) -> Vec<u8> {
         gzip(&[self.tar.as_slice(), &[0; 1024]].concat())
@@ -121,15 +151,28 @@ const TRAILER: usize = 16 + 16 + 5 + 1024 + 8;
 
 /// Changes the manifest of an archive of ours and makes all checksums fit again, as one who knows the format can.
 pub(crate) fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
-    let files = stored_files(archive);
-    let (path, manifest) = files
-        .iter()
-        .find(|(path, _)| path.ends_with("/manifest.json"))
-        .unwrap();
-    let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
+    let (path, manifest) = manifest_of(archive);
+    let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
     change(&mut manifest);
     let json = serde_json::to_vec(&manifest).unwrap();
-    let tar = Craft::default().file(path, &json).tar;
+    put_in_place_of_the_manifest(archive, &Craft::default().file(&path, &json));
+}
+
+/// The same, with a manifest that is so many bytes of nothing.
+pub(crate) fn forge_sparse(archive: &Path, bytes: u64) {
+    let (path, _) = manifest_of(archive);
+    put_in_place_of_the_manifest(archive, &Craft::default().sparse(&path, bytes));
+}
+
+fn manifest_of(archive: &Path) -> (String, Vec<u8>) {
+    let mut files = stored_files(archive).into_iter();
+    files
+        .find(|(path, _)| path.ends_with("/manifest.json"))
+        .unwrap()
+}
+
+fn put_in_place_of_the_manifest(archive: &Path, craft: &Craft) {
+    let tar = &craft.tar;
     assert!(tar.len() < 1024 * 1024, "one member holds it");
 
     let mut bytes = fs::read(archive).unwrap();
@@ -138,10 +181,10 @@ pub(crate) fn forge(archive: &Path, change: impl FnOnce(&mut Value)) {
     let (head, end) = (bytes[..16].to_vec(), bytes[trailer..].to_vec());
     bytes.truncate(position as usize);
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::new(6));
-    deflate.write_all(&tar).unwrap();
+    deflate.write_all(tar).unwrap();
     let deflated = deflate.finish().unwrap();
     let mut crc = Crc::new();
-    crc.update(&tar);
+    crc.update(tar);
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&(16 + 4 + deflated.len() as u32 + 8).to_le_bytes());
     bytes.extend_from_slice(&deflated);
