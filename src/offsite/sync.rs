@@ -193,24 +193,44 @@ impl Visit<'_> {
         let mut there = self.look(&store).await?;
         self.sweep(&store, &mut there).await;
         for one in self.wanted(&local) {
-            match self.bring(&store, one, &there).await {
+            match self.bring_making_room(&store, one, &there).await {
                 Ok(()) => {}
                 // One that cannot be copied does not keep the others.
-                Err(error)
-                    if [
-                        StoreErrorKind::Local,
-                        StoreErrorKind::Differs,
-                        StoreErrorKind::Exists,
-                    ]
-                    .contains(&error.kind) =>
-                {
+                Err(error) if is_of_one_archive(&error) => {
                     self.problems.push(format!("{}: {error}", one.archive));
                 }
                 Err(error) => return Err(error),
             }
             warn_unsaved(self.book.save());
         }
-        self.retain(&store).await
+        self.retain(&store).await.map(drop)
+    }
+
+    /// Brings one archive there; where it is refused, once more after what retention there lets go has gone. That a place
+    /// is full has many words, and none in SFTP.
+    async fn bring_making_room(
+        &mut self,
+        store: &Store,
+        archive: &ArchiveSummary,
+        there: &Listing,
+    ) -> Result<(), StoreError> {
+        let refused = match self.bring(store, archive, there).await {
+            Err(error) if !is_of_one_archive(&error) && !error.is(StoreErrorKind::Unreachable) => {
+                error
+            }
+            brought => return brought,
+        };
+        match self.retain(store).await {
+            Ok(0) => Err(refused),
+            Ok(_) => {
+                let there = self.look(store).await?;
+                self.bring(store, archive, &there).await
+            }
+            Err(error) => {
+                tracing::debug!("{}: no room could be made: {error}", self.shown);
+                Err(refused)
+            }
+        }
     }
 
     /// What is there now, and what is known to have been there.
@@ -291,8 +311,9 @@ impl Visit<'_> {
         wanted
     }
 
-    /// Removes the copies that retention there lets go.
-    async fn retain(&mut self, store: &Store) -> Result<(), StoreError> {
+    /// Removes the copies that retention there lets go; how many went.
+    async fn retain(&mut self, store: &Store) -> Result<usize, StoreError> {
+        let mut gone = 0;
         let state = StateStore::new(self.repository.own_folder()).state();
         let now = (self.ctx.now)();
         let plan = retention::plan(self.settings, &state, self.book.place(self.place), &[], now);
@@ -310,10 +331,11 @@ impl Visit<'_> {
                             self.shown
                         );
                     }
-                    return Ok(());
+                    return Ok(gone);
                 }
                 Err(error) => return Err(error),
             }
+            gone += 1;
             if let Some(sidecar) = sidecar
                 && let Err(error) = store.remove(&sidecar).await
             {
@@ -327,8 +349,14 @@ impl Visit<'_> {
             );
             warn_unsaved(self.book.save());
         }
-        Ok(())
+        Ok(gone)
     }
+}
+
+/// Whether an error speaks of one archive or copy, and not of the place.
+fn is_of_one_archive(error: &StoreError) -> bool {
+    use StoreErrorKind::{Differs, Exists, Local};
+    matches!(error.kind, Local | Differs | Exists)
 }
 
 /// Whose beginning a file is: ours has a dot in front, rclone's has eight hexadecimal digits behind.

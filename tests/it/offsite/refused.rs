@@ -105,6 +105,36 @@ fn s3_copies_stay_where_nothing_may_be_removed() {
 }
 
 #[test]
+fn s3_that_is_full_is_made_room_at_by_what_is_due_to_go() {
+    let place = Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_RETENTION_MIN_KEEP", 1)
+        .with("OFFSITE_RETENTION_DAYS", 1);
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-02T01:00:00Z");
+    site.run(&["backup"]).done();
+    assert_eq!(copies(&site).len(), 2);
+    // It stays full: what is due goes nevertheless, the newest that is there does not.
+    site.set_clock("2026-01-10T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "full"}"#);
+    backed_up_but(&site, &["make room there", "nothing keeps it"]);
+    let there = copies(&site);
+    assert_eq!(there.len(), 1, "{there:?}");
+    assert_eq!(there[0]["archive"], site.archives()[1]);
+    // There is room once something went: it is sent in the same round.
+    place.behave_well();
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-20T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "full", "times": 1}"#);
+    let said = site.run(&["backup"]).done();
+    assert!(!said.stderr.contains("make room"), "{}", said.stderr);
+    assert_eq!(copies(&site)[0]["archive"], *site.archives().last().unwrap());
+}
+
+#[test]
 fn webdav_cut_at_every_tenth_leaves_nothing_half_under_a_final_name() {
     let place = Place::webdav();
     let site = Site::of(shared()).with_place(&place);
