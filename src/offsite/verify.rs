@@ -42,32 +42,33 @@ pub(crate) async fn verify(
     let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
     let reading = async {
         let store = open(settings, ctx, place).await?;
-        let expected = checksum(&store, &copy.archive).await?;
+        let expected = match checksum(&store, &copy.archive).await {
+            Ok(expected) => Some(expected),
+            Err(error) if error.is(StoreErrorKind::Differs) => None,
+            Err(error) => return Err(error),
+        };
         let found = hash(settings, &store, &copy.archive, copy.archive_bytes, &meter).await?;
         Ok((expected, found))
     };
     let result: Result<_, StoreError> = reading.await;
-    let (problem, read) = match &result {
-        Ok((expected, (bytes, sha256)))
-            if expected == sha256
-                && *bytes == copy.archive_bytes
-                && is_what_was_sent(settings, place, copy, *expected) =>
-        {
-            (None, true)
+    let problem = match result {
+        Ok((expected, (bytes, found))) => {
+            let sent = sent_sha256(settings, place, copy);
+            let verdict = judge(bytes == copy.archive_bytes, found, expected, sent);
+            match verdict {
+                Verdict::Sound | Verdict::WrongSidecar => {
+                    remember(settings, ctx, place, copy, found, None);
+                }
+                Verdict::Damaged(damage) => {
+                    let expected = expected.unwrap_or(found);
+                    remember(settings, ctx, place, copy, expected, Some(damage.into()));
+                }
+                Verdict::Unknown => {}
+            }
+            verdict.problem(&copy.archive)
         }
-        Ok((expected, (bytes, sha256))) if expected == sha256 && *bytes == copy.archive_bytes => (
-            Some("and its .sha256 are not what was sent: both were replaced".to_owned()),
-            true,
-        ),
-        Ok(_) => (
-            Some("is damaged: its SHA-256 is not that of its .sha256".to_owned()),
-            true,
-        ),
-        Err(error) => (Some(words(ctx, error)), false),
+        Err(error) => Some(words(ctx, &error)),
     };
-    if let (Ok((expected, _)), true) = (&result, read) {
-        remember(settings, ctx, place, copy, *expected, problem.clone());
-    }
     VerifiedCopy {
         place: place.to_string(),
         archive: copy.archive.clone(),
@@ -78,17 +79,57 @@ pub(crate) async fn verify(
     }
 }
 
-/// What is known from when it was sent. A record that was lost knows nothing.
-fn is_what_was_sent(
-    settings: &Settings,
-    place: &OffsitePlace,
-    copy: &Copy,
-    sha256: [u8; 32],
-) -> bool {
+/// What a copy that was read turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Sound,
+    Damaged(&'static str),
+    /// It is what was sent, but its `.sha256` says otherwise.
+    WrongSidecar,
+    /// Neither its `.sha256` nor the record tells what it should be.
+    Unknown,
+}
+
+impl Verdict {
+    fn problem(self, archive: &str) -> Option<String> {
+        let sidecar = file_name::sidecar(file_name::stem_of(archive).unwrap_or(archive));
+        match self {
+            Self::Sound => None,
+            Self::Damaged(damage) => Some(damage.to_owned()),
+            Self::WrongSidecar => Some(format!(
+                "is what was sent, but its .sha256 is wrong: remove {sidecar} there, and it is written anew after the next backup"
+            )),
+            Self::Unknown => Some(format!("{sidecar} is not a checksum of it")),
+        }
+    }
+}
+
+/// Holds what was `found` against the `.sha256` beside it and against what is known from when it was `sent`. A record that was
+/// lost knows nothing.
+fn judge(
+    is_whole: bool,
+    found: [u8; 32],
+    sidecar: Option<[u8; 32]>,
+    sent: Option<[u8; 32]>,
+) -> Verdict {
+    let (by_sidecar, by_record) = (sidecar.map(|one| one == found), sent.map(|one| one == found));
+    match (by_sidecar, by_record) {
+        _ if !is_whole => Verdict::Damaged("is damaged: it is shorter than the place says"),
+        (Some(true), None | Some(true)) => Verdict::Sound,
+        (Some(true), Some(false)) => {
+            Verdict::Damaged("and its .sha256 are not what was sent: both were replaced")
+        }
+        (_, Some(true)) => Verdict::WrongSidecar,
+        (Some(false), _) => Verdict::Damaged("is damaged: its SHA-256 is not that of its .sha256"),
+        (None, Some(false)) => Verdict::Damaged("is damaged: its SHA-256 is not that of what was sent"),
+        (None, None) => Verdict::Unknown,
+    }
+}
+
+fn sent_sha256(settings: &Settings, place: &OffsitePlace, copy: &Copy) -> Option<[u8; 32]> {
     let record = record::read(&Repository::of(settings), &settings.offsite.places);
-    let known = record.of(place);
-    let known = known.and_then(|known| known.copies.get(&copy.archive));
-    known.is_none_or(|known| known.sha256 == hex::encode(sha256))
+    let known = record.of(place)?.copies.get(&copy.archive)?;
+    hex::decode(&known.sha256).ok()?.try_into().ok()
 }
 
 fn remember(
@@ -172,4 +213,32 @@ pub(crate) fn find<'c>(places: &'c [Copies], name: &str) -> Option<(usize, &'c C
             .find(|(_, copy)| copy.damage.is_none())
             .unwrap_or(first),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_what_was_sent_is_not_damaged_by_a_wrong_sidecar() {
+        let (good, other, third) = ([1; 32], [2; 32], [3; 32]);
+        let sound = |sidecar, sent| judge(true, good, sidecar, sent);
+        assert_eq!(sound(Some(good), None), Verdict::Sound);
+        assert_eq!(sound(Some(good), Some(good)), Verdict::Sound);
+        assert_eq!(sound(Some(other), Some(good)), Verdict::WrongSidecar);
+        assert_eq!(sound(None, Some(good)), Verdict::WrongSidecar);
+        assert_eq!(sound(None, None), Verdict::Unknown);
+        for (sidecar, sent) in [
+            (Some(good), Some(other)),
+            (Some(other), None),
+            (Some(other), Some(other)),
+            (Some(other), Some(third)),
+            (None, Some(other)),
+        ] {
+            let verdict = sound(sidecar, sent);
+            assert!(matches!(verdict, Verdict::Damaged(_)), "{sidecar:?} {sent:?}");
+        }
+        let cut = judge(false, good, Some(good), Some(good));
+        assert!(matches!(cut, Verdict::Damaged(_)));
+    }
 }

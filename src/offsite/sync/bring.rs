@@ -59,13 +59,17 @@ impl Visit<'_> {
         if has_sidecar && same_size && known.is_some_and(|copy| copy.counts(needed)) {
             return Ok(());
         }
-        let (sent, proof) = match there_bytes {
+        let (sent, proof, has_sidecar) = match there_bytes {
             Some(bytes) => {
                 let expected = self.expected(store, &parcel, bytes, has_sidecar).await?;
                 let proof = self.reread(store, &parcel, bytes, &expected).await?;
-                (expected, proof)
+                (expected, proof, has_sidecar)
             }
-            None => self.send(store, &parcel).await?,
+            None => {
+                let stays = has_sidecar && self.may_stay(store, &parcel, &sidecar_name).await?;
+                let (sent, proof) = self.send(store, &parcel).await?;
+                (sent, proof, stays)
+            }
         };
         if !has_sidecar {
             let line = sidecar::line(&hex::encode(sent.sha256), &parcel.copy);
@@ -78,6 +82,40 @@ impl Visit<'_> {
         }
         self.remember(&parcel, &sent, proof, None);
         Ok(())
+    }
+
+    /// Whether a `.sha256` whose archive is gone speaks of the archive that will be sent; one that does not is removed. What
+    /// is sealed anew has another checksum than what was there before.
+    async fn may_stay(
+        &mut self,
+        store: &Store,
+        parcel: &Parcel<'_>,
+        sidecar_name: &str,
+    ) -> Result<bool, StoreError> {
+        if !parcel.is_sealed_on_its_way() {
+            let ours = self.checksum(parcel.stem).await?;
+            match verify::checksum(store, &parcel.copy).await {
+                Ok(theirs) if theirs == ours => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.is(StoreErrorKind::Differs) => {}
+                Err(error) if error.is(StoreErrorKind::Missing) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        match store.remove(sidecar_name).await {
+            Ok(()) => Ok(false),
+            Err(error) if error.is(StoreErrorKind::Missing) => Ok(false),
+            Err(error) if error.is(StoreErrorKind::Unreachable) => Err(error),
+            // The other archives can do without this.
+            Err(error) => Err(StoreError::new(
+                StoreErrorKind::Exists,
+                format!(
+                    "{sidecar_name} is there, but its archive is gone, and it cannot be removed: {}",
+                    error.problem.summary
+                ),
+                "remove it there, and the archive is sent; it would not be what an old .sha256 says",
+            )),
+        }
     }
 
     /// What leaves is sealed where that is asked for. A copy that is there already counts in either form.
