@@ -1,7 +1,7 @@
 //! What lies at a place: looked at now, with what is known from before.
 
 use super::record::Record;
-use super::{needed, open, retention, waiting_since};
+use super::{answered, needed, open, retention, waiting_since};
 use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::ArchiveSummary;
@@ -50,7 +50,10 @@ pub(crate) async fn copies(
     state: &State,
 ) -> Copies {
     let known = record.of(place).cloned().unwrap_or_default();
-    let looked = async { open(settings, ctx, place).await?.list().await };
+    let looked = async {
+        let store = open(settings, ctx, place).await?;
+        answered(settings, store.list()).await
+    };
     let (listed, problem) = match looked.await {
         Ok(listed) => (Some(listed), None),
         Err(error) => (None, Some(words(ctx, &error))),

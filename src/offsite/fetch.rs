@@ -2,7 +2,7 @@
 
 use super::copies::Copy;
 use super::verify::checksum;
-use super::{moving, open};
+use super::{answered, moving, open};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
@@ -49,7 +49,8 @@ pub(crate) async fn fetch(
 ) -> Result<VerifyReport, FetchError> {
     let stem = file_name::stem_of(&copy.archive).unwrap_or(&copy.archive);
     let store = ctx.cancel.or(open(settings, ctx, place)).await??;
-    let sha256 = ctx.cancel.or(checksum(&store, &copy.archive)).await??;
+    let reading = answered(settings, checksum(&store, &copy.archive));
+    let sha256 = ctx.cancel.or(reading).await??;
     repository.sweep();
     let partial = repository.begin(stem)?;
     let transfer = Transfer::new(None);

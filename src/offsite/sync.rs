@@ -9,7 +9,7 @@
 mod bring;
 
 use super::record::{self, Book, Record};
-use super::{is_copy_of, is_ours, moving, needed, open, retention, sealed_note};
+use super::{answered, is_copy_of, is_ours, moving, needed, open, retention, sealed_note};
 use crate::archive::file_name;
 use crate::context::Context;
 use crate::notify::notifier::{DifferingCopy, Notifier};
@@ -103,6 +103,8 @@ async fn visit_all(
     let mut end = RoundEnd::Complete;
     for place in &settings.offsite.places {
         book.place(place).since.get_or_insert((ctx.now)());
+        // Whatever ends us from here on, it is known that copies are to go there.
+        warn_unsaved(book.save());
         let mut visit = Visit {
             settings,
             ctx,
@@ -235,7 +237,7 @@ impl Visit<'_> {
 
     /// What is there now, and what is known to have been there.
     async fn look(&mut self, store: &Store) -> Result<Listing, StoreError> {
-        let listed = store.list().await?;
+        let listed = answered(self.settings, store.list()).await?;
         let there: Listing = listed
             .into_iter()
             .map(|Entry { name, bytes }| (name, bytes))
@@ -280,13 +282,13 @@ impl Visit<'_> {
             .cloned()
             .collect();
         for name in left {
-            match store.remove(&name).await {
+            match answered(self.settings, store.remove(&name)).await {
                 Ok(()) => drop(there.remove(&name)),
                 Err(error) => tracing::debug!("{}: {error}", self.shown),
             }
         }
         // Not all credentials may list or abort uploads.
-        if let Err(error) = store.sweep(&ours).await {
+        if let Err(error) = answered(self.settings, store.sweep(&ours)).await {
             tracing::debug!("{}: {error}", self.shown);
         }
     }
@@ -320,7 +322,7 @@ impl Visit<'_> {
         for going in plan.go {
             let stem = file_name::stem_of(&going.name);
             let sidecar = stem.map(file_name::sidecar);
-            match store.remove(&going.name).await {
+            match answered(self.settings, store.remove(&going.name)).await {
                 Ok(()) => {}
                 Err(error) if error.is(StoreErrorKind::Missing) => {}
                 Err(error) if error.is(StoreErrorKind::Denied) => {
@@ -337,7 +339,7 @@ impl Visit<'_> {
             }
             gone += 1;
             if let Some(sidecar) = sidecar
-                && let Err(error) = store.remove(&sidecar).await
+                && let Err(error) = answered(self.settings, store.remove(&sidecar)).await
             {
                 tracing::debug!("{}: {error}", self.shown);
             }

@@ -1,7 +1,7 @@
 //! Proof that copies are what they should be: read from their start to their end, and held against their checksums.
 
 use super::copies::{Copies, Copy, words};
-use super::open;
+use super::{answered, open};
 use super::record::{self, Book, CopyRecord};
 use super::sync::hash;
 use crate::archive::file_name;
@@ -42,7 +42,7 @@ pub(crate) async fn verify(
     let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
     let reading = async {
         let store = open(settings, ctx, place).await?;
-        let expected = match checksum(&store, &copy.archive).await {
+        let expected = match answered(settings, checksum(&store, &copy.archive)).await {
             Ok(expected) => Some(expected),
             Err(error) if error.is(StoreErrorKind::Differs) => None,
             Err(error) => return Err(error),

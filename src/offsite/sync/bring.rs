@@ -2,7 +2,7 @@
 
 use super::super::record::CopyRecord;
 use super::super::sealed_note::SealedNote;
-use super::super::{moving, needed, verify};
+use super::super::{answered, moving, needed, verify};
 use super::{Listing, Visit, hash, label};
 use crate::archive::file_name;
 use crate::archive::seal::{self, Measured};
@@ -94,7 +94,7 @@ impl Visit<'_> {
     ) -> Result<bool, StoreError> {
         if !parcel.is_sealed_on_its_way() {
             let ours = self.checksum(parcel.stem).await?;
-            match verify::checksum(store, &parcel.copy).await {
+            match answered(self.settings, verify::checksum(store, &parcel.copy)).await {
                 Ok(theirs) if theirs == ours => return Ok(true),
                 Ok(_) => {}
                 Err(error) if error.is(StoreErrorKind::Differs) => {}
@@ -102,7 +102,7 @@ impl Visit<'_> {
                 Err(error) => return Err(error),
             }
         }
-        match store.remove(sidecar_name).await {
+        match answered(self.settings, store.remove(sidecar_name)).await {
             Ok(()) => Ok(false),
             Err(error) if error.is(StoreErrorKind::Missing) => Ok(false),
             Err(error) if error.is(StoreErrorKind::Unreachable) => Err(error),
@@ -167,7 +167,7 @@ impl Visit<'_> {
             return Ok(measured);
         }
         if has_sidecar {
-            let sha256 = verify::checksum(store, &parcel.copy).await?;
+            let sha256 = answered(self.settings, verify::checksum(store, &parcel.copy)).await?;
             let bytes = there_bytes;
             return Ok(Measured { bytes, sha256 });
         }
@@ -238,7 +238,8 @@ impl Visit<'_> {
         let proof = match (result, outcome.get()) {
             // What never got its name is sent again; what has it is an alarm.
             (Err(error), Some(sent)) if error.is(StoreErrorKind::Differs) => {
-                return Err(match store.size(&parcel.copy).await {
+                let there = answered(self.settings, store.size(&parcel.copy)).await;
+                return Err(match there {
                     Ok(Some(_)) => self.alarm(parcel, &sent, error),
                     _ => error,
                 });

@@ -2,8 +2,10 @@
 //! and what is missing is made up for.
 
 use super::{copies, names};
-use crate::support::{Place, Site, Sshd, shared};
+use crate::support::{Place, SOON, Site, Sshd, shared, until};
+use rustix::process::Signal;
 use std::fs;
+use std::net::TcpListener;
 
 /// The backup succeeds and says what is wrong with its copy; no secret is said.
 fn backed_up_but(site: &Site, words: &[&str]) {
@@ -233,4 +235,60 @@ fn copies_that_are_behind_make_health_unhealthy_and_are_told_with_the_next_backu
     assert_eq!(health.code(), Some(1));
     assert!(health.stdout.contains("9 days behind"), "{}", health.stdout);
     site.run(&["backup"]).done().saying(&["9 days behind"]);
+}
+
+/// It is connected to, and says nothing.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, format!("s3://pantry/backups?endpoint=http://127.0.0.1:{port}"))
+}
+
+fn with_silent(site: Site, url: String) -> Site {
+    site.with("OFFSITE_URL", url)
+        .with("AWS_ACCESS_KEY_ID", "right-key-id")
+        .with("AWS_SECRET_ACCESS_KEY", "right-secret-key")
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_MAX_LAG", "2d")
+}
+
+#[test]
+fn a_place_that_never_answered_is_told_of_even_if_the_first_round_was_killed() {
+    let (_listener, url) = silent();
+    let site = with_silent(Site::of(shared()), url);
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    let running = site.start(&["backup"]);
+    let record = site.backups().join(".pantry-keeper/offsite.json");
+    until("the round has begun", SOON, || record.exists());
+    running.signal(Signal::KILL);
+    running.end(SOON + SOON);
+    site.set_clock("2026-01-04T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert_eq!(health.code(), Some(1));
+    assert!(health.stdout.contains("3 days behind"), "{}", health.stdout);
+}
+
+#[test]
+fn a_place_that_was_never_tried_is_told_of_once_archives_have_waited_for_long() {
+    let (_listener, url) = silent();
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    let site = with_silent(site, url);
+    site.set_clock("2026-01-02T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert!(!health.stdout.contains("no copy"), "{}", health.stdout);
+    site.set_clock("2026-01-04T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert_eq!(health.code(), Some(1));
+    let words = "no copy has ever been sent to s3://pantry/backups/";
+    assert!(health.stdout.contains(words), "{}", health.stdout);
+}
+
+#[test]
+fn a_place_that_says_nothing_does_not_keep_a_round_for_ever() {
+    let (_listener, url) = silent();
+    let site = with_silent(Site::of(shared()), url).with("BACKUP_STALL_TIMEOUT", "2s");
+    let said = site.run(&["backup"]).done().saying(&["no answer within 2 s"]);
+    assert!(said.took < SOON, "{:?}", said.took);
 }
