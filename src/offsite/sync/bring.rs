@@ -31,6 +31,14 @@ impl Parcel<'_> {
     }
 }
 
+/// How it is that an archive is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// It was, and nothing had to be sent or read.
+    Already,
+    Now,
+}
+
 impl Visit<'_> {
     /// Sees to it that one archive is there, and proven.
     pub(super) async fn bring(
@@ -38,7 +46,7 @@ impl Visit<'_> {
         store: &Store,
         archive: &ArchiveSummary,
         there: &Listing,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Brought, StoreError> {
         let stem = file_name::stem_of(&archive.archive).unwrap_or(&archive.archive);
         let copy = self.copy_name(archive, stem, there);
         let parcel = Parcel {
@@ -57,7 +65,7 @@ impl Visit<'_> {
         let same_size = there_bytes == known.as_ref().map(|copy| copy.bytes);
         let needed = needed(self.settings);
         if has_sidecar && same_size && known.is_some_and(|copy| copy.counts(needed)) {
-            return Ok(());
+            return Ok(Brought::Already);
         }
         let (sent, proof, has_sidecar) = match there_bytes {
             Some(bytes) => {
@@ -81,7 +89,7 @@ impl Visit<'_> {
                 .await?;
         }
         self.remember(&parcel, &sent, proof, None);
-        Ok(())
+        Ok(Brought::Now)
     }
 
     /// Whether a `.sha256` whose archive is gone speaks of the archive that will be sent; one that does not is removed. What

@@ -2,6 +2,7 @@
 
 mod changed;
 mod interrupted;
+mod order;
 mod reading;
 mod refused;
 mod round_trip;
