@@ -1,5 +1,6 @@
 //! What is known of the copies elsewhere, in `.pantry-keeper/offsite.json`. Losing it loses no copy: what is there is then
-//! looked at anew, and nothing is removed there until it is proven again.
+//! looked at anew, and nothing is removed there until it is proven again. A copy whose archive is gone here then stays for good:
+//! nothing tells it from one of another machine's.
 
 use crate::report::CopyState;
 use crate::settings::OffsitePlace;
@@ -64,7 +65,7 @@ pub(crate) struct PlaceRecord {
 /// Of one copy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CopyRecord {
-    /// When its dump began.
+    /// When its dump began, by the archive that was sent; none where that was never seen here: such a copy neither counts nor goes.
     pub made_at: Option<DateTime<Utc>>,
     pub bytes: u64,
     pub sha256: String,
@@ -87,7 +88,7 @@ impl CopyRecord {
     }
 
     pub(crate) fn counts(&self, needed: Proof) -> bool {
-        self.damage.is_none() && self.proof >= needed
+        self.made_at.is_some() && self.damage.is_none() && self.proof >= needed
     }
 }
 

@@ -146,12 +146,13 @@ fn remember(
     };
     let copies = &mut book.place(place).copies;
     let before = copies.get(&copy.archive);
+    // Not from its name: others may write there under names like ours, and what has a time may go one day.
     let made_at = before.and_then(|known| known.made_at);
     // What a damaged copy should be is known from before.
     let sent = before.filter(|_| damage.is_some());
     let sha256 = sent.map_or_else(|| hex::encode(sha256), |known| known.sha256.clone());
     let known = CopyRecord {
-        made_at: made_at.or(copy.made_at),
+        made_at,
         bytes: copy.archive_bytes,
         sha256,
         proof: Proof::Read,

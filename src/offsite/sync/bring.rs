@@ -144,8 +144,12 @@ impl Visit<'_> {
     }
 
     fn known(&mut self, parcel: &Parcel) -> Option<CopyRecord> {
-        let known = self.book.place(self.place);
-        known.copies.get(&parcel.copy).cloned()
+        let known = self.book.place(self.place).copies.get_mut(&parcel.copy)?;
+        // What was found by `verify` alone is known by its name until here.
+        if known.made_at.is_none() {
+            known.made_at = parcel.archive.made_by_manifest();
+        }
+        Some(known.clone())
     }
 
     fn note(&self, parcel: &Parcel) -> SealedNote {
