@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::store::remote::{Proof, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A copy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +28,9 @@ pub(crate) struct Copy {
     /// Why it stays; nothing when it goes at the next occasion.
     pub kept: Vec<String>,
     pub goes_at: Option<DateTime<Utc>>,
+    /// Whether its `.sha256` is there: without one it can be neither fetched nor verified.
+    #[serde(skip)]
+    pub is_whole: bool,
 }
 
 /// The copies at one place, oldest first.
@@ -71,6 +75,7 @@ pub(crate) async fn copies(
                 .collect()
         }
     };
+    let names: BTreeSet<String> = sizes.iter().map(|(name, _)| name.clone()).collect();
     let mut copies: Vec<Copy> = Vec::new();
     for (archive, archive_bytes) in sizes {
         let Some(named) = named(settings, &archive) else {
@@ -94,6 +99,7 @@ pub(crate) async fn copies(
                 false => vec!["not verified".to_owned()],
             }),
             goes_at: kept.and_then(|kept| kept.goes_at),
+            is_whole: names.contains(&sidecar_of(&archive)),
             archive,
         });
     }
@@ -104,6 +110,11 @@ pub(crate) async fn copies(
         copies,
         waiting_since: waiting_since(&known, needed(settings), local),
     }
+}
+
+/// What the `.sha256` of a copy is called.
+pub(super) fn sidecar_of(archive: &str) -> String {
+    file_name::sidecar(file_name::stem_of(archive).unwrap_or(archive))
 }
 
 /// The time in an archive's name; none when it is not one of ours.

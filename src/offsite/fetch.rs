@@ -15,7 +15,7 @@ use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::progress::{Meter, Unit};
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Why an archive is not here.
@@ -31,6 +31,13 @@ pub(crate) enum FetchError {
     Damaged(String),
     #[error(transparent)]
     Stopped(#[from] Interruption),
+}
+
+impl FetchError {
+    /// Whether it speaks of the copy or its place: another copy may do.
+    pub(crate) fn is_of_the_copy(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Damaged(_))
+    }
 }
 
 impl From<StoreError> for FetchError {
@@ -56,18 +63,28 @@ pub(crate) async fn fetch(
     let transfer = Transfer::new(None);
     let mut comparison = Comparison::new(&transfer);
     let file = partial.file();
+    let mut unwritten = None;
     let mut sink = |piece: &[u8]| {
-        (&*file).write_all(piece)?;
+        (&*file).write_all(piece).map_err(|error| {
+            let kind = error.kind();
+            unwritten = Some(error);
+            io::Error::from(kind)
+        })?;
         comparison.update(piece);
         Ok(())
     };
     let what = format!("fetching {}", copy.archive);
     let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
     let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
-    ctx.cancel
+    let read = ctx
+        .cancel
         .or(moving(settings, &transfer, &meter, reading))
-        .await??;
+        .await?;
     drop(meter);
+    if let Some(error) = unwritten {
+        return Err(FileError::new("write", repository.archive_path(stem), error).into());
+    }
+    read?;
     if comparison.finish() != (copy.archive_bytes, sha256) {
         return Err(FetchError::Store(StoreError::new(
             StoreErrorKind::Differs,

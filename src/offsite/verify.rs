@@ -1,8 +1,8 @@
 //! Proof that copies are what they should be: read from their start to their end, and held against their checksums.
 
-use super::copies::{Copies, Copy, words};
+use super::copies::{Copies, Copy, sidecar_of, words};
 use super::{answered, open};
-use super::record::{self, Book, CopyRecord};
+use super::record::{self, Book, CopyRecord, Finding};
 use super::sync::hash;
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
@@ -11,6 +11,7 @@ use crate::settings::{OffsitePlace, Settings};
 use crate::state::warn_unsaved;
 use crate::store::remote::{Proof, Store, StoreError, StoreErrorKind};
 use crate::store::repository::Repository;
+use crate::sys::lock::LockError;
 use crate::sys::progress::{Meter, Unit};
 use serde::Serialize;
 use std::time::Instant;
@@ -92,7 +93,7 @@ enum Verdict {
 
 impl Verdict {
     fn problem(self, archive: &str) -> Option<String> {
-        let sidecar = file_name::sidecar(file_name::stem_of(archive).unwrap_or(archive));
+        let sidecar = sidecar_of(archive);
         match self {
             Self::Sound => None,
             Self::Damaged(damage) => Some(damage.to_owned()),
@@ -140,33 +141,44 @@ fn remember(
     sha256: [u8; 32],
     damage: Option<String>,
 ) {
-    // Another process is at work on the copies, or there is no folder here yet: then it is not kept.
-    let Ok(mut book) = Book::open(&Repository::of(settings), &settings.offsite.places) else {
-        return;
+    let (repository, places) = (Repository::of(settings), &settings.offsite.places);
+    let found = |before: Option<&CopyRecord>| {
+        // What a damaged copy should be is known from before.
+        let sent = before.filter(|_| damage.is_some());
+        CopyRecord {
+            // Not from its name: others may write there under names like ours, and what has a time may go one day.
+            made_at: before.and_then(|known| known.made_at),
+            bytes: copy.archive_bytes,
+            sha256: sent.map_or_else(|| hex::encode(sha256), |known| known.sha256.clone()),
+            proof: Proof::Read,
+            at: (ctx.now)(),
+            damage: damage.clone(),
+        }
     };
-    let copies = &mut book.place(place).copies;
-    let before = copies.get(&copy.archive);
-    // Not from its name: others may write there under names like ours, and what has a time may go one day.
-    let made_at = before.and_then(|known| known.made_at);
-    // What a damaged copy should be is known from before.
-    let sent = before.filter(|_| damage.is_some());
-    let sha256 = sent.map_or_else(|| hex::encode(sha256), |known| known.sha256.clone());
-    let known = CopyRecord {
-        made_at,
-        bytes: copy.archive_bytes,
-        sha256,
-        proof: Proof::Read,
-        at: (ctx.now)(),
-        damage,
-    };
-    copies.insert(copy.archive.clone(), known);
-    warn_unsaved(book.save());
+    match Book::open(&repository, places) {
+        Ok(mut book) => {
+            let copies = &mut book.place(place).copies;
+            let known = found(copies.get(&copy.archive));
+            copies.insert(copy.archive.clone(), known);
+            warn_unsaved(book.save());
+        }
+        // Whoever works on the copies takes it over.
+        Err(LockError::Held(_)) => {
+            let record = record::read(&repository, places);
+            let before = record.of(place);
+            let before = before.and_then(|known| known.copies.get(&copy.archive));
+            let finding = Finding::of(place, &copy.archive, found(before));
+            warn_unsaved(finding.leave(&repository));
+        }
+        Err(LockError::File(error)) => {
+            tracing::debug!("what was found is not kept, as there is no folder here yet: {error}");
+        }
+    }
 }
 
 /// What the `.sha256` beside a copy says.
 pub(super) async fn checksum(store: &Store, archive: &str) -> Result<[u8; 32], StoreError> {
-    let stem = file_name::stem_of(archive).unwrap_or(archive);
-    let name = file_name::sidecar(stem);
+    let name = sidecar_of(archive);
     let bytes = store.size(&name).await?.ok_or_else(|| {
         StoreError::new(
             StoreErrorKind::Missing,
@@ -192,28 +204,39 @@ pub(super) async fn checksum(store: &Store, archive: &str) -> Result<[u8; 32], S
     }
 }
 
-/// The copy of this name, or the newest; places in the order of the settings.
-pub(crate) fn find<'c>(places: &'c [Copies], name: &str) -> Option<(usize, &'c Copy)> {
-    let all = places
-        .iter()
-        .enumerate()
-        .flat_map(|(at, place)| place.copies.iter().map(move |copy| (at, copy)));
-    if name == "latest" {
-        let sound = all.filter(|(_, copy)| copy.damage.is_none());
-        // Of the newest, the one at the first place.
-        return sound
-            .max_by_key(|(at, copy)| (copy.made_at, &copy.archive, std::cmp::Reverse(*at)));
+/// The copies to bring home, the best first: those of one archive, at places that could be looked at, and whole.
+pub(crate) fn candidates<'c>(places: &'c [Copies], name: &str) -> Vec<(usize, &'c Copy)> {
+    let places = places.iter().enumerate();
+    let mut all: Vec<(usize, &Copy)> = places
+        .filter(|(_, place)| place.problem.is_none())
+        .flat_map(|(at, place)| place.copies.iter().map(move |copy| (at, copy)))
+        .filter(|(_, copy)| copy.is_whole)
+        .collect();
+    let wanted = match name {
+        // What is known to be damaged is not the latest that there is.
+        "latest" => {
+            let sound = all.iter().filter(|(_, copy)| copy.damage.is_none());
+            let newest = sound.max_by_key(|(_, copy)| (copy.made_at, &copy.archive));
+            newest.map_or("", |(_, copy)| &copy.archive)
+        }
+        name => name,
+    };
+    all.retain(|(_, copy)| is_named(copy, wanted));
+    all.sort_by_key(|(at, copy)| (copy.damage.is_some(), copy.archive != wanted, *at));
+    all
+}
+
+/// The copy of this name at a place, or the newest there.
+pub(crate) fn find<'c>(place: &'c Copies, name: &str) -> Option<&'c Copy> {
+    let mut copies = place.copies.iter();
+    match name {
+        "latest" => copies.max_by_key(|copy| (copy.made_at, &copy.archive)),
+        name => copies.find(|copy| is_named(copy, name)),
     }
-    let wanted = file_name::bare(name);
-    let is_named = |copy: &Copy| copy.archive == name || file_name::bare(&copy.archive) == wanted;
-    let mut named = all.filter(|(_, copy)| is_named(copy));
-    let first = named.next()?;
-    Some(match first.1.damage {
-        None => first,
-        Some(_) => named
-            .find(|(_, copy)| copy.damage.is_none())
-            .unwrap_or(first),
-    })
+}
+
+fn is_named(copy: &Copy, name: &str) -> bool {
+    copy.archive == name || file_name::bare(&copy.archive) == file_name::bare(name)
 }
 
 #[cfg(test)]
