@@ -20,7 +20,7 @@ use crate::store::remote::{Access, Proof, Store, StoreError, StoreErrorKind, Tra
 use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use record::{CopyRecord, PlaceRecord, Record};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use std::time::Duration;
 
 pub(crate) use copies::{Copies, Copy, copies};
 pub(crate) use locate::{LocateError, Within, locate};
+
+/// How long it is told that all copies at a place were gone.
+const VANISHED_IS_NEWS: TimeDelta = TimeDelta::days(7);
 
 /// What a copy must have gone through to count.
 pub(crate) fn needed(settings: &Settings) -> Proof {
@@ -142,6 +145,7 @@ pub(crate) fn problems(
                 ));
             }
         }
+        problems.extend(vanished(settings, place, known, now));
         let waiting = waiting_since(known, needed(settings), listed);
         let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
         if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
@@ -154,6 +158,28 @@ pub(crate) fn problems(
         }
     }
     problems
+}
+
+/// What to say of a place whose copies were all gone at once. It stays news for some days, for whoever looks now and then.
+fn vanished(
+    settings: &Settings,
+    place: &OffsitePlace,
+    known: &PlaceRecord,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let vanished = known.vanished.as_ref()?;
+    (now - vanished.at < VANISHED_IS_NEWS).then(|| {
+        let (what, were) = match vanished.copies {
+            1 => ("the only copy".to_owned(), "was"),
+            copies => (format!("all {copies} copies"), "were"),
+        };
+        let at = vanished.at.with_timezone(&settings.time_zone);
+        format!(
+            "{what} at {place} {were} gone on {}, and nobody here removed them\n\
+             see who has the credentials, and what rules there are for how long files stay; what is still here is sent again",
+            at.format("%-d %B %Y at %H:%M")
+        )
+    })
 }
 
 /// What to say of a place that nothing is known of, although there is something that should long be there.

@@ -78,6 +78,15 @@ pub(crate) struct PlaceRecord {
     pub copies: BTreeMap<String, CopyRecord>,
     /// The credentials may not remove anything, which was said.
     pub keeps_all: bool,
+    /// When all copies were last found gone at once.
+    pub vanished: Option<Vanished>,
+}
+
+/// All copies at a place, which were gone though nobody here had removed them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Vanished {
+    pub at: DateTime<Utc>,
+    pub copies: usize,
 }
 
 /// Of one copy.
@@ -93,6 +102,9 @@ pub(crate) struct CopyRecord {
     /// What is wrong with it.
     #[serde(default)]
     pub damage: Option<String>,
+    /// Its `.sha256` is gone: it does not count until that is there again.
+    #[serde(default)]
+    pub is_bare: bool,
 }
 
 impl CopyRecord {
@@ -106,7 +118,8 @@ impl CopyRecord {
     }
 
     pub(crate) fn counts(&self, needed: Proof) -> bool {
-        self.made_at.is_some() && self.damage.is_none() && self.proof >= needed
+        let is_sound = self.damage.is_none() && !self.is_bare;
+        is_sound && self.made_at.is_some() && self.proof >= needed
     }
 }
 

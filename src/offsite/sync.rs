@@ -219,6 +219,7 @@ fn conclude(
         tracing::warn!("{place}: {}", ctx.redactor.redact(problem));
     }
     let known = book.place(place);
+    let is_damaged = known.copies.values().any(|copy| copy.damage.is_some());
     if !stopped {
         known.problem = redacted;
         if known.problem.is_none() {
@@ -226,7 +227,7 @@ fn conclude(
         }
     }
     warn_unsaved(book.save());
-    match (stopped, problems.is_empty()) {
+    match (stopped, problems.is_empty() && !is_damaged) {
         (true, _) => RoundEnd::Stopped,
         (_, true) => RoundEnd::Complete,
         (_, false) => RoundEnd::Behind,
@@ -260,8 +261,9 @@ impl Visit<'_> {
         let mut there = self.look(&store).await?;
         self.sweep(&store, &mut there).await;
         let mut wanted = self.wanted(&local);
-        if errand == Errand::Newest {
-            wanted.truncate(1);
+        match errand {
+            Errand::Newest => wanted.truncate(1),
+            Errand::All => self.write_sidecars(&store, &local).await,
         }
         for one in wanted {
             let brought = self.bring_making_room(&store, one, &there).await;

@@ -153,6 +153,7 @@ fn remember(
             proof: Proof::Read,
             at: (ctx.now)(),
             damage: damage.clone(),
+            is_bare: false,
         }
     };
     match Book::open(&repository, places) {

@@ -1,12 +1,13 @@
 //! One archive to one place: as it lies here, or sealed on its way where `ENCRYPT_TO` says so and it is not sealed yet.
 
+use super::super::copies::sidecar_of;
 use super::super::record::CopyRecord;
 use super::super::sealed_note::SealedNote;
 use super::super::{answered, moving, needed, verify};
 use super::{Listing, Visit, hash, label};
 use crate::archive::file_name;
 use crate::archive::seal::{self, Measured};
-use crate::archive::sidecar::{self, Sidecar};
+use crate::archive::sidecar::Sidecar;
 use crate::notify::notifier::DifferingCopy;
 use crate::report::ArchiveSummary;
 use crate::store::remote::{Proof, Source, Store, StoreError, StoreErrorKind, Transfer};
@@ -60,7 +61,7 @@ impl Visit<'_> {
             let summary = format!("the copy {damage}");
             return Err(StoreError::new(StoreErrorKind::Differs, summary, ""));
         }
-        let sidecar_name = file_name::sidecar(file_name::stem_of(&parcel.copy).unwrap_or(stem));
+        let sidecar_name = sidecar_of(&parcel.copy);
         let has_sidecar = there.contains_key(&sidecar_name);
         let same_size = there_bytes == known.as_ref().map(|copy| copy.bytes);
         let needed = needed(self.settings);
@@ -80,13 +81,8 @@ impl Visit<'_> {
             }
         };
         if !has_sidecar {
-            let line = sidecar::line(&hex::encode(sent.sha256), &parcel.copy);
-            let transfer = Transfer::new(None);
-            let source = Source::of_bytes(line, &transfer);
-            let putting = store.put(&sidecar_name, source);
-            transfer
-                .unless_stalled(self.settings.stall_timeout, putting)
-                .await?;
+            let sha256 = hex::encode(sent.sha256);
+            self.put_sidecar(store, &parcel.copy, &sha256).await?;
         }
         self.remember(&parcel, &sent, proof, None);
         Ok(Brought::Now)
@@ -327,6 +323,7 @@ impl Visit<'_> {
             proof,
             at: (self.ctx.now)(),
             damage,
+            is_bare: false,
         };
         let known = self.book.place(self.place);
         known.copies.insert(parcel.copy.clone(), copy);

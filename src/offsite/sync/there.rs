@@ -1,13 +1,20 @@
 //! What lies at a place: looked at, swept, and taken away by retention.
 
-use super::super::{answered, is_ours, retention};
+use super::super::copies::sidecar_of;
+use super::super::record::Vanished;
+use super::super::{answered, is_copy_of, is_ours, retention};
 use super::{Listing, Visit};
-use crate::archive::file_name;
+use crate::archive::{file_name, sidecar};
+use crate::notify::notifier::DifferingCopy;
+use crate::report::ArchiveSummary;
 use crate::settings::OffsitePlace;
 use crate::state::{StateStore, warn_unsaved};
-use crate::store::remote::{Entry, Store, StoreError, StoreErrorKind};
+use crate::store::remote::{Entry, Source, Store, StoreError, StoreErrorKind, Transfer};
 use crate::sys::atomic_file::{self, PARTIAL_EXTENSION};
 use crate::sys::humanize;
+
+/// An empty file of this name in a folder without copies says that it is meant to have none yet.
+const NEW_DISK: &str = ".pantry-keeper-new";
 
 impl Visit<'_> {
     /// What is there now, and what is known to have been there.
@@ -17,34 +24,132 @@ impl Visit<'_> {
             .into_iter()
             .map(|Entry { name, bytes }| (name, bytes))
             .collect();
-        let known = self.book.place(self.place);
-        let gone: Vec<String> = known
-            .copies
-            .keys()
-            .filter(|archive| !there.contains_key(*archive))
-            .cloned()
-            .collect();
-        if !gone.is_empty()
-            && gone.len() == known.copies.len()
-            && matches!(self.place, OffsitePlace::Folder(_))
+        if self.have_all_gone(&there)
+            && let OffsitePlace::Folder(folder) = self.place
+            && !self.is_new_disk(store, &there).await?
         {
+            let (copies, mark) = (self.sound().len(), folder.join(NEW_DISK));
             return Err(StoreError::new(
                 StoreErrorKind::NoPlace,
                 format!(
                     "it is not the disk it was: none of its {} is there",
-                    humanize::counted(gone.len() as u64, "copy").replace("copys", "copies")
+                    humanize::counted(copies as u64, "copy").replace("copys", "copies")
                 ),
-                "mount the right disk; if this is a new one, say so by removing .pantry-keeper/offsite.json",
+                format!(
+                    "mount the right disk; if this is a new one, say so with an empty file: touch {}",
+                    mark.display()
+                ),
             ));
         }
-        for archive in gone {
-            known.copies.remove(&archive);
-            tracing::warn!(
-                "{}: the copy of {archive} is gone, and nobody here removed it",
-                self.shown
-            );
-        }
+        self.forget_gone(&there);
+        self.compare(&there);
         Ok(there)
+    }
+
+    /// The copies that are known and were not found damaged: those are removed by hand, as we ask for.
+    fn sound(&mut self) -> Vec<&String> {
+        let copies = self.book.place(self.place).copies.iter();
+        let sound = copies.filter(|(_, copy)| copy.damage.is_none());
+        sound.map(|(archive, _)| archive).collect()
+    }
+
+    fn have_all_gone(&mut self, there: &Listing) -> bool {
+        let sound = self.sound();
+        !sound.is_empty() && !sound.iter().any(|archive| there.contains_key(*archive))
+    }
+
+    /// Whether the owner has said that the disk is another one now. It is said once.
+    async fn is_new_disk(&self, store: &Store, there: &Listing) -> Result<bool, StoreError> {
+        if !there.contains_key(NEW_DISK) {
+            return Ok(false);
+        }
+        answered(self.settings, store.remove(NEW_DISK)).await?;
+        tracing::info!("{}: it is a new disk, and copies begin anew", self.shown);
+        Ok(true)
+    }
+
+    /// Takes note of copies that are gone, and that of their going if it was all of them.
+    fn forget_gone(&mut self, there: &Listing) {
+        let vanished = self.have_all_gone(there).then(|| Vanished {
+            at: (self.ctx.now)(),
+            copies: self.sound().len(),
+        });
+        let known = self.book.place(self.place);
+        if vanished.is_some() && !matches!(self.place, OffsitePlace::Folder(_)) {
+            known.vanished = vanished;
+        }
+        known.copies.retain(|archive, _| {
+            let stays = there.contains_key(archive);
+            if !stays {
+                tracing::warn!(
+                    "{}: the copy of {archive} is gone, and nobody here removed it",
+                    self.shown
+                );
+            }
+            stays
+        });
+    }
+
+    /// Holds what is known of the copies against what a look shows, also of those whose archives are gone here.
+    fn compare(&mut self, there: &Listing) {
+        let now = (self.ctx.now)();
+        for (archive, copy) in &mut self.book.place(self.place).copies {
+            let Some(bytes) = there.get(archive) else {
+                continue;
+            };
+            copy.is_bare = !there.contains_key(&sidecar_of(archive));
+            if copy.damage.is_some() || *bytes == copy.bytes {
+                continue;
+            }
+            let damage = format!("has {bytes} bytes instead of {}", copy.bytes);
+            tracing::warn!("{}: the copy of {archive} {damage}", self.shown);
+            (copy.damage, copy.at) = (Some(damage.clone()), now);
+            self.differing.push(DifferingCopy {
+                place: self.shown.clone(),
+                archive: file_name::unsealed(archive).to_owned(),
+                damage,
+            });
+        }
+    }
+
+    /// Writes the `.sha256` anew that is gone beside the copy of an archive that is gone here. Where the archive is here,
+    /// the copy is read back first.
+    pub(super) async fn write_sidecars(&mut self, store: &Store, local: &[ArchiveSummary]) {
+        let copies = self.book.place(self.place).copies.iter();
+        let bare = copies.filter(|(_, copy)| copy.is_bare && copy.damage.is_none());
+        let bare: Vec<(String, String)> = bare
+            .filter(|(name, _)| !local.iter().any(|one| is_copy_of(name, &one.archive)))
+            .map(|(name, copy)| (name.clone(), copy.sha256.clone()))
+            .collect();
+        for (name, sha256) in bare {
+            match self.put_sidecar(store, &name, &sha256).await {
+                Ok(()) => {
+                    let copies = &mut self.book.place(self.place).copies;
+                    if let Some(copy) = copies.get_mut(&name) {
+                        copy.is_bare = false;
+                    }
+                    tracing::info!("{}: the .sha256 of {name} was gone, and is there again", self.shown);
+                }
+                Err(error) => self.problems.push(format!(
+                    "{name}: its .sha256 is gone, and could not be written anew: {error}"
+                )),
+            }
+        }
+    }
+
+    /// Puts the `.sha256` beside a copy.
+    pub(super) async fn put_sidecar(
+        &self,
+        store: &Store,
+        copy: &str,
+        sha256: &str,
+    ) -> Result<(), StoreError> {
+        let transfer = Transfer::new(None);
+        let source = Source::of_bytes(sidecar::line(sha256, copy), &transfer);
+        let name = sidecar_of(copy);
+        let putting = store.put(&name, source);
+        let limit = self.settings.stall_timeout;
+        transfer.unless_stalled(limit, putting).await.map(drop)
     }
 
     /// Takes away what an interrupted transfer left.

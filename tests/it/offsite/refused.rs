@@ -201,8 +201,33 @@ fn a_disk_that_is_not_there_is_not_made_up_and_one_that_was_changed_is_not_fille
     assert_eq!(names(&disk).len(), 4);
     fs::rename(&disk, site.path("unplugged")).unwrap();
     fs::create_dir(&disk).unwrap();
-    backed_up_but(&site, &["not the disk it was"]);
+    let mark = disk.join(".pantry-keeper-new");
+    let words = format!("touch {}", mark.display());
+    backed_up_but(&site, &["not the disk it was", &words]);
     assert!(names(&disk).is_empty());
+    // It is a new one, which is said for this place alone.
+    fs::write(&mark, "").unwrap();
+    site.run(&["backup"]).done().saying(&["it is a new disk"]);
+    assert_eq!(names(&disk).len(), 8);
+    assert!(!mark.exists());
+}
+
+#[test]
+fn a_disk_whose_only_copy_was_damaged_and_removed_by_hand_is_the_disk_it_was() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    let name = site.archives().remove(0);
+    fs::write(disk.join(&name), "something else").unwrap();
+    let first = site.run(&["verify", "--offsite"]);
+    assert_eq!(first.code(), Some(1));
+    for file in names(&disk) {
+        fs::remove_file(disk.join(file)).unwrap();
+    }
+    let said = site.run(&["backup"]).done();
+    assert_eq!(said.stderr.matches("copied to").count(), 2, "{}", said.stderr);
 }
 
 #[test]
