@@ -36,7 +36,15 @@ impl Record {
     /// Takes over what was found meanwhile, unless something newer is known; the files in which it was.
     fn take_over(&mut self, found: Vec<(PathBuf, Finding)>) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        for (file, Finding { place, archive, copy }) in found {
+        for (
+            file,
+            Finding {
+                place,
+                archive,
+                copy,
+            },
+        ) in found
+        {
             let copies = self.places.entry(place).or_default();
             let copies = &mut copies.copies;
             if copies.get(&archive).is_none_or(|known| known.at <= copy.at) {

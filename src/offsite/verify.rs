@@ -1,9 +1,9 @@
 //! Proof that copies are what they should be: read from their start to their end, and held against their checksums.
 
 use super::copies::{Copies, Copy, sidecar_of, words};
-use super::{answered, open};
 use super::record::{self, Book, CopyRecord, Finding};
 use super::sync::hash;
+use super::{answered, open};
 use crate::archive::file_name;
 use crate::archive::sidecar::{self, Sidecar};
 use crate::context::Context;
@@ -113,7 +113,10 @@ fn judge(
     sidecar: Option<[u8; 32]>,
     sent: Option<[u8; 32]>,
 ) -> Verdict {
-    let (by_sidecar, by_record) = (sidecar.map(|one| one == found), sent.map(|one| one == found));
+    let (by_sidecar, by_record) = (
+        sidecar.map(|one| one == found),
+        sent.map(|one| one == found),
+    );
     match (by_sidecar, by_record) {
         _ if !is_whole => Verdict::Damaged("is damaged: it is shorter than the place says"),
         (Some(true), None | Some(true)) => Verdict::Sound,
@@ -122,7 +125,9 @@ fn judge(
         }
         (_, Some(true)) => Verdict::WrongSidecar,
         (Some(false), _) => Verdict::Damaged("is damaged: its SHA-256 is not that of its .sha256"),
-        (None, Some(false)) => Verdict::Damaged("is damaged: its SHA-256 is not that of what was sent"),
+        (None, Some(false)) => {
+            Verdict::Damaged("is damaged: its SHA-256 is not that of what was sent")
+        }
         (None, None) => Verdict::Unknown,
     }
 }
@@ -261,7 +266,10 @@ mod tests {
             (None, Some(other)),
         ] {
             let verdict = sound(sidecar, sent);
-            assert!(matches!(verdict, Verdict::Damaged(_)), "{sidecar:?} {sent:?}");
+            assert!(
+                matches!(verdict, Verdict::Damaged(_)),
+                "{sidecar:?} {sent:?}"
+            );
         }
         let cut = judge(false, good, Some(good), Some(good));
         assert!(matches!(cut, Verdict::Damaged(_)));

@@ -128,7 +128,10 @@ impl Visit<'_> {
                     if let Some(copy) = copies.get_mut(&name) {
                         copy.is_bare = false;
                     }
-                    tracing::info!("{}: the .sha256 of {name} was gone, and is there again", self.shown);
+                    tracing::info!(
+                        "{}: the .sha256 of {name} was gone, and is there again",
+                        self.shown
+                    );
                 }
                 Err(error) => self.problems.push(format!(
                     "{name}: its .sha256 is gone, and could not be written anew: {error}"

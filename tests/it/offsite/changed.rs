@@ -229,7 +229,9 @@ fn copies_that_are_all_gone_at_once_are_told_of_for_a_week() {
     let words = "all 2 copies at webdavs://localhost";
     let told = || site.run(&["list"]).done().stdout.contains(words);
     assert!(told());
-    site.run(&["backup"]).done().saying(&[words, "were gone on 1 January 2026"]);
+    site.run(&["backup"])
+        .done()
+        .saying(&[words, "were gone on 1 January 2026"]);
     site.set_clock("2026-01-09T02:00:00Z");
     assert!(!told());
 }

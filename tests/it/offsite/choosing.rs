@@ -71,14 +71,21 @@ fn verify_reads_the_newest_at_each_place_and_says_where_there_is_none() {
     }
     flip(&second.join(&older));
     let verified = site.run(&["verify", "--offsite"]).ended_with(1);
-    assert!(verified.stdout.contains("is damaged"), "{}", verified.stdout);
+    assert!(
+        verified.stdout.contains("is damaged"),
+        "{}",
+        verified.stdout
+    );
     site.run(&["verify", "--offsite", &newer])
         .ended_with(1)
         .saying(&["disk3: there is no copy of"]);
     for name in names(&second) {
         fs::remove_file(second.join(name)).unwrap();
     }
-    for arguments in [["verify", "--offsite"].as_slice(), &["verify", "--offsite", "--all"]] {
+    for arguments in [
+        ["verify", "--offsite"].as_slice(),
+        &["verify", "--offsite", "--all"],
+    ] {
         site.run(arguments)
             .ended_with(1)
             .saying(&["disk3: there is no copy there"]);
@@ -107,7 +114,12 @@ fn damage_that_is_found_while_copies_are_on_their_way_is_kept() {
     });
     let found = site.run(&["verify", "--offsite", &name]).ended_with(1);
     assert!(found.stdout.contains("is damaged"), "{}", found.stdout);
-    let damage = || site.run(&["list"]).done().stdout.contains("is damaged: its SHA-256");
+    let damage = || {
+        site.run(&["list"])
+            .done()
+            .stdout
+            .contains("is damaged: its SHA-256")
+    };
     assert!(damage(), "it is known at once");
     let ended = running.end(SOON * 3).done();
     assert!(ended.stderr.contains("copied to"), "{}", ended.stderr);

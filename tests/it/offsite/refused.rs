@@ -133,7 +133,10 @@ fn s3_that_is_full_is_made_room_at_by_what_is_due_to_go() {
     place.behave(r#"{"method": "PUT", "do": "full", "times": 1}"#);
     let said = site.run(&["backup"]).done();
     assert!(!said.stderr.contains("make room"), "{}", said.stderr);
-    assert_eq!(copies(&site)[0]["archive"], *site.archives().last().unwrap());
+    assert_eq!(
+        copies(&site)[0]["archive"],
+        *site.archives().last().unwrap()
+    );
 }
 
 #[test]
@@ -227,7 +230,12 @@ fn a_disk_whose_only_copy_was_damaged_and_removed_by_hand_is_the_disk_it_was() {
         fs::remove_file(disk.join(file)).unwrap();
     }
     let said = site.run(&["backup"]).done();
-    assert_eq!(said.stderr.matches("copied to").count(), 2, "{}", said.stderr);
+    assert_eq!(
+        said.stderr.matches("copied to").count(),
+        2,
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
@@ -266,7 +274,10 @@ fn copies_that_are_behind_make_health_unhealthy_and_are_told_with_the_next_backu
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    (listener, format!("s3://pantry/backups?endpoint=http://127.0.0.1:{port}"))
+    (
+        listener,
+        format!("s3://pantry/backups?endpoint=http://127.0.0.1:{port}"),
+    )
 }
 
 fn with_silent(site: Site, url: String) -> Site {
@@ -314,6 +325,9 @@ fn a_place_that_was_never_tried_is_told_of_once_archives_have_waited_for_long() 
 fn a_place_that_says_nothing_does_not_keep_a_round_for_ever() {
     let (_listener, url) = silent();
     let site = with_silent(Site::of(shared()), url).with("BACKUP_STALL_TIMEOUT", "2s");
-    let said = site.run(&["backup"]).done().saying(&["no answer within 2 s"]);
+    let said = site
+        .run(&["backup"])
+        .done()
+        .saying(&["no answer within 2 s"]);
     assert!(said.took < SOON, "{:?}", said.took);
 }

@@ -124,7 +124,10 @@ fn what_is_sealed_anew_does_not_lie_beside_the_checksum_of_what_is_gone() {
     assert_eq!(found.code(), Some(1));
     found.printing(&["is what was sent, but its .sha256 is wrong"]);
     let damaged = copies(&site);
-    assert!(damaged.iter().all(|copy| copy["damage"].is_null()), "{damaged:?}");
+    assert!(
+        damaged.iter().all(|copy| copy["damage"].is_null()),
+        "{damaged:?}"
+    );
     fs::remove_file(disk.join(format!("{name}.sha256"))).unwrap();
     site.run(&["backup"]).done();
     site.run(&["verify", "--offsite", "--all"]).done();
