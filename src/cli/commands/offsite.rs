@@ -190,16 +190,17 @@ pub(crate) async fn fetch(
             format!("{here} is here already, and is not replaced"),
         ));
     }
-    let locked = repository.lock(false).map_err(|error| match error {
-        RepositoryLockError::Lock(error) => {
-            CommandError::busy("nothing was fetched", error.to_string())
-        }
+    let fetching = repository.lock_fetch().map_err(|error| match error {
+        RepositoryLockError::Lock(error) => CommandError::busy(
+            "nothing was fetched",
+            format!("{error}: it brings a copy home; try again after it"),
+        ),
         RepositoryLockError::Repository(error) => CommandError::from(error),
     })?;
     let mut left = candidates.iter();
     while let Some((at, copy)) = left.next() {
         let place = &settings.offsite.places[*at];
-        let error = match offsite::fetch::fetch(settings, ctx, &locked, place, copy).await {
+        let error = match offsite::fetch::fetch(settings, ctx, &fetching, place, copy).await {
             Ok(report) => {
                 let place = &places[*at].place;
                 fetched(&repository, copy, place, &report, &arguments.output);

@@ -127,3 +127,29 @@ fn damage_that_is_found_while_copies_are_on_their_way_is_kept() {
     let left = names(&site.backups().join(".pantry-keeper/offsite-found"));
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn backups_do_not_wait_for_a_fetch_and_one_that_was_killed_leaves_nothing() {
+    let (site, _disks) = with_two_disks(Site::of(shared()));
+    site.run(&["backup"]).done();
+    let archive = site.archive();
+    fs::remove_file(&archive).unwrap();
+    let own = site.backups().join(".pantry-keeper");
+    let fetching = own.join("fetching");
+    // As a backup that is at work: what was fetched waits for its name alone.
+    let lock = fs::File::open(own.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let running = site.start(&["fetch", "latest"]);
+    running.until_it_says("waits for its end");
+    assert_eq!(names(&fetching).len(), 1);
+    assert!(!archive.exists());
+    site.run(&["fetch", "latest"])
+        .ended_with(3)
+        .saying(&["it brings a copy home"]);
+    lock.unlock().unwrap();
+    running.end(SOON).done().printing(&["is sound"]);
+    assert!(archive.exists());
+    fs::write(fetching.join(".left.partial"), "half").unwrap();
+    site.run(&["backup"]).done();
+    assert!(names(&fetching).is_empty());
+}
