@@ -1,7 +1,7 @@
 //! What lies at a place: looked at now, with what is known from before.
 
 use super::record::Record;
-use super::{needed, open, retention, waiting_since};
+use super::{answered, needed, open, retention, waiting_since};
 use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::ArchiveSummary;
@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::store::remote::{Proof, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A copy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +28,9 @@ pub(crate) struct Copy {
     /// Why it stays; nothing when it goes at the next occasion.
     pub kept: Vec<String>,
     pub goes_at: Option<DateTime<Utc>>,
+    /// Whether its `.sha256` is there: without one it can be neither fetched nor verified.
+    #[serde(skip)]
+    pub is_whole: bool,
 }
 
 /// The copies at one place, oldest first.
@@ -50,7 +54,10 @@ pub(crate) async fn copies(
     state: &State,
 ) -> Copies {
     let known = record.of(place).cloned().unwrap_or_default();
-    let looked = async { open(settings, ctx, place).await?.list().await };
+    let looked = async {
+        let store = open(settings, ctx, place).await?;
+        answered(settings, store.list()).await
+    };
     let (listed, problem) = match looked.await {
         Ok(listed) => (Some(listed), None),
         Err(error) => (None, Some(words(ctx, &error))),
@@ -68,6 +75,7 @@ pub(crate) async fn copies(
                 .collect()
         }
     };
+    let names: BTreeSet<String> = sizes.iter().map(|(name, _)| name.clone()).collect();
     let mut copies: Vec<Copy> = Vec::new();
     for (archive, archive_bytes) in sizes {
         let Some(named) = named(settings, &archive) else {
@@ -91,6 +99,7 @@ pub(crate) async fn copies(
                 false => vec!["not verified".to_owned()],
             }),
             goes_at: kept.and_then(|kept| kept.goes_at),
+            is_whole: names.contains(&sidecar_of(&archive)),
             archive,
         });
     }
@@ -101,6 +110,11 @@ pub(crate) async fn copies(
         copies,
         waiting_since: waiting_since(&known, needed(settings), local),
     }
+}
+
+/// What the `.sha256` of a copy is called.
+pub(super) fn sidecar_of(archive: &str) -> String {
+    file_name::sidecar(file_name::stem_of(archive).unwrap_or(archive))
 }
 
 /// The time in an archive's name; none when it is not one of ours.

@@ -1,22 +1,28 @@
-//! Bringing a copy home: it gets its name here only when it is whole, synced, and verified like an archive just made.
+//! Bringing a copy home: it gets its name here only when it is whole, synced, and verified like an archive just made. That takes
+//! hours where the line is slow, in which backups are made as ever: the folder is locked for the name alone.
 
 use super::copies::Copy;
 use super::verify::checksum;
-use super::{moving, open};
+use super::{answered, moving, open};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::{self, report::VerifyReport};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
-use crate::store::locked::LockedRepository;
+use crate::store::locked::{Fetching, LockedRepository};
 use crate::store::remote::{Comparison, StoreError, StoreErrorKind, Transfer};
+use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
 use crate::sys::progress::{Meter, Unit};
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long until the lock of the backup folder is tried again.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// Why an archive is not here.
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +30,22 @@ pub(crate) enum FetchError {
     #[error("{0}")]
     Store(StoreError),
     #[error(transparent)]
-    Repository(#[from] crate::store::repository::RepositoryError),
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Lock(#[from] RepositoryLockError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("the copy arrived, but it is damaged: {0}")]
     Damaged(String),
     #[error(transparent)]
     Stopped(#[from] Interruption),
+}
+
+impl FetchError {
+    /// Whether it speaks of the copy or its place: another copy may do.
+    pub(crate) fn is_of_the_copy(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Damaged(_))
+    }
 }
 
 impl From<StoreError> for FetchError {
@@ -43,30 +58,41 @@ impl From<StoreError> for FetchError {
 pub(crate) async fn fetch(
     settings: &Settings,
     ctx: &Context,
-    repository: &LockedRepository,
+    fetching: &Fetching,
     place: &OffsitePlace,
     copy: &Copy,
 ) -> Result<VerifyReport, FetchError> {
     let stem = file_name::stem_of(&copy.archive).unwrap_or(&copy.archive);
     let store = ctx.cancel.or(open(settings, ctx, place)).await??;
-    let sha256 = ctx.cancel.or(checksum(&store, &copy.archive)).await??;
-    repository.sweep();
-    let partial = repository.begin(stem)?;
+    let reading = answered(settings, checksum(&store, &copy.archive));
+    let sha256 = ctx.cancel.or(reading).await??;
+    let repository = fetching.repository();
+    let partial = fetching.begin(stem)?;
     let transfer = Transfer::new(None);
     let mut comparison = Comparison::new(&transfer);
     let file = partial.file();
+    let mut unwritten = None;
     let mut sink = |piece: &[u8]| {
-        (&*file).write_all(piece)?;
+        (&*file).write_all(piece).map_err(|error| {
+            let kind = error.kind();
+            unwritten = Some(error);
+            io::Error::from(kind)
+        })?;
         comparison.update(piece);
         Ok(())
     };
     let what = format!("fetching {}", copy.archive);
     let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
     let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
-    ctx.cancel
+    let read = ctx
+        .cancel
         .or(moving(settings, &transfer, &meter, reading))
-        .await??;
+        .await?;
     drop(meter);
+    if let Some(error) = unwritten {
+        return Err(FileError::new("write", repository.archive_path(stem), error).into());
+    }
+    read?;
     if comparison.finish() != (copy.archive_bytes, sha256) {
         return Err(FetchError::Store(StoreError::new(
             StoreErrorKind::Differs,
@@ -93,10 +119,27 @@ pub(crate) async fn fetch(
         damage: None,
         drilled_at: None,
     };
-    for problem in repository.commit(partial, stem, &hex::encode(sha256), verification)? {
+    let locked = locked(ctx, repository).await?;
+    for problem in locked.commit(partial, stem, &hex::encode(sha256), verification)? {
         tracing::warn!("{problem}");
     }
     Ok(report)
+}
+
+/// The backup folder for what gives a name in it, as soon as whoever is at work there is done.
+async fn locked(ctx: &Context, repository: &Repository) -> Result<LockedRepository, FetchError> {
+    let mut is_told = false;
+    loop {
+        match repository.lock(false) {
+            Err(error) if error.is_busy() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::info!("{error}: what was fetched waits for its end");
+                }
+                ctx.cancel.or(tokio::time::sleep(BETWEEN_TRIES)).await?;
+            }
+            locked => return Ok(locked?),
+        }
+    }
 }
 
 async fn prove(

@@ -16,11 +16,11 @@ use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::settings::{OffsitePlace, OffsiteVerify, Settings};
-use crate::store::remote::{Access, Proof, Store, StoreError, Transfer, Way};
+use crate::store::remote::{Access, Proof, Store, StoreError, StoreErrorKind, Transfer, Way};
 use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::progress::Meter;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use record::{CopyRecord, PlaceRecord, Record};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use std::time::Duration;
 
 pub(crate) use copies::{Copies, Copy, copies};
 pub(crate) use locate::{LocateError, Within, locate};
+
+/// How long it is told that all copies at a place were gone.
+const VANISHED_IS_NEWS: TimeDelta = TimeDelta::days(7);
 
 /// What a copy must have gone through to count.
 pub(crate) fn needed(settings: &Settings) -> Proof {
@@ -37,7 +40,7 @@ pub(crate) fn needed(settings: &Settings) -> Proof {
     }
 }
 
-/// Opens a place.
+/// Opens a place, if it answers.
 pub(crate) async fn open(
     settings: &Settings,
     ctx: &Context,
@@ -52,7 +55,28 @@ pub(crate) async fn open(
         bandwidth: settings.offsite.bandwidth,
         scratch: &scratch,
     };
-    Store::open(place, &access).await
+    let opening = async {
+        if let OffsitePlace::Folder(path) = place {
+            // A share of the network that hangs is looked at on a thread of its own first.
+            let path = path.clone();
+            let _ = tokio::task::spawn_blocking(move || path.is_dir()).await;
+        }
+        Store::open(place, &access).await
+    };
+    answered(settings, opening).await
+}
+
+/// Asks a place for something small, and gives up when there is no answer.
+async fn answered<T>(
+    settings: &Settings,
+    asking: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let limit = settings.stall_timeout;
+    let answer = tokio::time::timeout(limit, asking).await;
+    answer.unwrap_or_else(|_| {
+        let summary = format!("no answer within {} s", limit.as_secs());
+        Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
+    })
 }
 
 /// What is known of the copies of each of `archives`, without looking.
@@ -110,6 +134,7 @@ pub(crate) fn problems(
     let mut problems = Vec::new();
     for place in &settings.offsite.places {
         let Some(known) = record.of(place) else {
+            problems.extend(never_begun(settings, place, listed, now));
             continue;
         };
         for (archive, copy) in &known.copies {
@@ -120,6 +145,7 @@ pub(crate) fn problems(
                 ));
             }
         }
+        problems.extend(vanished(settings, place, known, now));
         let waiting = waiting_since(known, needed(settings), listed);
         let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
         if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
@@ -132,6 +158,47 @@ pub(crate) fn problems(
         }
     }
     problems
+}
+
+/// What to say of a place whose copies were all gone at once. It stays news for some days, for whoever looks now and then.
+fn vanished(
+    settings: &Settings,
+    place: &OffsitePlace,
+    known: &PlaceRecord,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let vanished = known.vanished.as_ref()?;
+    (now - vanished.at < VANISHED_IS_NEWS).then(|| {
+        let (what, were) = match vanished.copies {
+            1 => ("the only copy".to_owned(), "was"),
+            copies => (format!("all {copies} copies"), "were"),
+        };
+        let at = vanished.at.with_timezone(&settings.time_zone);
+        format!(
+            "{what} at {place} {were} gone on {}, and nobody here removed them\n\
+             see who has the credentials, and what rules there are for how long files stay; what is still here is sent again",
+            at.format("%-d %B %Y at %H:%M")
+        )
+    })
+}
+
+/// What to say of a place that nothing is known of, although there is something that should long be there.
+fn never_begun(
+    settings: &Settings,
+    place: &OffsitePlace,
+    listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let good = listed.iter().filter(|one| one.is_good());
+    let oldest = good.filter_map(ArchiveSummary::made_by_manifest).min()?;
+    let age = (now - oldest).to_std().unwrap_or_default();
+    (age > settings.offsite.max_lag).then(|| {
+        format!(
+            "no copy has ever been sent to {place}, and there are archives that are {} old\n\
+             `pantry-keeper run` and `pantry-keeper backup` send them; `pantry-keeper doctor` tells whether they can",
+            in_days(age)
+        )
+    })
 }
 
 /// Since when the newest archives wait for their copies; none when the newest is there.

@@ -1,5 +1,8 @@
 //! What is known of the copies elsewhere, in `.pantry-keeper/offsite.json`. Losing it loses no copy: what is there is then
-//! looked at anew, and nothing is removed there until it is proven again.
+//! looked at anew, and nothing is removed there until it is proven again. A copy whose archive is gone here then stays for good:
+//! nothing tells it from one of another machine's.
+
+mod findings;
 
 use crate::report::CopyState;
 use crate::settings::OffsitePlace;
@@ -12,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+
+pub(super) use findings::Finding;
 
 const FILE: &str = "offsite.json";
 const LOCK: &str = "offsite.lock";
@@ -26,6 +31,28 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn of(&self, place: &OffsitePlace) -> Option<&PlaceRecord> {
         self.places.get(&place.identity())
+    }
+
+    /// Takes over what was found meanwhile, unless something newer is known; the files in which it was.
+    fn take_over(&mut self, found: Vec<(PathBuf, Finding)>) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for (
+            file,
+            Finding {
+                place,
+                archive,
+                copy,
+            },
+        ) in found
+        {
+            let copies = self.places.entry(place).or_default();
+            let copies = &mut copies.copies;
+            if copies.get(&archive).is_none_or(|known| known.at <= copy.at) {
+                copies.insert(archive, copy);
+            }
+            files.push(file);
+        }
+        files
     }
 
     /// Finds what was written under a place's short name, if that can only mean one of `places`.
@@ -59,12 +86,21 @@ pub(crate) struct PlaceRecord {
     pub copies: BTreeMap<String, CopyRecord>,
     /// The credentials may not remove anything, which was said.
     pub keeps_all: bool,
+    /// When all copies were last found gone at once.
+    pub vanished: Option<Vanished>,
+}
+
+/// All copies at a place, which were gone though nobody here had removed them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Vanished {
+    pub at: DateTime<Utc>,
+    pub copies: usize,
 }
 
 /// Of one copy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CopyRecord {
-    /// When its dump began.
+    /// When its dump began, by the archive that was sent; none where that was never seen here: such a copy neither counts nor goes.
     pub made_at: Option<DateTime<Utc>>,
     pub bytes: u64,
     pub sha256: String,
@@ -74,6 +110,9 @@ pub(crate) struct CopyRecord {
     /// What is wrong with it.
     #[serde(default)]
     pub damage: Option<String>,
+    /// Its `.sha256` is gone: it does not count until that is there again.
+    #[serde(default)]
+    pub is_bare: bool,
 }
 
 impl CopyRecord {
@@ -87,13 +126,16 @@ impl CopyRecord {
     }
 
     pub(crate) fn counts(&self, needed: Proof) -> bool {
-        self.damage.is_none() && self.proof >= needed
+        let is_sound = self.damage.is_none() && !self.is_bare;
+        is_sound && self.made_at.is_some() && self.proof >= needed
     }
 }
 
 /// The file, while no other process changes it.
 pub(super) struct Book {
     path: PathBuf,
+    /// Where others leave what they found.
+    found: PathBuf,
     pub record: Record,
     _lock: Lock,
 }
@@ -106,7 +148,10 @@ fn path(repository: &Repository) -> PathBuf {
 pub(crate) fn read(repository: &Repository, places: &[OffsitePlace]) -> Record {
     let json = fs::read(path(repository)).ok();
     let record: Option<Record> = json.and_then(|json| serde_json::from_slice(&json).ok());
-    record.unwrap_or_default().renamed(places)
+    let mut record = record.unwrap_or_default().renamed(places);
+    let found = findings::left(&findings::folder(&repository.own_folder()));
+    record.take_over(found);
+    record
 }
 
 impl Book {
@@ -123,6 +168,7 @@ impl Book {
         let lock = Lock::take(&own.join(LOCK), repository.folder())?;
         Ok(Book {
             path: path(repository),
+            found: findings::folder(&own),
             record: read(repository, places),
             _lock: lock,
         })
@@ -132,10 +178,15 @@ impl Book {
         self.record.places.entry(place.identity()).or_default()
     }
 
-    pub(super) fn save(&self) -> Result<(), FileError> {
+    pub(super) fn save(&mut self) -> Result<(), FileError> {
+        let taken_over = self.record.take_over(findings::left(&self.found));
         let json = serde_json::to_vec_pretty(&self.record)
             .map_err(|error| FileError::new("write", &self.path, error.into()))?;
-        atomic_file::replace(&self.path, &json)
+        atomic_file::replace(&self.path, &json)?;
+        for file in taken_over {
+            let _ = fs::remove_file(file);
+        }
+        Ok(())
     }
 }
 

@@ -4,26 +4,26 @@
 //! what is there → what is left over goes → send and prove, newest first → the checksum last → retention there
 //! ```
 //!
-//! One archive is brought there in `sync/bring.rs`. Nothing there is overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
+//! The newest goes to every place before older ones go to any, and one that is made meanwhile goes before what is left. One
+//! archive is brought there in `sync/bring.rs`; what lies there is looked after in `sync/there.rs`. Nothing there is overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
 
 mod bring;
+mod there;
 
 use super::record::{self, Book, Record};
-use super::{is_copy_of, is_ours, moving, needed, open, retention, sealed_note};
-use crate::archive::file_name;
+use super::{is_copy_of, moving, needed, open, retention, sealed_note};
 use crate::context::Context;
 use crate::notify::notifier::{DifferingCopy, Notifier};
 use crate::notify::outbox::Queued;
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::{StateStore, warn_unsaved};
-use crate::store::remote::{Comparison, Entry, Proof, Store, StoreError, StoreErrorKind, Transfer};
+use crate::store::remote::{Comparison, Proof, Store, StoreError, StoreErrorKind, Transfer};
 use crate::store::repository::Repository;
-use crate::sys::atomic_file::{self, PARTIAL_EXTENSION};
-use crate::sys::cancel::Interruption;
-use crate::sys::humanize;
+use crate::sys::cancel::{Interruption, joined};
 use crate::sys::lock::LockError;
 use crate::sys::progress::Meter;
+use bring::Brought;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,28 +100,103 @@ async fn visit_all(
         }
     };
     sealed_note::sweep(&repository);
-    let mut end = RoundEnd::Complete;
     for place in &settings.offsite.places {
         book.place(place).since.get_or_insert((ctx.now)());
+    }
+    // Whatever ends us from here on, it is known that copies are to go there.
+    warn_unsaved(book.save());
+    let mut tour = Tour {
+        settings,
+        ctx,
+        repository: &repository,
+        book,
+        differing,
+    };
+    loop {
+        if let Some(end) = tour.all_places().await {
+            return end;
+        }
+    }
+}
+
+/// What a visit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// The newest archive alone.
+    Newest,
+    All,
+}
+
+/// How a visit ended that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Done,
+    /// There is a newer archive by now, which goes first.
+    Overtaken,
+}
+
+/// The way from place to place.
+struct Tour<'t> {
+    settings: &'t Settings,
+    ctx: &'t Context,
+    repository: &'t Repository,
+    book: Book,
+    differing: &'t mut Vec<DifferingCopy>,
+}
+
+impl Tour<'_> {
+    /// The newest archive to each place, then the rest to one place after the other. None when a newer archive was made
+    /// meanwhile, which may have been days: it is begun anew then.
+    async fn all_places(&mut self) -> Option<RoundEnd> {
+        let places = &self.settings.offsite.places;
+        let (mut end, mut failed) = (RoundEnd::Complete, Vec::new());
+        if places.len() > 1 {
+            for (at, place) in places.iter().enumerate() {
+                match self.visit(place, Errand::Newest).await? {
+                    RoundEnd::Stopped => return Some(RoundEnd::Stopped),
+                    RoundEnd::Complete => {}
+                    other => {
+                        end = other;
+                        failed.push(at);
+                    }
+                }
+            }
+        }
+        let rest = places.iter().enumerate();
+        for (_, place) in rest.filter(|(at, _)| !failed.contains(at)) {
+            match self.visit(place, Errand::All).await? {
+                RoundEnd::Stopped => return Some(RoundEnd::Stopped),
+                RoundEnd::Complete => {}
+                other => end = other,
+            }
+        }
+        Some(end)
+    }
+
+    /// One place, once; none when there is a newer archive by now.
+    async fn visit(&mut self, place: &OffsitePlace, errand: Errand) -> Option<RoundEnd> {
         let mut visit = Visit {
-            settings,
-            ctx,
-            repository: &repository,
-            book: &mut book,
+            settings: self.settings,
+            ctx: self.ctx,
+            repository: self.repository,
+            book: &mut self.book,
             place,
             shown: place.to_string(),
             problems: Vec::new(),
-            differing,
+            differing: self.differing,
         };
-        let result = ctx.cancel.or(visit.sync()).await;
+        let result = self.ctx.cancel.or(visit.sync(errand)).await;
         let problems = std::mem::take(&mut visit.problems);
-        match conclude(ctx, &mut book, place, result, problems) {
-            RoundEnd::Stopped => return RoundEnd::Stopped,
-            RoundEnd::Complete => {}
-            other => end = other,
+        match result {
+            Ok(Ok(Turn::Overtaken)) => None,
+            // What is wrong with the archive is found again when it is the turn of all.
+            Ok(Ok(Turn::Done)) if errand == Errand::Newest => Some(RoundEnd::Complete),
+            result => {
+                let result = result.map(|visited| visited.map(drop));
+                Some(conclude(self.ctx, &mut self.book, place, result, problems))
+            }
         }
     }
-    end
 }
 
 /// Writes down how it went at one place.
@@ -144,6 +219,7 @@ fn conclude(
         tracing::warn!("{place}: {}", ctx.redactor.redact(problem));
     }
     let known = book.place(place);
+    let is_damaged = known.copies.values().any(|copy| copy.damage.is_some());
     if !stopped {
         known.problem = redacted;
         if known.problem.is_none() {
@@ -151,7 +227,7 @@ fn conclude(
         }
     }
     warn_unsaved(book.save());
-    match (stopped, problems.is_empty()) {
+    match (stopped, problems.is_empty() && !is_damaged) {
         (true, _) => RoundEnd::Stopped,
         (_, true) => RoundEnd::Complete,
         (_, false) => RoundEnd::Behind,
@@ -172,102 +248,87 @@ struct Visit<'v> {
     differing: &'v mut Vec<DifferingCopy>,
 }
 
+/// Names with their sizes.
 type Listing = BTreeMap<String, u64>;
 
 impl Visit<'_> {
-    async fn sync(&mut self) -> Result<(), StoreError> {
-        let repository = self.repository.clone();
-        let listing = tokio::task::spawn_blocking(move || repository.list());
-        let local = match listing.await {
-            Ok(Ok(local)) => local,
-            Ok(Err(error)) => {
-                return Err(StoreError::new(
-                    StoreErrorKind::Local,
-                    error.to_string(),
-                    "",
-                ));
-            }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+    async fn sync(&mut self, errand: Errand) -> Result<Turn, StoreError> {
+        let local = self.local().await?;
+        if errand == Errand::Newest && self.has_newest(&local) {
+            return Ok(Turn::Done);
+        }
         let store = open(self.settings, self.ctx, self.place).await?;
         let mut there = self.look(&store).await?;
         self.sweep(&store, &mut there).await;
-        for one in self.wanted(&local) {
-            match self.bring(&store, one, &there).await {
-                Ok(()) => {}
+        let mut wanted = self.wanted(&local);
+        match errand {
+            Errand::Newest => wanted.truncate(1),
+            Errand::All => self.write_sidecars(&store, &local).await,
+        }
+        for one in wanted {
+            let brought = self.bring_making_room(&store, one, &there).await;
+            let took_time = !matches!(brought, Ok(Brought::Already));
+            match brought {
+                Ok(_) => {}
                 // One that cannot be copied does not keep the others.
-                Err(error)
-                    if [
-                        StoreErrorKind::Local,
-                        StoreErrorKind::Differs,
-                        StoreErrorKind::Exists,
-                    ]
-                    .contains(&error.kind) =>
-                {
+                Err(error) if is_of_one_archive(&error) => {
                     self.problems.push(format!("{}: {error}", one.archive));
                 }
                 Err(error) => return Err(error),
             }
             warn_unsaved(self.book.save());
-        }
-        self.retain(&store).await
-    }
-
-    /// What is there now, and what is known to have been there.
-    async fn look(&mut self, store: &Store) -> Result<Listing, StoreError> {
-        let listed = store.list().await?;
-        let there: Listing = listed
-            .into_iter()
-            .map(|Entry { name, bytes }| (name, bytes))
-            .collect();
-        let known = self.book.place(self.place);
-        let gone: Vec<String> = known
-            .copies
-            .keys()
-            .filter(|archive| !there.contains_key(*archive))
-            .cloned()
-            .collect();
-        if !gone.is_empty()
-            && gone.len() == known.copies.len()
-            && matches!(self.place, OffsitePlace::Folder(_))
-        {
-            return Err(StoreError::new(
-                StoreErrorKind::NoPlace,
-                format!(
-                    "it is not the disk it was: none of its {} is there",
-                    humanize::counted(gone.len() as u64, "copy").replace("copys", "copies")
-                ),
-                "mount the right disk; if this is a new one, say so by removing .pantry-keeper/offsite.json",
-            ));
-        }
-        for archive in gone {
-            known.copies.remove(&archive);
-            tracing::warn!(
-                "{}: the copy of {archive} is gone, and nobody here removed it",
-                self.shown
-            );
-        }
-        Ok(there)
-    }
-
-    /// Takes away what an interrupted transfer left.
-    async fn sweep(&mut self, store: &Store, there: &mut Listing) {
-        let prefix = self.settings.prefix.clone();
-        let ours = |name: &str| is_ours(&prefix, name);
-        let left: Vec<String> = there
-            .keys()
-            .filter(|name| partly_sent(name).is_some_and(ours))
-            .cloned()
-            .collect();
-        for name in left {
-            match store.remove(&name).await {
-                Ok(()) => drop(there.remove(&name)),
-                Err(error) => tracing::debug!("{}: {error}", self.shown),
+            if took_time && is_overtaken(&local, &self.local().await?) {
+                self.retain(&store).await?;
+                return Ok(Turn::Overtaken);
             }
         }
-        // Not all credentials may list or abort uploads.
-        if let Err(error) = store.sweep(&ours).await {
-            tracing::debug!("{}: {error}", self.shown);
+        if errand == Errand::All {
+            self.retain(&store).await?;
+        }
+        Ok(Turn::Done)
+    }
+
+    /// The archives here.
+    async fn local(&self) -> Result<Vec<ArchiveSummary>, StoreError> {
+        let repository = self.repository.clone();
+        let listing = tokio::task::spawn_blocking(move || repository.list()).await;
+        let local = |problem: String| StoreError::new(StoreErrorKind::Local, problem, "");
+        joined(listing).map_err(|error| local(error.to_string()))
+    }
+
+    /// Whether the newest archive is known to be there.
+    fn has_newest(&mut self, local: &[ArchiveSummary]) -> bool {
+        let (needed, known) = (needed(self.settings), self.book.place(self.place));
+        newest(local).is_none_or(|newest| {
+            let mut copies = known.copies.iter();
+            copies.any(|(name, copy)| is_copy_of(name, &newest.archive) && copy.counts(needed))
+        })
+    }
+
+    /// Brings one archive there; where it is refused, once more after what retention there lets go has gone. That a place
+    /// is full has many words, and none in SFTP.
+    async fn bring_making_room(
+        &mut self,
+        store: &Store,
+        archive: &ArchiveSummary,
+        there: &Listing,
+    ) -> Result<Brought, StoreError> {
+        let refused = match self.bring(store, archive, there).await {
+            Err(error) if !is_of_one_archive(&error) && !error.is(StoreErrorKind::Unreachable) => {
+                error
+            }
+            brought => return brought,
+        };
+        match self.retain(store).await {
+            Ok(0) => Err(refused),
+            Ok(_) => {
+                let there = self.look(store).await?;
+                self.bring(store, archive, &there).await
+            }
+            Err(error) => {
+                tracing::debug!("{}: no room could be made: {error}", self.shown);
+                Err(refused)
+            }
         }
     }
 
@@ -290,54 +351,24 @@ impl Visit<'_> {
         wanted.sort_by_key(|one| std::cmp::Reverse((one.made_at, one.archive.clone())));
         wanted
     }
-
-    /// Removes the copies that retention there lets go.
-    async fn retain(&mut self, store: &Store) -> Result<(), StoreError> {
-        let state = StateStore::new(self.repository.own_folder()).state();
-        let now = (self.ctx.now)();
-        let plan = retention::plan(self.settings, &state, self.book.place(self.place), &[], now);
-        for going in plan.go {
-            let stem = file_name::stem_of(&going.name);
-            let sidecar = stem.map(file_name::sidecar);
-            match store.remove(&going.name).await {
-                Ok(()) => {}
-                Err(error) if error.is(StoreErrorKind::Missing) => {}
-                Err(error) if error.is(StoreErrorKind::Denied) => {
-                    let known = self.book.place(self.place);
-                    if !std::mem::replace(&mut known.keeps_all, true) {
-                        tracing::info!(
-                            "{}: nothing can be removed there with these credentials, so all copies stay: {error}",
-                            self.shown
-                        );
-                    }
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-            if let Some(sidecar) = sidecar
-                && let Err(error) = store.remove(&sidecar).await
-            {
-                tracing::debug!("{}: {error}", self.shown);
-            }
-            self.book.place(self.place).copies.remove(&going.name);
-            tracing::info!(
-                "{}: the copy of {} was removed: nothing keeps it",
-                self.shown,
-                going.name
-            );
-            warn_unsaved(self.book.save());
-        }
-        Ok(())
-    }
 }
 
-/// Whose beginning a file is: ours has a dot in front, rclone's has eight hexadecimal digits behind.
-fn partly_sent(name: &str) -> Option<&str> {
-    atomic_file::target_of_partial(name).or_else(|| {
-        let (target, tag) = name.strip_suffix(PARTIAL_EXTENSION)?.rsplit_once('.')?;
-        let is_tag = tag.len() == 8 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_tag.then_some(target)
-    })
+/// The newest archive that belongs elsewhere.
+fn newest(local: &[ArchiveSummary]) -> Option<&ArchiveSummary> {
+    let good = local.iter().filter(|one| one.is_good());
+    good.max_by_key(|one| (one.made_at, &one.archive))
+}
+
+/// Whether there is a newer archive now than there was before.
+fn is_overtaken(before: &[ArchiveSummary], now: &[ArchiveSummary]) -> bool {
+    let made_at = |local| newest(local).and_then(|newest| newest.made_at);
+    made_at(now) > made_at(before)
+}
+
+/// Whether an error speaks of one archive or copy, and not of the place.
+fn is_of_one_archive(error: &StoreError) -> bool {
+    use StoreErrorKind::{Differs, Exists, Local};
+    matches!(error.kind, Local | Differs | Exists)
 }
 
 /// Bytes and SHA-256 of a file elsewhere, read from its start to its end.
@@ -365,25 +396,5 @@ pub(crate) fn label(proof: Proof) -> &'static str {
         Proof::Sent => "sent",
         Proof::Confirmed => "size and checksum confirmed",
         Proof::Read => "read back",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::partly_sent;
-
-    #[test]
-    fn what_an_interrupted_transfer_leaves_is_known_by_its_name() {
-        for (name, whose) in [
-            (".a.tar.gz.partial", Some("a.tar.gz")),
-            ("a.tar.gz.4ee9405b.partial", Some("a.tar.gz")),
-            ("a.tar.gz.partial", None),
-            ("a.tar.gz.4ee9405.partial", None),
-            ("a.tar.gz.4ee9405x.partial", None),
-            ("a.tar.gz.4ee9405b", None),
-            ("a.tar.gz", None),
-        ] {
-            assert_eq!(partly_sent(name), whose, "{name}");
-        }
     }
 }

@@ -11,6 +11,7 @@ use crate::sys::lock::{Lock, LockError};
 use std::fs;
 use std::io;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 impl Repository {
     /// Makes the folder ready to be written to, and keeps other writers out for as long as the lock is held.
@@ -52,6 +53,57 @@ impl Repository {
             result => Ok(result?),
         }
     }
+
+    /// Keeps a second fetch out. Backups do not mind one: what is on its way home lies in a folder of its own, and waits
+    /// for the folder's lock only with its name.
+    pub(crate) fn lock_fetch(&self) -> Result<Fetching, RepositoryLockError> {
+        let folder = self.fetching_folder();
+        atomic_file::create_folder(&folder).map_err(|error| self.explain(error))?;
+        match Lock::take(&self.own_folder().join(FETCH_LOCK), &self.folder) {
+            Err(LockError::File(error)) => Err(self.explain(error).into()),
+            lock => {
+                let lock = lock?;
+                empty(&folder);
+                Ok(Fetching {
+                    repository: self.clone(),
+                    _lock: lock,
+                })
+            }
+        }
+    }
+
+    fn fetching_folder(&self) -> PathBuf {
+        self.own_folder().join("fetching")
+    }
+}
+
+const FETCH_LOCK: &str = "fetch.lock";
+
+/// The folder while no other process brings an archive home.
+#[derive(Debug)]
+pub(crate) struct Fetching {
+    repository: Repository,
+    _lock: Lock,
+}
+
+impl Fetching {
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Opens the file that will become the archive.
+    pub(crate) fn begin(&self, stem: &str) -> Result<Partial, RepositoryError> {
+        let target = self.repository.archive_path(stem);
+        let partial = Partial::create_in(&self.repository.fetching_folder(), &target);
+        partial.map_err(|error| self.repository.explain(error))
+    }
+}
+
+/// Removes the files in a folder; how many went.
+fn empty(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let removed = files.filter(|file| fs::remove_file(file.path()).is_ok());
+    removed.count() as u64
 }
 
 /// The folder while no other process writes in it; what changes archives is possible on this alone.
@@ -89,6 +141,13 @@ impl LockedRepository {
             if ours && regular && fs::remove_file(&path).is_ok() {
                 swept += 1;
             }
+        }
+        // While nobody fetches, what lies there was left by a fetch that was killed.
+        let fetching = self.fetching_folder();
+        if fetching.is_dir()
+            && let Ok(_lock) = Lock::take(&self.own_folder().join(FETCH_LOCK), &self.folder)
+        {
+            swept += empty(&fetching);
         }
         swept
     }

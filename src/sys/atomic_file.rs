@@ -46,7 +46,16 @@ pub(crate) struct Partial {
 impl Partial {
     /// Creates `.NAME.partial` beside `target`, readable for its owner only. One that is there is not touched.
     pub(crate) fn create(target: &Path) -> Result<Self, FileError> {
-        let path = partial_path(target);
+        Self::create_at(partial_path(target), target)
+    }
+
+    /// The same in another folder of the same disk.
+    pub(crate) fn create_in(folder: &Path, target: &Path) -> Result<Self, FileError> {
+        let name = target.file_name().unwrap_or_default();
+        Self::create_at(partial_path(&folder.join(name)), target)
+    }
+
+    fn create_at(path: PathBuf, target: &Path) -> Result<Self, FileError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)

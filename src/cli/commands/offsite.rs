@@ -1,11 +1,12 @@
 //! `pantry-keeper list --offsite`, `verify --offsite` and `fetch`: copies elsewhere.
 
 use crate::archive::file_name;
+use crate::archive::verify::report::VerifyReport;
 use crate::cli::args::{FetchArguments, Output, VerifyArguments};
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
-use crate::offsite::verify::{VerifiedCopy, find};
+use crate::offsite::verify::{VerifiedCopy, candidates, find};
 use crate::offsite::{self, Copies, Copy, record};
 use crate::settings::Settings;
 use crate::state::StateStore;
@@ -85,18 +86,22 @@ pub(crate) async fn verify(
     for place in &places {
         if let Some(problem) = &place.problem {
             unreachable = true;
-            tracing::error!(target: logging::RECORD, "{}: {problem}", place.place);
+            tracing::error!("{}: {problem}", place.place);
         }
     }
-    let mut verified = Vec::new();
+    let (mut verified, mut lacking) = (Vec::new(), Vec::new());
     for (at, place) in places.iter().enumerate() {
-        for copy in place
-            .copies
-            .iter()
-            .filter(|copy| is_chosen(&places, arguments, copy))
-        {
-            let reading =
-                offsite::verify::verify(settings, ctx, &settings.offsite.places[at], copy);
+        // What could not be looked at was told.
+        if place.problem.is_some() {
+            continue;
+        }
+        let chosen = chosen(place, arguments);
+        if chosen.is_empty() {
+            lacking.push(format!("{}: {}", place.place, none_there(arguments)));
+        }
+        for copy in chosen {
+            let place = &settings.offsite.places[at];
+            let reading = offsite::verify::verify(settings, ctx, place, copy);
             let one = ctx.cancel.or(reading).await;
             let one = one.map_err(|_| CommandError::stopped("verifying was not finished"))?;
             let (line, lines) = output::verified_copy(&one);
@@ -113,7 +118,11 @@ pub(crate) async fn verify(
     if verified.is_empty() && !unreachable {
         return Err(none(arguments, &arguments.name));
     }
-    let sound = !unreachable && !verified.is_empty() && verified.iter().all(|one| one.sound);
+    for line in &lacking {
+        tracing::error!("{line}");
+    }
+    let all_there = !unreachable && lacking.is_empty();
+    let sound = all_there && verified.iter().all(|one| one.sound);
     if arguments.output.json {
         output::json(&VerifyDocument {
             sound,
@@ -123,9 +132,19 @@ pub(crate) async fn verify(
     Ok(ExitStatus::of(sound))
 }
 
-fn is_chosen(places: &[Copies], arguments: &VerifyArguments, copy: &Copy) -> bool {
-    arguments.all
-        || find(places, &arguments.name).is_some_and(|(_, found)| found.archive == copy.archive)
+/// The copies at a place that are to be read: all of them, the one of this name, or the newest there.
+fn chosen<'c>(place: &'c Copies, arguments: &VerifyArguments) -> Vec<&'c Copy> {
+    match arguments.all {
+        true => place.copies.iter().collect(),
+        false => find(place, &arguments.name).into_iter().collect(),
+    }
+}
+
+fn none_there(arguments: &VerifyArguments) -> String {
+    match arguments.all || arguments.name == "latest" {
+        true => "there is no copy there".to_owned(),
+        false => format!("there is no copy of {:?} there", arguments.name),
+    }
 }
 
 fn none(arguments: &VerifyArguments, name: &str) -> CommandError {
@@ -147,7 +166,13 @@ pub(crate) async fn fetch(
     arguments: &FetchArguments,
 ) -> Result<ExitStatus, CommandError> {
     let places = look(settings, ctx).await?;
-    let Some((at, copy)) = find(&places, &arguments.name) else {
+    for place in &places {
+        if let Some(problem) = &place.problem {
+            tracing::warn!("could not look at {}: {problem}", place.place);
+        }
+    }
+    let candidates = candidates(&places, &arguments.name);
+    let Some((_, first)) = candidates.first() else {
         let problem = places.iter().find_map(|place| {
             let problem = place.problem.as_ref()?;
             Some(format!("{}: {problem}", place.place))
@@ -158,41 +183,59 @@ pub(crate) async fn fetch(
         ));
     };
     let repository = Repository::of(settings);
-    let names = [copy.archive.as_str(), file_name::unsealed(&copy.archive)];
+    let names = [first.archive.as_str(), file_name::unsealed(&first.archive)];
     if let Some(here) = names.into_iter().find(|name| repository.find(name).is_ok()) {
         return Err(CommandError::failed(
             "nothing was fetched",
             format!("{here} is here already, and is not replaced"),
         ));
     }
-    let locked = repository.lock(false).map_err(|error| match error {
-        RepositoryLockError::Lock(error) => {
-            CommandError::busy("nothing was fetched", error.to_string())
-        }
+    let fetching = repository.lock_fetch().map_err(|error| match error {
+        RepositoryLockError::Lock(error) => CommandError::busy(
+            "nothing was fetched",
+            format!("{error}: it brings a copy home; try again after it"),
+        ),
         RepositoryLockError::Repository(error) => CommandError::from(error),
     })?;
-    let place = &settings.offsite.places[at];
-    let fetched = offsite::fetch::fetch(settings, ctx, &locked, place, copy).await;
-    let report = fetched.map_err(|error| {
+    let mut left = candidates.iter();
+    while let Some((at, copy)) = left.next() {
+        let place = &settings.offsite.places[*at];
+        let error = match offsite::fetch::fetch(settings, ctx, &fetching, place, copy).await {
+            Ok(report) => {
+                let place = &places[*at].place;
+                fetched(&repository, copy, place, &report, &arguments.output);
+                return Ok(ExitStatus::Done);
+            }
+            Err(error) => error,
+        };
         let message = ctx.redactor.redact(&error.to_string()).into_owned();
-        CommandError::failed("nothing was fetched", message)
-    })?;
+        if !error.is_of_the_copy() || left.len() == 0 {
+            return Err(CommandError::failed("nothing was fetched", message));
+        }
+        tracing::warn!("{place}: {message}; trying the next copy");
+    }
+    Err(no_copy(&arguments.name))
+}
+
+/// Says what was brought home.
+fn fetched(
+    repository: &Repository,
+    copy: &Copy,
+    place: &str,
+    report: &VerifyReport,
+    output: &Output,
+) {
     let path = repository.archive_path(file_name::stem_of(&copy.archive).unwrap_or(&copy.archive));
-    let line = format!(
-        "{} is here, from {}, and is sound",
-        path.display(),
-        places[at].place
-    );
+    let line = format!("{} is here, from {place}, and is sound", path.display());
     tracing::info!(target: logging::RECORD, "{line}");
-    if arguments.output.json {
+    if output.json {
         output::json(&FetchDocument {
             archive: &copy.archive,
             path: path.display().to_string(),
-            place: &places[at].place,
+            place,
             archive_bytes: report.archive_bytes,
         });
     } else {
         output::print(&format!("✓ {line}\n"));
     }
-    Ok(ExitStatus::Done)
 }

@@ -1,12 +1,13 @@
 //! One archive to one place: as it lies here, or sealed on its way where `ENCRYPT_TO` says so and it is not sealed yet.
 
+use super::super::copies::sidecar_of;
 use super::super::record::CopyRecord;
 use super::super::sealed_note::SealedNote;
-use super::super::{moving, needed, verify};
+use super::super::{answered, moving, needed, verify};
 use super::{Listing, Visit, hash, label};
 use crate::archive::file_name;
 use crate::archive::seal::{self, Measured};
-use crate::archive::sidecar::{self, Sidecar};
+use crate::archive::sidecar::Sidecar;
 use crate::notify::notifier::DifferingCopy;
 use crate::report::ArchiveSummary;
 use crate::store::remote::{Proof, Source, Store, StoreError, StoreErrorKind, Transfer};
@@ -31,6 +32,14 @@ impl Parcel<'_> {
     }
 }
 
+/// How it is that an archive is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// It was, and nothing had to be sent or read.
+    Already,
+    Now,
+}
+
 impl Visit<'_> {
     /// Sees to it that one archive is there, and proven.
     pub(super) async fn bring(
@@ -38,7 +47,7 @@ impl Visit<'_> {
         store: &Store,
         archive: &ArchiveSummary,
         there: &Listing,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Brought, StoreError> {
         let stem = file_name::stem_of(&archive.archive).unwrap_or(&archive.archive);
         let copy = self.copy_name(archive, stem, there);
         let parcel = Parcel {
@@ -52,32 +61,65 @@ impl Visit<'_> {
             let summary = format!("the copy {damage}");
             return Err(StoreError::new(StoreErrorKind::Differs, summary, ""));
         }
-        let sidecar_name = file_name::sidecar(file_name::stem_of(&parcel.copy).unwrap_or(stem));
+        let sidecar_name = sidecar_of(&parcel.copy);
         let has_sidecar = there.contains_key(&sidecar_name);
         let same_size = there_bytes == known.as_ref().map(|copy| copy.bytes);
         let needed = needed(self.settings);
         if has_sidecar && same_size && known.is_some_and(|copy| copy.counts(needed)) {
-            return Ok(());
+            return Ok(Brought::Already);
         }
-        let (sent, proof) = match there_bytes {
+        let (sent, proof, has_sidecar) = match there_bytes {
             Some(bytes) => {
                 let expected = self.expected(store, &parcel, bytes, has_sidecar).await?;
                 let proof = self.reread(store, &parcel, bytes, &expected).await?;
-                (expected, proof)
+                (expected, proof, has_sidecar)
             }
-            None => self.send(store, &parcel).await?,
+            None => {
+                let stays = has_sidecar && self.may_stay(store, &parcel, &sidecar_name).await?;
+                let (sent, proof) = self.send(store, &parcel).await?;
+                (sent, proof, stays)
+            }
         };
         if !has_sidecar {
-            let line = sidecar::line(&hex::encode(sent.sha256), &parcel.copy);
-            let transfer = Transfer::new(None);
-            let source = Source::of_bytes(line, &transfer);
-            let putting = store.put(&sidecar_name, source);
-            transfer
-                .unless_stalled(self.settings.stall_timeout, putting)
-                .await?;
+            let sha256 = hex::encode(sent.sha256);
+            self.put_sidecar(store, &parcel.copy, &sha256).await?;
         }
         self.remember(&parcel, &sent, proof, None);
-        Ok(())
+        Ok(Brought::Now)
+    }
+
+    /// Whether a `.sha256` whose archive is gone speaks of the archive that will be sent; one that does not is removed. What
+    /// is sealed anew has another checksum than what was there before.
+    async fn may_stay(
+        &mut self,
+        store: &Store,
+        parcel: &Parcel<'_>,
+        sidecar_name: &str,
+    ) -> Result<bool, StoreError> {
+        if !parcel.is_sealed_on_its_way() {
+            let ours = self.checksum(parcel.stem).await?;
+            match answered(self.settings, verify::checksum(store, &parcel.copy)).await {
+                Ok(theirs) if theirs == ours => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.is(StoreErrorKind::Differs) => {}
+                Err(error) if error.is(StoreErrorKind::Missing) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        match answered(self.settings, store.remove(sidecar_name)).await {
+            Ok(()) => Ok(false),
+            Err(error) if error.is(StoreErrorKind::Missing) => Ok(false),
+            Err(error) if error.is(StoreErrorKind::Unreachable) => Err(error),
+            // The other archives can do without this.
+            Err(error) => Err(StoreError::new(
+                StoreErrorKind::Exists,
+                format!(
+                    "{sidecar_name} is there, but its archive is gone, and it cannot be removed: {}",
+                    error.problem.summary
+                ),
+                "remove it there, and the archive is sent; it would not be what an old .sha256 says",
+            )),
+        }
     }
 
     /// What leaves is sealed where that is asked for. A copy that is there already counts in either form.
@@ -98,8 +140,12 @@ impl Visit<'_> {
     }
 
     fn known(&mut self, parcel: &Parcel) -> Option<CopyRecord> {
-        let known = self.book.place(self.place);
-        known.copies.get(&parcel.copy).cloned()
+        let known = self.book.place(self.place).copies.get_mut(&parcel.copy)?;
+        // What was found by `verify` alone is known by its name until here.
+        if known.made_at.is_none() {
+            known.made_at = parcel.archive.made_by_manifest();
+        }
+        Some(known.clone())
     }
 
     fn note(&self, parcel: &Parcel) -> SealedNote {
@@ -129,7 +175,7 @@ impl Visit<'_> {
             return Ok(measured);
         }
         if has_sidecar {
-            let sha256 = verify::checksum(store, &parcel.copy).await?;
+            let sha256 = answered(self.settings, verify::checksum(store, &parcel.copy)).await?;
             let bytes = there_bytes;
             return Ok(Measured { bytes, sha256 });
         }
@@ -200,7 +246,8 @@ impl Visit<'_> {
         let proof = match (result, outcome.get()) {
             // What never got its name is sent again; what has it is an alarm.
             (Err(error), Some(sent)) if error.is(StoreErrorKind::Differs) => {
-                return Err(match store.size(&parcel.copy).await {
+                let there = answered(self.settings, store.size(&parcel.copy)).await;
+                return Err(match there {
                     Ok(Some(_)) => self.alarm(parcel, &sent, error),
                     _ => error,
                 });
@@ -276,6 +323,7 @@ impl Visit<'_> {
             proof,
             at: (self.ctx.now)(),
             damage,
+            is_bare: false,
         };
         let known = self.book.place(self.place);
         known.copies.insert(parcel.copy.clone(), copy);

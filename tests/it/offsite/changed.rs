@@ -170,3 +170,68 @@ fn rclone_a_file_that_was_changed_there_is_an_alarm_and_stays() {
     let damaged = listed.iter().filter(|copy| copy["damage"].is_string());
     assert_eq!((damaged.count(), listed.len()), (2, 3), "{listed:?}");
 }
+
+/// Two backups whose copies are on a disk; the first archive is gone here.
+fn with_one_gone_here() -> (Site, std::path::PathBuf, String) {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    let first = site.archives().remove(0);
+    fs::remove_file(site.backups().join(&first)).unwrap();
+    fs::remove_file(site.backups().join(format!("{first}.sha256"))).unwrap();
+    (site, disk, first)
+}
+
+#[test]
+fn another_size_is_an_alarm_also_where_the_archive_is_gone_here() {
+    let (site, disk, first) = with_one_gone_here();
+    fs::write(disk.join(&first), "something else").unwrap();
+    site.run(&["backup"])
+        .done()
+        .saying(&["has 14 bytes instead of"]);
+    let listed = copies(&site);
+    let damage = listed[0]["damage"].as_str().unwrap();
+    assert!(damage.contains("has 14 bytes instead of"), "{damage}");
+    assert_eq!(site.run(&["health"]).code(), Some(1));
+    let kept = fs::read_to_string(disk.join(&first)).unwrap();
+    assert_eq!(kept, "something else");
+}
+
+#[test]
+fn a_checksum_that_is_gone_is_written_anew_also_where_the_archive_is_gone_here() {
+    let (site, disk, first) = with_one_gone_here();
+    let sidecar = disk.join(format!("{first}.sha256"));
+    let before = fs::read(&sidecar).unwrap();
+    fs::remove_file(&sidecar).unwrap();
+    site.run(&["backup"]).done().saying(&["is there again"]);
+    assert_eq!(fs::read(&sidecar).unwrap(), before);
+    site.run(&["verify", "--offsite", "--all"]).done();
+}
+
+#[test]
+fn copies_that_are_all_gone_at_once_are_told_of_for_a_week() {
+    let place = Place::webdav();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_MAX_LAG", "30d")
+        .with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    for name in names(&place.files()) {
+        fs::remove_file(place.files().join(name)).unwrap();
+    }
+    site.run(&["backup"]).done();
+    assert_eq!(names(&place.files()).len(), 6, "all are sent again");
+    let words = "all 2 copies at webdavs://localhost";
+    let told = || site.run(&["list"]).done().stdout.contains(words);
+    assert!(told());
+    site.run(&["backup"])
+        .done()
+        .saying(&[words, "were gone on 1 January 2026"]);
+    site.set_clock("2026-01-09T02:00:00Z");
+    assert!(!told());
+}

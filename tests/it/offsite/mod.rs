@@ -1,7 +1,9 @@
 //! Copies elsewhere, at real servers: a folder, S3 (moto), WebDAV (wsgidav), OpenSSH's SFTP, and rclone.
 
 mod changed;
+mod choosing;
 mod interrupted;
+mod order;
 mod reading;
 mod refused;
 mod round_trip;

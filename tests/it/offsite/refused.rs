@@ -2,8 +2,10 @@
 //! and what is missing is made up for.
 
 use super::{copies, names};
-use crate::support::{Place, Site, Sshd, shared};
+use crate::support::{Place, SOON, Site, Sshd, shared, until};
+use rustix::process::Signal;
 use std::fs;
+use std::net::TcpListener;
 
 /// The backup succeeds and says what is wrong with its copy; no secret is said.
 fn backed_up_but(site: &Site, words: &[&str]) {
@@ -105,6 +107,39 @@ fn s3_copies_stay_where_nothing_may_be_removed() {
 }
 
 #[test]
+fn s3_that_is_full_is_made_room_at_by_what_is_due_to_go() {
+    let place = Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_RETENTION_MIN_KEEP", 1)
+        .with("OFFSITE_RETENTION_DAYS", 1);
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-02T01:00:00Z");
+    site.run(&["backup"]).done();
+    assert_eq!(copies(&site).len(), 2);
+    // It stays full: what is due goes nevertheless, the newest that is there does not.
+    site.set_clock("2026-01-10T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "full"}"#);
+    backed_up_but(&site, &["make room there", "nothing keeps it"]);
+    let there = copies(&site);
+    assert_eq!(there.len(), 1, "{there:?}");
+    assert_eq!(there[0]["archive"], site.archives()[1]);
+    // There is room once something went: it is sent in the same round.
+    place.behave_well();
+    site.run(&["backup"]).done();
+    site.set_clock("2026-01-20T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "full", "times": 1}"#);
+    let said = site.run(&["backup"]).done();
+    assert!(!said.stderr.contains("make room"), "{}", said.stderr);
+    assert_eq!(
+        copies(&site)[0]["archive"],
+        *site.archives().last().unwrap()
+    );
+}
+
+#[test]
 fn webdav_cut_at_every_tenth_leaves_nothing_half_under_a_final_name() {
     let place = Place::webdav();
     let site = Site::of(shared()).with_place(&place);
@@ -169,8 +204,38 @@ fn a_disk_that_is_not_there_is_not_made_up_and_one_that_was_changed_is_not_fille
     assert_eq!(names(&disk).len(), 4);
     fs::rename(&disk, site.path("unplugged")).unwrap();
     fs::create_dir(&disk).unwrap();
-    backed_up_but(&site, &["not the disk it was"]);
+    let mark = disk.join(".pantry-keeper-new");
+    let words = format!("touch {}", mark.display());
+    backed_up_but(&site, &["not the disk it was", &words]);
     assert!(names(&disk).is_empty());
+    // It is a new one, which is said for this place alone.
+    fs::write(&mark, "").unwrap();
+    site.run(&["backup"]).done().saying(&["it is a new disk"]);
+    assert_eq!(names(&disk).len(), 8);
+    assert!(!mark.exists());
+}
+
+#[test]
+fn a_disk_whose_only_copy_was_damaged_and_removed_by_hand_is_the_disk_it_was() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    let name = site.archives().remove(0);
+    fs::write(disk.join(&name), "something else").unwrap();
+    let first = site.run(&["verify", "--offsite"]);
+    assert_eq!(first.code(), Some(1));
+    for file in names(&disk) {
+        fs::remove_file(disk.join(file)).unwrap();
+    }
+    let said = site.run(&["backup"]).done();
+    assert_eq!(
+        said.stderr.matches("copied to").count(),
+        2,
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
@@ -203,4 +268,66 @@ fn copies_that_are_behind_make_health_unhealthy_and_are_told_with_the_next_backu
     assert_eq!(health.code(), Some(1));
     assert!(health.stdout.contains("9 days behind"), "{}", health.stdout);
     site.run(&["backup"]).done().saying(&["9 days behind"]);
+}
+
+/// It is connected to, and says nothing.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (
+        listener,
+        format!("s3://pantry/backups?endpoint=http://127.0.0.1:{port}"),
+    )
+}
+
+fn with_silent(site: Site, url: String) -> Site {
+    site.with("OFFSITE_URL", url)
+        .with("AWS_ACCESS_KEY_ID", "right-key-id")
+        .with("AWS_SECRET_ACCESS_KEY", "right-secret-key")
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_MAX_LAG", "2d")
+}
+
+#[test]
+fn a_place_that_never_answered_is_told_of_even_if_the_first_round_was_killed() {
+    let (_listener, url) = silent();
+    let site = with_silent(Site::of(shared()), url);
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    let running = site.start(&["backup"]);
+    let record = site.backups().join(".pantry-keeper/offsite.json");
+    until("the round has begun", SOON, || record.exists());
+    running.signal(Signal::KILL);
+    running.end(SOON + SOON);
+    site.set_clock("2026-01-04T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert_eq!(health.code(), Some(1));
+    assert!(health.stdout.contains("3 days behind"), "{}", health.stdout);
+}
+
+#[test]
+fn a_place_that_was_never_tried_is_told_of_once_archives_have_waited_for_long() {
+    let (_listener, url) = silent();
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let site = site.with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    let site = with_silent(site, url);
+    site.set_clock("2026-01-02T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert!(!health.stdout.contains("no copy"), "{}", health.stdout);
+    site.set_clock("2026-01-04T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert_eq!(health.code(), Some(1));
+    let words = "no copy has ever been sent to s3://pantry/backups/";
+    assert!(health.stdout.contains(words), "{}", health.stdout);
+}
+
+#[test]
+fn a_place_that_says_nothing_does_not_keep_a_round_for_ever() {
+    let (_listener, url) = silent();
+    let site = with_silent(Site::of(shared()), url).with("BACKUP_STALL_TIMEOUT", "2s");
+    let said = site
+        .run(&["backup"])
+        .done()
+        .saying(&["no answer within 2 s"]);
+    assert!(said.took < SOON, "{:?}", said.took);
 }

@@ -100,3 +100,37 @@ fn an_archive_that_changed_after_it_was_verified_is_not_sent() {
     // The new one alone is there, whole.
     assert_eq!(names(&disk).len(), 2, "{:?}", names(&disk));
 }
+
+#[test]
+fn what_is_sealed_anew_does_not_lie_beside_the_checksum_of_what_is_gone() {
+    let site = Site::of(shared());
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, _) = with_key(site.with("BACKUP_DATABASES", "shop"));
+    site.run(&["backup"]).done();
+    // Another copy stays, so that it is the disk it was.
+    site.run(&["backup"]).done();
+    let name = format!("{}.age", site.archives()[0]);
+    fs::remove_file(disk.join(&name)).unwrap();
+    let old = fs::read(disk.join(format!("{name}.sha256"))).unwrap();
+    site.run(&["backup"]).done();
+    assert!(disk.join(&name).exists());
+    assert_ne!(fs::read(disk.join(format!("{name}.sha256"))).unwrap(), old);
+    site.run(&["verify", "--offsite", "--all"]).done();
+    // A checksum that is not that of a copy which is what was sent is what is wrong, not the copy.
+    fs::write(disk.join(format!("{name}.sha256")), &old).unwrap();
+    let found = site.run(&["verify", "--offsite", &name]);
+    assert_eq!(found.code(), Some(1));
+    found.printing(&["is what was sent, but its .sha256 is wrong"]);
+    let damaged = copies(&site);
+    assert!(
+        damaged.iter().all(|copy| copy["damage"].is_null()),
+        "{damaged:?}"
+    );
+    fs::remove_file(disk.join(format!("{name}.sha256"))).unwrap();
+    site.run(&["backup"]).done();
+    site.run(&["verify", "--offsite", "--all"]).done();
+    fs::remove_file(site.backups().join(&site.archives()[0])).unwrap();
+    site.run(&["fetch", &name]).done();
+}

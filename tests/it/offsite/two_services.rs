@@ -1,7 +1,7 @@
 //! A bucket of one name at two services: two places, whose copies are not taken for each other.
 
 use super::copies;
-use crate::support::{Place, Site, shared};
+use crate::support::{OLDER, Place, Site, shared};
 use serde_json::Value;
 use std::fs;
 
@@ -87,4 +87,31 @@ fn one_place_by_two_names_is_refused() {
         refused.saying(&["OFFSITE_URL", words]);
     }
     assert!(site.archives().is_empty());
+}
+
+#[test]
+fn what_another_machine_put_there_never_goes() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site
+        .with("OFFSITE_URL", format!("file://{}", disk.display()))
+        .with("OFFSITE_RETENTION_MIN_KEEP", 1)
+        .with("OFFSITE_RETENTION_DAYS", 1)
+        .with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    let own = site.archives().remove(0);
+    let sidecar = fs::read_to_string(disk.join(format!("{own}.sha256"))).unwrap();
+    let theirs = format!("{OLDER}.tar.gz");
+    fs::copy(disk.join(&own), disk.join(&theirs)).unwrap();
+    let line = sidecar.replace(&own, &theirs);
+    fs::write(disk.join(format!("{theirs}.sha256")), line).unwrap();
+    // Nothing is known of our own, either, until it is held against the archive here.
+    fs::remove_file(site.backups().join(".pantry-keeper/offsite.json")).unwrap();
+    site.run(&["verify", "--offsite", "--all"]).done();
+    site.set_clock("2026-01-10T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    assert!(disk.join(&theirs).exists(), "it is not ours");
+    assert!(!disk.join(&own).exists(), "ours goes when it is due");
 }
