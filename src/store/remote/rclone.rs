@@ -2,18 +2,16 @@
 //! compares checksums where a service has them. Its configuration is the owner's own.
 
 use super::error::{StoreError, StoreErrorKind};
+use super::scratch::Scratch;
 use super::source::Source;
 use super::transfer::Transfer;
 use super::{Access, Entry, Proof, Sink};
 use crate::settings::OffsitePlace;
-use crate::sys::atomic_file::{self, Partial};
 use crate::sys::piped::{self, PipedChild};
 use crate::sys::process;
 use crate::sys::redact::Redactor;
-use rustix::fs::statvfs;
 use serde::Deserialize;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,8 +37,6 @@ const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 /// rclone's exit code for a folder that is not there, and for a file.
 const NO_FOLDER: i32 = 3;
 const NO_FILE: i32 = 4;
-/// What is sealed for rclone must leave the disk as much as this: backups need it more.
-const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 pub(crate) struct RcloneStore {
     program: PathBuf,
@@ -211,7 +207,8 @@ impl RcloneStore {
         }
         if source.is_sealed() {
             let lies = self.lay_down(name, &mut source).await?;
-            return self.copy(name, lies.path(), source.transfer()).await;
+            let path = lies.partial().path();
+            return self.copy(name, path, source.transfer()).await;
         }
         let Some(file) = source.path() else {
             let target = self.path(name);
@@ -228,31 +225,13 @@ impl RcloneStore {
     }
 
     /// Lays what is sealed into a file first: rclone tries again by itself, and must then send the very same bytes.
-    async fn lay_down(&self, name: &str, source: &mut Source) -> Result<Partial, StoreError> {
-        let failed = |error: &io::Error| StoreError {
-            kind: StoreErrorKind::Local,
-            ..StoreError::of_io("seal", name, error)
-        };
-        atomic_file::create_folder(&self.scratch).map_err(|error| failed(&error.source))?;
-        let free = statvfs(&self.scratch).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.is_ok_and(|free| free < source.bytes() + KEPT_FREE) {
-            let folder = self.scratch.display();
-            return Err(StoreError::new(
-                StoreErrorKind::Local,
-                format!("the disk of {folder} has no room to seal it there for rclone"),
-                "make room on it: what rclone is given lies there while it is sent",
-            ));
-        }
-        let partial = Partial::create(&self.scratch.join(name));
-        let partial = partial.map_err(|error| failed(&error.source))?;
+    async fn lay_down(&self, name: &str, source: &mut Source) -> Result<Scratch, StoreError> {
+        let scratch = Scratch::create(&self.scratch, name, source.bytes())?;
         while let Some(piece) = source.next_unhurried().await? {
-            source.transfer().advance(1);
-            let file = partial.file();
-            let writing = tokio::task::spawn_blocking(move || (&*file).write_all(&piece));
-            let written = writing.await.map_err(io::Error::other).flatten();
-            written.map_err(|error| failed(&error))?;
+            source.transfer().stir();
+            scratch.write(piece).await?;
         }
-        Ok(partial)
+        Ok(scratch)
     }
 
     async fn copy(

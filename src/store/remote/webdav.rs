@@ -153,6 +153,9 @@ impl WebDavStore {
             if answer.status.is_success() {
                 return Ok(bytes);
             }
+            if answer.status == StatusCode::PAYLOAD_TOO_LARGE {
+                return Err(StoreError::too_large(name, RAISE_LIMIT));
+            }
             if !http::is_busy(answer.status) {
                 return Err(self.refusal(&format!("take {name}"), &answer));
             }

@@ -83,6 +83,11 @@ pub(super) fn failure(body: &[u8]) -> Option<(String, String)> {
     })
 }
 
+/// Whether an answer is a failure of this code.
+pub(super) fn is_code(body: &[u8], code: &str) -> bool {
+    failure(body).is_some_and(|(found, _)| found == code)
+}
+
 /// What an answer that is no success means.
 pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError {
     let (code, message) = failure(&answer.body).unwrap_or_default();
