@@ -7,6 +7,28 @@ fn site() -> Site {
 }
 
 #[test]
+fn a_file_that_is_too_large_for_the_server_does_not_keep_the_others() {
+    let place = Place::webdav();
+    let site = site();
+    site.run(&["backup"]).done();
+    let site = site.with_place(&place);
+    // The newest goes first.
+    place.behave(r#"{"method": "PUT", "least": 1000, "do": "too-large", "times": 1}"#);
+    let said = site.run(&["backup"]).done().saying(&[
+        "takes no file of this size",
+        "client_max_body_size",
+        "rclone:",
+    ]);
+    assert_eq!(
+        said.stderr.matches("copied to").count(),
+        1,
+        "{}",
+        said.stderr
+    );
+    assert!(!said.stderr.contains("make room"), "{}", said.stderr);
+}
+
+#[test]
 fn an_outage_in_the_middle_is_waited_for() {
     let place = Place::s3();
     let site = site().with_place(&place);

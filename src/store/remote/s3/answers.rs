@@ -114,6 +114,11 @@ pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError
             StoreErrorKind::Other,
             "the bucket is in another region: add ?region=… to OFFSITE_URL",
         ),
+        ("EntityTooLarge", _) | (_, 413) => (
+            // Smaller ones may be taken.
+            StoreErrorKind::Local,
+            "raise the limit of the service, or of the proxy in front of it",
+        ),
         ("QuotaExceeded" | "XMinioStorageFull", _) | (_, 507) => (
             StoreErrorKind::Full,
             "make room there, or keep fewer copies: OFFSITE_RETENTION_DAYS",
