@@ -35,3 +35,16 @@ fn an_outage_in_the_middle_is_waited_for() {
     place.behave(r#"{"method": "PUT", "least": 1000, "do": "503", "times": 4}"#);
     site.run(&["backup"]).done().saying(&["copied to"]);
 }
+
+#[test]
+fn doctor_tries_to_write_each_time_also_where_nothing_can_be_removed() {
+    let place = Place::s3();
+    let site = site().with_place(&place);
+    place.behave(r#"{"method": "DELETE", "do": "deny"}"#);
+    let outcome = site.run(&["doctor"]).done();
+    outcome.printing(&["can be written, read and listed, and nothing can be removed"]);
+    site.run(&["doctor"]).done();
+    place.behave(r#"{"method": "PUT", "do": "deny"}"#);
+    let outcome = site.run(&["doctor"]).ended_with(1);
+    outcome.printing(&["✗ offsite", "AccessDenied"]);
+}
