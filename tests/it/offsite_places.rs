@@ -48,3 +48,13 @@ fn doctor_tries_to_write_each_time_also_where_nothing_can_be_removed() {
     let outcome = site.run(&["doctor"]).ended_with(1);
     outcome.printing(&["✗ offsite", "AccessDenied"]);
 }
+
+#[test]
+fn what_rclone_did_not_take_is_not_told_as_written() {
+    // It lists an empty folder; nothing else is there for it.
+    let site = site()
+        .with_false_rclone("case \"$*\" in *--files-only*) echo '[]' ;; *) exit 3 ;; esac")
+        .with("OFFSITE_URL", "rclone:far:");
+    let outcome = site.run(&["doctor"]).ended_with(1);
+    outcome.printing(&["✗ offsite", "there is no such place"]);
+}

@@ -61,6 +61,7 @@ struct Listed {
 #[derive(Deserialize)]
 struct LogLine {
     stats: Option<Stats>,
+    msg: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -177,14 +178,14 @@ impl RcloneStore {
             return Ok(false);
         }
         let lines = child.last_lines().await;
-        let said = lines.last().cloned().unwrap_or_default();
+        let said = lines.last().map(|line| message(line)).unwrap_or_default();
         let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
         let (kind, help) = if any(&["didn't find section in config file"]) {
             (
                 StoreErrorKind::NoPlace,
                 "check RCLONE_CONFIG and the name of the remote in OFFSITE_URL",
             )
-        } else if any(&["AccessDenied", "403", "401", "permission denied"]) {
+        } else if any(&["AccessDenied", "permission denied"]) || is_refusal(&said) {
             (
                 StoreErrorKind::Denied,
                 "see what rclone's credentials may do",
@@ -216,9 +217,11 @@ impl RcloneStore {
             while let Some(piece) = source.next().await? {
                 content.extend_from_slice(&piece);
             }
-            self.run(&format!("take {name}"), &["rcat", "--", &target], &content)
-                .await?;
-            return Ok(Proof::Sent);
+            let (action, arguments) = (format!("take {name}"), ["rcat", "--", &target]);
+            return match self.run(&action, &arguments, &content).await? {
+                Some(_) => Ok(Proof::Sent),
+                None => Err(no_place()),
+            };
         };
         source.check().await?;
         self.copy(name, &file, source.transfer()).await
@@ -271,11 +274,7 @@ impl RcloneStore {
         drop(child.stdout.take());
         match self.ended(&format!("take {name}"), &mut child).await? {
             true => Ok(Proof::Sent),
-            false => Err(StoreError::new(
-                StoreErrorKind::NoPlace,
-                "there is no such place",
-                "correct OFFSITE_URL",
-            )),
+            false => Err(no_place()),
         }
     }
 
@@ -366,10 +365,88 @@ impl RcloneStore {
     }
 }
 
+/// What a line of its log says; with `--use-json-log` it is one value among others, such as the time.
+fn message(line: &str) -> String {
+    let parsed = serde_json::from_str::<LogLine>(line).ok();
+    let message = parsed.and_then(|line| line.msg);
+    let message = message.unwrap_or_else(|| line.to_owned());
+    // One line, whatever it was.
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a message gives 401 or 403 as the status of an answer. The digits alone may be those of a time, a name, a length.
+fn is_refusal(said: &str) -> bool {
+    let words: Vec<&str> = said
+        .split(|c: char| c.is_whitespace() || ":=,;()[]\"'".contains(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is = |word: Option<&&str>, names: &[&str]| {
+        word.is_some_and(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name)))
+    };
+    words.iter().enumerate().any(|(at, word)| {
+        let before = at.checked_sub(1).and_then(|at| words.get(at));
+        ["401", "403"].contains(word)
+            && (is(
+                before,
+                &[
+                    "status",
+                    "code",
+                    "statuscode",
+                    "error",
+                    "http",
+                    "http/1.1",
+                    "http/2.0",
+                ],
+            ) || is(words.get(at + 1), &["unauthorized", "forbidden"]))
+    })
+}
+
+fn no_place() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NoPlace,
+        "there is no such place",
+        "correct OFFSITE_URL",
+    )
+}
+
 fn malformed() -> StoreError {
     StoreError::new(
         StoreErrorKind::Other,
         "rclone printed something that cannot be read",
         "a newer rclone may be needed",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_a_status_and_not_by_digits() {
+        for refused in [
+            "Failed to copyto: googleapi: Error 403: Insufficient Permission, insufficientPermissions",
+            "Failed to lsjson: HTTP error 401 (401 Unauthorized) returned body: \"\"",
+            "Failed to rcat: Forbidden: Forbidden\n\tstatus code: 403, request id: , host id: ",
+            "operation error S3: HeadObject, https response error StatusCode: 403, RequestID: 1, api error Forbidden",
+            "unexpected response: 403 Forbidden",
+        ] {
+            assert!(is_refusal(refused), "{refused}");
+        }
+        for other in [
+            "a_backup_20260403_0200.tar.gz: Failed to copy: read tcp 10.0.0.1:40312: connection reset by peer",
+            "2026/04/03 02:00:00.123403 ERROR : dial tcp: i/o timeout",
+            "shop_403: corrupted on transfer: sizes differ 403 vs 401",
+            "Failed to copyto: dial tcp 192.0.2.1:403: connection refused",
+            "error while reading 20260403",
+        ] {
+            assert!(!is_refusal(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn of_a_line_of_json_only_the_message_counts() {
+        let line = r#"{"time":"2026-04-03T02:00:00.000403+00:00","level":"error","msg":"Failed to copyto: i/o timeout\n","source":"x.go:401"}"#;
+        assert_eq!(message(line), "Failed to copyto: i/o timeout");
+        assert_eq!(message("no JSON at all"), "no JSON at all");
+    }
 }
