@@ -290,8 +290,9 @@ impl S3Store {
             let page = answers::page(&answer.body, &self.prefix)?;
             found.extend(page.entries);
             match page.next {
-                Some(token) if next.as_ref() != Some(&token) => next = Some(token),
-                _ => return Ok(found),
+                None => return Ok(found),
+                Some(token) if next.as_ref() == Some(&token) => return Err(answers::unfinished()),
+                token => next = token,
             }
         }
     }
