@@ -4,10 +4,11 @@ use super::findings::Findings;
 use crate::context::Context;
 use crate::offsite;
 use crate::settings::{OffsitePlace, Settings};
-use crate::store::remote::{Proof, Source, StoreError, StoreErrorKind, Transfer};
+use crate::store::remote::{Source, StoreError, StoreErrorKind, Transfer};
 
-/// Written, read and removed again; where it cannot be removed it stays, and is not written twice.
-const PROBE: &str = "pantry-keeper-doctor.txt";
+/// Written, read and removed again. Its name goes on with the time, so that one which could not be removed is not taken for
+/// one that can be written.
+const PROBE: &str = "pantry-keeper-doctor";
 const CONTENT: &[u8] = b"Written by `pantry-keeper doctor` to see whether that is possible.\n";
 
 pub(super) async fn offsite(findings: &mut Findings, settings: &Settings, ctx: &Context) {
@@ -60,21 +61,18 @@ async fn try_out(
 ) -> Result<bool, StoreError> {
     let store = offsite::open(settings, ctx, place).await?;
     store.list().await?;
+    let probe = format!("{PROBE}-{}.txt", (ctx.now)().format("%Y%m%dT%H%M%S%.3fZ"));
     let source = Source::of_bytes(CONTENT, &Transfer::new(None));
-    match store.put(PROBE, source).await {
-        Ok(Proof::Sent | Proof::Confirmed | Proof::Read) => {}
-        // From the last time.
-        Err(error) if error.is(StoreErrorKind::Exists) => {}
-        Err(error) => return Err(error),
-    }
+    store.put(&probe, source).await?;
     let mut read = Vec::new();
     let mut sink = |piece: &[u8]| {
         read.extend_from_slice(piece);
         Ok(())
     };
-    store
-        .read(PROBE, 0..CONTENT.len() as u64, &mut sink)
-        .await?;
+    let reading = store.read(&probe, 0..CONTENT.len() as u64, &mut sink).await;
+    // It does not stay because of what it told.
+    let removed = store.remove(&probe).await;
+    reading?;
     if read != CONTENT {
         return Err(StoreError::new(
             StoreErrorKind::Differs,
@@ -82,7 +80,7 @@ async fn try_out(
             "",
         ));
     }
-    match store.remove(PROBE).await {
+    match removed {
         Ok(()) => Ok(true),
         Err(error) if error.is(StoreErrorKind::Denied) => Ok(false),
         Err(error) => Err(error),

@@ -22,6 +22,10 @@ pub(crate) use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Connections that wait for the next request end after this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection on which nothing comes is asked whether there is still somebody: after this long, this often.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 4;
 /// The longest head of an answer; a server that is well meant needs a few hundred bytes.
 const LONGEST_HEAD_BYTES: usize = 64 * 1024;
 
@@ -136,6 +140,9 @@ impl Client {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(RootStore::of_system().client_config()?)

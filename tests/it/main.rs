@@ -14,6 +14,7 @@ mod list;
 mod mail;
 mod notify;
 mod offsite;
+mod offsite_places;
 mod papers;
 mod readers;
 mod real;

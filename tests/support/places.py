@@ -6,7 +6,7 @@ Prints the port it listens on, on the loopback interface only. S3 has the bucket
 secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "clock",
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "too-large" | "clock",
      "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
 After a "cut" with "then": "deny", what follows is denied. With "truncate", half of what was sent is kept, and all is said to be well.
@@ -156,6 +156,8 @@ class Misbehaving:
             return refuse("403 Forbidden", "AccessDenied")
         if how and how["do"] == "full":
             return refuse("507 Insufficient Storage", "QuotaExceeded")
+        if how and how["do"] == "too-large":
+            return refuse("413 Request Entity Too Large", "EntityTooLarge")
         if how and how["do"] == "clock":
             dated = datetime.datetime.strptime(environ["HTTP_X_AMZ_DATE"], "%Y%m%dT%H%M%SZ")
             now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)

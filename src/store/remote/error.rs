@@ -22,7 +22,8 @@ pub(crate) enum StoreErrorKind {
     Full,
     /// What arrived is not what was sent.
     Differs,
-    /// The file here is not what it was when it was verified.
+    /// It is this one file that cannot be copied, and others may: it is not what it was when it was verified, or it is too
+    /// large for what is there.
     Local,
     Other,
 }
@@ -51,6 +52,15 @@ impl StoreError {
             StoreErrorKind::Differs,
             format!("{name} did not arrive as it was sent"),
             "it is sent again the next time; if this goes on, the other side or the way to it damages data",
+        )
+    }
+
+    /// The server takes no request of this size; smaller files may be taken. `help` says how it takes larger ones.
+    pub(super) fn too_large(name: &str, help: &str) -> Self {
+        Self::new(
+            StoreErrorKind::Local,
+            format!("the server takes no file of this size: {name} (status 413)"),
+            help,
         )
     }
 

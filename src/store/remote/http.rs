@@ -2,23 +2,31 @@
 
 use super::Sink;
 use super::error::{StoreError, StoreErrorKind};
+use super::patience::Patience;
 use super::source::Source;
 use crate::sys::http::{Answer, Body, Client, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use std::io;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// No answer that we ask for is longer; a listing of a thousand files is some 400 KB.
 pub(super) const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// A transfer is watched for standing still; this only bounds it at all.
 const LONGEST_TRANSFER: Duration = Duration::from_secs(7 * 86_400);
-/// How long to wait before each further attempt.
-const PATIENCE: [Duration; 3] = [
+/// A small question ends when nothing has come for so long.
+const QUIET: Duration = Duration::from_secs(90);
+/// One that makes a large file of what was sent may keep a service busy.
+const QUIET_AT_WORK: Duration = Duration::from_secs(10 * 60);
+/// How long to wait before each further attempt at a small question.
+const WAITS: [Duration; 3] = [
     Duration::from_millis(300),
     Duration::from_secs(1),
     Duration::from_secs(4),
 ];
+/// It is not asked again when it has taken so long already.
+const LONGEST_ASKING: Duration = Duration::from_secs(120);
 
 /// A body that is read as it is sent.
 pub(super) fn streamed(source: Source) -> Body {
@@ -33,35 +41,90 @@ pub(super) fn streamed(source: Source) -> Body {
     StreamBody::new(pieces).boxed_unsync()
 }
 
-/// Asks, and asks again a few times while the server is busy or out of reach.
+/// Asks something small, and asks again a few times while the server is busy or out of reach.
 pub(super) async fn ask(
     client: &Client,
     request: impl Fn() -> Result<Request<Body>, StoreError>,
 ) -> Result<Answer, StoreError> {
-    let mut patience = PATIENCE.into_iter();
+    let (begun, mut waits) = (Instant::now(), WAITS.into_iter());
+    let patience = || waits.next().filter(|_| begun.elapsed() < LONGEST_ASKING);
+    again_and_again(client, request, QUIET, patience).await
+}
+
+/// Likewise, where much would be lost if it were given up: an outage is waited for, and work that takes its time.
+pub(super) async fn ask_patiently(
+    client: &Client,
+    request: impl Fn() -> Result<Request<Body>, StoreError>,
+) -> Result<Answer, StoreError> {
+    let mut patience = Patience::new(Instant::now());
+    let patience = || patience.wait(Instant::now(), (0, 0));
+    again_and_again(client, request, QUIET_AT_WORK, patience).await
+}
+
+async fn again_and_again(
+    client: &Client,
+    request: impl Fn() -> Result<Request<Body>, StoreError>,
+    quiet: Duration,
+    mut patience: impl FnMut() -> Option<Duration>,
+) -> Result<Answer, StoreError> {
     loop {
-        let result = client
-            .fetch(request()?, LONGEST_TRANSFER, LONGEST_ANSWER)
-            .await;
-        let passes = match &result {
-            Ok(answer) => is_busy(answer.status),
-            Err(error) => error.is_transient(),
-        };
-        match patience.next() {
-            Some(wait) if passes => tokio::time::sleep(wait).await,
-            _ => return Ok(result?),
+        let result = answer(client, request()?, quiet).await;
+        if !may_pass(&result) {
+            return result;
+        }
+        match patience() {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return result,
         }
     }
 }
 
-/// Sends what may be sent once only; the caller tries again.
+/// Sends what is watched by whoever sends it, and may be sent again only by them.
 pub(super) async fn ask_once(
     client: &Client,
     request: Request<Body>,
 ) -> Result<Answer, StoreError> {
-    Ok(client
-        .fetch(request, LONGEST_TRANSFER, LONGEST_ANSWER)
-        .await?)
+    answer(client, request, LONGEST_TRANSFER).await
+}
+
+/// Whether the same may succeed later with nothing changed.
+pub(super) fn may_pass(result: &Result<Answer, StoreError>) -> bool {
+    match result {
+        Ok(answer) => is_busy(answer.status),
+        Err(error) => error.is(StoreErrorKind::Unreachable),
+    }
+}
+
+/// The answer, or as much of it as is read of any; given up when nothing has come for so long.
+async fn answer(
+    client: &Client,
+    request: Request<Body>,
+    quiet: Duration,
+) -> Result<Answer, StoreError> {
+    let silent = |_| {
+        let summary = format!("the server has said nothing for {} s", quiet.as_secs());
+        StoreError::new(StoreErrorKind::Unreachable, summary, "")
+    };
+    let sent = timeout(quiet, client.send(request)).await;
+    let (head, mut incoming) = sent.map_err(silent)??.into_parts();
+    let mut body = Vec::new();
+    while body.len() < LONGEST_ANSWER {
+        let Some(frame) = timeout(quiet, incoming.frame()).await.map_err(silent)? else {
+            break;
+        };
+        let data = frame.map_err(broken)?.into_data().unwrap_or_default();
+        body.extend_from_slice(&data[..data.len().min(LONGEST_ANSWER - body.len())]);
+    }
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
+}
+
+fn broken(error: hyper::Error) -> StoreError {
+    let summary = format!("the connection broke while reading: {error}");
+    StoreError::new(StoreErrorKind::Unreachable, summary, "")
 }
 
 /// Whether a server asks for patience.
@@ -83,10 +146,6 @@ pub(super) async fn read(
     };
     let mut read = 0;
     while let Some(frame) = body.frame().await {
-        let broken = |error: hyper::Error| {
-            let summary = format!("the connection broke while reading: {error}");
-            StoreError::new(StoreErrorKind::Unreachable, summary, "")
-        };
         let data = frame.map_err(broken)?.into_data().unwrap_or_default();
         if answer.status.is_success() {
             sink(&data).map_err(|error| StoreError::of_io("keep", "what was read", &error))?;
@@ -105,4 +164,43 @@ pub(super) fn malformed(place: &str) -> StoreError {
         format!("{place} answered something that cannot be read"),
         "",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::http::body;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What a server that says these pieces, 100 ms apart, and then holds the line is heard to say.
+    async fn heard(pieces: &'static [&'static str]) -> Result<Answer, StoreError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            for piece in pieces {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let _ = stream.write_all(piece.as_bytes()).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        let request = Request::get(format!("http://{address}/")).body(body(Bytes::new()));
+        let client = Client::new().unwrap();
+        answer(&client, request.unwrap(), Duration::from_millis(250)).await
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_any_more_is_given_up_and_who_is_slow_is_not() {
+        const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+        let slow = heard(&[HEAD, "s", "l", "o", "w", "!"]).await.unwrap();
+        assert_eq!(slow.body, b"slow!");
+        for silent in [&[][..], &[HEAD], &[HEAD, "hal"]] {
+            let error = heard(silent).await.unwrap_err();
+            assert_eq!(error.kind, StoreErrorKind::Unreachable);
+            assert!(error.to_string().contains("said nothing"), "{error}");
+        }
+    }
 }

@@ -2,18 +2,16 @@
 //! compares checksums where a service has them. Its configuration is the owner's own.
 
 use super::error::{StoreError, StoreErrorKind};
+use super::scratch::Scratch;
 use super::source::Source;
 use super::transfer::Transfer;
 use super::{Access, Entry, Proof, Sink};
 use crate::settings::OffsitePlace;
-use crate::sys::atomic_file::{self, Partial};
 use crate::sys::piped::{self, PipedChild};
 use crate::sys::process;
 use crate::sys::redact::Redactor;
-use rustix::fs::statvfs;
 use serde::Deserialize;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,8 +37,6 @@ const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 /// rclone's exit code for a folder that is not there, and for a file.
 const NO_FOLDER: i32 = 3;
 const NO_FILE: i32 = 4;
-/// What is sealed for rclone must leave the disk as much as this: backups need it more.
-const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 pub(crate) struct RcloneStore {
     program: PathBuf,
@@ -65,6 +61,7 @@ struct Listed {
 #[derive(Deserialize)]
 struct LogLine {
     stats: Option<Stats>,
+    msg: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -181,14 +178,14 @@ impl RcloneStore {
             return Ok(false);
         }
         let lines = child.last_lines().await;
-        let said = lines.last().cloned().unwrap_or_default();
+        let said = lines.last().map(|line| message(line)).unwrap_or_default();
         let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
         let (kind, help) = if any(&["didn't find section in config file"]) {
             (
                 StoreErrorKind::NoPlace,
                 "check RCLONE_CONFIG and the name of the remote in OFFSITE_URL",
             )
-        } else if any(&["AccessDenied", "403", "401", "permission denied"]) {
+        } else if any(&["AccessDenied", "permission denied"]) || is_refusal(&said) {
             (
                 StoreErrorKind::Denied,
                 "see what rclone's credentials may do",
@@ -211,7 +208,8 @@ impl RcloneStore {
         }
         if source.is_sealed() {
             let lies = self.lay_down(name, &mut source).await?;
-            return self.copy(name, lies.path(), source.transfer()).await;
+            let path = lies.partial().path();
+            return self.copy(name, path, source.transfer()).await;
         }
         let Some(file) = source.path() else {
             let target = self.path(name);
@@ -219,40 +217,24 @@ impl RcloneStore {
             while let Some(piece) = source.next().await? {
                 content.extend_from_slice(&piece);
             }
-            self.run(&format!("take {name}"), &["rcat", "--", &target], &content)
-                .await?;
-            return Ok(Proof::Sent);
+            let (action, arguments) = (format!("take {name}"), ["rcat", "--", &target]);
+            return match self.run(&action, &arguments, &content).await? {
+                Some(_) => Ok(Proof::Sent),
+                None => Err(no_place()),
+            };
         };
         source.check().await?;
         self.copy(name, &file, source.transfer()).await
     }
 
     /// Lays what is sealed into a file first: rclone tries again by itself, and must then send the very same bytes.
-    async fn lay_down(&self, name: &str, source: &mut Source) -> Result<Partial, StoreError> {
-        let failed = |error: &io::Error| StoreError {
-            kind: StoreErrorKind::Local,
-            ..StoreError::of_io("seal", name, error)
-        };
-        atomic_file::create_folder(&self.scratch).map_err(|error| failed(&error.source))?;
-        let free = statvfs(&self.scratch).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.is_ok_and(|free| free < source.bytes() + KEPT_FREE) {
-            let folder = self.scratch.display();
-            return Err(StoreError::new(
-                StoreErrorKind::Local,
-                format!("the disk of {folder} has no room to seal it there for rclone"),
-                "make room on it: what rclone is given lies there while it is sent",
-            ));
-        }
-        let partial = Partial::create(&self.scratch.join(name));
-        let partial = partial.map_err(|error| failed(&error.source))?;
+    async fn lay_down(&self, name: &str, source: &mut Source) -> Result<Scratch, StoreError> {
+        let scratch = Scratch::create(&self.scratch, name, source.bytes())?;
         while let Some(piece) = source.next_unhurried().await? {
-            source.transfer().advance(1);
-            let file = partial.file();
-            let writing = tokio::task::spawn_blocking(move || (&*file).write_all(&piece));
-            let written = writing.await.map_err(io::Error::other).flatten();
-            written.map_err(|error| failed(&error))?;
+            source.transfer().stir();
+            scratch.write(piece).await?;
         }
-        Ok(partial)
+        Ok(scratch)
     }
 
     async fn copy(
@@ -292,11 +274,7 @@ impl RcloneStore {
         drop(child.stdout.take());
         match self.ended(&format!("take {name}"), &mut child).await? {
             true => Ok(Proof::Sent),
-            false => Err(StoreError::new(
-                StoreErrorKind::NoPlace,
-                "there is no such place",
-                "correct OFFSITE_URL",
-            )),
+            false => Err(no_place()),
         }
     }
 
@@ -387,10 +365,88 @@ impl RcloneStore {
     }
 }
 
+/// What a line of its log says; with `--use-json-log` it is one value among others, such as the time.
+fn message(line: &str) -> String {
+    let parsed = serde_json::from_str::<LogLine>(line).ok();
+    let message = parsed.and_then(|line| line.msg);
+    let message = message.unwrap_or_else(|| line.to_owned());
+    // One line, whatever it was.
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a message gives 401 or 403 as the status of an answer. The digits alone may be those of a time, a name, a length.
+fn is_refusal(said: &str) -> bool {
+    let words: Vec<&str> = said
+        .split(|c: char| c.is_whitespace() || ":=,;()[]\"'".contains(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is = |word: Option<&&str>, names: &[&str]| {
+        word.is_some_and(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name)))
+    };
+    words.iter().enumerate().any(|(at, word)| {
+        let before = at.checked_sub(1).and_then(|at| words.get(at));
+        ["401", "403"].contains(word)
+            && (is(
+                before,
+                &[
+                    "status",
+                    "code",
+                    "statuscode",
+                    "error",
+                    "http",
+                    "http/1.1",
+                    "http/2.0",
+                ],
+            ) || is(words.get(at + 1), &["unauthorized", "forbidden"]))
+    })
+}
+
+fn no_place() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NoPlace,
+        "there is no such place",
+        "correct OFFSITE_URL",
+    )
+}
+
 fn malformed() -> StoreError {
     StoreError::new(
         StoreErrorKind::Other,
         "rclone printed something that cannot be read",
         "a newer rclone may be needed",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_a_status_and_not_by_digits() {
+        for refused in [
+            "Failed to copyto: googleapi: Error 403: Insufficient Permission, insufficientPermissions",
+            "Failed to lsjson: HTTP error 401 (401 Unauthorized) returned body: \"\"",
+            "Failed to rcat: Forbidden: Forbidden\n\tstatus code: 403, request id: , host id: ",
+            "operation error S3: HeadObject, https response error StatusCode: 403, RequestID: 1, api error Forbidden",
+            "unexpected response: 403 Forbidden",
+        ] {
+            assert!(is_refusal(refused), "{refused}");
+        }
+        for other in [
+            "a_backup_20260403_0200.tar.gz: Failed to copy: read tcp 10.0.0.1:40312: connection reset by peer",
+            "2026/04/03 02:00:00.123403 ERROR : dial tcp: i/o timeout",
+            "shop_403: corrupted on transfer: sizes differ 403 vs 401",
+            "Failed to copyto: dial tcp 192.0.2.1:403: connection refused",
+            "error while reading 20260403",
+        ] {
+            assert!(!is_refusal(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn of_a_line_of_json_only_the_message_counts() {
+        let line = r#"{"time":"2026-04-03T02:00:00.000403+00:00","level":"error","msg":"Failed to copyto: i/o timeout\n","source":"x.go:401"}"#;
+        assert_eq!(message(line), "Failed to copyto: i/o timeout");
+        assert_eq!(message("no JSON at all"), "no JSON at all");
+    }
 }

@@ -14,8 +14,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How much is read at a time.
-const PIECE_BYTES: usize = 256 * 1024;
+/// How much is read at a time. All pieces have this size, but for the last one.
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
 
 #[derive(Clone)]
 enum Input {
@@ -192,6 +192,14 @@ impl Source {
         }
     }
 
+    /// The file and how far it has been read, for what reads again where it lies.
+    pub(super) fn lies(&self) -> Option<(Arc<File>, u64)> {
+        match &self.input {
+            Input::File(file, _) => Some((Arc::clone(file), self.position)),
+            Input::Bytes(_) | Input::Sealed(..) => None,
+        }
+    }
+
     pub(super) fn is_sealed(&self) -> bool {
         matches!(self.input, Input::Sealed(..))
     }
@@ -199,7 +207,7 @@ impl Source {
     /// Reads all of it once, and holds it against its checksum.
     pub(super) async fn check(&mut self) -> Result<(), StoreError> {
         while self.next_unhurried().await?.is_some() {
-            self.transfer.advance(1);
+            self.transfer.stir();
         }
         Ok(())
     }
@@ -272,14 +280,19 @@ impl Source {
     }
 
     fn fail(&self, problem: &str) -> StoreError {
-        let error = StoreError::new(
-            StoreErrorKind::Local,
-            format!("the archive here cannot be copied: {problem}"),
-            "see what is wrong with it: pantry-keeper verify",
-        );
+        let error = unsound(problem);
         self.transfer.broke(&error);
         error
     }
+}
+
+/// What is here is not what it should be.
+pub(super) fn unsound(problem: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Local,
+        format!("the archive here cannot be copied: {problem}"),
+        "see what is wrong with it: pantry-keeper verify",
+    )
 }
 
 /// Hashes what is read back.

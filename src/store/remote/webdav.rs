@@ -6,7 +6,7 @@ use super::source::{Comparison, Source};
 use super::{Access, Entry, Proof, Sink, http};
 use crate::settings::OffsitePlace;
 use crate::sys::atomic_file::partial_name;
-use crate::sys::http::{Answer, Body, Client, Request, body};
+use crate::sys::http::{Answer, Body, Client, Request, StatusCode, body};
 use crate::sys::redact::{Secret, percent_decode, percent_encode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +16,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 const LISTING: &str = r#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>"#;
+
+const RAISE_LIMIT: &str = "raise its limit, which for nginx is client_max_body_size; or use rclone:, whose Nextcloud remote sends in chunks";
 
 pub(crate) struct WebDavStore {
     client: Client,
@@ -100,7 +102,7 @@ impl WebDavStore {
                 "create the folder there, or correct OFFSITE_URL",
             ),
             412 => (StoreErrorKind::Exists, ""),
-            413 | 507 => (
+            507 => (
                 StoreErrorKind::Full,
                 "make room there, or keep fewer copies: OFFSITE_RETENTION_DAYS",
             ),
@@ -128,7 +130,8 @@ impl WebDavStore {
         }
         let target = format!("{}{}", self.address, percent_encode(name));
         let headers = [("destination", target.as_str()), ("overwrite", "F")];
-        let answer = self.ask("MOVE", &hidden, &headers, "").await?;
+        let request = || self.request("MOVE", &hidden, &headers, body(Bytes::new()));
+        let answer = http::ask_patiently(&self.client, request).await?;
         if answer.status.is_success() {
             return Ok(Proof::Read);
         }
@@ -152,6 +155,9 @@ impl WebDavStore {
                 .map_err(|error| transfer.blame(error))?;
             if answer.status.is_success() {
                 return Ok(bytes);
+            }
+            if answer.status == StatusCode::PAYLOAD_TOO_LARGE {
+                return Err(StoreError::too_large(name, RAISE_LIMIT));
             }
             if !http::is_busy(answer.status) {
                 return Err(self.refusal(&format!("take {name}"), &answer));

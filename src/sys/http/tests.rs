@@ -116,3 +116,29 @@ async fn where_nobody_listens_it_says_so() {
         "{text}"
     );
 }
+
+/// As the kernel lists it: the number after the state's is that of the running timer, 2 for keepalive.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_is_asked_whether_it_lives() {
+    let address = server(Vec::new(), true).await;
+    let port = format!("0100007F:{:04X}", address.port());
+    let request = fetch(format!("http://{address}"), LIMIT);
+    let seen = async {
+        loop {
+            let listed = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+            let mut lines = listed.lines().map(|line| line.split_whitespace());
+            let ours = lines.find(|words| words.clone().nth(2) == Some(&port));
+            if ours
+                .is_some_and(|mut words| words.nth(5).is_some_and(|timer| timer.starts_with("02:")))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        answer = request => panic!("no keepalive until {answer:?}"),
+        () = seen => {}
+    }
+}

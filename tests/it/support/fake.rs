@@ -40,6 +40,13 @@ impl Site {
         self
     }
 
+    /// Puts a program named rclone before all others on PATH.
+    pub(crate) fn with_false_rclone(self, script: &str) -> Self {
+        self.put_program("rclone", format!("#!/bin/sh\n{script}\n").as_bytes(), "755");
+        let path = format!("{}:{}", self.path("bin").display(), path_with_tools());
+        self.with("PATH", path)
+    }
+
     /// A mongorestore that only leaves a trace of having been started.
     pub(crate) fn with_mongorestore_traced(self) -> Self {
         let trace = self.path("mongorestore-was-started");

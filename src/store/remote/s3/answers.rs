@@ -35,18 +35,45 @@ fn document(body: &str) -> Result<Document<'_>, StoreError> {
 pub(super) fn page(body: &[u8], prefix: &str) -> Result<Page, StoreError> {
     let document = document(parse(body)?)?;
     let root = document.root_element();
+    // What is not listed is taken for gone: a page of something else must not look like an empty list.
+    if root.tag_name().name() != "ListBucketResult" {
+        return Err(http::malformed("the S3 service"));
+    }
     let contents = root
         .children()
         .filter(|child| child.tag_name().name() == "Contents");
-    let entry = |node: Node| {
-        let name = value(node, "Key")?.strip_prefix(prefix)?.to_owned();
-        let bytes = value(node, "Size")?.parse().ok()?;
-        Some(Entry { name, bytes })
-    };
-    let entries = contents.filter_map(entry).collect();
-    let more = value(root, "IsTruncated").is_some_and(|more| more == "true");
-    let next = value(root, "NextContinuationToken").filter(|_| more);
-    Ok(Page { entries, next })
+    let mut entries = Vec::new();
+    for node in contents {
+        let key = value(node, "Key");
+        let bytes = value(node, "Size").and_then(|bytes| bytes.trim().parse().ok());
+        let (Some(key), Some(bytes)) = (key, bytes) else {
+            return Err(http::malformed("the S3 service"));
+        };
+        let name = key.strip_prefix(prefix).map(str::to_owned);
+        entries.extend(name.map(|name| Entry { name, bytes }));
+    }
+    let more = value(root, "IsTruncated").is_some_and(|more| more.trim() == "true");
+    let next = value(root, "NextContinuationToken").filter(|token| !token.is_empty());
+    match (more, next) {
+        (false, _) => Ok(Page {
+            entries,
+            next: None,
+        }),
+        (true, Some(token)) => Ok(Page {
+            entries,
+            next: Some(token),
+        }),
+        (true, None) => Err(unfinished()),
+    }
+}
+
+/// A list that goes on nowhere.
+pub(super) fn unfinished() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Other,
+        "the S3 service gave a part of its list, and does not say how it goes on",
+        "see whether it knows ListObjectsV2; a newer version of it may",
+    )
 }
 
 pub(super) fn uploads(body: &[u8]) -> Result<Vec<Begun>, StoreError> {
@@ -83,6 +110,11 @@ pub(super) fn failure(body: &[u8]) -> Option<(String, String)> {
     })
 }
 
+/// Whether an answer is a failure of this code.
+pub(super) fn is_code(body: &[u8], code: &str) -> bool {
+    failure(body).is_some_and(|(found, _)| found == code)
+}
+
 /// What an answer that is no success means.
 pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError {
     let (code, message) = failure(&answer.body).unwrap_or_default();
@@ -109,6 +141,11 @@ pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError
             StoreErrorKind::Other,
             "the bucket is in another region: add ?region=… to OFFSITE_URL",
         ),
+        ("EntityTooLarge", _) | (_, 413) => (
+            // Smaller ones may be taken.
+            StoreErrorKind::Local,
+            "raise the limit of the service, or of the proxy in front of it",
+        ),
         ("QuotaExceeded" | "XMinioStorageFull", _) | (_, 507) => (
             StoreErrorKind::Full,
             "make room there, or keep fewer copies: OFFSITE_RETENTION_DAYS",
@@ -128,4 +165,53 @@ pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError
     };
     let summary = format!("the bucket {bucket} refused to {action}: {said}");
     StoreError::new(kind, summary, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::http::{HeaderMap, StatusCode};
+
+    fn listed(inner: &str) -> Result<Page, StoreError> {
+        let body = format!("<?xml version='1.0'?><ListBucketResult>{inner}</ListBucketResult>");
+        page(body.as_bytes(), "b/")
+    }
+
+    const FILE: &str = "<Contents><Key>b/a.tar.gz</Key><Size>7</Size></Contents>";
+    const OTHER: &str = "<Contents><Key>c/a.tar.gz</Key><Size>7</Size></Contents>";
+
+    #[test]
+    fn a_list_that_breaks_off_is_not_taken_for_all_there_is() {
+        let whole = listed(&format!("{FILE}{OTHER}<IsTruncated>false</IsTruncated>")).unwrap();
+        assert_eq!((whole.entries.len(), whole.next), (1, None));
+        let first = format!(
+            "{FILE}<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+        );
+        assert_eq!(listed(&first).unwrap().next.as_deref(), Some("t"));
+        for text in [
+            format!("{FILE}<IsTruncated>true</IsTruncated>"),
+            format!("{FILE}<IsTruncated>true</IsTruncated><NextContinuationToken/>"),
+            format!("{FILE}<Contents><Key>b/c.tar.gz</Key></Contents>"),
+        ] {
+            assert_eq!(
+                listed(&text).err().unwrap().kind,
+                StoreErrorKind::Other,
+                "{text}"
+            );
+        }
+        let portal = page(b"<html><body>Log in first</body></html>", "b/");
+        assert_eq!(portal.err().unwrap().kind, StoreErrorKind::Other);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_no_full_disk() {
+        let answer = Answer {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            headers: HeaderMap::new(),
+            body: b"<html>413 Request Entity Too Large</html>".to_vec(),
+        };
+        let error = refusal("take part 1", "pantry", &answer);
+        assert_eq!(error.kind, StoreErrorKind::Local);
+        assert!(!error.to_string().contains("make room"), "{error}");
+    }
 }

@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sign::{Signed, Signer, encode};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 pub(crate) struct S3Store {
@@ -32,6 +33,8 @@ pub(crate) struct S3Store {
     root: String,
     prefix: String,
     now: fn() -> DateTime<Utc>,
+    /// A folder of ours, for parts that are sealed and large.
+    scratch: PathBuf,
     /// Whether the service knows `If-None-Match`; Backblaze B2 does not.
     conditional: AtomicBool,
 }
@@ -105,6 +108,7 @@ impl S3Store {
             root,
             prefix: prefix.clone(),
             now: access.now,
+            scratch: access.scratch.to_owned(),
             conditional: AtomicBool::new(true),
         })
     }
@@ -150,9 +154,22 @@ impl S3Store {
         .await
     }
 
-    /// Likewise; an answer that is no success is an error.
+    /// Likewise, where much would be lost if it were given up.
+    async fn ask_patiently(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
+        let sha256: [u8; 32] = Sha256::digest(&ask.body).into();
+        http::ask_patiently(&self.client, || {
+            self.request(ask, sha256, body(ask.body.clone()))
+        })
+        .await
+    }
+
+    /// Asks; an answer that is no success is an error.
     async fn done(&self, action: &str, ask: &Ask<'_>) -> Result<Answer, StoreError> {
         let answer = self.ask(ask).await?;
+        self.succeeded(action, answer)
+    }
+
+    fn succeeded(&self, action: &str, answer: Answer) -> Result<Answer, StoreError> {
         if answer.status.is_success() && answers::failure(&answer.body).is_none() {
             return Ok(answer);
         }
@@ -273,8 +290,9 @@ impl S3Store {
             let page = answers::page(&answer.body, &self.prefix)?;
             found.extend(page.entries);
             match page.next {
-                Some(token) if next.as_ref() != Some(&token) => next = Some(token),
-                _ => return Ok(found),
+                None => return Ok(found),
+                Some(token) if next.as_ref() == Some(&token) => return Err(answers::unfinished()),
+                token => next = token,
             }
         }
     }
