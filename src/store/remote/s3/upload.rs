@@ -173,7 +173,24 @@ impl S3Store {
     async fn attempt(&self, ask: &Ask<'_>, load: Option<&Load>) -> Result<Answer, StoreError> {
         match load {
             Some(load) => self.send(ask, load).await,
-            None => self.ask_patiently(ask).await,
+            None => self.put_together(ask).await,
+        }
+    }
+
+    /// Has an object made of its parts. An answer of success may still be a failure, which may pass like any other.
+    async fn put_together(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
+        let mut patience = Patience::new(Instant::now());
+        loop {
+            let answer = self.ask_patiently(ask).await?;
+            let passes = ["InternalError", "SlowDown", "ServiceUnavailable"]
+                .iter()
+                .any(|code| answers::is_code(&answer.body, code));
+            match patience.wait(Instant::now(), (0, 0)) {
+                Some(wait) if passes && answer.status.is_success() => {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Ok(answer),
+            }
         }
     }
 

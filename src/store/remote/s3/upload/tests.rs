@@ -32,6 +32,8 @@ struct Seen {
     /// Part number and length of what was taken.
     taken: Vec<(String, usize)>,
     md5s: Vec<[u8; 16]>,
+    /// How often it still says that it could not put the parts together, in an answer of success.
+    stumbles: usize,
     done: bool,
 }
 
@@ -138,6 +140,10 @@ fn answer(head: &str, body: &[u8], seen: &Shared) -> String {
         return format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\netag: \"{etag}\"\r\n\r\n");
     }
     if head.starts_with("post ") && head.contains("uploadid=") {
+        if seen.stumbles > 0 {
+            seen.stumbles -= 1;
+            return whole("<Error><Code>InternalError</Code><Message>try again</Message></Error>");
+        }
         seen.done = true;
         return whole("<CompleteMultipartUploadResult/>");
     }
@@ -258,6 +264,16 @@ async fn what_hangs_breaks_off_or_meets_a_busy_service_goes_again_and_counts_onc
             ("3".into(), part / 2)
         ]
     );
+}
+
+#[tokio::test]
+async fn parts_that_could_not_be_put_together_at_once_are_not_sent_again() {
+    let (address, seen) = service(&[]).await;
+    seen.lock().unwrap().stumbles = 2;
+    let archive = Archive::of(BYTES);
+    let proof = archive.send(address, LIMIT).await;
+    assert_eq!(proof.unwrap(), Proof::Confirmed);
+    assert_eq!(seen.lock().unwrap().puts, 3);
 }
 
 #[tokio::test]
