@@ -1,10 +1,11 @@
 //! What lies at a place: looked at now, with what is known from before.
 
-use super::record::Record;
+use super::record::{PlaceRecord, Record};
 use super::{answered, needed, open, retention, waiting_since};
 use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::ArchiveSummary;
+use crate::retention::policy::Plan;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::State;
 use crate::store::remote::{Proof, StoreError};
@@ -75,40 +76,49 @@ pub(crate) async fn copies(
                 .collect()
         }
     };
-    let names: BTreeSet<String> = sizes.iter().map(|(name, _)| name.clone()).collect();
-    let mut copies: Vec<Copy> = Vec::new();
-    for (archive, archive_bytes) in sizes {
-        let Some(named) = named(settings, &archive) else {
-            continue;
-        };
-        let before = known
-            .copies
-            .get(&archive)
-            .filter(|copy| copy.bytes == archive_bytes || copy.damage.is_some());
-        let kept = plan.keep.iter().find(|kept| kept.archive.name == archive);
-        let goes = plan.go.iter().any(|going| going.name == archive);
-        let reasons = kept.map(|kept| kept.reasons.iter().map(ToString::to_string).collect());
-        copies.push(Copy {
-            made_at: before.and_then(|copy| copy.made_at).or(named),
-            archive_bytes,
-            state: before.map_or(Proof::Sent, |copy| copy.proof),
-            proven_at: before.map(|copy| copy.at),
-            damage: before.and_then(|copy| copy.damage.clone()),
-            kept: reasons.unwrap_or_else(|| match goes {
-                true => Vec::new(),
-                false => vec!["not verified".to_owned()],
-            }),
-            goes_at: kept.and_then(|kept| kept.goes_at),
-            is_whole: names.contains(&sidecar_of(&archive)),
-            archive,
-        });
-    }
+    let names: BTreeSet<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
+    let described = sizes.iter().filter_map(|(archive, archive_bytes)| {
+        let named = named(settings, archive)?;
+        let is_whole = names.contains(sidecar_of(archive).as_str());
+        let copy = describe(archive, *archive_bytes, &known, &plan);
+        Some(Copy {
+            made_at: copy.made_at.or(named),
+            is_whole,
+            ..copy
+        })
+    });
+    let mut copies: Vec<Copy> = described.collect();
     copies.sort_by(|one, other| one.archive.cmp(&other.archive));
     Copies {
         place: place.to_string(),
         problem,
         copies,
         waiting_since: waiting_since(&known, needed(settings), local),
+    }
+}
+
+/// What is known of a copy of this size.
+fn describe(archive: &str, archive_bytes: u64, known: &PlaceRecord, plan: &Plan) -> Copy {
+    let before = known
+        .copies
+        .get(archive)
+        .filter(|copy| copy.bytes == archive_bytes || copy.damage.is_some());
+    let kept = plan.keep.iter().find(|kept| kept.archive.name == archive);
+    let goes = plan.go.iter().any(|going| going.name == archive);
+    let reasons = kept.map(|kept| kept.reasons.iter().map(ToString::to_string).collect());
+    Copy {
+        archive: archive.to_owned(),
+        made_at: before.and_then(|copy| copy.made_at),
+        archive_bytes,
+        state: before.map_or(Proof::Sent, |copy| copy.proof),
+        proven_at: before.map(|copy| copy.at),
+        damage: before.and_then(|copy| copy.damage.clone()),
+        kept: reasons.unwrap_or_else(|| match goes {
+            true => Vec::new(),
+            false => vec!["not verified".to_owned()],
+        }),
+        goes_at: kept.and_then(|kept| kept.goes_at),
+        is_whole: false,
     }
 }
 

@@ -11,10 +11,10 @@ use crate::archive::verify::{self, report::VerifyReport};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
 use crate::store::locked::{Fetching, LockedRepository};
-use crate::store::remote::{Comparison, StoreError, StoreErrorKind, Transfer};
+use crate::store::remote::{Comparison, Store, StoreError, StoreErrorKind, Transfer};
 use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::store::summary::VerificationRecord;
-use crate::sys::atomic_file::FileError;
+use crate::sys::atomic_file::{FileError, Partial};
 use crate::sys::cancel::Interruption;
 use crate::sys::progress::{Meter, Unit};
 use std::io::{self, Write};
@@ -68,38 +68,7 @@ pub(crate) async fn fetch(
     let sha256 = ctx.cancel.or(reading).await??;
     let repository = fetching.repository();
     let partial = fetching.begin(stem)?;
-    let transfer = Transfer::new(None);
-    let mut comparison = Comparison::new(&transfer);
-    let file = partial.file();
-    let mut unwritten = None;
-    let mut sink = |piece: &[u8]| {
-        (&*file).write_all(piece).map_err(|error| {
-            let kind = error.kind();
-            unwritten = Some(error);
-            io::Error::from(kind)
-        })?;
-        comparison.update(piece);
-        Ok(())
-    };
-    let what = format!("fetching {}", copy.archive);
-    let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
-    let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
-    let read = ctx
-        .cancel
-        .or(moving(settings, &transfer, &meter, reading))
-        .await?;
-    drop(meter);
-    if let Some(error) = unwritten {
-        return Err(FileError::new("write", repository.archive_path(stem), error).into());
-    }
-    read?;
-    if comparison.finish() != (copy.archive_bytes, sha256) {
-        return Err(FetchError::Store(StoreError::new(
-            StoreErrorKind::Differs,
-            "what arrived is not what its .sha256 says",
-            "try another copy; `pantry-keeper list --offsite` shows them",
-        )));
-    }
+    download(settings, ctx, &store, copy, sha256, &partial).await?;
     partial.sync()?;
     let report = prove(
         settings,
@@ -124,6 +93,49 @@ pub(crate) async fn fetch(
         tracing::warn!("{problem}");
     }
     Ok(report)
+}
+
+/// Reads a copy into the file that will become the archive, and holds it against its checksum.
+async fn download(
+    settings: &Settings,
+    ctx: &Context,
+    store: &Store,
+    copy: &Copy,
+    sha256: [u8; 32],
+    partial: &Partial,
+) -> Result<(), FetchError> {
+    let transfer = Transfer::new(None);
+    let mut comparison = Comparison::new(&transfer);
+    let file = partial.file();
+    // An error of this disk is not one of the copy's.
+    let mut unwritten = None;
+    let mut sink = |piece: &[u8]| {
+        (&*file).write_all(piece).map_err(|error| {
+            let kind = error.kind();
+            unwritten = Some(error);
+            io::Error::from(kind)
+        })?;
+        comparison.update(piece);
+        Ok(())
+    };
+    let what = format!("fetching {}", copy.archive);
+    let meter = Meter::new(&what, Unit::Bytes, Some(copy.archive_bytes), &ctx.screen);
+    let reading = store.read(&copy.archive, 0..copy.archive_bytes, &mut sink);
+    let reading = moving(settings, &transfer, &meter, reading);
+    let read = ctx.cancel.or(reading).await?;
+    drop(meter);
+    if let Some(error) = unwritten {
+        return Err(FileError::new("write", partial.path(), error).into());
+    }
+    read?;
+    if comparison.finish() != (copy.archive_bytes, sha256) {
+        return Err(FetchError::Store(StoreError::new(
+            StoreErrorKind::Differs,
+            "what arrived is not what its .sha256 says",
+            "try another copy; `pantry-keeper list --offsite` shows them",
+        )));
+    }
+    Ok(())
 }
 
 /// The backup folder for what gives a name in it, as soon as whoever is at work there is done.

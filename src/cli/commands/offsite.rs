@@ -173,14 +173,7 @@ pub(crate) async fn fetch(
     }
     let candidates = candidates(&places, &arguments.name);
     let Some((_, first)) = candidates.first() else {
-        let problem = places.iter().find_map(|place| {
-            let problem = place.problem.as_ref()?;
-            Some(format!("{}: {problem}", place.place))
-        });
-        return Err(problem.map_or_else(
-            || no_copy(&arguments.name),
-            |problem| CommandError::failed("nothing was fetched", problem),
-        ));
+        return Err(nothing_to_fetch(&places, &arguments.name));
     };
     let repository = Repository::of(settings);
     let names = [first.archive.as_str(), file_name::unsealed(&first.archive)];
@@ -215,6 +208,27 @@ pub(crate) async fn fetch(
         tracing::warn!("{place}: {message}; trying the next copy");
     }
     Err(no_copy(&arguments.name))
+}
+
+/// Why there is nothing to bring home.
+fn nothing_to_fetch(places: &[Copies], name: &str) -> CommandError {
+    let problem = places.iter().find_map(|place| {
+        let problem = match &place.problem {
+            Some(problem) => problem.clone(),
+            None => {
+                let copy = find(place, name).filter(|copy| !copy.is_whole)?;
+                format!(
+                    "the copy of {} is not whole: it has no .sha256",
+                    copy.archive
+                )
+            }
+        };
+        Some(format!("{}: {problem}", place.place))
+    });
+    problem.map_or_else(
+        || no_copy(name),
+        |problem| CommandError::failed("nothing was fetched", problem),
+    )
 }
 
 /// Says what was brought home.

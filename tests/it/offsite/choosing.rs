@@ -53,6 +53,10 @@ fn a_copy_is_fetched_from_wherever_it_can_be() {
     site.run(&["fetch", "latest"])
         .ended_with(1)
         .saying(&["is not what its .sha256 says"]);
+    fs::remove_file(second.join(format!("{name}.sha256"))).unwrap();
+    site.run(&["fetch", "latest"])
+        .ended_with(1)
+        .saying(&["is not whole: it has no .sha256"]);
 }
 
 #[test]
