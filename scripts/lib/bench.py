@@ -30,6 +30,7 @@ TOOLS, TESTS = ROOT / ".tools", ROOT / "tests"
 sys.path.insert(0, str(TESTS / "support"))
 from server import Server  # noqa: E402  found by the line before
 
+WRITTEN_LIMIT = 1.02  # bytes written, to the size of the archive
 BUSY = 0.1  # share of the machine that others may use before the figures are doubtful
 SMALL, SMALL_SECONDS, SMALL_READ = "small.photos", 1.0, 2_000_000  # beyond mongorestore alone; bytes read of the archive
 IDLE_MEMORY_MB, IDLE_WAKE_UPS, STOP_SECONDS = 12.0, 1.0, 10.0

@@ -234,14 +234,15 @@ def judge(size, rows):
             bench.judge(f"{who}: bytes written, to the archive's", written, bench.WRITTEN_LIMIT)
 
 
-def page(found, rounds):
+def page(found):
     runs = [one for rows in found.values() for results in rows.values() for one in results]
     share = sum(one.others for one in runs) / sum(one.wall for one in runs) / os.cpu_count()
     cpu = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     busy = " That is too busy for these figures to mean much." if share > bench.BUSY else ""
+    rounds = ", ".join(f"{len(rows['backup', LIMIT])} of {label(size)}" for size, rows in found.items())
     return "\n\n".join([
-        f"Medians of {rounds} rounds (of 2 for 2 GB, and for restores of more than 0.1 GB) on {os.cpu_count()} cores "
-        f"({cpu[0] if cpu else 'unknown'}); other programs used {share:.0%} of the machine meanwhile.{busy}",
+        f"Medians on {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}); rounds: {rounds}. Other programs used {share:.0%} of the "
+        f"machine meanwhile.{busy}",
         "### Ratios\n\n" + ratios(found),
         "### Backup\n\nTime, memory of the program's own process, size of the archive, and time against reading alone. Pantry "
         "Keeper's includes that the archive is synced, read back and verified.\n\n" + table(found, "backup"),
@@ -269,10 +270,10 @@ def svg(found):
             f'{style}<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>\n')
 
 
-def write(found, rounds):
+def write(found):
     path = ROOT / "docs/performance.md"
     before, rest = path.read_text().split(MARKS[0])
-    path.write_text(f"{before}{MARKS[0]}\n\n{page(found, rounds)}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    path.write_text(f"{before}{MARKS[0]}\n\n{page(found)}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
     (ROOT / "docs/performance.svg").write_text(svg(found))
     print(f"\nWritten: {path} and performance.svg beside it")
 
@@ -297,7 +298,7 @@ def main():
             remember(found)  # what comes next may be interrupted
             judge(size, found[size])
             if options.write:
-                write(found, options.rounds)
+                write(found)
     finally:
         if growth:
             shutil.rmtree(growth.work, ignore_errors=True)

@@ -33,7 +33,7 @@ impl Visit<'_> {
                 StoreErrorKind::NoPlace,
                 format!(
                     "it is not the disk it was: none of its {} is there",
-                    humanize::counted(copies as u64, "copy").replace("copys", "copies")
+                    humanize::counted(copies as u64, "copy")
                 ),
                 format!(
                     "mount the right disk; if this is a new one, say so with an empty file: touch {}",

@@ -35,43 +35,54 @@ const LIBDEFLATE_LEVELS: [i32; 9] = [1, 2, 3, 3, 4, 5, 6, 8, 9];
 
 struct Packer {
     thorough: Compressor,
-    quick: Compressor,
+    /// Made when it is first needed: each takes some hundred kilobytes.
+    quick: Option<Compressor>,
+    level: u8,
+    /// Room for the longest member.
     member: Vec<u8>,
 }
 
 impl Packer {
     fn new(level: u8) -> Self {
-        let compressor = |level: u8| {
-            let level = LIBDEFLATE_LEVELS[usize::from(level.clamp(1, 9)) - 1];
-            Compressor::new(CompressionLvl::new(level).unwrap_or_default())
-        };
-        let quick = compressor(level.saturating_sub(QUICKER));
         Packer {
             thorough: compressor(level),
-            quick,
+            quick: None,
+            level,
             member: Vec::new(),
         }
     }
 }
 
+fn compressor(level: u8) -> Compressor {
+    let level = LIBDEFLATE_LEVELS[usize::from(level.clamp(1, 9)) - 1];
+    Compressor::new(CompressionLvl::new(level).unwrap_or_default())
+}
+
 impl Pack for Packer {
     fn pack(&mut self, buffer: &mut Vec<u8>, effort: Effort) -> bool {
+        let quicker = self.level.saturating_sub(QUICKER);
         let compressor = match effort {
             Effort::Thorough => &mut self.thorough,
-            Effort::Quick => &mut self.quick,
+            Effort::Quick => self.quick.get_or_insert_with(|| compressor(quicker)),
         };
+        let longest = HEADER_BYTES + compressor.deflate_compress_bound(buffer.len()) + FOOTER_BYTES;
+        if self.member.len() < longest {
+            // Zeros that nobody has written yet take no memory, and most members are much shorter.
+            self.member = vec![0; longest];
+        }
         let member = &mut self.member;
-        member.resize(
-            HEADER_BYTES + compressor.deflate_compress_bound(buffer.len()) + FOOTER_BYTES,
-            0,
-        );
-        let Ok(deflated) = compressor.deflate_compress(buffer, &mut member[HEADER_BYTES..]) else {
+        let room = &mut member[HEADER_BYTES..longest - FOOTER_BYTES];
+        let Ok(deflated) = compressor.deflate_compress(buffer, room) else {
             return false;
         };
-        member.truncate(HEADER_BYTES + deflated);
-        close(member, buffer);
+        let (footer_at, size) = (
+            HEADER_BYTES + deflated,
+            HEADER_BYTES + deflated + FOOTER_BYTES,
+        );
+        member[footer_at..size].copy_from_slice(&footer(buffer));
+        member[..HEADER_BYTES].copy_from_slice(&header(size));
         buffer.clear();
-        buffer.extend_from_slice(member);
+        buffer.extend_from_slice(&member[..size]);
         true
     }
 }
@@ -128,7 +139,9 @@ impl Codec for Gzip {
     fn placeholder(&self, tar_header: &[u8; TAR_BLOCK]) -> Vec<u8> {
         let mut member = vec![0; HEADER_BYTES];
         store(&mut member, tar_header);
-        close(&mut member, tar_header);
+        member.extend_from_slice(&footer(tar_header));
+        let header = header(member.len());
+        member[..HEADER_BYTES].copy_from_slice(&header);
         member
     }
 
@@ -141,8 +154,7 @@ impl Codec for Gzip {
         member.extend_from_slice(&manifest_position.to_le_bytes());
         member.extend_from_slice(&crc64.to_le_bytes());
         store(&mut member, &TAR_END);
-        member.extend_from_slice(&libdeflater::crc32(&TAR_END).to_le_bytes());
-        member.extend_from_slice(&(TAR_END.len() as u32).to_le_bytes());
+        member.extend_from_slice(&footer(&TAR_END));
         member
     }
 
@@ -175,11 +187,18 @@ fn store(member: &mut Vec<u8>, content: &[u8]) {
     member.extend_from_slice(content);
 }
 
-/// Adds the footer, then the header, which needs to know the whole size.
-fn close(member: &mut Vec<u8>, content: &[u8]) {
-    member.extend_from_slice(&libdeflater::crc32(content).to_le_bytes());
-    member.extend_from_slice(&(content.len() as u32).to_le_bytes());
-    let size = member.len() as u32;
-    member[..DATA_HEAD.len()].copy_from_slice(&DATA_HEAD);
-    member[DATA_HEAD.len()..HEADER_BYTES].copy_from_slice(&size.to_le_bytes());
+/// What is before a member's deflate stream: how long the whole member is.
+fn header(size: usize) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..DATA_HEAD.len()].copy_from_slice(&DATA_HEAD);
+    header[DATA_HEAD.len()..].copy_from_slice(&(size as u32).to_le_bytes());
+    header
+}
+
+/// What is behind it: the content's checksum and length.
+fn footer(content: &[u8]) -> [u8; FOOTER_BYTES] {
+    let mut footer = [0; FOOTER_BYTES];
+    footer[..4].copy_from_slice(&libdeflater::crc32(content).to_le_bytes());
+    footer[4..].copy_from_slice(&(content.len() as u32).to_le_bytes());
+    footer
 }

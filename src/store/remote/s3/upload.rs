@@ -20,8 +20,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The smallest part; services take none below 5 MiB.
+/// The smallest part.
 const PART_BYTES: u64 = 8 * 1024 * 1024;
+/// What is sealed on its way is in memory until it has arrived, so its parts are as small as services take them.
+const SEALED_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// S3 takes 10,000 parts.
 const MOST_PARTS: u64 = 9_000;
 /// Scaleway takes 1,000.
@@ -53,7 +55,7 @@ impl S3Store {
         mut source: Source,
     ) -> Result<String, StoreError> {
         let key = self.key(name);
-        if source.bytes() <= PART_BYTES {
+        if source.bytes() <= least(&source) {
             let load = self.load(name, &mut source, PART_BYTES, 1).await?;
             let expected = hex::encode(load.portion.md5);
             self.put_whole(name, &key, &load).await?;
@@ -202,7 +204,7 @@ impl S3Store {
         source: &mut Source,
     ) -> Result<String, StoreError> {
         let (bytes, mut flying, mut parts) = (source.bytes(), FuturesUnordered::new(), Vec::new());
-        let (part_bytes, count) = in_parts(bytes, &self.host);
+        let (part_bytes, count) = in_parts(bytes, least(source), &self.host);
         for number in 1..=count {
             let loading = self.load(name, source, part_bytes, number);
             tokio::pin!(loading);
@@ -292,14 +294,22 @@ impl S3Store {
     }
 }
 
+fn least(source: &Source) -> u64 {
+    if source.is_sealed() {
+        SEALED_PART_BYTES
+    } else {
+        PART_BYTES
+    }
+}
+
 /// How large the parts of a file are, and how many. They are whole pieces, as these are what is read.
-fn in_parts(bytes: u64, host: &str) -> (u64, usize) {
+fn in_parts(bytes: u64, least: u64, host: &str) -> (u64, usize) {
     let few = host
         .rsplit_once(':')
         .map_or(host, |(host, _)| host)
         .ends_with(OF_FEW);
     let most = if few { MOST_PARTS_OF_FEW } else { MOST_PARTS };
-    let part = PART_BYTES.max(bytes.div_ceil(most).next_multiple_of(PIECE_BYTES as u64));
+    let part = least.max(bytes.div_ceil(most).next_multiple_of(PIECE_BYTES as u64));
     (part, bytes.div_ceil(part) as usize)
 }
 

@@ -347,7 +347,7 @@ fn the_parts_are_as_many_as_a_service_takes_and_none_of_them_is_empty() {
             ("s3.fr-par.scw.cloud", 900),
             ("b.s3.nl-ams.scw.cloud:443", 900),
         ] {
-            let (part, count) = in_parts(bytes, host);
+            let (part, count) = in_parts(bytes, PART_BYTES, host);
             assert!(
                 part >= PART_BYTES && part % PIECE_BYTES as u64 == 0,
                 "{bytes}"
@@ -360,5 +360,10 @@ fn the_parts_are_as_many_as_a_service_takes_and_none_of_them_is_empty() {
             );
         }
     }
-    assert_eq!(in_parts(70 * GB, "s3.amazonaws.com").0, PART_BYTES);
+    let sealed = in_parts(40 * GB, SEALED_PART_BYTES, "s3.amazonaws.com");
+    assert_eq!(sealed.0, SEALED_PART_BYTES);
+    assert_eq!(
+        in_parts(70 * GB, PART_BYTES, "s3.amazonaws.com").0,
+        PART_BYTES
+    );
 }
