@@ -53,13 +53,21 @@ build_plugin() {
     mv "$plugins/.$1" "$plugins/$1"
 }
 
+# builds_alone: docker came to need buildx for every build with its release 23; the ones before bring BuildKit themselves.
+builds_alone() { [ "$(docker version --format '{{.Client.Version}}' | cut -d. -f1)" -lt 23 ]; }
+
 # plugins_up: what the user has, or what we built before, or what we build now.
 plugins_up() {
-    ! docker compose version >/dev/null 2>&1 || return 0
-    have go || die "There is no docker compose, and no Go to build it: install Docker's own packages."
+    local compose='' buildx=''
+    docker compose version >/dev/null 2>&1 || compose=missing
+    docker buildx version >/dev/null 2>&1 || builds_alone || buildx=missing
+    [ -n "$compose$buildx" ] || return 0
+    have go || die "There is no docker compose or no docker buildx, and no Go to build it: install Docker's own packages."
     export DOCKER_CONFIG=$CACHE/client
     export GOFLAGS=-modcacherw GOMODCACHE=$CACHE/go/mod GOCACHE=$CACHE/go/build
+    # A folder of our own hides the plugins in the user's: both then come from here.
     build_plugin docker-compose github.com/docker/compose/v2 v2.40.3 ./cmd github.com/docker/compose/v2/internal.Version
+    builds_alone || build_plugin docker-buildx github.com/docker/buildx v0.30.1 ./cmd/buildx github.com/docker/buildx/version.Version
     unset GOFLAGS GOMODCACHE GOCACHE
     rm -rf "$CACHE/go"
 }

@@ -3,6 +3,7 @@
 use super::{pantry, serve, site};
 use crate::service::stop;
 use crate::support::{SOON, is_alive, until};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
@@ -170,6 +171,9 @@ fn where_copies_lie_is_shown_by_a_process_without_their_keys() {
     let own = site.backups().join(".pantry-keeper");
     fs::create_dir_all(&own).unwrap();
     fs::write(own.join("offsite.json"), record.to_string()).unwrap();
+    // Whoever holds it may change the record; the scheduler's own round would.
+    let lock = fs::File::create(own.join("offsite.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
     let (running, page) = serve(&site);
     let overview = page.get("/").showing(&[
         "Copies",

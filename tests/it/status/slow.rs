@@ -74,7 +74,8 @@ fn a_thousand_of_them_hurt_no_backup_nor_other_clients() {
         peak(child) / 1000
     );
     assert!(grown < 16_000_000, "it grew by {grown} bytes");
-    assert!(files(child) < 100, "{} files are open", files(child));
+    // Those that had to give way are closed a moment later.
+    until("few files are open", SOON, || files(child) < 100);
     site.run(&["health"]).done();
     assert_eq!(page.get("/health").with_status(200).json()["healthy"], true);
     running.signal(Signal::TERM);
