@@ -1,8 +1,8 @@
 //! Bringing a copy home: it gets its name here only when it is whole, synced, and verified like an archive just made. That takes
 //! hours where the line is slow, in which backups are made as ever: the folder is locked for the name alone.
 
+use super::checksums::checksum;
 use super::copies::Copy;
-use super::verify::checksum;
 use super::{answered, moving, open};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;

@@ -1,9 +1,9 @@
 //! Finding an archive that is to be read: here, or at the first place elsewhere that has it whole. Nothing is brought home;
 //! it is read where it lies.
 
+use super::checksums::checksum;
 use super::copies::{named, words};
 use super::record::{self, Record};
-use super::verify::checksum;
 use super::{open, way};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;

@@ -3,6 +3,7 @@
 //! It reads top to bottom in `sync.rs`. It is work of its own, in a process of its own: a backup neither waits for it nor
 //! fails with it. That copies are behind is told by [`problems`], in mails, by `health` and by `list`.
 
+mod checksums;
 mod copies;
 pub(crate) mod fetch;
 mod locate;

@@ -12,21 +12,19 @@ mod bring;
 mod there;
 
 use super::record::{self, Book, Record};
-use super::{is_copy_of, moving, needed, open, retention, sealed_note};
+use super::{is_copy_of, needed, open, retention, sealed_note};
 use crate::context::Context;
 use crate::notify::notifier::{DifferingCopy, Notifier};
 use crate::notify::outbox::Queued;
 use crate::report::ArchiveSummary;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::{StateStore, warn_unsaved};
-use crate::store::remote::{Comparison, Proof, Store, StoreError, StoreErrorKind, Transfer};
+use crate::store::remote::{Proof, Store, StoreError, StoreErrorKind};
 use crate::store::repository::Repository;
 use crate::sys::cancel::{Interruption, joined};
 use crate::sys::lock::LockError;
-use crate::sys::progress::Meter;
 use bring::Brought;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -370,25 +368,6 @@ fn is_overtaken(before: &[ArchiveSummary], now: &[ArchiveSummary]) -> bool {
 fn is_of_one_archive(error: &StoreError) -> bool {
     use StoreErrorKind::{Differs, Exists, Local};
     matches!(error.kind, Local | Differs | Exists)
-}
-
-/// Bytes and SHA-256 of a file elsewhere, read from its start to its end.
-pub(super) async fn hash(
-    settings: &Settings,
-    store: &Store,
-    name: &str,
-    bytes: u64,
-    meter: &Arc<Meter>,
-) -> Result<(u64, [u8; 32]), StoreError> {
-    let transfer = Transfer::new(None);
-    let mut comparison = Comparison::new(&transfer);
-    let mut sink = |piece: &[u8]| {
-        comparison.update(piece);
-        Ok(())
-    };
-    let reading = store.read(name, 0..bytes, &mut sink);
-    moving(settings, &transfer, meter, reading).await?;
-    Ok(comparison.finish())
 }
 
 /// What is known of a copy, in words.

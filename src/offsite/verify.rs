@@ -1,23 +1,19 @@
 //! Proof that copies are what they should be: read from their start to their end, and held against their checksums.
 
+use super::checksums::{checksum, hash};
 use super::copies::{Copies, Copy, sidecar_of, words};
 use super::record::{self, Book, CopyRecord, Finding};
-use super::sync::hash;
 use super::{answered, open};
 use crate::archive::file_name;
-use crate::archive::sidecar::{self, Sidecar};
 use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
 use crate::state::warn_unsaved;
-use crate::store::remote::{Proof, Store, StoreError, StoreErrorKind};
+use crate::store::remote::{Proof, StoreError, StoreErrorKind};
 use crate::store::repository::Repository;
 use crate::sys::lock::LockError;
 use crate::sys::progress::{Meter, Unit};
 use serde::Serialize;
 use std::time::Instant;
-
-/// A `.sha256` is one short line.
-const LONGEST_SIDECAR: u64 = 4096;
 
 /// What the reading of one copy showed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -179,34 +175,6 @@ fn remember(
         Err(LockError::File(error)) => {
             tracing::debug!("what was found is not kept, as there is no folder here yet: {error}");
         }
-    }
-}
-
-/// What the `.sha256` beside a copy says.
-pub(super) async fn checksum(store: &Store, archive: &str) -> Result<[u8; 32], StoreError> {
-    let name = sidecar_of(archive);
-    let bytes = store.size(&name).await?.ok_or_else(|| {
-        StoreError::new(
-            StoreErrorKind::Missing,
-            format!("there is no {name}: the copy is not whole"),
-            "",
-        )
-    })?;
-    let mut text = Vec::new();
-    let mut sink = |piece: &[u8]| {
-        text.extend_from_slice(piece);
-        Ok(())
-    };
-    store
-        .read(&name, 0..bytes.min(LONGEST_SIDECAR), &mut sink)
-        .await?;
-    match sidecar::parse(&String::from_utf8_lossy(&text), archive) {
-        Sidecar::Sha256(sha256) => Ok(sha256),
-        Sidecar::Missing | Sidecar::Unreadable(_) => Err(StoreError::new(
-            StoreErrorKind::Differs,
-            format!("{name} is not a checksum of it"),
-            "",
-        )),
     }
 }
 

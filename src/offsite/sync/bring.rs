@@ -1,10 +1,11 @@
 //! One archive to one place: as it lies here, or sealed on its way where `ENCRYPT_TO` says so and it is not sealed yet.
 
+use super::super::checksums::{checksum, hash};
 use super::super::copies::sidecar_of;
 use super::super::record::CopyRecord;
 use super::super::sealed_note::SealedNote;
-use super::super::{answered, moving, needed, verify};
-use super::{Listing, Visit, hash, label};
+use super::super::{answered, moving, needed};
+use super::{Listing, Visit, label};
 use crate::archive::file_name;
 use crate::archive::seal::{self, Measured};
 use crate::archive::sidecar::Sidecar;
@@ -98,7 +99,7 @@ impl Visit<'_> {
     ) -> Result<bool, StoreError> {
         if !parcel.is_sealed_on_its_way() {
             let ours = self.checksum(parcel.stem).await?;
-            match answered(self.settings, verify::checksum(store, &parcel.copy)).await {
+            match answered(self.settings, checksum(store, &parcel.copy)).await {
                 Ok(theirs) if theirs == ours => return Ok(true),
                 Ok(_) => {}
                 Err(error) if error.is(StoreErrorKind::Differs) => {}
@@ -175,7 +176,7 @@ impl Visit<'_> {
             return Ok(measured);
         }
         if has_sidecar {
-            let sha256 = answered(self.settings, verify::checksum(store, &parcel.copy)).await?;
+            let sha256 = answered(self.settings, checksum(store, &parcel.copy)).await?;
             let bytes = there_bytes;
             return Ok(Measured { bytes, sha256 });
         }
