@@ -40,14 +40,10 @@ pub(crate) fn indexes(number: u64) -> String {
     }
 }
 
-/// `1 document`, `2,000 documents`, `2 copies`.
+/// `1 document`, `2,000 documents`.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
-    let count = count(number);
-    match thing.strip_suffix("py") {
-        _ if number == 1 => format!("{count} {thing}"),
-        Some(start) => format!("{count} {start}pies"),
-        None => format!("{count} {thing}s"),
-    }
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number))
 }
 
 /// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 days`.

@@ -11,7 +11,6 @@ use crate::settings::OffsitePlace;
 use crate::state::{StateStore, warn_unsaved};
 use crate::store::remote::{Entry, Source, Store, StoreError, StoreErrorKind, Transfer};
 use crate::sys::atomic_file::{self, PARTIAL_EXTENSION};
-use crate::sys::humanize;
 
 /// An empty file of this name in a folder without copies says that it is meant to have none yet.
 const NEW_DISK: &str = ".pantry-keeper-new";
@@ -29,12 +28,13 @@ impl Visit<'_> {
             && !self.is_new_disk(store, &there).await?
         {
             let (copies, mark) = (self.sound().len(), folder.join(NEW_DISK));
+            let missing = match copies {
+                1 => "its only copy is not there".to_owned(),
+                copies => format!("none of its {copies} copies is there"),
+            };
             return Err(StoreError::new(
                 StoreErrorKind::NoPlace,
-                format!(
-                    "it is not the disk it was: none of its {} is there",
-                    humanize::counted(copies as u64, "copy")
-                ),
+                format!("it is not the disk it was: {missing}"),
                 format!(
                     "mount the right disk; if this is a new one, say so with an empty file: touch {}",
                     mark.display()
