@@ -158,7 +158,7 @@ class Collection(Bench):
     """How long beyond mongorestore alone, and how many bytes of the archive are read for it."""
 
     def main(self):
-        self.program, (database, _, collection) = shutil.which("secantusd-rs") or self.program, SMALL.partition(".")
+        database, _, collection = SMALL.partition(".")
         with self.server(self.work / "source") as server, pymongo.MongoClient(server.uri) as client:
             chance = random.Random(3)
             for number in range(1_050):

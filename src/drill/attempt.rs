@@ -186,7 +186,7 @@ impl Attempt<'_> {
                 (Some(_), Err(problem)) => vec![problem],
                 (Some(definition), Ok(stored)) => {
                     indexes += stored.indexes.len() as u64;
-                    self.differences((step, &stored), catalog, built, &definition)
+                    self.differences(step, &stored, catalog, built, &definition)
                 }
             };
             let named = |problem| format!("{}: {problem}", holding.namespace);
@@ -197,7 +197,8 @@ impl Attempt<'_> {
 
     fn differences(
         &self,
-        (step, stored): (&RestoreStep, &StoredDefinition),
+        step: &RestoreStep,
+        stored: &StoredDefinition,
         catalog: &IndexCatalog,
         built: &BuildOutcome,
         found: &Definition,

@@ -13,3 +13,10 @@ pub(crate) use archive::{Archive, Next, ReadEnd, ReadError};
 pub(crate) use error::InspectError;
 pub(crate) use select::{SelectEnd, Selected, Wanted, select};
 pub(crate) use summary::summarize;
+
+/// Where all of an archive was read before, it was told then.
+fn warn_once(warnings: &mut Vec<String>, warning: String) {
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
+}

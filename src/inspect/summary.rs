@@ -1,6 +1,6 @@
 //! What an archive holds, beside what the one before it held.
 
-use super::{Archive, InspectError};
+use super::{Archive, InspectError, warn_once};
 use crate::archive::extended_json::{self, JsonStyle};
 use crate::archive::file_name;
 use crate::archive::manifest::Manifest;
@@ -39,13 +39,7 @@ pub(crate) fn summarize(
                 one.indexes = stored.indexes.into_iter().map(index_of).collect();
                 one.options = relaxed(stored.options);
             }
-            Err(problem) => {
-                let warning = format!("{}: {problem}", one.namespace);
-                // Where all of it was read before, it was told then.
-                if !warnings.contains(&warning) {
-                    warnings.push(warning);
-                }
-            }
+            Err(problem) => warn_once(&mut warnings, format!("{}: {problem}", one.namespace)),
         }
     })?;
     collections.sort_by(|one, two| one.namespace.cmp(&two.namespace));

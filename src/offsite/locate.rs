@@ -4,7 +4,7 @@
 use super::checksums::checksum;
 use super::copies::{named, words};
 use super::record::{self, Record};
-use super::{open, way};
+use super::{answered_within, open, way};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
 use crate::context::Context;
@@ -306,12 +306,7 @@ async fn bounded<T, F: Future<Output = Result<T, StoreError>>>(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let asked = tokio::time::timeout(limit, ask()).await;
-        let result = asked.unwrap_or_else(|_| {
-            let summary = format!("no answer within {} s", limit.as_secs());
-            Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
-        });
-        match result {
+        match answered_within(limit, ask()).await {
             Err(error) if error.is(StoreErrorKind::Unreachable) && attempts < ATTEMPTS => {
                 tracing::debug!("{error}; trying again");
                 tokio::time::sleep(BETWEEN_ATTEMPTS).await;

@@ -72,7 +72,13 @@ async fn answered<T>(
     settings: &Settings,
     asking: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let limit = settings.stall_timeout;
+    answered_within(settings.stall_timeout, asking).await
+}
+
+async fn answered_within<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let answer = tokio::time::timeout(limit, asking).await;
     answer.unwrap_or_else(|_| {
         let summary = format!("no answer within {} s", limit.as_secs());

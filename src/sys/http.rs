@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error;
 use std::io;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_rustls::rustls;
 
 pub(crate) use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
@@ -67,6 +68,8 @@ pub(crate) enum HttpError {
     Tls { place: String, problem: String },
     #[error("{place} did not answer within {} s", limit.as_secs())]
     TimedOut { place: String, limit: Duration },
+    #[error("{place} has said nothing for {} s", quiet.as_secs())]
+    Silent { place: String, quiet: Duration },
     #[error("the connection to {place} broke: {problem}")]
     Broken { place: String, problem: String },
 }
@@ -75,7 +78,10 @@ impl HttpError {
     /// Whether the same request may succeed later with nothing changed here.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Connect { .. }
+            | Self::TimedOut { .. }
+            | Self::Silent { .. }
+            | Self::Broken { .. } => true,
             Self::Certificate { .. } | Self::Tls { .. } => false,
         }
     }
@@ -98,7 +104,7 @@ impl HttpError {
                 }
             }),
             Self::Tls { .. } => Some("check that the port is the one for https"),
-            Self::TimedOut { .. } | Self::Broken { .. } => None,
+            Self::TimedOut { .. } | Self::Silent { .. } | Self::Broken { .. } => None,
         }
     }
 
@@ -168,27 +174,41 @@ impl Client {
         most_bytes: usize,
     ) -> Result<Answer, HttpError> {
         let place = place(request.uri());
-        let asking = async {
-            let (head, mut incoming) = self.send(request).await?.into_parts();
-            let mut body = Vec::new();
-            while let Some(frame) = incoming.frame().await {
-                let frame = frame.map_err(|error| HttpError::of(&place, &error))?;
-                let data = frame.into_data().unwrap_or_default();
-                body.extend_from_slice(&data[..data.len().min(most_bytes - body.len())]);
-                if body.len() == most_bytes {
-                    break;
-                }
-            }
-            Ok(Answer {
-                status: head.status,
-                headers: head.headers,
-                body,
-            })
-        };
-        match tokio::time::timeout(limit, asking).await {
+        let asking = self.fetch_unless_silent(request, Duration::MAX, most_bytes);
+        match timeout(limit, asking).await {
             Ok(answer) => answer,
             Err(_) => Err(HttpError::TimedOut { place, limit }),
         }
+    }
+
+    /// Likewise, however long it takes, as long as something comes: it fails when nothing has for `quiet`.
+    pub(crate) async fn fetch_unless_silent(
+        &self,
+        request: Request<Body>,
+        quiet: Duration,
+        most_bytes: usize,
+    ) -> Result<Answer, HttpError> {
+        let place = place(request.uri());
+        let silent = |_| HttpError::Silent {
+            place: place.clone(),
+            quiet,
+        };
+        let sent = timeout(quiet, self.send(request)).await;
+        let (head, mut incoming) = sent.map_err(silent)??.into_parts();
+        let mut body = Vec::new();
+        while body.len() < most_bytes {
+            let Some(frame) = timeout(quiet, incoming.frame()).await.map_err(silent)? else {
+                break;
+            };
+            let frame = frame.map_err(|error| HttpError::of(&place, &error))?;
+            let data = frame.into_data().unwrap_or_default();
+            body.extend_from_slice(&data[..data.len().min(most_bytes - body.len())]);
+        }
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
     }
 
     /// Sends a request; the head of the answer, whose body is still to be read. Sets no limit to how long that takes.

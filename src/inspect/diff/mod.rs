@@ -12,7 +12,7 @@ mod side;
 
 pub(crate) use comparison::Tell;
 
-use super::{Archive, InspectError};
+use super::{Archive, InspectError, warn_once};
 use crate::archive::namespace::{Kind, Namespace, Totals};
 use crate::context::Context;
 use crate::mongo::target::Target;
@@ -253,10 +253,7 @@ async fn definitions(
     });
     let (found, unreadable) = reading.await??;
     for warning in unreadable {
-        // Where all of it was read before, it was told then.
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
+        warn_once(warnings, warning);
     }
     Ok(found)
 }

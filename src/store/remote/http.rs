@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use std::io;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// No answer that we ask for is longer; a listing of a thousand files is some 400 KB.
 pub(super) const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
@@ -101,25 +101,8 @@ async fn answer(
     request: Request<Body>,
     quiet: Duration,
 ) -> Result<Answer, StoreError> {
-    let silent = |_| {
-        let summary = format!("the server has said nothing for {} s", quiet.as_secs());
-        StoreError::new(StoreErrorKind::Unreachable, summary, "")
-    };
-    let sent = timeout(quiet, client.send(request)).await;
-    let (head, mut incoming) = sent.map_err(silent)??.into_parts();
-    let mut body = Vec::new();
-    while body.len() < LONGEST_ANSWER {
-        let Some(frame) = timeout(quiet, incoming.frame()).await.map_err(silent)? else {
-            break;
-        };
-        let data = frame.map_err(broken)?.into_data().unwrap_or_default();
-        body.extend_from_slice(&data[..data.len().min(LONGEST_ANSWER - body.len())]);
-    }
-    Ok(Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-    })
+    let fetching = client.fetch_unless_silent(request, quiet, LONGEST_ANSWER);
+    Ok(fetching.await?)
 }
 
 fn broken(error: hyper::Error) -> StoreError {

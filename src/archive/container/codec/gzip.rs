@@ -75,10 +75,8 @@ impl Pack for Packer {
         let Ok(deflated) = compressor.deflate_compress(buffer, room) else {
             return false;
         };
-        let (footer_at, size) = (
-            HEADER_BYTES + deflated,
-            HEADER_BYTES + deflated + FOOTER_BYTES,
-        );
+        let footer_at = HEADER_BYTES + deflated;
+        let size = footer_at + FOOTER_BYTES;
         member[footer_at..size].copy_from_slice(&footer(buffer));
         member[..HEADER_BYTES].copy_from_slice(&header(size));
         buffer.clear();
