@@ -55,7 +55,8 @@ impl Context {
     ) -> ToolOptions {
         ToolOptions {
             tool,
-            uri: uri.without_database(),
+            uri: uri.for_tools(),
+            timeouts: uri.tool_timeouts(),
             environment: self.environment.clone(),
             redactor: self.redactor.clone(),
             stall_timeout,

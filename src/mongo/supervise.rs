@@ -18,13 +18,16 @@ const LAST_BYTES: Duration = Duration::from_secs(3);
 pub(crate) struct ToolOptions {
     pub tool: Tool,
     pub uri: Secret,
+    /// What of the connection string is told by flags.
+    pub timeouts: Vec<OsString>,
     pub environment: Vec<(OsString, OsString)>,
     pub redactor: Redactor,
     pub stall_timeout: Duration,
 }
 
 impl ToolOptions {
-    pub(super) fn command(&self, arguments: Vec<OsString>) -> Command {
+    pub(super) fn command(&self, mut arguments: Vec<OsString>) -> Command {
+        arguments.extend(self.timeouts.iter().cloned());
         Command {
             program: self.tool.program.clone(),
             arguments,

@@ -13,6 +13,7 @@ pub(crate) use error::UriError;
 
 use crate::sys::redact::{Secret, percent_encode};
 use parse::{credentials, database, hosts, options, split};
+use std::ffi::OsString;
 use std::fmt;
 
 const PLAIN_SCHEME: &str = "mongodb://";
@@ -28,6 +29,16 @@ const SECRET_OPTIONS: [&str; 3] = [
     "proxyPassword",
 ];
 const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
+
+/// Timeouts that the tools take for a thousand times as long when they are told in a connection string, and the flags that
+/// take seconds and mean them. Without them, `serverSelectionTimeoutMS=3000` is a wait of 50 minutes for a server that died.
+///
+/// Source: `NormalizeOptionsAndURI` and `configureClient` of the Database Tools 100.12: milliseconds are read as seconds.
+const TOOL_TIMEOUTS: [(&str, &str); 3] = [
+    ("connectTimeoutMS", "--dialTimeout"),
+    ("socketTimeoutMS", "--socketTimeout"),
+    ("serverSelectionTimeoutMS", "--serverSelectionTimeout"),
+];
 
 /// A checked connection string. `Debug` shows the hosts only.
 #[derive(Clone, PartialEq, Eq)]
@@ -168,12 +179,22 @@ impl MongoUri {
         self.text.expose()
     }
 
-    /// The whole text without the path's database, for the tools: they would dump that one database only.
+    /// The timeouts it asks for, as the tools are told of them: in whole seconds, rounded up.
+    pub(crate) fn tool_timeouts(&self) -> Vec<OsString> {
+        let flag = |(name, flag)| {
+            let milliseconds: u32 = self.option(name)?.parse().ok()?;
+            Some(format!("{flag}={}", milliseconds.div_ceil(1000)).into())
+        };
+        TOOL_TIMEOUTS.into_iter().filter_map(flag).collect()
+    }
+
+    /// The whole text for the tools: without the path's database, since they would dump that one only, and without the
+    /// timeouts of [`MongoUri::tool_timeouts`].
     ///
     /// The path is also where a user is looked up when no `authSource` is given, so one is added then. Not so for
     /// mechanisms that never look there, and not for `mongodb+srv`: there the DNS record commonly says
     /// `authSource=admin`, which outranks the path and would in turn be outranked by what we add.
-    pub(crate) fn without_database(&self) -> Secret {
+    pub(crate) fn for_tools(&self) -> Secret {
         let scheme = if self.srv { SRV_SCHEME } else { PLAIN_SCHEME };
         let mut text = scheme.to_owned();
         if let Some(userinfo) = &self.userinfo {
@@ -183,9 +204,12 @@ impl MongoUri {
         text.push_str(&self.hosts_as_written);
         text.push('/');
         let mut separator = '?';
-        if !self.query.expose().is_empty() {
+        for option in self.query.expose().split('&') {
+            if option.is_empty() || is_tool_timeout(option) {
+                continue;
+            }
             text.push(separator);
-            text.push_str(self.query.expose());
+            text.push_str(option);
             separator = '&';
         }
         if let Some(source) = self.implied_auth_source() {
@@ -246,6 +270,14 @@ impl fmt::Debug for MongoUri {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "MongoUri({})", self.hosts)
     }
+}
+
+/// Whether an option is a timeout that the tools are told of by a flag.
+fn is_tool_timeout(option: &str) -> bool {
+    option.split_once('=').is_some_and(|(name, value)| {
+        let mut timeouts = TOOL_TIMEOUTS.iter();
+        timeouts.any(|(known, _)| known.eq_ignore_ascii_case(name)) && value.parse::<u32>().is_ok()
+    })
 }
 
 /// What may be the password in a text that was meant as a connection string, faulty or not: each stretch from the

@@ -168,7 +168,7 @@ class Misbehaving:
             while left > 0 and (piece := sent.read(min(left, 65536))):
                 left -= len(piece)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return []
+            raise ConnectionAbortedError
         if how and how["do"] == "damage":
             body = bytearray(sent.read(length))
             body[len(body) // 2] ^= 1

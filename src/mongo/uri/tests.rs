@@ -167,9 +167,28 @@ fn the_database_moves_from_the_path_into_auth_source() -> Result<(), UriError> {
         ("mongodb+srv://u:p@h/shop", "mongodb+srv://u:p@h/"),
     ] {
         let uri = MongoUri::parse(text)?;
-        assert_eq!(uri.without_database().expose(), expected);
+        assert_eq!(uri.for_tools().expose(), expected);
         assert_eq!(MongoUri::parse(expected)?.database(), None);
     }
+    Ok(())
+}
+
+#[test]
+fn timeouts_reach_the_tools_as_seconds() -> Result<(), UriError> {
+    let uri = MongoUri::parse(
+        "mongodb://h/?serverSelectionTimeoutMS=3000&w=1&CONNECTTIMEOUTMS=1&&socketTimeoutMS=later",
+    )?;
+    assert_eq!(
+        uri.tool_timeouts(),
+        ["--dialTimeout=1", "--serverSelectionTimeout=3"]
+    );
+    // What is no number is for the tools to refuse.
+    assert_eq!(
+        uri.for_tools().expose(),
+        "mongodb://h/?w=1&socketTimeoutMS=later"
+    );
+    let none = MongoUri::parse("mongodb://h/?w=1")?;
+    assert!(none.tool_timeouts().is_empty());
     Ok(())
 }
 
@@ -196,13 +215,13 @@ proptest! {
         prop_assert_eq!(uri.user(), Some(user.as_str()));
         prop_assert_eq!(uri.password(), Some(&Secret::new(password)));
         prop_assert_eq!(uri.hosts(), "db:27017");
-        prop_assert_eq!(uri.without_database(), Secret::new(format!("{text}?authSource=admin")));
+        prop_assert_eq!(uri.for_tools(), Secret::new(format!("{text}?authSource=admin")));
     }
 
     #[test]
     fn no_text_panics(text in "(mongodb(\\+srv)?://)?[a%2@:/?&=,\\[\\].$ é]{0,24}") {
         if let Ok(uri) = MongoUri::parse(&text) {
-            prop_assert!(MongoUri::parse(uri.without_database().expose()).is_ok());
+            prop_assert!(MongoUri::parse(uri.for_tools().expose()).is_ok());
         }
     }
 

@@ -171,6 +171,9 @@ fn a_server_that_dies_is_a_restore_that_failed() {
         running,
         mongorestore,
     } = Stuck::at("insert");
+    // The answer arrives, and nobody is there for the next question: mongorestore waits for as long as the connection
+    // string says. When it reads that string itself, it waits a thousand times as long.
+    proxy.holds_an_answer();
     target.signal(Signal::KILL);
     proxy.release();
     let outcome = running.end(Duration::from_secs(60)).ended_with(1);

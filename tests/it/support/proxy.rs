@@ -32,6 +32,8 @@ struct State {
     passed: u64,
     sent: u64,
     sprung: bool,
+    /// An answer came after that, and waits.
+    holds: bool,
     released: bool,
     closed: bool,
     sockets: Vec<TcpStream>,
@@ -57,6 +59,7 @@ impl Proxy {
             passed: 0,
             sent: 0,
             sprung: false,
+            holds: false,
             released: false,
             closed: false,
             sockets: Vec::new(),
@@ -86,6 +89,13 @@ impl Proxy {
     pub(crate) fn sprung(&self) {
         until("the network fails", SOON, || {
             self.shared.state.lock().unwrap().sprung
+        });
+    }
+
+    /// Waits until the server has answered to no avail.
+    pub(crate) fn holds_an_answer(&self) {
+        until("the server answers", SOON, || {
+            self.shared.state.lock().unwrap().holds
         });
     }
 
@@ -161,6 +171,7 @@ impl Shared {
         let passed = {
             let mut state = self.state.lock().unwrap();
             state.passed += bytes as u64;
+            state.holds |= state.sprung;
             state.passed
         };
         if matches!(self.trap, Trap::Bytes(limit) if passed > limit) {
