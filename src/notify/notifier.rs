@@ -1,6 +1,8 @@
 //! Which notifications a run brings, and what they know.
 
 mod copies;
+mod drills;
+mod pings;
 
 pub(crate) use copies::DifferingCopy;
 
@@ -11,16 +13,14 @@ use crate::notify::notification::{
     Event, Facts, Interest, LastGood, Notification, Origin, Severity,
 };
 use crate::notify::outbox::{Outbox, Queued};
-use crate::report::{BackupReport, DrillReport, Problem, PruneReport, last_good};
+use crate::report::{BackupReport, Problem, PruneReport, last_good};
 use crate::settings::{NotifyOn, Settings};
 use crate::state::alerts::{AlertHistory, Concern};
-use crate::state::{Ended, LastDrill, StateStore, warn_unsaved};
+use crate::state::{Ended, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 /// A failure that is to be told.
 pub(crate) struct Failure<'f> {
@@ -44,21 +44,6 @@ pub(crate) struct Notifier<'o> {
     run_id: OnceCell<String>,
 }
 
-/// Tells those who watch that a run has begun.
-pub(crate) struct Beginning(Vec<JoinHandle<()>>);
-
-impl Beginning {
-    /// Waits until they know, or cannot be told: they must not learn of the end first.
-    pub(crate) async fn finish(self, ctx: &Context) {
-        for task in self.0 {
-            let abort = task.abort_handle();
-            if ctx.cancel.or(task).await.is_err() {
-                abort.abort();
-            }
-        }
-    }
-}
-
 impl<'o> Notifier<'o> {
     pub(crate) fn new(
         settings: &'o Settings,
@@ -76,46 +61,6 @@ impl<'o> Notifier<'o> {
             channels,
             run_id: OnceCell::new(),
         }
-    }
-
-    /// Begins a backup or a drill, beside which those who watch are told.
-    pub(crate) fn begin(&self, interest: Interest) -> Beginning {
-        let id = self.run_id.get_or_init(|| self.new_run_id());
-        let channels = self.channels.iter();
-        let watching = channels.filter(|channel| channel.interest() == interest);
-        let tasks = watching.map(|channel| {
-            let (channel, id) = (Arc::clone(channel), id.clone());
-            tokio::spawn(async move { channel.begin(&id).await })
-        });
-        Beginning(tasks.collect())
-    }
-
-    /// A UUID that no other run has.
-    fn new_run_id(&self) -> String {
-        let now = (self.ctx.now)().to_rfc3339();
-        let process = std::process::id();
-        let text = format!(
-            "{} {} {now} {process}",
-            self.settings.prefix,
-            self.uri.hosts()
-        );
-        let mut digest = Sha256::digest(text);
-        // Version 8, which leaves to everybody how it is made.
-        digest[6] = digest[6] & 0x0f | 0x80;
-        digest[8] = digest[8] & 0x3f | 0x80;
-        let hex: String = digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let parts = [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ];
-        parts.join("-")
     }
 
     /// Puts them into the outbox.
@@ -225,132 +170,6 @@ impl<'o> Notifier<'o> {
         queued
     }
 
-    /// Notes how a drill ended; the notification about it, if one is due. `last` holds no secrets.
-    pub(crate) fn drilled(
-        &self,
-        status: &mut StateStore,
-        last: &LastDrill,
-        report: Option<&DrillReport>,
-    ) -> Queued {
-        let mut alerts = status.state().drill_alerts;
-        let news = match (&last.problem, report) {
-            (Some(problem), _) => self.drill_failure(&mut alerts, last, problem, report),
-            (None, Some(report)) => self.drill_success(&mut alerts, report),
-            (None, None) => None,
-        };
-        let ping = self.drill_ping(last, report);
-        let news = news.filter(|_| self.has_readers());
-        let queued = self.queue(news.into_iter().chain(ping));
-        let change = status.change(|state| {
-            state.drill_alerts = alerts;
-            state.drill = Some(last.clone());
-        });
-        warn_unsaved(change.1);
-        queued
-    }
-
-    fn drill_failure(
-        &self,
-        alerts: &mut AlertHistory,
-        last: &LastDrill,
-        problem: &str,
-        report: Option<&DrillReport>,
-    ) -> Option<Notification> {
-        let day = self.count_failure(alerts)?;
-        let event = match day {
-            0 | 1 => Event::DrillFailed,
-            _ => Event::DrillStillFailing,
-        };
-        let problems = report.map(|report| report.problems.clone());
-        let facts = Facts {
-            archive: Some(last.archive.clone()),
-            problems: problems.unwrap_or_else(|| vec![problem.to_owned()]),
-            failing_since: alerts.failing().map(|failing| failing.since),
-            failed_runs: alerts.failing().map(|failing| failing.runs),
-            day: Some(day),
-            log: self.ctx.tail.lines(),
-            ..Facts::default()
-        };
-        let doctor = self.ctx.runtime().run_doctor();
-        let help = vec![
-            format!(
-                "See whether the scratch server runs and its user has the roles backup and restore: {doctor}"
-            ),
-            "Try it again, and an older archive: pantry-keeper drill, pantry-keeper list".into(),
-        ];
-        Some(self.notification(event, Severity::Bad, facts, help))
-    }
-
-    fn drill_success(
-        &self,
-        alerts: &mut AlertHistory,
-        report: &DrillReport,
-    ) -> Option<Notification> {
-        let mut facts = drill_facts(report);
-        let event = match alerts.succeeded() {
-            Some(failing) => {
-                facts.failing_since = Some(failing.since);
-                facts.failed_runs = Some(failing.runs);
-                Event::DrillRecovered
-            }
-            None if self.settings.notify_on == NotifyOn::Always => Event::DrillReceipt,
-            None => return None,
-        };
-        let severity = match report.warnings.is_empty() {
-            true => Severity::Good,
-            false => Severity::Attention,
-        };
-        Some(self.notification(event, severity, facts, Vec::new()))
-    }
-
-    fn drill_ping(&self, last: &LastDrill, report: Option<&DrillReport>) -> Option<Notification> {
-        let Some(problem) = &last.problem else {
-            let facts = report.map(drill_facts)?;
-            return self.ping(Event::DrillDone, Severity::Good, facts, Vec::new());
-        };
-        let problems = report.map(|report| report.problems.clone());
-        let facts = Facts {
-            archive: Some(last.archive.clone()),
-            problems: problems.unwrap_or_else(|| vec![problem.clone()]),
-            ..Facts::default()
-        };
-        self.ping(Event::DrillNotDone, Severity::Bad, facts, Vec::new())
-    }
-
-    fn failure_ping(&self, alerts: &AlertHistory, failure: &Failure) -> Option<Notification> {
-        if !self.outbox.has_recipient(Interest::EveryBackup) {
-            return None;
-        }
-        let failed = self.failed(alerts, None, failure);
-        self.ping(
-            Event::BackupNotDone,
-            Severity::Bad,
-            failed.facts,
-            failed.help,
-        )
-    }
-
-    /// How a run ended, for those who watch, if anybody does.
-    fn ping(
-        &self,
-        event: Event,
-        severity: Severity,
-        facts: Facts,
-        help: Vec<String>,
-    ) -> Option<Notification> {
-        if !self.outbox.has_recipient(event.interest()) {
-            return None;
-        }
-        let facts = Facts {
-            run_id: self.run_id.get().cloned(),
-            log: self.ctx.tail.lines(),
-            ..facts
-        };
-        let mut ping = self.notification(event, severity, facts, help);
-        ping.id.push_str(".ping");
-        Some(ping)
-    }
-
     fn failure_news(&self, alerts: &mut AlertHistory, failure: &Failure) -> Option<Notification> {
         let day = self.count_failure(alerts)?;
         Some(self.failed(alerts, Some(day), failure))
@@ -453,20 +272,6 @@ fn backup_facts(report: &BackupReport, pruned: &PruneReport) -> Facts {
         point_in_time: Some(report.point_in_time),
         elapsed_seconds: Some(report.elapsed_seconds),
         removed: removed.map(|removed| removed.archive.clone()).collect(),
-        ..Facts::default()
-    }
-}
-
-fn drill_facts(report: &DrillReport) -> Facts {
-    Facts {
-        archive: Some(report.archive.clone()),
-        documents: Some(report.documents),
-        bytes: Some(report.bytes),
-        namespaces: Some(report.namespaces),
-        indexes: Some(report.indexes),
-        elapsed_seconds: Some(report.elapsed_seconds),
-        compare_seconds: Some(report.compare_seconds),
-        concerns: report.warnings.clone(),
         ..Facts::default()
     }
 }

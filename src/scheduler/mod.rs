@@ -22,6 +22,7 @@ pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
+mod upkeep;
 pub(crate) mod worker;
 
 use crate::backup::{Failure, Notifier};
@@ -30,7 +31,6 @@ use crate::mongo::uri::MongoUri;
 use crate::notify::sender::Sender;
 use crate::report::Problem;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
-use crate::schedule::{in_words, moment};
 use crate::settings::Settings;
 use crate::state::{Ended, Run, StateStore};
 use crate::store::repository::Repository;
@@ -47,11 +47,10 @@ use systemd::Systemd;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use trigger::Trigger;
+use upkeep::Upkeep;
 
 /// The longest sleep: how soon a clock that jumped is noticed.
 const SLICE: Duration = Duration::from_secs(5);
-/// How often a sign of life is given.
-const BEAT: Duration = Duration::from_secs(5 * 60);
 /// How long until something is tried again that somebody else or a missing disk kept from happening.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -159,12 +158,6 @@ impl Asked {
             self.not_before = Instant::now() + AGAIN;
         }
     }
-}
-
-/// When what is done now and then was done last.
-struct Upkeep {
-    beat_at: Option<Instant>,
-    saved_at: Option<Instant>,
 }
 
 struct Service<'s> {
@@ -300,37 +293,6 @@ impl Service<'_> {
         }
     }
 
-    /// What is done now and then while nothing else is.
-    fn keep_up(&mut self, upkeep: &mut Upkeep) {
-        if upkeep.beat_at.is_none_or(|last| last.elapsed() >= BEAT) {
-            upkeep.beat_at = Some(Instant::now());
-            self.beat();
-        }
-        if upkeep.saved_at.is_none_or(|last| last.elapsed() >= AGAIN) {
-            upkeep.saved_at = Some(Instant::now());
-            // What was not written before has been said already.
-            let _ = self.status.save();
-            let notifier = Notifier::new(self.settings, self.uri, self.ctx, self.next());
-            let queued = notifier.reminder(&mut self.status);
-            self.sender.post(queued);
-        }
-    }
-
-    fn look_at_the_clock(&mut self) -> DateTime<Utc> {
-        let now = (self.ctx.now)();
-        if let Some(words) = self.clock.jump(now) {
-            tracing::info!(target: SCHEDULER, "{words}");
-            self.timetable.jumped(&mut self.ledger, now);
-            self.keep_ledger();
-            if let Some(drills) = &mut self.drills {
-                drills.jumped(now);
-            }
-            self.beat();
-            self.announce();
-        }
-        now
-    }
-
     fn fail(&mut self, stage: &str, error: &str, advice: &str) {
         tracing::error!(target: SCHEDULER, "{error}");
         let next_run = self
@@ -371,50 +333,6 @@ impl Service<'_> {
             Step::Wait { next } => next,
             Step::Due { slot, .. } | Step::Missed { slot, .. } => Some(slot),
         }
-    }
-
-    fn announce(&self) {
-        if let Some(next) = self.next() {
-            let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
-            tracing::info!(target: SCHEDULER, "next backup: {words}");
-            self.systemd.status(&format!(
-                "next backup: {}",
-                moment(next, self.settings.time_zone)
-            ));
-        }
-        if let Some(next) = self
-            .drills
-            .as_ref()
-            .and_then(|drills| drills.next((self.ctx.now)()))
-        {
-            let words = in_words(next, self.settings.time_zone, (self.ctx.now)());
-            tracing::info!(target: SCHEDULER, "next drill: {words}");
-        }
-    }
-
-    fn keep_ledger(&mut self) {
-        let ledger = self.ledger.clone();
-        if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
-            tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
-        }
-    }
-
-    fn beat(&mut self) {
-        let path = self.repository.scheduler_path();
-        if !self.lock.is_at(&path) && path.exists() {
-            // The disk was unplugged and is back: the lock that we hold is on a file that nobody can reach any more.
-            match Lock::take(&path, self.repository.folder()) {
-                Ok(lock) => self.lock = lock,
-                Err(error) => tracing::error!(target: SCHEDULER, "{error}"),
-            }
-        }
-        give_sign(&self.lock, (self.ctx.now)());
-    }
-}
-
-fn give_sign(lock: &Lock, now: DateTime<Utc>) {
-    if let Err(error) = lock.beat(now.into()) {
-        tracing::debug!(target: SCHEDULER, "no sign of life could be given: {error}");
     }
 }
 

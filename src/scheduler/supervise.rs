@@ -1,8 +1,9 @@
 //! One run after the other: begun, watched over, and noted.
 
+use super::Service;
 use super::trigger::Trigger;
+use super::upkeep::{BEAT, give_sign};
 use super::worker::{self, WorkerFailure, WorkerRequest};
-use super::{BEAT, Service, give_sign};
 use crate::schedule::in_words;
 use crate::schedule::timetable::Step;
 use crate::state::Ended;

@@ -6,26 +6,25 @@
 //! was, and must not be made to look like it.
 
 pub(crate) mod alerts;
+mod history;
+
+pub(crate) use history::{Ended, Run, StepTime};
 
 use crate::retention::shrink::Loss;
 use crate::schedule::timetable::Ledger;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
 use alerts::AlertHistory;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
+use history::thinned;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const STATE_FILE: &str = "state.json";
 const HISTORY_FILE: &str = "history.json";
-/// Runs that are remembered: two years of weekly ones, and some.
-const RUNS_KEPT: usize = 120;
-/// Of the runs before these, one of each of so many days stays: enough for a calendar of half a year.
-const DAYS_KEPT: usize = 200;
 
 /// What the next run has to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,80 +75,6 @@ pub(crate) struct Shrunk {
     pub losses: Vec<Loss>,
 }
 
-/// One run, as history has it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Run {
-    pub began_at: DateTime<Utc>,
-    pub ended_at: DateTime<Utc>,
-    /// Why it ran, in words.
-    pub trigger: String,
-    pub ended: Ended,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
-pub(crate) enum Ended {
-    Done {
-        archive: String,
-        archive_bytes: u64,
-        documents: u64,
-        bytes: u64,
-        removed: Vec<String>,
-        warnings: Vec<String>,
-        #[serde(default)]
-        steps: Vec<StepTime>,
-    },
-    Failed {
-        stage: String,
-        error: String,
-    },
-    /// A restore of the archive was compared with it and found equal.
-    Drilled {
-        archive: String,
-        documents: u64,
-        bytes: u64,
-        #[serde(default)]
-        steps: Vec<StepTime>,
-    },
-    DrillFailed {
-        archive: String,
-        error: String,
-    },
-    /// Told to stop, or killed.
-    Interrupted,
-}
-
-/// How long one step of a run took.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StepTime {
-    /// A word, such as `dump`; later versions may know others.
-    pub step: String,
-    pub seconds: f64,
-}
-
-impl StepTime {
-    pub(crate) fn new(step: &str, seconds: f64) -> Self {
-        StepTime {
-            step: step.to_owned(),
-            seconds,
-        }
-    }
-}
-
-impl Run {
-    /// How bad it is; of the runs of a day long ago, only the worst is remembered.
-    fn badness(&self) -> u8 {
-        match &self.ended {
-            Ended::Failed { .. } => 4,
-            Ended::DrillFailed { .. } => 3,
-            Ended::Interrupted => 2,
-            Ended::Done { .. } => 1,
-            Ended::Drilled { .. } => 0,
-        }
-    }
-}
-
 /// What is there to be seen, for who only looks: nothing is written, and what is damaged stays where it is.
 pub(crate) fn look(folder: &Path) -> (State, Vec<Run>) {
     let state = look_at(&folder.join(STATE_FILE)).unwrap_or_else(|| State {
@@ -167,26 +92,6 @@ fn look_at<T: Default + DeserializeOwned>(path: &Path) -> Option<T> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(T::default()),
         Err(_) => None,
     }
-}
-
-/// The newest runs, and before these the worst of each day.
-fn thinned(runs: Vec<Run>) -> Vec<Run> {
-    let newest = runs.len().saturating_sub(RUNS_KEPT);
-    let mut days: BTreeMap<NaiveDate, Run> = BTreeMap::new();
-    let mut recent = Vec::new();
-    for (position, run) in runs.into_iter().enumerate() {
-        let day = run.began_at.date_naive();
-        if position >= newest {
-            recent.push(run);
-        } else if days
-            .get(&day)
-            .is_none_or(|worst| worst.badness() <= run.badness())
-        {
-            days.insert(day, run);
-        }
-    }
-    let too_many = days.len().saturating_sub(DAYS_KEPT);
-    days.into_values().skip(too_many).chain(recent).collect()
 }
 
 /// The files, and what they could not be made to hold yet.
@@ -349,6 +254,7 @@ pub(crate) fn warn_unsaved(result: Result<(), FileError>) {
 
 #[cfg(test)]
 mod tests {
+    use super::history::{DAYS_KEPT, RUNS_KEPT};
     use super::*;
     use chrono::TimeDelta;
 

@@ -4,19 +4,18 @@
 //! mongodump writes the CRC-64 of each namespace's documents behind them. Computing it again here, and keeping it in the
 //! manifest, makes it an end-to-end check from mongodump's memory to our disk.
 
-use super::{MAGIC, TERMINATOR};
-use crate::archive::bson_framer::{BsonFramer, FrameError, LONGEST_BYTES};
-use crate::archive::namespace::{
-    Announced, BUCKETS_PREFIX, DumpSink, Kind, Namespace, StreamHeader, Totals,
-};
+mod headers;
+mod window;
+
+use super::MAGIC;
+use crate::archive::bson_framer::{BsonFramer, FrameError};
+use crate::archive::namespace::{BUCKETS_PREFIX, DumpSink, Kind, Namespace, Totals};
 use crate::sys::progress::DumpWatch;
 use crc_fast::{CrcAlgorithm, Digest};
-use mongodb::bson::RawDocument;
+use headers::{Segment, parse_announced, parse_header, parse_segment};
 use std::collections::HashMap;
 use std::io::{self, Read};
-
-/// Large enough that a system call is rare, small enough to stay in a core's cache with the work on it.
-const WINDOW_BYTES: usize = 256 * 1024;
+use window::Window;
 
 /// Why a stream cannot become an archive.
 #[derive(Debug, thiserror::Error)]
@@ -239,220 +238,6 @@ impl Current {
             crc64: self.crc.finalize(),
         }
     }
-}
-
-/// The input, a window at a time.
-struct Window<'w, R, W> {
-    input: R,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
-    watch: &'w mut W,
-    stream_bytes: u64,
-}
-
-impl<'w, R: Read, W: Watch> Window<'w, R, W> {
-    fn new(input: R, watch: &'w mut W) -> Self {
-        Window {
-            input,
-            buffer: vec![0; WINDOW_BYTES].into(),
-            start: 0,
-            end: 0,
-            watch,
-            stream_bytes: 0,
-        }
-    }
-
-    fn rest(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
-    }
-
-    /// Reads more behind what is left; false at the end of the input.
-    fn fill<E>(&mut self) -> Result<bool, StreamError<E>> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        loop {
-            match self.input.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Ok(false),
-                Ok(read) => {
-                    self.end += read;
-                    self.stream_bytes += read as u64;
-                    self.watch.moved(self.stream_bytes);
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StreamError::Read(error)),
-            }
-        }
-    }
-
-    /// The next four bytes; none at a clean end of the input.
-    fn word<E>(&mut self) -> Result<Option<[u8; 4]>, StreamError<E>> {
-        loop {
-            if let Some(word) = self.rest().first_chunk::<4>() {
-                let word = *word;
-                self.start += 4;
-                return Ok(Some(word));
-            }
-            if !self.fill()? {
-                return if self.rest().is_empty() {
-                    Ok(None)
-                } else {
-                    Err(StreamError::Cut("inside a length"))
-                };
-            }
-        }
-    }
-
-    fn terminator<E>(&mut self) -> Result<(), StreamError<E>> {
-        match self.word()? {
-            Some(TERMINATOR) => Ok(()),
-            Some(_) => Err(StreamError::Format("a terminator is missing".into())),
-            None => Err(StreamError::Cut("before a terminator")),
-        }
-    }
-
-    /// The next document, whole; none at a terminator. Only for headers and metadata, which are small.
-    fn document<E>(&mut self, place: &'static str) -> Result<Option<Vec<u8>>, StreamError<E>> {
-        match self.word()? {
-            None => Err(StreamError::Cut(place)),
-            Some(TERMINATOR) => Ok(None),
-            Some(length) => self.rest_of_document(length, place).map(Some),
-        }
-    }
-
-    /// The header of the next segment; none where the stream ends as it should.
-    fn next_header<E>(&mut self) -> Result<Option<Vec<u8>>, StreamError<E>> {
-        match self.word()? {
-            None => Ok(None),
-            Some(length) => self
-                .rest_of_document(length, "in a collection's header")
-                .map(Some),
-        }
-    }
-
-    fn rest_of_document<E>(
-        &mut self,
-        length: [u8; 4],
-        place: &'static str,
-    ) -> Result<Vec<u8>, StreamError<E>> {
-        let total = u32::from_le_bytes(length);
-        if !(5..=LONGEST_BYTES).contains(&total) {
-            return Err(StreamError::Format(format!(
-                "a header claims {total} bytes"
-            )));
-        }
-        let mut document = length.to_vec();
-        while document.len() < total as usize {
-            if self.rest().is_empty() && !self.fill()? {
-                return Err(StreamError::Cut(place));
-            }
-            let step = (total as usize - document.len()).min(self.end - self.start);
-            document.extend_from_slice(&self.buffer[self.start..self.start + step]);
-            self.start += step;
-        }
-        Ok(document)
-    }
-
-    /// Hands a segment's documents on, up to and over its terminator.
-    fn documents<S: DumpSink>(
-        &mut self,
-        current: &mut Current,
-        sink: &mut S,
-        documents_before: u64,
-    ) -> Result<(), StreamError<S::Error>> {
-        loop {
-            let window = &self.buffer[self.start..self.end];
-            let fed = current
-                .framer
-                .feed(window)
-                .map_err(|error| StreamError::Document {
-                    namespace: current.namespace.clone(),
-                    error,
-                })?;
-            let bytes = &window[..fed.consumed];
-            current.crc.update(bytes);
-            current.bytes += bytes.len() as u64;
-            if current.wanted && !bytes.is_empty() {
-                sink.data(bytes).map_err(StreamError::Sink)?;
-            }
-            self.start += fed.consumed;
-            if fed.terminated {
-                self.start += TERMINATOR.len();
-                return Ok(());
-            }
-            self.watch.at(
-                &current.namespace,
-                documents_before + current.framer.documents(),
-            );
-            if !self.fill()? {
-                return Err(StreamError::Cut("inside a collection"));
-            }
-        }
-    }
-}
-
-fn parse_header<E>(document: &[u8]) -> Result<StreamHeader, StreamError<E>> {
-    let raw = parse(document)?;
-    if text(raw, "version")? != "0.1" {
-        return Err(StreamError::Format(
-            "its version is not 0.1; this Pantry Keeper is too old for this mongodump".into(),
-        ));
-    }
-    Ok(StreamHeader {
-        server_version: text(raw, "server_version")?,
-        tool_version: text(raw, "tool_version")?,
-    })
-}
-
-fn parse_announced<E>(document: &[u8]) -> Result<Announced, StreamError<E>> {
-    let raw = parse(document)?;
-    let namespace = Namespace::new(text(raw, "db")?, text(raw, "collection")?);
-    let kind = match text(raw, "type")?.as_str() {
-        "timeseries" => Kind::TimeSeries,
-        "view" => Kind::View,
-        _ if namespace.database.is_empty() => Kind::Oplog,
-        _ => Kind::Collection,
-    };
-    Ok(Announced {
-        namespace,
-        kind,
-        metadata: text(raw, "metadata")?,
-    })
-}
-
-struct Segment {
-    namespace: Namespace,
-    eof: bool,
-    crc64: u64,
-}
-
-fn parse_segment<E>(document: &[u8]) -> Result<Segment, StreamError<E>> {
-    let raw = parse(document)?;
-    let namespace = Namespace::new(text(raw, "db")?, text(raw, "collection")?);
-    let eof = raw
-        .get_bool("EOF")
-        .map_err(|error| StreamError::Format(error.to_string()))?;
-    let crc = raw
-        .get_i64("CRC")
-        .map_err(|error| StreamError::Format(error.to_string()))?;
-    Ok(Segment {
-        namespace,
-        eof,
-        crc64: crc as u64,
-    })
-}
-
-fn parse<E>(document: &[u8]) -> Result<&RawDocument, StreamError<E>> {
-    RawDocument::from_bytes(document).map_err(|error| StreamError::Format(error.to_string()))
-}
-
-fn text<E>(document: &RawDocument, field: &str) -> Result<String, StreamError<E>> {
-    document
-        .get_str(field)
-        .map(str::to_owned)
-        .map_err(|error| StreamError::Format(error.to_string()))
 }
 
 #[cfg(test)]
