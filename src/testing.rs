@@ -3,10 +3,10 @@
 use crate::archive::compression::Compression;
 use crate::archive::container::appender::Written;
 use crate::archive::container::{ArchiveSink, Plan, WriteError};
+use crate::archive::crc64;
 use crate::archive::manifest::{Manifest, Server, Topology};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use chrono::{DateTime, Utc};
-use crc_fast::{CrcAlgorithm, checksum};
 use mongodb::bson::{Document, doc};
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -35,7 +35,7 @@ impl Sample {
 
     pub(crate) fn totals(&self) -> Totals {
         let bytes = self.bytes();
-        let crc64 = checksum(CrcAlgorithm::Crc64Xz, &bytes);
+        let crc64 = crc64::checksum(&bytes);
         Totals {
             documents: self.documents.len() as u64,
             bytes: bytes.len() as u64,
@@ -229,16 +229,16 @@ pub(crate) fn archive_of_one_large(
     })?;
     sink.announce(sample.announced())?;
     sink.begin(&sample.namespace)?;
-    let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc64Xz);
+    let mut crc = crc64::Digest::new();
     for _ in 0..times {
-        crc.update(document);
+        crc.write(document);
         sink.data(document)?;
     }
     let bytes = document.len() as u64 * times;
     sink.end(Totals {
         documents: times,
         bytes,
-        crc64: crc.finalize(),
+        crc64: crc.sum64(),
     })?;
     sink.finish(noon())?;
     Ok(bytes)

@@ -2,7 +2,7 @@
 
 use super::bson_framer::LONGEST_BYTES;
 use super::namespace::Totals;
-use crc_fast::{CrcAlgorithm, Digest};
+use crate::archive::crc64::Digest;
 use std::io::{self, BufReader, Read};
 
 /// Read at a time, in bytes.
@@ -25,7 +25,7 @@ impl<R: Read> DocumentReader<R> {
             document: Vec::new(),
             documents: 0,
             bytes: 0,
-            crc: Digest::new(CrcAlgorithm::Crc64Xz),
+            crc: Digest::new(),
         }
     }
 
@@ -56,7 +56,7 @@ impl<R: Read> DocumentReader<R> {
                 self.documents + 1
             )));
         }
-        self.crc.update(&self.document);
+        self.crc.write(&self.document);
         self.documents += 1;
         self.bytes += self.document.len() as u64;
         Ok(Some(&self.document))
@@ -67,7 +67,7 @@ impl<R: Read> DocumentReader<R> {
         Totals {
             documents: self.documents,
             bytes: self.bytes,
-            crc64: self.crc.clone().finalize(),
+            crc64: self.crc.sum64(),
         }
     }
 }
@@ -88,10 +88,7 @@ mod tests {
         assert!(reader.next().unwrap().is_some() && reader.next().unwrap().is_none());
         let totals = reader.totals();
         assert_eq!((totals.documents, totals.bytes), (2, bytes.len() as u64));
-        assert_eq!(
-            totals.crc64,
-            crc_fast::checksum(CrcAlgorithm::Crc64Xz, &bytes)
-        );
+        assert_eq!(totals.crc64, crate::archive::crc64::checksum(&bytes));
         for cut in [1, 3, 4, one.len() - 1, one.len() + 2, bytes.len() - 1] {
             let mut reader = DocumentReader::new(&bytes[..cut]);
             let failed =

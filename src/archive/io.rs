@@ -1,6 +1,6 @@
 //! Hashes a file while it is read for another reason, so that it is read once.
 
-use crc_fast::{CrcAlgorithm, Digest as Crc};
+use super::crc64;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 
@@ -10,7 +10,7 @@ pub(crate) struct Hashing<R> {
     bytes: u64,
     crc_end: u64,
     sha256: Sha256,
-    crc: Crc,
+    crc: crc64::Digest,
 }
 
 impl<R: Read> Hashing<R> {
@@ -21,7 +21,7 @@ impl<R: Read> Hashing<R> {
             bytes: 0,
             crc_end,
             sha256: Sha256::new(),
-            crc: Crc::new(CrcAlgorithm::Crc64Xz),
+            crc: crc64::Digest::new(),
         }
     }
 
@@ -39,7 +39,7 @@ impl<R: Read> Hashing<R> {
     /// Reads what is left and returns the SHA-256 and the CRC-64/XZ.
     pub(crate) fn finish(mut self) -> io::Result<([u8; 32], u64)> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok((self.sha256.finalize().into(), self.crc.finalize()))
+        Ok((self.sha256.finalize().into(), self.crc.sum64()))
     }
 }
 
@@ -48,7 +48,7 @@ impl<R: Read> Read for Hashing<R> {
         let read = self.input.read(buffer)?;
         self.sha256.update(&buffer[..read]);
         let covered = self.crc_end.saturating_sub(self.bytes).min(read as u64) as usize;
-        self.crc.update(&buffer[..covered]);
+        self.crc.write(&buffer[..covered]);
         self.bytes += read as u64;
         Ok(read)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bson_framer;
 pub(crate) mod compression;
 pub(crate) mod container;
+pub(crate) mod crc64;
 pub(crate) mod document_reader;
 pub(crate) mod dump_stream;
 pub(crate) mod element;

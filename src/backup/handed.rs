@@ -6,13 +6,13 @@
 use super::error::{Failed, JobError, Stage};
 use super::proof::{Dumped, Proof};
 use crate::archive::container::{ArchiveSink, WriteError};
+use crate::archive::crc64::Digest;
 use crate::archive::manifest::Server;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::context::Context;
 use crate::report::BackupReport;
 use crate::settings::Settings;
 use crate::store::locked::LockedRepository;
-use crc_fast::{CrcAlgorithm, Digest};
 use std::cell::Cell;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
@@ -114,11 +114,11 @@ fn write(
         metadata: origin.metadata,
     })?;
     sink.begin(&origin.namespace)?;
-    let (mut crc, mut totals) = (Digest::new(CrcAlgorithm::Crc64Xz), Totals::default());
+    let (mut crc, mut totals) = (Digest::new(), Totals::default());
     loop {
         match documents.blocking_recv() {
             Some(Handed::Document(document)) => {
-                crc.update(&document);
+                crc.write(&document);
                 totals.documents += 1;
                 totals.bytes += document.len() as u64;
                 sink.data(&document)?;
@@ -127,7 +127,7 @@ fn write(
             None => return Err(WriteError::Order("the documents did not come to their end")),
         }
     }
-    totals.crc64 = crc.finalize();
+    totals.crc64 = crc.sum64();
     sink.end(totals)?;
     Ok((sink, totals.documents))
 }

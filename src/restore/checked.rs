@@ -1,10 +1,10 @@
 //! Documents on their way to mongorestore, held against what was verified before.
 
 use crate::archive::container::reason;
+use crate::archive::crc64::Digest;
 use crate::archive::namespace::Totals;
 use crate::archive::verify::ArchivedNamespace;
 use crate::mongo::mongorestore::FeedError;
-use crc_fast::{CrcAlgorithm, Digest};
 
 /// What was read so far of one collection.
 pub(super) struct Checked {
@@ -15,20 +15,20 @@ pub(super) struct Checked {
 impl Checked {
     pub(super) fn new() -> Self {
         Checked {
-            crc: Digest::new(CrcAlgorithm::Crc64Xz),
+            crc: Digest::new(),
             bytes: 0,
         }
     }
 
     pub(super) fn update(&mut self, read: &[u8]) {
-        self.crc.update(read);
+        self.crc.write(read);
         self.bytes += read.len() as u64;
     }
 
     /// What was verified; an error when something else was read.
     pub(super) fn finish(&self, verified: &ArchivedNamespace) -> Result<Totals, FeedError> {
         let Totals { bytes, crc64, .. } = verified.totals;
-        if (self.bytes, self.crc.finalize()) == (bytes, crc64) {
+        if (self.bytes, self.crc.sum64()) == (bytes, crc64) {
             return Ok(verified.totals);
         }
         Err(FeedError::Archive(format!(

@@ -7,10 +7,10 @@ use super::indexes::IndexCatalog;
 use super::oplog::{self, Unfit};
 use super::plan::{OplogEffects, RestorePlan};
 use crate::archive::container::reason;
+use crate::archive::crc64::Digest;
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
 use crate::mongo::mongorestore::{Feed, FeedError};
 use crate::sys::cancel::Cancel;
-use crc_fast::{CrcAlgorithm, Digest};
 use mongodb::bson::Document;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -122,7 +122,7 @@ pub(super) fn feed(
     let is_oplog = |id| id == oplog;
     contents.each(&is_oplog, cancelled, &mut |_, content| {
         writer.begin(&contents[oplog].namespace)?;
-        let (mut crc, mut totals) = (Digest::new(CrcAlgorithm::Crc64Xz), Totals::default());
+        let (mut crc, mut totals) = (Digest::new(), Totals::default());
         let mut indexes = IndexCatalog::default();
         let operated = each_operation(content, operations, &mut |entry| {
             let Some(entry) = indexes.replay(entry) else {
@@ -131,7 +131,7 @@ pub(super) fn feed(
             let bytes = entry
                 .to_vec()
                 .map_err(|error| OperationError::Other(error.to_string()))?;
-            crc.update(&bytes);
+            crc.write(&bytes);
             totals.documents += 1;
             totals.bytes += bytes.len() as u64;
             writer.data(&bytes).map_err(OperationError::Pipe)
@@ -140,7 +140,7 @@ pub(super) fn feed(
             OperationError::Pipe(error) => FeedError::Pipe(error),
             other => FeedError::Archive(other.to_string()),
         })?;
-        totals.crc64 = crc.finalize();
+        totals.crc64 = crc.sum64();
         writer.end(totals).map_err(FeedError::from)
     })
 }

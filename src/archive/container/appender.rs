@@ -2,9 +2,9 @@
 
 use super::codec::{Codec, LARGEST_BYTES};
 use super::tar_header::TAR_BLOCK;
+use crate::archive::crc64::{self, Digest};
 use crate::archive::namespace::NameError;
 use crate::archive::worker_pool::Ticket;
-use crc_fast::{CrcAlgorithm, Digest};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs::File;
 use std::io;
@@ -64,10 +64,45 @@ pub(super) enum Step {
     Trailer(FileId),
 }
 
-/// The placeholder that waits for its header.
-struct Gap {
-    position: u64,
-    before: Digest,
+/// The checksum of everything that was written, put together from its parts.
+struct Checksum {
+    /// Of what is before the last gap or its filling.
+    before: u64,
+    behind: Digest,
+    behind_bytes: u64,
+}
+
+impl Checksum {
+    fn new() -> Self {
+        Checksum {
+            before: 0,
+            behind: Digest::new(),
+            behind_bytes: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.behind.write(bytes);
+        self.behind_bytes += bytes.len() as u64;
+    }
+
+    fn so_far(&self) -> u64 {
+        crc64::combine(self.before, self.behind.sum64(), self.behind_bytes)
+    }
+
+    /// What comes from here on stands behind a gap.
+    fn leave_gap(&mut self) {
+        *self = Checksum {
+            before: self.so_far(),
+            ..Checksum::new()
+        };
+    }
+
+    fn fill_gap(&mut self, member: &[u8]) {
+        let bytes = member.len() as u64;
+        self.before = crc64::combine(self.before, crc64::checksum(member), bytes);
+        self.leave_gap();
+    }
 }
 
 /// Owns the file: appends in order, remembers positions, and keeps the CRC-64 of all of it.
@@ -79,14 +114,15 @@ pub(super) struct Appender {
     /// Bytes that are in the file, not only gathered.
     written: u64,
     positions: Vec<u64>,
-    crc: Digest,
-    gap: Option<Gap>,
+    checksum: Checksum,
+    /// Where a placeholder waits for its header.
+    gap: Option<u64>,
 }
 
 impl Appender {
     pub(super) fn new(file: Arc<File>, codec: &'static dyn Codec, free: Sender<Slot>) -> Self {
-        let mut crc = Digest::new(CrcAlgorithm::Crc64Xz);
-        crc.update(codec.head());
+        let mut checksum = Checksum::new();
+        checksum.add(codec.head());
         Appender {
             file,
             codec,
@@ -94,7 +130,7 @@ impl Appender {
             gathered: codec.head().to_vec(),
             written: 0,
             positions: Vec::new(),
-            crc,
+            checksum,
             gap: None,
         }
     }
@@ -107,12 +143,8 @@ impl Appender {
                 Step::Member(ticket) => self.member(ticket.wait())?,
                 Step::Packed(slot) => self.member(slot)?,
                 Step::Placeholder => {
-                    let before =
-                        std::mem::replace(&mut self.crc, Digest::new(CrcAlgorithm::Crc64Xz));
-                    self.gap = Some(Gap {
-                        position: self.position(),
-                        before,
-                    });
+                    self.checksum.leave_gap();
+                    self.gap = Some(self.position());
                     self.append(&self.codec.placeholder(&[0; TAR_BLOCK]))?;
                 }
                 Step::Fill(header) => self.fill(&header)?,
@@ -129,7 +161,7 @@ impl Appender {
         if !slot.packed {
             return Err(WriteError::Order("a block could not be compressed"));
         }
-        self.crc.update(&slot.buffer);
+        self.checksum.add(&slot.buffer);
         self.append(&slot.buffer)?;
         let _ = self.free.send(slot);
         Ok(())
@@ -157,17 +189,10 @@ impl Appender {
 
     /// Puts a header in its place; the checksum is put together from what was before, in, and behind the gap.
     fn fill(&mut self, header: &[u8; TAR_BLOCK]) -> Result<(), WriteError> {
-        let Gap {
-            position,
-            before: mut crc,
-        } = self
-            .gap
-            .take()
-            .ok_or(WriteError::Order("a header has no place"))?;
+        let gap = self.gap.take();
+        let position = gap.ok_or(WriteError::Order("a header has no place"))?;
         let member = self.codec.placeholder(header);
-        crc.update(&member);
-        crc.combine(&self.crc);
-        self.crc = crc;
+        self.checksum.fill_gap(&member);
         match position.checked_sub(self.written) {
             Some(at) => {
                 self.gathered[at as usize..at as usize + member.len()].copy_from_slice(&member);
@@ -184,7 +209,7 @@ impl Appender {
         }
         let position = self.positions.get(manifest.0).copied();
         let manifest_position = position.ok_or(WriteError::Order("its manifest has no place"))?;
-        let crc64 = self.crc.finalize();
+        let crc64 = self.checksum.so_far();
         self.append(&self.codec.trailer(manifest_position, crc64))?;
         self.write_out()?;
         Ok(Written {

@@ -9,9 +9,9 @@ mod window;
 
 use super::MAGIC;
 use crate::archive::bson_framer::{BsonFramer, FrameError};
+use crate::archive::crc64::Digest;
 use crate::archive::namespace::{BUCKETS_PREFIX, DumpSink, Kind, Namespace, Totals};
 use crate::sys::progress::DumpWatch;
-use crc_fast::{CrcAlgorithm, Digest};
 use headers::{Segment, parse_announced, parse_header, parse_segment};
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -227,7 +227,7 @@ impl Current {
             wanted,
             framer: BsonFramer::default(),
             bytes: 0,
-            crc: Digest::new(CrcAlgorithm::Crc64Xz),
+            crc: Digest::new(),
         }
     }
 
@@ -235,7 +235,7 @@ impl Current {
         Totals {
             documents: self.framer.documents(),
             bytes: self.bytes,
-            crc64: self.crc.finalize(),
+            crc64: self.crc.sum64(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Reads a run of documents and says what they are: how many, how large, which checksum.
 
 use crate::archive::bson_framer::{self, BsonFramer, FrameError};
+use crate::archive::crc64::Digest;
 use crate::archive::namespace::Totals;
-use crc_fast::{CrcAlgorithm, Digest};
 use std::io::{self, Read};
 
 /// Read at a time, in bytes.
@@ -32,7 +32,7 @@ pub(super) enum Depth {
 pub(super) fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(), ScanError>) {
     let mut scan = Scan {
         framer: BsonFramer::default(),
-        crc: Digest::new(CrcAlgorithm::Crc64Xz),
+        crc: Digest::new(),
         bytes: 0,
         whole: Vec::new(),
     };
@@ -40,7 +40,7 @@ pub(super) fn documents(mut input: impl Read, depth: Depth) -> (Totals, Result<(
     let totals = Totals {
         documents: scan.framer.documents(),
         bytes: scan.bytes,
-        crc64: scan.crc.finalize(),
+        crc64: scan.crc.sum64(),
     };
     (totals, result)
 }
@@ -77,7 +77,7 @@ impl Scan {
                 }));
             }
             let bytes = &window[..fed.consumed];
-            self.crc.update(bytes);
+            self.crc.write(bytes);
             self.bytes += bytes.len() as u64;
             if depth == Depth::Elements {
                 self.look_inside(fed.consumed, &window)?;

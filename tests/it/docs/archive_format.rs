@@ -1,8 +1,7 @@
 //! `docs/archive-format.md`: a reader written from it reads what the program writes, and its examples are real bytes.
 
 use super::{code_blocks, page};
-use crate::support::{Server, Site, in_project, python, stored_files, unpack};
-use crc_fast::{CrcAlgorithm, checksum};
+use crate::support::{Server, Site, crc64, in_project, python, stored_files, unpack};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::fs;
@@ -55,7 +54,7 @@ fn reads_as_written(archive: &Path, types: &[&str]) {
         }
         if let Some(path) = entry["data"]["path"].as_str() {
             let path = format!("{}/{path}", manifest["archive"].as_str().unwrap());
-            let crc64 = checksum(CrcAlgorithm::Crc64Xz, &files[&path]);
+            let crc64 = crc64(&files[&path]);
             assert_eq!(one["crc64"], format!("{crc64:016x}"), "{path}");
         }
     }

@@ -1,7 +1,6 @@
 //! Archives put together byte by byte: by hand, as anyone might pack a dump folder, and such as only an enemy makes.
 
 use super::archive::stored_files;
-use crc_fast::{CrcAlgorithm, checksum};
 use flate2::write::{DeflateEncoder, GzEncoder};
 use flate2::{Compression, Crc};
 use mongodb::bson::Document;
@@ -190,9 +189,16 @@ fn put_in_place_of_the_manifest(archive: &Path, craft: &Craft) {
     bytes.extend_from_slice(&deflated);
     bytes.extend_from_slice(&crc.sum().to_le_bytes());
     bytes.extend_from_slice(&(tar.len() as u32).to_le_bytes());
-    let crc64 = checksum(CrcAlgorithm::Crc64Xz, &bytes);
+    let crc64 = crc64(&bytes);
     bytes.extend_from_slice(&end[..24]);
     bytes.extend_from_slice(&crc64.to_le_bytes());
     bytes.extend_from_slice(&end[32..]);
     fs::write(archive, bytes).unwrap();
+}
+
+/// CRC-64/XZ.
+pub(crate) fn crc64(bytes: &[u8]) -> u64 {
+    let mut digest = crc64fast::Digest::new();
+    digest.write(bytes);
+    digest.sum64()
 }

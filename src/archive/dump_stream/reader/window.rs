@@ -143,7 +143,7 @@ impl<'w, R: Read, W: Watch> Window<'w, R, W> {
                     error,
                 })?;
             let bytes = &window[..fed.consumed];
-            current.crc.update(bytes);
+            current.crc.write(bytes);
             current.bytes += bytes.len() as u64;
             if current.wanted && !bytes.is_empty() {
                 sink.data(bytes).map_err(StreamError::Sink)?;
