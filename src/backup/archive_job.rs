@@ -167,6 +167,7 @@ impl Attempt<'_> {
         let facts = self.proof.cancel.or(asking).await??;
         let selection = DumpSelection::new(self.proof.settings, &facts, self.oplog)?;
         selection.announce(&facts);
+        self.proof.stage.set(Stage::Folder);
         self.check_room(&selection, &facts).await?;
         self.proof.stage.set(Stage::Dump);
         let (now, compression) = ((self.proof.ctx.now)(), self.proof.settings.compression);

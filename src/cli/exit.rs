@@ -1,6 +1,6 @@
 //! How a command ends: an exit code, and for a failure what is printed about it.
 
-use super::output;
+use super::output::{self, OutputError};
 use crate::report::Explain;
 use crate::store::repository::RepositoryError;
 use crate::sys::logging;
@@ -110,9 +110,20 @@ impl CommandError {
             Telling::Told => {}
         }
         if as_json {
-            output::json_failure(&self.message);
+            // It fails in any case.
+            let _ = output::json_failure(&self.message);
         }
         self.status
+    }
+}
+
+impl From<OutputError> for CommandError {
+    fn from(error: OutputError) -> Self {
+        CommandError {
+            status: ExitStatus::Failed,
+            message: error.to_string(),
+            telling: Telling::Terminal,
+        }
     }
 }
 

@@ -134,7 +134,7 @@ async fn dispatch(
         Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
         Command::ServeStatus => commands::status::serve(settings, ctx).await,
-        Command::Status(output) => Ok(commands::status::status(settings, ctx, output)),
+        Command::Status(output) => commands::status::status(settings, ctx, output),
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,
         Command::List(arguments) if arguments.offsite => {
             commands::offsite::list(settings, ctx, &arguments.output).await
@@ -160,7 +160,7 @@ async fn dispatch(
         // Done before there were settings.
         Command::Keygen(_) => Ok(ExitStatus::Done),
         Command::NotifyTest => commands::notify_test::notify_test(settings, ctx).await,
-        Command::Health(output) => Ok(commands::health::health(settings, ctx, output)),
+        Command::Health(output) => commands::health::health(settings, ctx, output),
     }
 }
 

@@ -5,6 +5,9 @@ use crate::context::Context;
 use crate::offsite;
 use crate::settings::{OffsitePlace, Settings};
 use crate::store::remote::{Source, StoreError, StoreErrorKind, Transfer};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Written, read and removed again. Its name goes on with the time, so that one which could not be removed is not taken for
 /// one that can be written.
@@ -42,6 +45,15 @@ pub(super) async fn offsite(findings: &mut Findings, settings: &Settings, ctx: &
             }
             Err(_) => findings.wrong("offsite", format!("{place} does not answer"), ""),
         }
+        if let OffsitePlace::Folder(path) = place
+            && is_same_disk(path, &settings.backup_dir)
+        {
+            findings.advice(
+                "offsite",
+                format!("{place} is on the same disk as BACKUP_DIR: both are lost with it"),
+                "name a folder on another disk in OFFSITE_URL",
+            );
+        }
         let in_clear = matches!(place, OffsitePlace::S3 { endpoint: Some(endpoint), .. } if endpoint.starts_with("http://"));
         if in_clear {
             findings.advice(
@@ -51,6 +63,11 @@ pub(super) async fn offsite(findings: &mut Findings, settings: &Settings, ctx: &
             );
         }
     }
+}
+
+fn is_same_disk(one: &Path, other: &Path) -> bool {
+    let disk = |path| fs::metadata(path).map(|found| found.dev());
+    matches!((disk(one), disk(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Whether what was written could be removed.

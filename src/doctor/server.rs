@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use crate::archive::manifest::Topology;
+use crate::mongo::client::Found;
 use crate::mongo::driver_options::DriverUri;
 use crate::mongo::error::role_help;
 use crate::mongo::inventory::{Examination, Unreadable};
@@ -38,6 +39,17 @@ pub(super) fn server(
             format!("there is no database named {name:?}"),
             "check BACKUP_DATABASES",
         );
+    }
+    for pattern in &settings.exclude {
+        let fits =
+            |found: &Found| pattern.matches(&found.namespace.database, &found.namespace.collection);
+        if !facts.found.iter().any(fits) {
+            findings.advice(
+                "databases",
+                format!("there is no collection that BACKUP_EXCLUDE's {pattern} leaves out"),
+                "check its spelling; it may also be for one that comes and goes",
+            );
+        }
     }
     let grant = privileges::grant(uri).unwrap_or_default();
     let fix = role_help(&grant, &examination.access.readable);

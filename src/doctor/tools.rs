@@ -60,6 +60,8 @@ async fn probe(
     let probed = mongodump::probe(&options, &namespace, LONGEST_PROBE).await;
     match (probed, examined) {
         (Ok(()), Ok(_)) => findings.fine("connection", "mongodump connects and reads as well"),
+        // It connected, and was told what it may not do.
+        (Ok(()), Err(ServerError::Role { .. })) => {}
         (Ok(()), Err(_)) => findings.advice(
             "connection",
             "mongodump connects, though this program does not",

@@ -74,7 +74,7 @@ impl Attempt<'_> {
             namespaces: self.steps.len() as u64,
             indexes,
             problems,
-            warnings: self.warnings(&catalog),
+            warnings: self.warnings(&catalog).await?,
             server_version: Some(self.target.facts.server.version.clone()),
             restore_seconds,
             compare_seconds,
@@ -159,7 +159,7 @@ impl Attempt<'_> {
         StoredDefinition::parse(&self.contents[step.source].metadata)
     }
 
-    fn warnings(&self, catalog: &IndexCatalog) -> Vec<String> {
+    async fn warnings(&self, catalog: &IndexCatalog) -> Result<Vec<String>, RestoreError> {
         let names: HashMap<&Namespace, &Namespace> = self
             .steps
             .iter()
@@ -168,7 +168,10 @@ impl Attempt<'_> {
         let name = |scratch: &Namespace| (*names.get(scratch).unwrap_or(&scratch)).clone();
         let mut warnings = self.contents.warnings.clone();
         warnings.extend(restore::describe_left_out(catalog, &name));
-        warnings
+        if let Some(problem) = restore::problem_of_oplog(self.contents, self.cancel).await? {
+            warnings.push(format!("{problem}; restore it with --no-oplog"));
+        }
+        Ok(warnings)
     }
 
     /// Options and indexes of every collection. How many indexes were compared, and what differs.

@@ -23,8 +23,7 @@ impl Target {
             Kind::TimeSeries => format!("{BUCKETS_PREFIX}{}", namespace.collection),
             _ => namespace.collection.clone(),
         };
-        let database = self.client.database(&namespace.database);
-        let collection = database.collection::<RawDocumentBuf>(&name);
+        let collection = self.primary::<RawDocumentBuf>(&namespace.database, &name);
         let finding = collection.find(doc! {}).batch_size(BATCH);
         let mut cursor = finding.await.map_err(failed)?;
         let mut batch = Vec::new();

@@ -57,7 +57,9 @@ impl Examination {
         let own = roles.iter().any(|(role, _)| !known(role));
         let all = ["root", "__system", "atlasAdmin"];
         own || holds(&all)
-            || (holds(&["restore", "readWriteAnyDatabase", "dbAdminAnyDatabase"])
+            // mongorestore goes round validators, for which one has to be allowed to.
+            || ((holds(&["restore"])
+                || (holds(&["readWriteAnyDatabase"]) && holds(&["dbAdminAnyDatabase"])))
                 && holds(&["backup", "readAnyDatabase", "readWriteAnyDatabase"]))
     }
 
@@ -214,7 +216,14 @@ mod tests {
         for (roles, may) in [
             (&[("root", "admin")][..], true),
             (&[("restore", "admin"), ("backup", "admin")], true),
-            (&[("readWriteAnyDatabase", "admin")], true),
+            (&[("readWriteAnyDatabase", "admin")], false),
+            (
+                &[
+                    ("readWriteAnyDatabase", "admin"),
+                    ("dbAdminAnyDatabase", "admin"),
+                ],
+                true,
+            ),
             (&[("ourOwn", "admin")], true),
             (&[("restore", "admin")], false),
             (&[("backup", "admin")], false),

@@ -8,9 +8,10 @@ use super::error::ServerError;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;
-use mongodb::Client;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
+use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
+use mongodb::{Client, Collection};
 use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
@@ -93,20 +94,23 @@ impl Target {
 
     /// How many documents a namespace has, from the collection's own statistics; none when we may not know.
     pub(crate) async fn estimate(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
-        let collection = self
-            .client
-            .database(&namespace.database)
-            .collection::<Document>(&namespace.collection);
+        let collection = self.primary::<Document>(&namespace.database, &namespace.collection);
         self.allowed(collection.estimated_document_count().await)
     }
 
     /// The same, counted one by one.
     pub(crate) async fn count(&self, namespace: &Namespace) -> Result<Option<u64>, ServerError> {
-        let collection = self
-            .client
-            .database(&namespace.database)
-            .collection::<Document>(&namespace.collection);
+        let collection = self.primary::<Document>(&namespace.database, &namespace.collection);
         self.allowed(collection.count_documents(doc! {}).await)
+    }
+
+    /// A collection that is read where it is written, whatever the connection string prefers: others may be behind.
+    pub(super) fn primary<T: Send + Sync>(&self, database: &str, name: &str) -> Collection<T> {
+        let options = CollectionOptions::builder()
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+            .build();
+        let database = self.client.database(database);
+        database.collection_with_options(name, options)
     }
 
     fn allowed(
@@ -133,10 +137,7 @@ impl Target {
             Kind::TimeSeries => format!("{BUCKETS_PREFIX}{}", namespace.collection),
             _ => namespace.collection.clone(),
         };
-        let collection = self
-            .client
-            .database(&namespace.database)
-            .collection::<RawDocumentBuf>(&name);
+        let collection = self.primary::<RawDocumentBuf>(&namespace.database, &name);
         let mut cursor = collection
             .find(doc! {})
             .batch_size(BATCH)

@@ -52,7 +52,6 @@ pub(crate) struct MongoUri {
     hosts_as_written: String,
     hosts: String,
     database: Option<String>,
-    query: Secret,
     options: Vec<(String, Secret)>,
     /// Where it was given, for people to look.
     setting: &'static str,
@@ -95,7 +94,6 @@ impl MongoUri {
             hosts_as_written: hosts_as_written.to_owned(),
             hosts,
             database: database(path)?,
-            query: Secret::new(query),
             options,
             setting: "MONGODB_URI",
             password_setting: "MONGODB_URI",
@@ -203,30 +201,39 @@ impl MongoUri {
         }
         text.push_str(&self.hosts_as_written);
         text.push('/');
-        let mut separator = '?';
-        for option in self.query.expose().split('&') {
-            if option.is_empty() || is_tool_timeout(option) {
-                continue;
-            }
-            text.push(separator);
-            text.push_str(option);
-            separator = '&';
-        }
-        if let Some(source) = self.implied_auth_source() {
-            text.push(separator);
-            text.push_str("authSource=");
-            text.push_str(&percent_encode(source));
-            separator = '&';
-        }
-        // The tools know it by this name alone.
-        let lax = self
-            .option("tlsAllowInvalidCertificates")
-            .is_some_and(|value| value == "true");
-        if lax && self.option("tlsInsecure").is_none() {
-            text.push(separator);
-            text.push_str("tlsInsecure=true");
+        let given = self.options();
+        let mut options: Vec<(&str, &str)> =
+            given.filter(|option| !is_tool_timeout(*option)).collect();
+        options.extend(
+            self.implied_auth_source()
+                .map(|source| ("authSource", source)),
+        );
+        options.extend(self.implied_tls());
+        let options: Vec<String> = options
+            .into_iter()
+            .map(|(name, value)| format!("{name}={}", percent_encode(value)))
+            .collect();
+        if !options.is_empty() {
+            text.push('?');
+            text.push_str(&options.join("&"));
         }
         Secret::new(text)
+    }
+
+    /// What the driver takes from the options about TLS, and the tools do not.
+    fn implied_tls(&self) -> Vec<(&'static str, &'static str)> {
+        let is_true = |name| self.option(name).is_some_and(|value| value == "true");
+        let mut implied = Vec::new();
+        // The tools know it by this name alone.
+        if is_true("tlsAllowInvalidCertificates") && self.option("tlsInsecure").is_none() {
+            implied.push(("tlsInsecure", "true"));
+        }
+        // Who says how TLS is to be done wants TLS; the tools would go on in clear.
+        let lax = is_true("tlsAllowInvalidCertificates") || is_true("tlsInsecure");
+        if lax && !self.srv && self.option("tls").is_none() && self.option("ssl").is_none() {
+            implied.push(("tls", "true"));
+        }
+        implied
     }
 
     fn implied_auth_source(&self) -> Option<&str> {
@@ -273,11 +280,9 @@ impl fmt::Debug for MongoUri {
 }
 
 /// Whether an option is a timeout that the tools are told of by a flag.
-fn is_tool_timeout(option: &str) -> bool {
-    option.split_once('=').is_some_and(|(name, value)| {
-        let mut timeouts = TOOL_TIMEOUTS.iter();
-        timeouts.any(|(known, _)| known.eq_ignore_ascii_case(name)) && value.parse::<u32>().is_ok()
-    })
+fn is_tool_timeout((name, value): (&str, &str)) -> bool {
+    let mut timeouts = TOOL_TIMEOUTS.iter();
+    timeouts.any(|(known, _)| known.eq_ignore_ascii_case(name)) && value.parse::<u32>().is_ok()
 }
 
 /// What may be the password in a text that was meant as a connection string, faulty or not: each stretch from the

@@ -23,7 +23,9 @@ use crate::sys::humanize;
 use crate::sys::progress::Meter;
 use chrono::{DateTime, TimeDelta, Utc};
 use record::{CopyRecord, PlaceRecord, Record};
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,12 +61,24 @@ pub(crate) async fn open(
     let opening = async {
         if let OffsitePlace::Folder(path) = place {
             // A share of the network that hangs is looked at on a thread of its own first.
-            let path = path.clone();
-            let _ = tokio::task::spawn_blocking(move || path.is_dir()).await;
+            let (path, backup_dir) = (path.clone(), settings.backup_dir.clone());
+            let look = move || is_same_folder(&path, &backup_dir);
+            if tokio::task::spawn_blocking(look).await.unwrap_or_default() {
+                return Err(StoreError::new(
+                    StoreErrorKind::NoPlace,
+                    "it is BACKUP_DIR itself, by another name",
+                    "name a folder on another disk in OFFSITE_URL",
+                ));
+            }
         }
         Store::open(place, &access).await
     };
     answered(settings, opening).await
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let id = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Asks a place for something small, and gives up when there is no answer.

@@ -6,6 +6,7 @@ use super::definition::StoredDefinition;
 use super::interleave;
 use super::replay::{self, Operations};
 use super::steps::RestoreStep;
+use super::system::is_taken_first;
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
@@ -15,7 +16,7 @@ use crate::mongo::uri::MongoUri;
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
 use crate::sys::progress::{Meter, Unit};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +94,13 @@ impl Load {
     }
 
     fn feed(&self, mut writer: Feed, cancelled: &AtomicBool) -> Result<(), FeedError> {
-        let targets = self.announce(&mut writer)?;
+        let mut targets = self.announce(&mut writer)?;
+        // First what mongorestore takes before everything else only.
+        let (first, others): (HashMap<_, _>, HashMap<_, _>) = targets
+            .into_iter()
+            .partition(|(id, _)| is_taken_first(&self.contents[*id].namespace));
+        self.feed_in_order(&first, &HashSet::new(), &mut writer, cancelled)?;
+        targets = others;
         // Views, and collections that are options only.
         for step in &self.steps {
             if self.contents[step.source].file.is_none() {
@@ -108,20 +115,31 @@ impl Load {
             &mut writer,
             cancelled,
         )?;
-        let rest = |id: ArchivedId| targets.contains_key(&id) && !fed.contains(&id);
-        let documents = self.contents.each(&rest, cancelled, &mut |id, content| {
-            let (archived, to) = (&self.contents[id], &targets[&id]);
-            writer.begin(to)?;
-            let totals = copy(content, &mut writer, archived)?;
-            writer.end(totals).map_err(FeedError::from)
-        });
-        documents.map_err(broken)?;
+        self.feed_in_order(&targets, &fed, &mut writer, cancelled)?;
         // Last, and on its own: mongorestore wants everything else before.
         if let (Some(oplog), Some(operations)) = (self.contents.oplog(), &self.operations) {
             replay::feed(&self.contents, oplog, operations, &mut writer, cancelled)
                 .map_err(broken)?;
         }
         writer.finish().map_err(FeedError::from)
+    }
+
+    /// Feeds what was not fed yet, one after the other, as the archive has it.
+    fn feed_in_order(
+        &self,
+        targets: &HashMap<ArchivedId, Namespace>,
+        fed: &HashSet<ArchivedId>,
+        writer: &mut Feed,
+        cancelled: &AtomicBool,
+    ) -> Result<(), FeedError> {
+        let rest = |id: ArchivedId| targets.contains_key(&id) && !fed.contains(&id);
+        let documents = self.contents.each(&rest, cancelled, &mut |id, content| {
+            let (archived, to) = (&self.contents[id], &targets[&id]);
+            writer.begin(to)?;
+            let totals = copy(content, writer, archived)?;
+            writer.end(totals).map_err(FeedError::from)
+        });
+        documents.map_err(broken)
     }
 
     /// Says what will come. Where each namespace goes.

@@ -40,6 +40,7 @@ pub(crate) use feed::{Load, most_readers};
 pub(crate) use indexes::{BuildEnd, BuildOutcome, IndexBuilder, IndexCatalog, describe_left_out};
 pub(crate) use plan::RestorePlan;
 pub(crate) use prepare::prepare;
+pub(crate) use replay::problem_of as problem_of_oplog;
 pub(crate) use selection::Selection;
 pub(crate) use steps::{RestoreStep, steps};
 pub(crate) use system::is_auth_version;

@@ -9,6 +9,16 @@ use mongodb::bson::{Bson, Document};
 /// Where operations on a namespace go; none when it is not restored.
 pub(super) type Target<'t> = dyn Fn(&Namespace) -> Option<Namespace> + 't;
 
+/// Commands that belong together with later ones.
+const HAVE_A_SEQUEL: [&str; 6] = [
+    "applyOps",
+    "commitTransaction",
+    "abortTransaction",
+    "startIndexBuild",
+    "commitIndexBuild",
+    "abortIndexBuild",
+];
+
 /// An operation that cannot be replayed for a part of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("during the dump there was an operation that cannot be replayed: {0}")]
@@ -29,6 +39,21 @@ const ABOUT_ONE: [&str; 12] = [
     "dropIndexes",
     "dropIndex",
 ];
+
+/// Whether the first entry of an oplog is one that the dump holds already. mongodump begins with the last operation before
+/// the dump; only where a transaction or the build of an index was under way does that have a sequel. Left out, it spares a
+/// quiet server the whole replay.
+pub(super) fn is_before_the_dump(first: &Document) -> bool {
+    match first.get_str("op") {
+        Ok("i" | "u" | "d") => true,
+        Ok("c") => {
+            let command = first.get_document("o").ok();
+            let command = command.and_then(|command| command.keys().next());
+            command.is_some_and(|command| !HAVE_A_SEQUEL.contains(&command.as_str()))
+        }
+        _ => false,
+    }
+}
 
 /// An entry as it is to be replayed; none when it is about nothing that is restored.
 pub(super) fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Document>, Unfit> {
@@ -59,7 +84,9 @@ pub(super) fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Doc
                 "applyOps" => several(object, entry.contains_key("txnNumber"), target)?,
                 // They end a transaction whose operations were chosen before; one of which nothing is left does nothing.
                 "commitTransaction" | "abortTransaction" => return Ok(Some(entry)),
-                "dbCheck" => None,
+                // Before a server drops a database, it drops each of its collections, and has written that down: nothing is
+                // left for this one to do.
+                "dbCheck" | "dropDatabase" => None,
                 about_one if ABOUT_ONE.contains(&about_one) => {
                     one(object, about_one, database, target)
                 }
@@ -214,10 +241,36 @@ mod tests {
     }
 
     #[test]
+    fn a_dropped_database_was_emptied_by_operations_of_their_own() {
+        let dropped = doc! { "op": "c", "ns": "shop.$cmd", "o": { "dropDatabase": 1 } };
+        assert_eq!(rewritten(dropped), None);
+    }
+
+    #[test]
+    fn what_the_dump_holds_already_is_left_out_unless_it_has_a_sequel() {
+        let command = |object| doc! { "op": "c", "ns": "shop.$cmd", "o": object };
+        for first in [
+            doc! { "op": "u", "ns": "shop.a", "o": {} },
+            command(doc! { "renameCollection": "shop.a", "to": "blog.a" }),
+            command(doc! { "drop": "a" }),
+            command(doc! { "somethingNew": 1 }),
+        ] {
+            assert!(is_before_the_dump(&first), "{first}");
+        }
+        for first in [
+            command(doc! { "applyOps": [], "prepare": true }),
+            command(doc! { "startIndexBuild": "a" }),
+            doc! { "op": "n", "ns": "", "o": {} },
+            doc! { "no": "operation" },
+        ] {
+            assert!(!is_before_the_dump(&first), "{first}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_is_refused() {
         for object in [
             doc! { "renameCollection": "shop.a", "to": "blog.a" },
-            doc! { "dropDatabase": 1 },
             doc! { "somethingNew": 1 },
             doc! {},
         ] {

@@ -18,6 +18,12 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// mongorestore takes no more than 16 MiB for one entry of an archive's oplog; a new name may make it longer. Of a folder,
+/// stock mongorestore takes some more.
+const LARGEST_BYTES: usize = 16 * 1024 * 1024 - 1024;
+const TOO_LARGE: &str =
+    "one of more than 16 MiB, which mongorestore takes from an unpacked folder only";
+
 /// Where operations on a namespace go; none when they are left out.
 pub(super) type Operations = Box<dyn Fn(&Namespace) -> Option<Namespace> + Send>;
 
@@ -81,6 +87,29 @@ fn unreadable(contents: &Contents, broken: Broken<OperationError>) -> RestoreErr
     contents.no_longer_sound(damage)
 }
 
+/// Why the oplog of an archive cannot be replayed as a whole, where that is so.
+pub(crate) async fn problem_of(
+    contents: &Arc<Contents>,
+    cancel: &Cancel,
+) -> Result<Option<String>, RestoreError> {
+    let Some(oplog) = contents.oplog() else {
+        return Ok(None);
+    };
+    let contents = Arc::clone(contents);
+    let reading = cancel.blocking(move |cancelled| {
+        let everything = |from: &Namespace| Some(from.clone());
+        let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
+            each_operation(content, &everything, &mut |_| Ok(()))
+        });
+        match read {
+            Ok(()) => Ok(None),
+            Err(Broken::Visitor(OperationError::Unfit(unfit))) => Ok(Some(unfit.to_string())),
+            Err(broken) => Err(unreadable(&contents, broken)),
+        }
+    });
+    reading.await?
+}
+
 /// Hands over the operations that are to be replayed, as they are to be replayed.
 pub(super) fn each_operation(
     content: &mut dyn Read,
@@ -89,13 +118,13 @@ pub(super) fn each_operation(
 ) -> Result<(), OperationError> {
     let (mut failed, mut first) = (None, true);
     let read = documents::each(content, |raw| {
+        let bytes = raw.as_bytes().len();
         let entry = Document::try_from(raw).map_err(std::io::Error::other)?;
-        // mongodump begins with the last operation before the dump, which the dump holds already; only where a transaction
-        // was under way does it begin earlier, and then with that. Left out, it spares a quiet server the whole replay.
-        if std::mem::take(&mut first) && matches!(entry.get_str("op"), Ok("i" | "u" | "d")) {
+        if std::mem::take(&mut first) && oplog::is_before_the_dump(&entry) {
             return Ok(());
         }
         let visited = match oplog::rewrite(entry, target) {
+            Ok(Some(_)) if bytes > LARGEST_BYTES => Err(Unfit(TOO_LARGE.into()).into()),
             Ok(Some(entry)) => visit(entry),
             Ok(None) => Ok(()),
             Err(unfit) => Err(unfit.into()),

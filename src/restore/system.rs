@@ -24,6 +24,12 @@ pub(crate) fn is_auth_version(namespace: &Namespace) -> bool {
     namespace.database == "admin" && namespace.collection == "system.version"
 }
 
+/// Whether mongorestore looks for a namespace at the head of the stream: once anything else has come, it takes the users
+/// without the version that says how they are stored, and refuses them. Dumps of MongoDB 8.1 and later spare it the version.
+pub(super) fn is_taken_first(namespace: &Namespace) -> bool {
+    is_users_or_roles(namespace) || is_auth_version(namespace)
+}
+
 /// Collections of the server's own that are on the target, in the databases where such are to be restored.
 pub(super) async fn system_collections(
     steps: &[RestoreStep],

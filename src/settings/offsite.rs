@@ -4,7 +4,7 @@ use super::fault::Refusal;
 use crate::retention::policy::RetentionPolicy;
 use crate::sys::redact::{Secret, percent_decode};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const ACCEPTED: &str = "use s3://BUCKET/PREFIX?region=…&endpoint=…, sftp://USER@HOST:PORT/PATH, webdavs://HOST/PATH, \
@@ -191,7 +191,8 @@ fn place(text: &str) -> Result<OffsitePlace, Refusal> {
         "sftp" => sftp(rest),
         "webdavs" => webdav(rest),
         "file" => match rest.starts_with('/') {
-            true => Ok(OffsitePlace::Folder(PathBuf::from(rest))),
+            // However many slashes it is written with, it is one place.
+            true => Ok(OffsitePlace::Folder(Path::new(rest).components().collect())),
             false => Err(refuse("has no absolute path")),
         },
         "webdav" | "http" | "https" | "davs" | "dav" => Err(Refusal::new(

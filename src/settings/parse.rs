@@ -17,6 +17,8 @@ use std::time::Duration;
 /// Far beyond any use, and far below what clock arithmetic can hold.
 const LONGEST_DURATION_SECONDS: u64 = 365 * 86_400;
 
+/// A log file below this would lose what a run has said before it is over.
+const SMALLEST_LOG_BYTES: u64 = 10_000;
 /// Of a bandwidth, per second.
 const SLOWEST_BYTES: u64 = 10_000;
 
@@ -212,6 +214,18 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
         Some(bytes) => Ok(bytes),
         None => Err(refuse("is too large")),
     }
+}
+
+/// The size of a log file; one so small that hardly a run fits into it is refused.
+pub(super) fn log_size(text: &str) -> Result<u64, Refusal> {
+    let bytes = size_bytes(text)?;
+    if bytes < SMALLEST_LOG_BYTES {
+        return Err(Refusal::new(
+            "is too small for a log",
+            "use at least 10KB, such as 10MB",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Bytes per second, as a size with or without `/s`; so few that nothing would ever arrive are refused.

@@ -318,7 +318,7 @@ settings! {
         LOG_FORMAT log_format: LogFormat = "text", Open, |text| parse::choice(text, FORMATS),
             why "For people (text) or for machines (json).",
             docs "for people (`text`) or for machines (`json`)";
-        LOG_MAX_SIZE log_max_size: u64 = "10MB", Open, parse::size_bytes,
+        LOG_MAX_SIZE log_max_size: u64 = "10MB", Open, parse::log_size,
             why "A log file that grows beyond this starts anew.",
             docs "`backup.log` and `scheduler.log` start anew beyond this; the same lines go to stderr";
         LOG_KEEP log_keep: u32 = "5", Open, |text| parse::whole_number(text, 0..=1_000),

@@ -308,7 +308,7 @@ fn pushover(parts: &Parts) -> Result<Vec<NotifyUrl>, Fault> {
     if !plausible(&token) || !plausible(&user) {
         return Err((
             "it does not hold a user key and an application's token, of 30 letters and digits each",
-            "write pushover://USER_KEY@TOKEN, or pushover://:TOKEN@USER_KEY as shoutrrr does",
+            "write pushover://USER_KEY@TOKEN; the order of shoutrrr, with a colon before the token, is understood as well",
         ));
     }
     let of_query = parts.list(&["devices"]);

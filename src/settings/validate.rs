@@ -1,6 +1,6 @@
 //! From what was typed to what was meant: every setting is checked before any fault is returned.
 
-use super::descriptor::{Descriptor, Setting};
+use super::descriptor::{Descriptor, Secrecy, Setting};
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
@@ -56,7 +56,15 @@ impl Checker {
     }
 
     fn parsed<T>(&mut self, descriptor: &Descriptor<T>, text: &str) -> Result<T, Faulty> {
-        let refuse = |refusal| self.refuse(&descriptor.setting, Some(text), refusal);
+        let setting = &descriptor.setting;
+        if setting.secrecy == Secrecy::Open && is_quoted(text) {
+            let refusal = Refusal::new(
+                "begins and ends with a quote",
+                "leave the quotes out: `docker run --env-file` takes them for a part of the value, Docker Compose does not",
+            );
+            return Err(self.refuse(setting, Some(text), refusal));
+        }
+        let refuse = |refusal| self.refuse(setting, Some(text), refusal);
         (descriptor.parse)(text).map_err(refuse)
     }
 
@@ -107,6 +115,11 @@ impl Checker {
     }
 }
 
+fn is_quoted(text: &str) -> bool {
+    let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    quoted('\'') || quoted('"')
+}
+
 /// Where it stands in the table, after all of which unknown names come.
 fn position(setting: &Setting) -> usize {
     let found = TABLE.iter().position(|other| other.name == setting.name);
@@ -135,7 +148,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
     let require_mount = checker.value(&table::BACKUP_REQUIRE_MOUNT);
     let retention = retention(checker);
     let encrypt = encrypt::encrypt(checker);
-    let offsite = offsite::offsite(checker, needs, retention);
+    let offsite = offsite::offsite(checker, needs, backup_dir.as_deref().ok(), retention);
     let drill = drill(checker);
     let mail = mail::mail(checker);
     let notify_on = checker.value(&table::NOTIFY_ON);

@@ -6,8 +6,8 @@ use crate::archive::file_name;
 use chrono::TimeDelta;
 use std::fs;
 
-/// The most by which clocks are set back in autumn, and some.
-const OVERLAP: TimeDelta = TimeDelta::hours(2);
+/// The most by which two time zones differ, and some: TZ may have been changed, and clocks are set back in autumn.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::hours(27);
 
 impl Repository {
     /// The stem of a name as a person gives it: with or without its extension, or `latest`.
@@ -38,8 +38,7 @@ impl Repository {
         }
     }
 
-    /// The newest archive. Names are in local time, in which the last hour of summer comes twice: of those that lie this
-    /// close together, the manifests know the order.
+    /// The newest archive. Names are in local time: of those that lie this close together, the manifests know the order.
     fn latest(&self) -> Result<String, RepositoryError> {
         let mut stems = self.stems()?;
         let newest = stems

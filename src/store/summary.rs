@@ -1,5 +1,6 @@
 //! What can be said of archives without reading them through: from their ends, and from earlier readings.
 
+use super::find::OVERLAP;
 use super::repository::Repository;
 use super::repository::RepositoryError;
 use super::sealed::SealedGlance;
@@ -120,15 +121,31 @@ impl Repository {
         Ok(listed)
     }
 
-    /// The newest archive by its name that was verified; older ones are not even opened.
+    /// The newest archive that was verified. Of those whose names, in local time, lie close together, the manifests know the
+    /// order; older ones are not even opened.
     pub(crate) fn newest_good(&self) -> Option<ArchiveSummary> {
         let mut verifications = self.verifications();
-        let glances = self.stems().ok()?.into_iter().rev();
-        let mut listed = glances.map(|stem| {
+        let mut newest: Option<ArchiveSummary> = None;
+        let mut from = None;
+        for stem in self.stems().ok()?.into_iter().rev() {
+            let time = file_name::time_of(&self.prefix, &stem);
+            if from.is_some_and(|from| time < from) {
+                break;
+            }
             let verification = verifications.remove(&stem);
-            self.summary_with(&stem, verification)
-        });
-        listed.find(ArchiveSummary::is_good)
+            let summary = self.summary_with(&stem, verification);
+            if !summary.is_good() {
+                continue;
+            }
+            from = from.or_else(|| Some(time.and_then(|time| time.checked_sub_signed(OVERLAP))));
+            if newest
+                .as_ref()
+                .is_none_or(|newest| newest.made_at < summary.made_at)
+            {
+                newest = Some(summary);
+            }
+        }
+        newest
     }
 
     fn summary_with(&self, stem: &str, verification: Option<VerificationRecord>) -> ArchiveSummary {

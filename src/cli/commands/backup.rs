@@ -49,13 +49,13 @@ pub(crate) async fn backup(
             CommandError::told(message)
         }
     })?;
-    if output.json {
-        let retention = outcome.pruned.as_ref();
-        output::json(&BackupDocument {
+    let printed = match output.json {
+        true => output::json(&BackupDocument {
             report: &report,
-            retention,
-        });
-    }
+            retention: outcome.pruned.as_ref(),
+        }),
+        false => Ok(()),
+    };
     // The archive is here and told; what becomes of its copies changes nothing about that.
     let notifier = Notifier::new(settings, uri, ctx, next_run);
     let round = offsite::sync::round(settings, ctx, &notifier).await;
@@ -69,5 +69,6 @@ pub(crate) async fn backup(
             "stopped before all copies were sent; they are sent after the next backup"
         ),
     }
+    printed?;
     Ok(ExitStatus::Done)
 }

@@ -47,9 +47,9 @@ pub(crate) async fn diff(
     if arguments.output.json {
         let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
         add_listed(&mut report, arguments.documents, &mut listed);
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::inspect::diff(&report));
+        output::print(&output::inspect::diff(&report))?;
     }
     Ok(ExitStatus::Done)
 }
@@ -92,7 +92,8 @@ fn print(namespace: &Namespace) -> Tell {
     let mut head = Some(format!("{namespace}\n"));
     Box::new(move |difference| {
         let head = head.take().unwrap_or_default();
-        output::print(&format!("{head}{}", output::inspect::document(&difference)));
+        // What keeps it from being written keeps the report from it as well, and is told then.
+        let _ = output::print(&format!("{head}{}", output::inspect::document(&difference)));
     })
 }
 

@@ -16,9 +16,9 @@ pub(crate) async fn doctor(
     let inspected = doctor::inspect(settings, server(settings)?, ctx).await;
     let report = inspected.map_err(|_| CommandError::stopped(""))?;
     if output.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::doctor(&report));
+        output::print(&output::doctor(&report))?;
     }
     Ok(ExitStatus::of(report.well))
 }

@@ -50,7 +50,7 @@ pub(crate) async fn drill(
         }
     })?;
     if arguments.output.json {
-        output::json(&report);
+        output::json(&report)?;
     }
     Ok(ExitStatus::of(report.proven))
 }

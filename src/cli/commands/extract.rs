@@ -66,7 +66,7 @@ pub(crate) async fn extract(
     let (archive, namespace, extracted) = extracting.await?;
     tell(&namespace.to_string(), &extracted.selected, extracted.lossy);
     if arguments.json {
-        output::json(&report(arguments, archive, namespace, &extracted));
+        output::json(&report(arguments, archive, namespace, &extracted))?;
     }
     Ok(ExitStatus::Done)
 }

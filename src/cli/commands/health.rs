@@ -1,19 +1,23 @@
 //! `pantry-keeper health`.
 
 use crate::cli::args::Output;
-use crate::cli::exit::ExitStatus;
+use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::health;
 use crate::settings::Settings;
 
-pub(crate) fn health(settings: &Settings, ctx: &Context, output: &Output) -> ExitStatus {
+pub(crate) fn health(
+    settings: &Settings,
+    ctx: &Context,
+    output: &Output,
+) -> Result<ExitStatus, CommandError> {
     let now = (ctx.now)();
     let report = health::look(settings, now);
     if output.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::health(&report, settings.time_zone, now));
+        output::print(&output::health(&report, settings.time_zone, now))?;
     }
-    ExitStatus::of(report.healthy)
+    Ok(ExitStatus::of(report.healthy))
 }

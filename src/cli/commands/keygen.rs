@@ -25,11 +25,11 @@ pub(in crate::cli) fn keygen(
     match &arguments.output {
         Some(path) => {
             write_new(path, &file).map_err(|error| told(&error))?;
-            output::print(&format!("{recipient}\n"));
+            output::deliver(&format!("{recipient}\n"))?;
             eprint!("{}", advice(&recipient, &path.display().to_string()));
         }
         None => {
-            output::print(&file);
+            output::deliver(&file)?;
             eprint!("{}", advice(&recipient, "what was printed, in a file"));
         }
     }

@@ -19,12 +19,12 @@ pub(crate) fn list(
     let state = StateStore::new(repository.own_folder()).state();
     let report = snapshot::list(settings, &repository, repository.list()?, &state, now);
     if output.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::archives::list(&report, settings.time_zone, now));
+        output::print(&output::archives::list(&report, settings.time_zone, now))?;
         let record = offsite::record::read(&repository, &settings.offsite.places);
         for problem in offsite::problems(settings, &record, &report.archives, now) {
-            output::print(&format!("{problem}\n"));
+            output::print(&format!("{problem}\n"))?;
         }
     }
     Ok(ExitStatus::Done)

@@ -32,7 +32,7 @@ pub(crate) async fn notify_test(
     let mut problems = Vec::new();
     for answer in answers {
         match answer {
-            Ok(answer) => output::print(&format!("{answer}\n")),
+            Ok(answer) => output::print(&format!("{answer}\n"))?,
             Err(problem) => problems.push(ctx.redactor.redact(&problem.to_string()).into_owned()),
         }
     }

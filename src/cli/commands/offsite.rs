@@ -4,7 +4,7 @@ use crate::archive::file_name;
 use crate::archive::verify::report::VerifyReport;
 use crate::cli::args::{FetchArguments, Output, VerifyArguments};
 use crate::cli::exit::{CommandError, ExitStatus};
-use crate::cli::output;
+use crate::cli::output::{self, OutputError};
 use crate::context::Context;
 use crate::offsite::verify::{VerifiedCopy, candidates, find};
 use crate::offsite::{self, Copies, Copy, record};
@@ -65,10 +65,10 @@ pub(crate) async fn list(
 ) -> Result<ExitStatus, CommandError> {
     let places = look(settings, ctx).await?;
     if output.json {
-        output::json(&ListDocument { places: &places });
+        output::json(&ListDocument { places: &places })?;
     } else {
         for place in &places {
-            output::print(&output::copies(place, settings.time_zone, (ctx.now)()));
+            output::print(&output::copies(place, settings.time_zone, (ctx.now)()))?;
         }
     }
     Ok(ExitStatus::of(
@@ -110,7 +110,7 @@ pub(crate) async fn verify(
                 false => tracing::error!(target: logging::RECORD, "{line}"),
             }
             if !arguments.output.json {
-                output::print(&lines);
+                output::print(&lines)?;
             }
             verified.push(one);
         }
@@ -127,7 +127,7 @@ pub(crate) async fn verify(
         output::json(&VerifyDocument {
             sound,
             copies: &verified,
-        });
+        })?;
     }
     Ok(ExitStatus::of(sound))
 }
@@ -196,7 +196,7 @@ pub(crate) async fn fetch(
         let error = match offsite::fetch::fetch(settings, ctx, &fetching, place, copy).await {
             Ok(report) => {
                 let place = &places[*at].place;
-                fetched(&repository, copy, place, &report, &arguments.output);
+                fetched(&repository, copy, place, &report, &arguments.output)?;
                 return Ok(ExitStatus::Done);
             }
             Err(error) => error,
@@ -238,7 +238,7 @@ fn fetched(
     place: &str,
     report: &VerifyReport,
     output: &Output,
-) {
+) -> Result<(), OutputError> {
     let path = repository.archive_path(file_name::stem_of(&copy.archive).unwrap_or(&copy.archive));
     let line = format!("{} is here, from {place}, and is sound", path.display());
     tracing::info!(target: logging::RECORD, "{line}");
@@ -248,8 +248,8 @@ fn fetched(
             path: path.display().to_string(),
             place,
             archive_bytes: report.archive_bytes,
-        });
+        })
     } else {
-        output::print(&format!("✓ {line}\n"));
+        output::print(&format!("✓ {line}\n"))
     }
 }

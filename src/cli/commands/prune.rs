@@ -44,9 +44,9 @@ pub(crate) fn prune(
         tracing::error!("could not remove {}: {}", failure.archive, failure.problem);
     }
     if arguments.output.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::archives::prune(&report, settings.time_zone, now));
+        output::print(&output::archives::prune(&report, settings.time_zone, now))?;
     }
     Ok(ExitStatus::of(report.not_removed.is_empty()))
 }

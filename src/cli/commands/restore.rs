@@ -104,13 +104,13 @@ pub(crate) async fn restore(
     let planned = plan.preview();
     let preview = output::restore::before(&planned, settings.time_zone);
     if !output.json {
-        output::print(&preview);
+        output::print(&preview)?;
     }
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
     if arguments.dry_run {
-        return Ok(dry_run(&plan, &planned, output.json, ctx));
+        return dry_run(&plan, &planned, output.json, ctx);
     }
     if let Some(refusal) = plan.refusal() {
         return Err(refused(refusal));
@@ -128,7 +128,7 @@ pub(crate) async fn restore(
         tracing::error!("{lines}");
     }
     if output.json {
-        output::json(&report);
+        output::json(&report)?;
     }
     Ok(ExitStatus::of(report.restored))
 }
@@ -153,15 +153,15 @@ fn dry_run(
     planned: &RestoreReport,
     as_json: bool,
     ctx: &Context,
-) -> ExitStatus {
+) -> Result<ExitStatus, CommandError> {
     if as_json {
-        output::json(planned);
+        output::json(planned)?;
     }
     let refusal = plan.refusal();
     if let Some(refusal) = &refusal {
         tracing::error!("{}", ctx.explain(refusal));
     }
-    ExitStatus::of(refusal.is_none())
+    Ok(ExitStatus::of(refusal.is_none()))
 }
 
 pub(super) fn selection(arguments: &RestoreArguments) -> Result<Selection, String> {

@@ -41,14 +41,14 @@ pub(crate) async fn restore(
     let planned = plan.preview();
     let preview = output::matched::before(&planned, settings.time_zone);
     if !as_json {
-        output::print(&preview);
+        output::print(&preview)?;
     }
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
     if arguments.dry_run {
         if as_json {
-            output::json(&planned);
+            output::json(&planned)?;
         }
         return Ok(ExitStatus::of(!plan.has_failures()));
     }
@@ -64,7 +64,7 @@ pub(crate) async fn restore(
         false => tracing::error!("{lines}"),
     }
     if as_json {
-        output::json(&report);
+        output::json(&report)?;
     }
     Ok(ExitStatus::of(report.restored))
 }

@@ -50,9 +50,9 @@ async fn summary(
     );
     let report = report.await?;
     if arguments.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&output::inspect::show(&report, settings.time_zone));
+        output::print(&output::inspect::show(&report, settings.time_zone))?;
     }
     Ok(ExitStatus::Done)
 }

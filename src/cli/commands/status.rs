@@ -8,14 +8,18 @@ use crate::settings::Settings;
 use crate::status::snapshot::Reader;
 use crate::status::{server, terminal};
 
-pub(crate) fn status(settings: &Settings, ctx: &Context, output: &Output) -> ExitStatus {
+pub(crate) fn status(
+    settings: &Settings,
+    ctx: &Context,
+    output: &Output,
+) -> Result<ExitStatus, CommandError> {
     let report = Reader::new(settings).look((ctx.now)()).status;
     if output.json {
-        output::json(&report);
+        output::json(&report)?;
     } else {
-        output::print(&terminal::text(&report, settings.time_zone));
+        output::print(&terminal::text(&report, settings.time_zone))?;
     }
-    ExitStatus::Done
+    Ok(ExitStatus::Done)
 }
 
 /// Serves the page until it is ended. What it says goes to stderr alone: the scheduler writes the log files.

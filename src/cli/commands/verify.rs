@@ -50,7 +50,7 @@ pub(crate) async fn verify(
             tracing::error!(target: logging::RECORD, "{line}");
         }
         if !arguments.output.json {
-            output::print(&lines);
+            output::print(&lines)?;
         }
         reports.push(report);
     }
@@ -59,7 +59,7 @@ pub(crate) async fn verify(
         output::json(&VerifyDocument {
             sound,
             archives: &reports,
-        });
+        })?;
     }
     Ok(ExitStatus::of(sound))
 }

@@ -45,7 +45,7 @@ pub(crate) async fn worker(settings: &Settings, ctx: &Context) -> Result<ExitSta
         ended: run.ended,
         queued: run.queued,
         unsaved: state.unsaved(),
-    });
+    })?;
     Ok(ExitStatus::Done)
 }
 
@@ -64,7 +64,7 @@ async fn copy(settings: &Settings, ctx: &Context) -> Result<ExitStatus, CommandE
         ended,
         queued: round.queued,
         unsaved: Unsaved::default(),
-    });
+    })?;
     Ok(ExitStatus::Done)
 }
 

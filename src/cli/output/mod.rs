@@ -15,25 +15,38 @@ use crate::sys::humanize;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
-/// Prints on stdout; a reader that has gone away (`| head`) is no reason to panic.
-pub(super) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
+/// What was to be printed did not get there.
+#[derive(Debug, thiserror::Error)]
+#[error("the output could not be written: {0}")]
+pub(super) struct OutputError(#[from] io::Error);
 
-/// Prints the one JSON document of a command.
-pub(super) fn json(document: &impl Serialize) {
-    match serde_json::to_string_pretty(document) {
-        Ok(text) => print(&format!("{text}\n")),
-        Err(error) => tracing::error!("the JSON document could not be made: {error}"),
+/// Prints on stdout. A reader that has gone away (`| head`) has read enough.
+pub(super) fn print(text: &str) -> Result<(), OutputError> {
+    match deliver(text) {
+        Err(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 
+/// Prints what must arrive: a reader that has gone away has missed it.
+pub(super) fn deliver(text: &str) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// Prints the one JSON document of a command.
+pub(super) fn json(document: &impl Serialize) -> Result<(), OutputError> {
+    let text = serde_json::to_string_pretty(document).map_err(io::Error::from)?;
+    print(&format!("{text}\n"))
+}
+
 /// The JSON document of a command that failed.
-pub(super) fn json_failure(message: &str) {
-    json(&serde_json::json!({ "error": message }));
+pub(super) fn json_failure(message: &str) -> Result<(), OutputError> {
+    json(&serde_json::json!({ "error": message }))
 }
 
 /// The copies at one place.

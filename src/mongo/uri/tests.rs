@@ -165,6 +165,24 @@ fn the_database_moves_from_the_path_into_auth_source() -> Result<(), UriError> {
             "mongodb://u:p@h/?authMechanism=plain",
         ),
         ("mongodb+srv://u:p@h/shop", "mongodb+srv://u:p@h/"),
+        // To the tools a + is a space.
+        (
+            "mongodb://h/?tlsCAFile=/ca+home.pem",
+            "mongodb://h/?tlsCAFile=%2Fca%2Bhome.pem",
+        ),
+        // To the driver these mean TLS.
+        (
+            "mongodb://h/?tlsInsecure=true",
+            "mongodb://h/?tlsInsecure=true&tls=true",
+        ),
+        (
+            "mongodb://h/?tlsAllowInvalidCertificates=true&tls=false",
+            "mongodb://h/?tlsAllowInvalidCertificates=true&tls=false&tlsInsecure=true",
+        ),
+        (
+            "mongodb+srv://h/?tlsInsecure=true",
+            "mongodb+srv://h/?tlsInsecure=true",
+        ),
     ] {
         let uri = MongoUri::parse(text)?;
         assert_eq!(uri.for_tools().expose(), expected);

@@ -6,10 +6,12 @@ use crate::settings::{
     Needs, OffsiteCredentials, OffsitePlace, OffsiteSettings, RetentionPolicy, table,
 };
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 pub(super) fn offsite(
     checker: &mut Checker,
     needs: Needs,
+    backup_dir: Option<&Path>,
     local: Result<RetentionPolicy, Faulty>,
 ) -> Result<OffsiteSettings, Faulty> {
     let places = checker.optional(&table::OFFSITE_URL);
@@ -23,6 +25,9 @@ pub(super) fn offsite(
     }
     if let (Ok(Some(places)), Ok(credentials)) = (&places, &credentials) {
         each_once(checker, places, credentials.aws_endpoint_url.as_ref())?;
+    }
+    if let (Ok(Some(places)), Some(backup_dir)) = (&places, backup_dir) {
+        elsewhere(checker, places, backup_dir)?;
     }
     Ok(OffsiteSettings {
         places: places?.unwrap_or_default(),
@@ -102,6 +107,24 @@ fn each_once(
         }
     }
     Ok(())
+}
+
+/// Refuses the backup folder itself, where retention for copies would remove the archives.
+fn elsewhere(
+    checker: &mut Checker,
+    places: &[OffsitePlace],
+    backup_dir: &Path,
+) -> Result<(), Faulty> {
+    let backup_dir: PathBuf = backup_dir.components().collect();
+    let inside = |place: &OffsitePlace| matches!(place, OffsitePlace::Folder(path) if path.starts_with(&backup_dir));
+    if !places.iter().any(inside) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        "names BACKUP_DIR, or a folder in it, as the place for copies",
+        "name a folder on another disk: what happens to the one must not happen to the other",
+    );
+    Err(checker.refuse(&table::OFFSITE_URL.setting, None, refusal))
 }
 
 /// Refuses a place whose door has no key.

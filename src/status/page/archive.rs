@@ -108,16 +108,18 @@ fn commands(site: &Site, archive: &ArchiveSummary) -> Markup {
             &format!("{program} restore {name} --include DB.COLLECTION --rename DB.COLLECTION=DB.OTHER")))
         (command("Read it from end to end", &format!("{program} verify {name}")))
         (command("Without Pantry Keeper, where the file lies",
-            &format!("tar {} {name} && mongorestore {}/", unpack(name), file_name::bare(name))))
+            &without_us(name)))
     }
 }
 
-/// What tells tar how it is compressed.
-fn unpack(name: &str) -> &'static str {
-    match Compression::of_name(name) {
-        Compression::Gzip => "xzf",
-        Compression::Zstd => "--zstd -xf",
-    }
+/// What brings it back with stock tools.
+fn without_us(name: &str) -> String {
+    let unpack = Compression::of_name(name).unpack_command();
+    let unpack = match file_name::is_sealed(name) {
+        true => format!("age -d -i key.txt {name} | {unpack} -"),
+        false => format!("{unpack} {name}"),
+    };
+    format!("{unpack} && mongorestore {}/", file_name::bare(name))
 }
 
 fn collections(site: &Site, contents: &Contents) -> Markup {

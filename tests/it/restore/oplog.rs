@@ -144,19 +144,26 @@ fn what_the_archive_does_not_hold_and_the_target_does_is_left_alone() {
 #[test]
 fn what_cannot_be_replayed_is_told_before_anything_is_done() {
     let target = Server::standalone();
-    for object in [
-        doc! { "renameCollection": "shop.orders", "to": "shop.old" },
-        doc! { "dropDatabase": 1 },
-    ] {
-        let rename = [
-            entry(1, "n", "", doc! {}),
-            entry(2, "c", "shop.$cmd", object),
-        ];
-        let site = site(&rename).with_mongorestore_traced();
-        let outcome = restore(&site, &target, &["--include", "shop.*"]).ended_with(1);
-        outcome.saying(&["nothing was restored", "cannot be replayed", "--no-oplog"]);
-        assert!(!site.mongorestore_was_started());
-    }
+    let renamed = doc! { "renameCollection": "shop.orders", "to": "shop.old" };
+    let rename = [
+        entry(1, "n", "", doc! {}),
+        entry(2, "c", "shop.$cmd", renamed.clone()),
+    ];
+    let renaming = site(&rename).with_mongorestore_traced();
+    let outcome = restore(&renaming, &target, &["--include", "shop.*"]).ended_with(1);
+    outcome.saying(&["nothing was restored", "cannot be replayed", "--no-oplog"]);
+    assert!(!renaming.mongorestore_was_started());
+    let (host, port) = ("127.0.0.1", target.port);
+    let to = format!("mongodb://{host}:{port}/?directConnection=true");
+    let drill = site(&rename).with("DRILL_URI", to);
+    let drilled = drill.run(&["drill"]).done();
+    drilled.saying(&["cannot be replayed", "restore it with --no-oplog"]);
+
+    // The last one before the dump, with which its oplog begins, is in the dump.
+    let before = [entry(1, "c", "shop.$cmd", renamed)];
+    let renamed_before = site(&before).with_false_mongorestore(RECORDER);
+    let options = ["--include", "shop.*", "--dry-run"];
+    restore(&renamed_before, &target, &options).done();
     let site = site(&[
         entry(1, "n", "", doc! {}),
         doc! { "op": "i" },

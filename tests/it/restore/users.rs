@@ -8,14 +8,25 @@ use mongodb::bson::{Document, doc};
 
 const USERS: [&str; 2] = ["--include", "admin.system.*"];
 
+fn bytes(documents: &[Document]) -> Vec<u8> {
+    let each = documents.iter();
+    each.flat_map(|one| one.to_vec().unwrap()).collect()
+}
+
 /// A site with a dump of two users, a role, and a collection of the owner's.
 fn site() -> Site {
-    let bytes = |documents: &[Document]| -> Vec<u8> {
-        let each = documents.iter();
-        each.flat_map(|one| one.to_vec().unwrap()).collect()
-    };
+    site_of(dump())
+}
+
+fn site_of(dump: Craft) -> Site {
+    let site = Site::new();
+    site.with_older(dump.packed());
+    site
+}
+
+fn dump() -> Craft {
     let user = |name: &str| doc! { "_id": format!("admin.{name}"), "user": name, "db": "admin", "roles": [] };
-    let dump = Craft::dump()
+    Craft::dump()
         .collection("admin", "system.users", &bytes(&[user("ann"), user("bob")]))
         .collection(
             "admin",
@@ -26,10 +37,7 @@ fn site() -> Site {
             "admin",
             "system.version",
             &bytes(&[doc! { "_id": "authSchema", "currentVersion": 5 }]),
-        );
-    let site = Site::new();
-    site.with_older(dump.packed());
-    site
+        )
 }
 
 fn restored(site: &Site, strict: &Strict, options: &[&str]) -> Outcome {
@@ -119,4 +127,24 @@ fn without_a_safety_backup_users_stay() {
         .ended_with(1)
         .saying(&["no safety backup could be made, so nothing was dropped or restored"]);
     assert!(!site.mongorestore_was_started());
+}
+
+/// mongorestore takes them before everything else, or not at all; two large collections are fed in turns.
+#[test]
+fn users_come_together_with_large_collections_and_views() {
+    let large: Vec<Document> = (0..70)
+        .map(|id| doc! { "_id": id, "text": "x".repeat(64 * 1024) })
+        .collect();
+    let view = "{\"options\":{\"viewOn\":\"first\",\"pipeline\":[]},\"indexes\":[],\"collectionName\":\"view\",\"type\":\"view\"}";
+    let dump = dump()
+        .collection("shop", "first", &bytes(&large))
+        .collection("shop", "second", &bytes(&large))
+        .file("dump/shop/view.metadata.json", view.as_bytes());
+    let target = Server::standalone();
+    let strict = Strict::before(target.port, Manner::of(Version::V4_4));
+    let site = site_of(dump);
+    let all = ["--include", "admin.system.*,shop.*"];
+    restored(&site, &strict, &all).done();
+    let there = target.fingerprint();
+    assert!(there.contains_key("shop.first") && there.contains_key("shop.second"));
 }
