@@ -93,7 +93,23 @@ fn no_user_where_users_are_and_what_a_user_may_read() {
     let uri = format!("mongodb://reader:{encoded}@127.0.0.1:{port}/?authSource=admin");
     let site = Site::new().with("MONGODB_URI", uri);
     let outcome = site.run(&["doctor"]).ended_with(1);
-    outcome.printing(&["grantRolesToUser(\"reader\"", "BACKUP_DATABASES=shop"]);
+    let outcome = outcome.printing(&["grantRolesToUser(\"reader\"", "BACKUP_DATABASES=shop"]);
+    // It connects; what it may not do is all that is wrong.
+    assert!(!outcome.stdout.contains("does not"), "{}", outcome.stdout);
+}
+
+#[test]
+fn what_is_left_out_and_not_there_may_be_misspelt() {
+    let site = site().with("BACKUP_EXCLUDE", "shop.*,shp.orders");
+    let outcome = site
+        .run(&["doctor"])
+        .done()
+        .printing(&["there is no collection that BACKUP_EXCLUDE's shp.orders leaves out"]);
+    assert!(
+        !outcome.stdout.contains("shop.* leaves"),
+        "{}",
+        outcome.stdout
+    );
 }
 
 #[test]

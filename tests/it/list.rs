@@ -1,6 +1,6 @@
 //! `list`: only archives of ours, and no damage passed over.
 
-use crate::support::Site;
+use crate::support::{Site, shared};
 use std::fs;
 
 #[test]
@@ -120,4 +120,38 @@ fn names_in_a_list_cannot_steer_a_terminal() {
     )
     .unwrap();
     site.run(&["list"]).done().printing(&["no archives in "]);
+}
+
+/// The output has nowhere to go.
+#[test]
+fn what_could_not_be_printed_is_a_failure() {
+    let site = Site::new();
+    site.with_sound_archive();
+    let to_a_full_disk = ["sh", "-c", "exec \"$@\" > /dev/full", "sh"];
+    let site = site.started_by(&to_a_full_disk);
+    for command in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "latest"],
+        &["status"],
+        &["keygen"],
+    ] {
+        let outcome = site.run(command).ended_with(1);
+        outcome.saying(&["the output could not be written: No space left on device"]);
+    }
+}
+
+/// Names are in local time, which is another one now.
+#[test]
+fn the_newest_is_the_one_made_last_also_where_the_time_zone_was_changed() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let site = site.with("TZ", "Pacific/Auckland");
+    site.run(&["backup"]).done();
+    let site = site.with("TZ", "America/Los_Angeles");
+    site.run(&["backup"]).done();
+    let newest = site.archives().remove(0);
+    let health = site.run(&["health", "--json"]).json();
+    assert_eq!(health["newest_archive"], newest);
+    let shown = site.run(&["show", "latest", "--json"]).done().json();
+    assert_eq!(shown["archive"], newest);
 }

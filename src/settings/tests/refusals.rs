@@ -59,6 +59,18 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
             "99999999999999999d",
             format!("is longer than a year; {duration}"),
         ),
+        (
+            "BACKUP_EXCLUDE",
+            "'shop.sessions'",
+            "begins and ends with a quote; leave the quotes out: `docker run --env-file` takes them for a part of the \
+             value, Docker Compose does not"
+                .to_owned(),
+        ),
+        (
+            "LOG_MAX_SIZE",
+            "10",
+            "is too small for a log; use at least 10KB, such as 10MB".to_owned(),
+        ),
         ("LOG_MAX_SIZE", "ten", format!("is not a size; {size}")),
         (
             "LOG_MAX_SIZE",

@@ -215,3 +215,22 @@ fn changes<'a>(now: &'a [Entry], before: Option<&'a [Entry]>) -> Vec<Change<'a>>
     changes.sort_by_key(|change| change.now.is_some());
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_tools_bring_back_what_is_sealed_as_well() {
+        for (name, command) in [
+            ("a.tar.gz", "tar xzf a.tar.gz && mongorestore a/"),
+            ("a.tar.zst", "tar --zstd -xf a.tar.zst && mongorestore a/"),
+            (
+                "a.tar.gz.age",
+                "age -d -i key.txt a.tar.gz.age | tar xzf - && mongorestore a/",
+            ),
+        ] {
+            assert_eq!(without_us(name), command);
+        }
+    }
+}

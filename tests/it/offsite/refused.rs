@@ -331,3 +331,29 @@ fn a_place_that_says_nothing_does_not_keep_a_round_for_ever() {
         .saying(&["no answer within 2 s"]);
     assert!(said.took < SOON, "{:?}", said.took);
 }
+
+/// There, retention for copies would remove the archives.
+#[test]
+fn the_backup_folder_is_no_place_for_copies() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let backups = site.backups();
+    let site = site.with(
+        "OFFSITE_URL",
+        format!("file://{}/copies/", backups.display()),
+    );
+    let outcome = site.run(&["backup"]).ended_with(2);
+    outcome.saying(&["OFFSITE_URL", "names BACKUP_DIR, or a folder in it"]);
+
+    let other_name = site.path("disk2");
+    std::os::unix::fs::symlink(&backups, &other_name).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", other_name.display()));
+    backed_up_but(&site, &["it is BACKUP_DIR itself, by another name"]);
+    site.run(&["doctor"]).printing(&["it is BACKUP_DIR itself"]);
+
+    // Nor is the same disk a good one.
+    fs::remove_file(&other_name).unwrap();
+    fs::create_dir(&other_name).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}//", other_name.display()));
+    let words = format!("file://{} is on the same disk", other_name.display());
+    site.run(&["doctor"]).done().printing(&[&words]);
+}
