@@ -66,14 +66,15 @@ impl fmt::Display for Fault {
         write!(out, "{}: ", self.setting)?;
         if let Some(given) = &self.given {
             // Escaped, so that a line break in a value cannot pass for a line of its own in the log.
-            let shown = given.chars().take(GIVEN_MAX_CHARS);
-            let shown: String = shown.flat_map(char::escape_debug).collect();
+            let shown: String = given.chars().take(GIVEN_MAX_CHARS).collect();
+            let shown = format!("{shown:?}");
+            let shown = shown.strip_suffix('"').unwrap_or(&shown);
             let cut = if given.chars().nth(GIVEN_MAX_CHARS).is_some() {
                 "…"
             } else {
                 ""
             };
-            write!(out, "\"{shown}{cut}\" ")?;
+            write!(out, "{shown}{cut}\" ")?;
         }
         write!(out, "{}; {}", self.problem, self.accepted)
     }
