@@ -5,6 +5,7 @@
 
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use mongodb::bson::{Bson, Document};
+use std::collections::HashSet;
 
 /// Where operations on a namespace go; none when it is not restored.
 pub(super) type Target<'t> = dyn Fn(&Namespace) -> Option<Namespace> + 't;
@@ -105,17 +106,45 @@ pub(super) fn rewrite(mut entry: Document, target: &Target) -> Result<Option<Doc
     }
 }
 
-/// Whether replaying an entry changes anything.
-pub(super) fn does_something(entry: &Document) -> bool {
-    let Ok(object) = entry.get_document("o") else {
-        return true;
-    };
-    match object.iter().next() {
-        Some((command, value)) if command == "applyOps" => {
-            value.as_array().is_none_or(|inner| !inner.is_empty())
+/// What replaying comes to, entry by entry. A large transaction comes in parts, and only its end applies them: of one that was
+/// still open when the dump ended, mongorestore applies nothing.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// Transactions of which parts have come.
+    begun: HashSet<String>,
+}
+
+impl Effects {
+    /// Whether replaying this entry changes anything.
+    pub(super) fn applies(&mut self, entry: &Document) -> bool {
+        let (Ok("c"), Ok(object)) = (entry.get_str("op"), entry.get_document("o")) else {
+            return true;
+        };
+        let Some((command, operations)) = object.iter().next() else {
+            return true;
+        };
+        let transaction = format!("{:?} {:?}", entry.get("lsid"), entry.get("txnNumber"));
+        let is_part = ["partialTxn", "prepare"]
+            .iter()
+            .any(|name| object.get_bool(name).unwrap_or_default());
+        match command.as_str() {
+            "applyOps" => {
+                let holds_some = operations.as_array().is_none_or(|some| !some.is_empty());
+                if is_part {
+                    if holds_some {
+                        self.begun.insert(transaction);
+                    }
+                    return false;
+                }
+                self.begun.remove(&transaction) || holds_some
+            }
+            "commitTransaction" => self.begun.remove(&transaction),
+            "abortTransaction" => {
+                self.begun.remove(&transaction);
+                false
+            }
+            _ => true,
         }
-        Some((command, _)) => !matches!(command.as_str(), "commitTransaction" | "abortTransaction"),
-        None => true,
     }
 }
 
@@ -232,12 +261,34 @@ mod tests {
             rewritten(last_part(vec![insert("blog.a")])),
             Some(last_part(vec![]))
         );
-        assert!(
-            does_something(&last_part(vec![insert("old.a")]))
-                && !does_something(&last_part(vec![]))
-        );
+        let mut effects = Effects::default();
+        assert!(effects.applies(&last_part(vec![insert("old.a")])));
+        assert!(!effects.applies(&last_part(vec![])));
         let commit = doc! { "op": "c", "ns": "admin.$cmd", "o": { "commitTransaction": 1 } };
         assert_eq!(rewritten(commit.clone()), Some(commit));
+    }
+
+    #[test]
+    fn a_transaction_applies_where_it_ends() {
+        let part = |number: i64, inner: Vec<Document>, more: &str| {
+            doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner, more: true }, "txnNumber": number }
+        };
+        let end = |number: i64, command: &str| doc! { "op": "c", "ns": "admin.$cmd", "o": { command: 1 }, "txnNumber": number };
+        let insert = || vec![doc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } }];
+        let mut effects = Effects::default();
+        assert!(!effects.applies(&part(1, insert(), "partialTxn")));
+        assert!(!effects.applies(&part(2, insert(), "prepare")));
+        assert!(!effects.applies(&part(3, insert(), "prepare")));
+        assert!(!effects.applies(&part(4, vec![], "partialTxn")));
+        // Its last part may hold nothing of what is restored.
+        assert!(effects.applies(&part(1, vec![], "last")));
+        assert!(effects.applies(&end(2, "commitTransaction")));
+        assert!(!effects.applies(&end(3, "abortTransaction")));
+        assert!(!effects.applies(&part(4, vec![], "last")));
+        // A document may look like a command.
+        assert!(
+            effects.applies(&doc! { "op": "i", "ns": "shop.a", "o": { "commitTransaction": 1 } })
+        );
     }
 
     #[test]

@@ -62,11 +62,12 @@ pub(super) async fn inspect(
             Some(to)
         };
         let (mut entries, mut fed) = (0, 0);
+        let (mut there, mut left_over) = (oplog::Effects::default(), oplog::Effects::default());
         let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
             each_operation(content, &target, &mut |entry| {
-                entries += u64::from(oplog::does_something(&entry));
+                entries += u64::from(there.applies(&entry));
                 let left = indexes.replay(entry);
-                fed += u64::from(left.as_ref().is_some_and(oplog::does_something));
+                fed += u64::from(left.is_some_and(|left| left_over.applies(&left)));
                 Ok(())
             })
         });

@@ -31,10 +31,13 @@ fn after_prefix(name: &str) -> &str {
 
 /// The time zone that `given` is most likely a slip for: the same city, or a name with a letter or two wrong.
 pub(super) fn time_zone<'z>(given: &str, zones: impl Iterator<Item = &'z str>) -> Option<&'z str> {
-    let given = given.trim().replace(' ', "_").to_ascii_lowercase();
-    if given.len() < 3 || given.len() > 64 {
+    let given = given.trim().replace(' ', "_");
+    // An abbreviation such as CEST is near to nothing that it means.
+    let is_abbreviation = given.len() <= 5 && given.bytes().all(|b| b.is_ascii_uppercase());
+    if given.len() < 3 || given.len() > 64 || is_abbreviation {
         return None;
     }
+    let given = given.to_ascii_lowercase();
     zones
         .filter_map(|zone| {
             let name = zone.to_ascii_lowercase();

@@ -225,11 +225,15 @@ pub(super) fn verify(report: &VerifyReport) -> (String, String) {
     let took = humanize::duration(Duration::from_secs_f64(report.elapsed_seconds));
     let read = humanize::bytes(report.archive_bytes);
     if report.sound {
+        // Of one that is sealed, names are known to who has the key.
+        let within = match report.namespaces.len() as u64 {
+            0 if report.documents > 0 => String::new(),
+            namespaces => format!(" in {}", humanize::counted(namespaces, "namespace")),
+        };
         let line = format!(
-            "{} is sound: {} in {}, {read} read in {took}",
+            "{} is sound: {}{within}, {read} read in {took}",
             report.archive,
             humanize::counted(report.documents, "document"),
-            humanize::counted(report.namespaces.len() as u64, "namespace"),
         );
         let mut lines = format!("✓ {line}\n");
         for gap in &report.not_checked {

@@ -113,10 +113,10 @@ pub(super) async fn warning_of_oplog(
     let (reading, about) = (Arc::clone(contents), namespace.clone());
     let counting = cancel.blocking(move |cancelled| {
         let target = |from: &Namespace| (*from == about).then(|| from.clone());
-        let mut operations = 0;
+        let (mut operations, mut effects) = (0, oplog::Effects::default());
         let read = reading.each(&|id| id == oplog, cancelled, &mut |_, content| {
             each_operation(content, &target, &mut |entry| {
-                operations += u64::from(oplog::does_something(&entry));
+                operations += u64::from(effects.applies(&entry));
                 Ok(())
             })
         });
