@@ -38,6 +38,7 @@ pub(crate) fn judge(
         Lock::holder(&repository.scheduler_path()),
         now,
     ));
+    problems.extend(state_problem(state));
     problems.extend(backup_problem(settings, state, newest, now));
     problems.extend(drill_problem(settings, state, now));
     problems.extend(offsite_problems(settings, repository, now));
@@ -122,6 +123,13 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
         "there was no drill of {}: `pantry-keeper drill` makes up for it",
         in_words(promised, settings.time_zone, now)
     ))
+}
+
+/// While it is not known how the last runs ended, nothing vouches for the next.
+fn state_problem(state: &State) -> Option<String> {
+    let problem = state.problem.as_ref()?;
+    let hides = problem.hides_failures();
+    hides.then(|| format!("{problem}: {}", problem.help()))
 }
 
 /// How long after its slot a run may still be at work.

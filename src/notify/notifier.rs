@@ -13,9 +13,10 @@ use crate::notify::notification::{
     Event, Facts, Interest, LastGood, Notification, Origin, Severity,
 };
 use crate::notify::outbox::{Outbox, Queued};
+use crate::notify::remark::Remark;
 use crate::report::{BackupReport, Problem, PruneReport, last_good};
 use crate::settings::{NotifyOn, Settings};
-use crate::state::alerts::{AlertHistory, Concern};
+use crate::state::alerts::{AlertHistory, Topic};
 use crate::state::{Ended, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
@@ -131,22 +132,23 @@ impl<'o> Notifier<'o> {
         queued
     }
 
-    /// What a backup that succeeded has to say. `concerns` may hold secrets.
+    /// What a backup that succeeded has to say.
     pub(crate) fn success(
         &self,
         status: &mut StateStore,
         report: &BackupReport,
         pruned: &PruneReport,
-        concerns: Vec<(Concern, String)>,
+        remarks: Vec<Remark>,
     ) -> Queued {
-        let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
+        let topics = remarks.iter().flat_map(|remark| remark.topics.clone());
+        let topics: Vec<Topic> = topics.collect();
         let mut alerts = status.state().alerts;
         let recovered = alerts.succeeded();
-        let remind = self.has_readers() && alerts.concerns_due(&kinds, (self.ctx.now)());
+        let remind = self.has_readers() && alerts.concerns_due(&topics, (self.ctx.now)());
         let mut facts = backup_facts(report, pruned);
-        let concerns = concerns.into_iter().map(|(_, text)| text);
-        facts.concerns = concerns
-            .map(|text| self.ctx.redactor.redact(&text).into_owned())
+        facts.concerns = remarks
+            .iter()
+            .map(|remark| self.ctx.redactor.redact(&remark.text).into_owned())
             .collect();
         let ping = self.ping(Event::BackupDone, Severity::Good, facts.clone(), Vec::new());
         let ping = self.unless_held(&report.archive, ping);
