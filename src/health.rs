@@ -63,6 +63,18 @@ pub(crate) fn scheduler_is_alive(repository: &Repository, now: DateTime<Utc>) ->
     scheduler_problem(Lock::holder(&repository.scheduler_path()), now).is_none()
 }
 
+/// Whether there is a backup, as fresh as the schedule promises.
+pub(crate) fn has_fresh_backup(
+    settings: &Settings,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> bool {
+    newest.is_some()
+        && state_problem(state).is_none()
+        && backup_problem(settings, state, newest, now).is_none()
+}
+
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
     let Some(holder) = holder else {
         return Some(

@@ -42,9 +42,8 @@ pub(super) async fn settle(
     remarks.extend(losses(&status.state()));
     remarks.extend(halt);
     let full_soon = full_at.filter(|at| *at - now <= FULL_SOON);
-    remarks.extend(
-        full_soon.map(|at| Remark::new(Concern::Filling, "", filling(at, now, settings))),
-    );
+    remarks
+        .extend(full_soon.map(|at| Remark::new(Concern::Filling, "", filling(at, now, settings))));
     remarks.extend(pruned.not_removed.iter().map(|failure| {
         let text = format!(
             "{} could not be removed: {}",

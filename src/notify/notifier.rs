@@ -3,6 +3,7 @@
 mod copies;
 mod drills;
 mod pings;
+mod starts;
 
 pub(crate) use copies::DifferingCopy;
 
@@ -85,22 +86,6 @@ impl<'o> Notifier<'o> {
         // The outbox first: once it counts as written, nobody will write it again.
         let queued = self.queue(news.into_iter().chain(ping));
         warn_unsaved(status.change(|state| state.alerts = alerts).1);
-        queued
-    }
-
-    /// Notes that the scheduler cannot start, which is no run that failed.
-    pub(crate) fn start_failure(&self, status: &mut StateStore, error: &str) -> Queued {
-        let failure = Failure {
-            stage: "starting",
-            problem: Problem::new(error, ""),
-            help: format!("After putting it right: {}", self.ctx.runtime().restart()),
-        };
-        let mut starting = status.state().starting;
-        let news = self.failure_news(&mut starting, &failure);
-        let ping = self.failure_ping(&starting, &failure);
-        let queued = self.queue(news.into_iter().chain(ping));
-        // The folder may well be what is wrong; that is being said already.
-        let _ = status.change(|state| state.starting = starting);
         queued
     }
 

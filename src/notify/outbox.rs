@@ -92,6 +92,23 @@ pub(crate) struct Setback {
     pub is_transient: bool,
 }
 
+impl Flushed {
+    /// Keeps the last problem; the round is worth another attempt soon when any of it is.
+    fn note(&mut self, delivery: Delivery) {
+        let is_transient = matches!(delivery, Delivery::Retry(_) | Delivery::PutOff(_))
+            || self
+                .setback
+                .as_ref()
+                .is_some_and(|earlier| earlier.is_transient);
+        if let Some(problem) = delivery.problem() {
+            self.setback = Some(Setback {
+                problem,
+                is_transient,
+            });
+        }
+    }
+}
+
 impl Outbox {
     /// The outbox of the settings, for these channels.
     pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Self {
@@ -134,9 +151,12 @@ impl Outbox {
         };
         self.drop_all(waiting.extract_if(.., |other| replaced(other)).collect());
         waiting.retain(|other| other.event.interest() == Interest::News);
+        let too_many = waiting.len().saturating_sub(MOST_NOTIFICATIONS);
+        // No channel has tried the new one yet, however much waits for a channel that is dead.
+        waiting.retain(|other| other.id != notification.id);
         // The oldest stay first within each group, since a stable sort keeps their order.
-        waiting.sort_by_key(|other| other.event.eviction_rank());
-        waiting.truncate(waiting.len().saturating_sub(MOST_NOTIFICATIONS));
+        waiting.sort_by_key(|other| (other.delivered_to.is_empty(), other.event.eviction_rank()));
+        waiting.truncate(too_many);
         self.drop_all(waiting);
         error
     }
@@ -223,7 +243,7 @@ impl Outbox {
     }
 
     /// Sends what waits for a channel, the oldest first, until something goes wrong that would go wrong with the next one
-    /// too.
+    /// too. One that is put off does not keep the others.
     ///
     /// Does nothing while another process does it. Returns at once when it is to stop; what was not sent stays.
     pub(crate) async fn flush(&self, channel: &dyn Channel, stop: &Cancel) -> Flushed {
@@ -269,16 +289,10 @@ impl Outbox {
                     }
                     *only_this_one
                 }
+                Delivery::PutOff(_) => true,
                 Delivery::Retry(_) => false,
             };
-            let is_transient = matches!(delivery, Delivery::Retry(_));
-            let problem = delivery.problem();
-            flushed.setback = problem
-                .map(|problem| Setback {
-                    problem,
-                    is_transient,
-                })
-                .or(flushed.setback);
+            flushed.note(delivery);
             if !goes_on {
                 break;
             }

@@ -41,17 +41,23 @@ impl fmt::Display for StateProblem {
         match self {
             StateProblem::Damaged(path) => {
                 let path = path.display();
-                write!(f, "the notes on earlier backups are damaged: {path}")
+                write!(
+                    f,
+                    "what is remembered of earlier backups is damaged: {path}"
+                )
             }
             StateProblem::SetAside(path) => {
                 let path = path.display();
                 write!(
                     f,
-                    "the notes on earlier backups were damaged, and lie in {path}"
+                    "what was remembered of earlier backups was damaged, and is set aside as {path}"
                 )
             }
             StateProblem::Unreadable(error) => {
-                write!(f, "the notes on earlier backups are not known: {error}")
+                write!(
+                    f,
+                    "what is remembered of earlier backups cannot be read: {error}"
+                )
             }
         }
     }
