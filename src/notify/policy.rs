@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// Notifications about a first failure on one day. Runs that fail and succeed in turns must not bring one each.
 const FIRST_FAILURES_A_DAY: u32 = 3;
-/// Notifications about new concerns within a day. What calls itself something else each time must not bring one each.
+/// Notifications about concerns within a day. A warning whose words are others each time must not bring one each.
 const CONCERNS_A_DAY: usize = 5;
 /// A concern that has gone is news again after this long.
 const FORGOTTEN: TimeDelta = TimeDelta::days(1);
@@ -86,8 +86,11 @@ impl AlertHistory {
             // A clock that was set back must not keep a reminder for years.
             told.is_none_or(|told| (now - *told).abs() >= REMINDER)
         };
-        if lately.len() >= CONCERNS_A_DAY
-            || !present.iter().any(|topic| due(self.concerns.get(topic)))
+        let are_many = lately.len() >= CONCERNS_A_DAY;
+        let may_flood = |topic: &Topic| matches!(topic.concern, Concern::Warned | Concern::Offsite);
+        if !present
+            .iter()
+            .any(|topic| due(self.concerns.get(topic)) && !(are_many && may_flood(topic)))
         {
             return false;
         }
@@ -287,6 +290,8 @@ mod tests {
             alerts.concerns_due(&[topic], at(*hour))
         });
         assert!((8..=12).contains(&told.count()));
+        // What is lost is told all the same.
+        assert!(alerts.concerns_due(&[shrunk()], at(48)));
     }
 
     proptest! {

@@ -124,6 +124,8 @@ fn while_the_state_cannot_be_read_a_failure_is_told_once_and_health_says_so() {
     for times in 1..3 {
         running.signal(Signal::USR1);
         running.until_it_says_times("the backup failed while", times);
+        // It takes the next question when it has said when it will run again.
+        running.until_it_says_times("next backup", times + 1);
     }
     until("the mail has come", SOON, || !smtp.mails().is_empty());
     site.run(&["health"]).ended_with(1).printing(&[
