@@ -5,9 +5,12 @@
 //! channel's lock, and looks anew at what is there once it has it. What a power cut leaves between a server's word and
 //! the note of it is sent again. Why no channel waits for another: each is flushed by itself.
 
+mod flushed;
+
+pub(crate) use flushed::Flushed;
+
 use crate::notify::channels::{Channel, Delivery};
 use crate::notify::notification::{Interest, Notification};
-use crate::report::Problem;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
@@ -72,41 +75,6 @@ struct Memory {
     delivered: BTreeSet<(String, String)>,
     /// Rejected for good, by channel; the next start tries them once more.
     rejected: BTreeSet<(String, String)>,
-}
-
-/// How a round of sending went.
-#[derive(Debug, Default)]
-pub(crate) struct Flushed {
-    pub sent: usize,
-    /// What still waits for this channel.
-    pub left: usize,
-    /// The last thing that went wrong, also when all were sent: a recipient may have been refused.
-    pub setback: Option<Setback>,
-}
-
-/// What went wrong in a round.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Setback {
-    pub problem: Problem,
-    /// Whether it may succeed later with nothing changed.
-    pub is_transient: bool,
-}
-
-impl Flushed {
-    /// Keeps the last problem; the round is worth another attempt soon when any of it is.
-    fn note(&mut self, delivery: Delivery) {
-        let is_transient = matches!(delivery, Delivery::Retry(_) | Delivery::PutOff(_))
-            || self
-                .setback
-                .as_ref()
-                .is_some_and(|earlier| earlier.is_transient);
-        if let Some(problem) = delivery.problem() {
-            self.setback = Some(Setback {
-                problem,
-                is_transient,
-            });
-        }
-    }
 }
 
 impl Outbox {

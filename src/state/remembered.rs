@@ -60,8 +60,11 @@ impl State {
     /// What the file says, and what was noted while it could not be read. In doubt something is still lost, or failing.
     pub(super) fn with_later(self, later: State) -> State {
         let mut left_over = self.left_over;
-        left_over.extend(later.left_over);
-        left_over.dedup();
+        for one in later.left_over {
+            if !left_over.contains(&one) {
+                left_over.push(one);
+            }
+        }
         State {
             ledger: later.ledger.or(self.ledger),
             alerts: self.alerts.with_later(later.alerts),

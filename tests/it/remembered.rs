@@ -108,6 +108,32 @@ fn each_collection_that_is_lost_is_told_and_again_once_the_loss_was_accepted() {
 }
 
 #[test]
+fn each_place_whose_copies_are_behind_is_told() {
+    let smtp = Smtp::start(&[]);
+    let (_server, site) = shrinking(&smtp);
+    let [one, other] = ["one", "other"].map(|name| format!("file:///nowhere/{name}"));
+    let site = site
+        .with("OFFSITE_URL", &one)
+        .with("OFFSITE_MAX_LAG", "12h")
+        .with("RETENTION_DAYS", 30);
+    for (day, mails) in [(3, 1), (4, 1)] {
+        site.set_clock(&format!("2026-05-0{day}T12:00:00Z"));
+        site.run(&["backup"]);
+        assert_eq!(smtp.mails().len(), mails, "{:?}", subjects(&smtp));
+    }
+    let site = site.with("OFFSITE_URL", format!("{one},{other}"));
+    site.set_clock("2026-05-05T12:00:00Z");
+    site.run(&["backup"]);
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 2, "{:?}", subjects(&smtp));
+    assert!(
+        mails[1].text.contains("/nowhere/other"),
+        "{}",
+        mails[1].text
+    );
+}
+
+#[test]
 fn while_the_state_cannot_be_read_a_failure_is_told_once_and_health_says_so() {
     let smtp = Smtp::start(&[]);
     let (_server, site) = shrinking(&smtp);
