@@ -1,7 +1,7 @@
 //! What is remembered between runs, when it is damaged, cannot be read, or says that something was told already.
 
 use crate::retention::shrinking;
-use crate::support::{SOON, Site, Smtp, path_with_tools, until};
+use crate::support::{Reply, SOON, Site, Smtp, Web, path_with_tools, until};
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ fn a_loss_that_is_forgotten_with_a_damaged_state_keeps_the_older_archives_until_
         site.run(&["prune", "--dry-run"])
             .done()
             .printing(&[damaged]);
+        site.run(&["doctor"]).ended_with(1).printing(&[damaged]);
     }
     assert!(state.exists());
 
@@ -174,17 +175,22 @@ fn while_the_state_cannot_be_read_a_failure_is_told_once_and_health_says_so() {
 fn a_start_that_failed_is_followed_by_the_news_that_it_works() {
     let smtp = Smtp::start(&[]);
     let (_server, site) = shrinking(&smtp);
+    let web = Web::start(|_| Reply::Is(200, "OK".into()));
+    let site = site.with("PING_URL", format!("http://127.0.0.1:{}/ping/x", web.port));
     let without = site
         .with("BACKUP_CATCH_UP", "false")
         .with("PATH", "/nowhere");
     let running = without.start(&["run"]);
     running.until_it_says("1 mail sent");
+    web.until_seen(1);
     running.signal(Signal::TERM);
     running.end(SOON * 3);
     let site = without.with("PATH", path_with_tools());
     let running = site.start(&["run"]);
     running.until_it_says("started, after that had failed before");
     running.until_it_says("1 mail sent");
+    // The newest backup is as fresh as it should be.
+    web.until_seen(2);
     running.signal(Signal::TERM);
     running.end(SOON * 3).done();
     assert_eq!(
@@ -194,4 +200,6 @@ fn a_start_that_failed_is_followed_by_the_news_that_it_works() {
             "jorbites scheduler started again"
         ]
     );
+    let pinged: Vec<String> = web.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(pinged, ["/ping/x/fail", "/ping/x"]);
 }
