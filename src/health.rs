@@ -38,6 +38,7 @@ pub(crate) fn judge(
         Lock::holder(&repository.scheduler_path()),
         now,
     ));
+    problems.extend(state_problem(state));
     problems.extend(backup_problem(settings, state, newest, now));
     problems.extend(drill_problem(settings, state, now));
     problems.extend(offsite_problems(settings, repository, now));
@@ -60,6 +61,18 @@ pub(crate) fn judge(
 /// Whether a scheduler is at work in the folder and has given a sign of life.
 pub(crate) fn scheduler_is_alive(repository: &Repository, now: DateTime<Utc>) -> bool {
     scheduler_problem(Lock::holder(&repository.scheduler_path()), now).is_none()
+}
+
+/// Whether there is a backup, as fresh as the schedule promises.
+pub(crate) fn has_fresh_backup(
+    settings: &Settings,
+    state: &State,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> bool {
+    newest.is_some()
+        && state_problem(state).is_none()
+        && backup_problem(settings, state, newest, now).is_none()
 }
 
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
@@ -122,6 +135,13 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
         "there was no drill of {}: `pantry-keeper drill` makes up for it",
         in_words(promised, settings.time_zone, now)
     ))
+}
+
+/// While it is not known how the last runs ended, nothing vouches for the next.
+fn state_problem(state: &State) -> Option<String> {
+    let problem = state.problem.as_ref()?;
+    let hides = problem.hides_failures();
+    hides.then(|| format!("{problem}: {}", problem.help()))
 }
 
 /// How long after its slot a run may still be at work.

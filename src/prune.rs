@@ -57,11 +57,8 @@ pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> 
         reason: problem.summary,
         help: problem.help,
     };
-    if state.unreadable {
-        return Some(other(Problem::new(
-            "what is remembered of earlier backups cannot be read",
-            "see .pantry-keeper/state.json",
-        )));
+    if let Some(problem) = forgotten(state) {
+        return Some(other(problem));
     }
     let failing = || {
         let since = state.alerts.failing()?.since;
@@ -75,6 +72,12 @@ pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> 
         ))
     };
     shrunk(state).or_else(failing).map(other)
+}
+
+/// What is no longer known of earlier backups, and what to do about it; none while all is.
+pub(crate) fn forgotten(state: &State) -> Option<Problem> {
+    let problem = state.problem.as_ref()?;
+    Some(Problem::new(problem.to_string(), problem.help()))
 }
 
 /// Why nothing is removed for now, and what to do about it.

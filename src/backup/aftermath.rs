@@ -3,14 +3,16 @@
 use super::{Before, archive_job};
 use crate::archive::file_name;
 use crate::context::Context;
+use crate::notify::remark::Remark;
 use crate::offsite;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport};
 use crate::retention::forecast;
 use crate::retention::hold::RetentionHold;
+use crate::retention::policy::Plan;
 use crate::retention::shrink;
 use crate::settings::Settings;
-use crate::state::alerts::{AlertHistory, Concern};
+use crate::state::alerts::{AlertHistory, Concern, Topic};
 use crate::state::{Shrunk, State, StateStore, warn_unsaved};
 use crate::store::locked::LockedRepository;
 use crate::store::repository::Repository;
@@ -32,51 +34,45 @@ pub(super) async fn settle(
     status: &mut StateStore,
     before: &Before,
     report: &BackupReport,
-) -> (PruneReport, Vec<(Concern, String)>) {
+) -> (PruneReport, Vec<Remark>) {
     let now = (ctx.now)();
     let compared = compare(settings, repository, before, report, status, now);
-    let (pruned, clock, full_at) =
-        retain(settings, repository, compared, status.state(), ctx).await;
-    let mut concerns = Vec::new();
-    concerns.extend(
-        prune::shrunk(&status.state()).map(|problem| (Concern::Shrunk, problem.to_string())),
-    );
-    concerns.extend(clock.map(|text| {
-        (
-            Concern::Clock,
-            format!("old archives are not removed: {text}"),
-        )
-    }));
+    let (pruned, halt, full_at) = retain(settings, repository, compared, status.state(), ctx).await;
+    let mut remarks = Vec::new();
+    remarks.extend(losses(&status.state()));
+    remarks.extend(halt);
     let full_soon = full_at.filter(|at| *at - now <= FULL_SOON);
-    concerns.extend(full_soon.map(|at| (Concern::Filling, filling(at, now, settings))));
-    concerns.extend(pruned.not_removed.iter().map(|failure| {
-        (
-            Concern::NotRemoved,
-            format!(
-                "{} could not be removed: {}",
-                failure.archive, failure.problem
-            ),
-        )
+    remarks
+        .extend(full_soon.map(|at| Remark::new(Concern::Filling, "", filling(at, now, settings))));
+    remarks.extend(pruned.not_removed.iter().map(|failure| {
+        let text = format!(
+            "{} could not be removed: {}",
+            failure.archive, failure.problem
+        );
+        Remark::new(Concern::NotRemoved, "", text)
     }));
-    concerns.extend(offsite(settings, repository, now));
-    for (_, text) in &concerns {
-        tracing::warn!("{text}");
+    remarks.extend(offsite(settings, repository, now));
+    for remark in &remarks {
+        tracing::warn!("{}", remark.text);
     }
-    concerns.extend(
-        report
-            .warnings
-            .iter()
-            .map(|text| (Concern::Warned, text.clone())),
-    );
-    (pruned, concerns)
+    let warnings = report.warnings.iter();
+    remarks.extend(warnings.map(|text| Remark::of_text(Concern::Warned, text)));
+    (pruned, remarks)
+}
+
+/// What is lost that an earlier backup had. Each namespace that joins the others is news.
+fn losses(state: &State) -> Option<Remark> {
+    let text = prune::shrunk(state)?.to_string();
+    let losses = state.shrunk.iter().flat_map(|shrunk| &shrunk.losses);
+    let topics = losses.map(|loss| Topic::new(Concern::Shrunk, loss.namespace.to_string()));
+    Some(Remark {
+        topics: topics.collect(),
+        text,
+    })
 }
 
 /// What is wrong with the copies elsewhere. The archive just made has not had the time to get there.
-fn offsite(
-    settings: &Settings,
-    repository: &Repository,
-    now: DateTime<Utc>,
-) -> Vec<(Concern, String)> {
+fn offsite(settings: &Settings, repository: &Repository, now: DateTime<Utc>) -> Vec<Remark> {
     if settings.offsite.places.is_empty() {
         return Vec::new();
     }
@@ -84,19 +80,21 @@ fn offsite(
         offsite::record::read(repository, &settings.offsite.places),
         repository.list().unwrap_or_default(),
     );
-    let problems = offsite::problems(settings, &record, &listed, now);
+    let problems = offsite::distinct_problems(settings, &record, &listed, now);
     let problems = problems.into_iter();
-    problems.map(|text| (Concern::Offsite, text)).collect()
+    problems
+        .map(|problem| Remark::new(Concern::Offsite, &problem.about, problem.text))
+        .collect()
 }
 
-/// Removes what retention lets go; beside that what the clock keeps from going, and when the disk will be full.
+/// Removes what retention lets go; beside that what keeps it from removing anything, and when the disk will be full.
 async fn retain(
     settings: &Settings,
     repository: &Arc<LockedRepository>,
     compared: bool,
     state: State,
     ctx: &Context,
-) -> (PruneReport, Option<String>, Option<DateTime<Utc>>) {
+) -> (PruneReport, Option<Remark>, Option<DateTime<Utc>>) {
     let now = (ctx.now)();
     let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
     // Failing is what ends with this run.
@@ -112,12 +110,10 @@ async fn retain(
         if !compared && plan.halt.is_none() {
             plan = plan.halted(RetentionHold::Other {
                 reason: "the new archive could not be held against the one before it".into(),
-                help: None,
+                help: Some("the log says why; the next backup tries again".into()),
             });
         }
-        let halt = plan.halt.as_ref();
-        let clock = halt.is_some_and(RetentionHold::is_about_the_clock);
-        let clock = prune::halted(&plan).filter(|_| clock);
+        let halt = halt(&plan, &state);
         let pruned = prune::apply(&in_folder, plan, stop);
         listed.retain(|one| {
             !pruned
@@ -126,11 +122,25 @@ async fn retain(
                 .any(|removed| removed.archive == one.archive)
         });
         let full_at = full_at(&settings, &listed, in_folder.free_bytes(), now);
-        (pruned, clock, full_at)
+        (pruned, halt, full_at)
     });
     pruning
         .await
         .unwrap_or_else(|| (PruneReport::empty(repository.folder()), None, None))
+}
+
+/// What to say of a plan that lets nothing go; what was lost is said by itself.
+fn halt(plan: &Plan, state: &State) -> Option<Remark> {
+    let hold = plan.halt.as_ref()?;
+    let (concern, about) = match hold.is_about_the_clock() {
+        true => (Concern::Clock, ""),
+        false if state.problem.is_some() => (Concern::Held, "state"),
+        false if state.shrunk.is_some() => return None,
+        false => (Concern::Held, "comparison"),
+    };
+    let text = prune::halted(plan)?;
+    let text = format!("old archives are not removed: {text}");
+    Some(Remark::new(concern, about, text))
 }
 
 /// When the folder's disk will be full with these archives on it and these to come, within a year.

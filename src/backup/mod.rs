@@ -24,11 +24,11 @@ use crate::archive::manifest::Manifest;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;
+use crate::notify::remark::Remark;
 use crate::prune;
 use crate::report::{ArchiveSummary, BackupReport, PruneReport, last_good};
 use crate::retention::forecast;
 use crate::settings::Settings;
-use crate::state::alerts::Concern;
 use crate::state::{Ended, Run, StateStore, StepTime, warn_unsaved};
 use crate::store::locked::LockedRepository;
 use crate::store::repository::{Repository, RepositoryError};
@@ -169,7 +169,7 @@ impl Before {
     }
 }
 
-type Made = (BackupReport, PruneReport, Vec<(Concern, String)>);
+type Made = (BackupReport, PruneReport, Vec<Remark>);
 
 async fn make(
     settings: &Settings,

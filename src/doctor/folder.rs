@@ -111,6 +111,10 @@ fn disk(
 }
 
 fn last_run(findings: &mut Findings, settings: &Settings, state: &State) {
+    let problem = state.problem.as_ref();
+    if let Some(problem) = problem.filter(|problem| problem.hides_failures()) {
+        findings.wrong("last run", problem.to_string(), problem.help());
+    }
     if let Some(failing) = state.alerts.failing() {
         let since = failing
             .since

@@ -5,5 +5,6 @@ pub(crate) mod notification;
 pub(crate) mod notifier;
 pub(crate) mod outbox;
 pub(crate) mod policy;
+pub(crate) mod remark;
 pub(crate) mod sender;
 pub(crate) mod templates;

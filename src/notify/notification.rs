@@ -55,11 +55,15 @@ pub(crate) enum Event {
     CopyDiffers,
     /// Copies elsewhere, which were behind or damaged, are complete again.
     CopiesComplete,
+    /// The scheduler started, which it could not before.
+    StartedAgain,
     Test,
     /// Any backup that succeeded, for those who watch from elsewhere.
     BackupDone,
     /// Any backup that did not.
     BackupNotDone,
+    /// The scheduler started after it could not, for those who watch from elsewhere.
+    SchedulerUp,
     /// Any copy that is not what was sent, for those who watch from elsewhere.
     CopyNotSame,
     DrillDone,
@@ -81,7 +85,9 @@ impl Event {
     /// Whom it is for.
     pub(crate) fn interest(self) -> Interest {
         match self {
-            Event::BackupDone | Event::BackupNotDone | Event::CopyNotSame => Interest::EveryBackup,
+            Event::BackupDone | Event::BackupNotDone | Event::SchedulerUp | Event::CopyNotSame => {
+                Interest::EveryBackup
+            }
             Event::DrillDone | Event::DrillNotDone => Interest::EveryDrill,
             _ => Interest::News,
         }
@@ -110,10 +116,12 @@ impl Event {
             | Event::DrillFailed
             | Event::DrillRecovered
             | Event::CopyDiffers
-            | Event::CopiesComplete => 1,
+            | Event::CopiesComplete
+            | Event::StartedAgain => 1,
             Event::CopyNotSame
             | Event::BackupDone
             | Event::BackupNotDone
+            | Event::SchedulerUp
             | Event::DrillDone
             | Event::DrillNotDone => 2,
         }

@@ -3,6 +3,7 @@
 mod copies;
 mod drills;
 mod pings;
+mod starts;
 
 pub(crate) use copies::DifferingCopy;
 
@@ -13,9 +14,10 @@ use crate::notify::notification::{
     Event, Facts, Interest, LastGood, Notification, Origin, Severity,
 };
 use crate::notify::outbox::{Outbox, Queued};
+use crate::notify::remark::Remark;
 use crate::report::{BackupReport, Problem, PruneReport, last_good};
 use crate::settings::{NotifyOn, Settings};
-use crate::state::alerts::{AlertHistory, Concern};
+use crate::state::alerts::{AlertHistory, Topic};
 use crate::state::{Ended, StateStore, warn_unsaved};
 use crate::store::repository::Repository;
 use chrono::{DateTime, Utc};
@@ -87,22 +89,6 @@ impl<'o> Notifier<'o> {
         queued
     }
 
-    /// Notes that the scheduler cannot start, which is no run that failed.
-    pub(crate) fn start_failure(&self, status: &mut StateStore, error: &str) -> Queued {
-        let failure = Failure {
-            stage: "starting",
-            problem: Problem::new(error, ""),
-            help: format!("After putting it right: {}", self.ctx.runtime().restart()),
-        };
-        let mut starting = status.state().starting;
-        let news = self.failure_news(&mut starting, &failure);
-        let ping = self.failure_ping(&starting, &failure);
-        let queued = self.queue(news.into_iter().chain(ping));
-        // The folder may well be what is wrong; that is being said already.
-        let _ = status.change(|state| state.starting = starting);
-        queued
-    }
-
     /// A failure that was not told on its day, since there had been many or nobody was to be told, is told later.
     pub(crate) fn reminder(&self, status: &mut StateStore) -> Queued {
         let mut alerts = status.state().alerts;
@@ -131,22 +117,23 @@ impl<'o> Notifier<'o> {
         queued
     }
 
-    /// What a backup that succeeded has to say. `concerns` may hold secrets.
+    /// What a backup that succeeded has to say.
     pub(crate) fn success(
         &self,
         status: &mut StateStore,
         report: &BackupReport,
         pruned: &PruneReport,
-        concerns: Vec<(Concern, String)>,
+        remarks: Vec<Remark>,
     ) -> Queued {
-        let kinds: Vec<Concern> = concerns.iter().map(|(concern, _)| *concern).collect();
+        let topics = remarks.iter().flat_map(|remark| remark.topics.clone());
+        let topics: Vec<Topic> = topics.collect();
         let mut alerts = status.state().alerts;
         let recovered = alerts.succeeded();
-        let remind = self.has_readers() && alerts.concerns_due(&kinds, (self.ctx.now)());
+        let remind = self.has_readers() && alerts.concerns_due(&topics, (self.ctx.now)());
         let mut facts = backup_facts(report, pruned);
-        let concerns = concerns.into_iter().map(|(_, text)| text);
-        facts.concerns = concerns
-            .map(|text| self.ctx.redactor.redact(&text).into_owned())
+        facts.concerns = remarks
+            .iter()
+            .map(|remark| self.ctx.redactor.redact(&remark.text).into_owned())
             .collect();
         let ping = self.ping(Event::BackupDone, Severity::Good, facts.clone(), Vec::new());
         let ping = self.unless_held(&report.archive, ping);

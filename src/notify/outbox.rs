@@ -5,9 +5,12 @@
 //! channel's lock, and looks anew at what is there once it has it. What a power cut leaves between a server's word and
 //! the note of it is sent again. Why no channel waits for another: each is flushed by itself.
 
+mod flushed;
+
+pub(crate) use flushed::Flushed;
+
 use crate::notify::channels::{Channel, Delivery};
 use crate::notify::notification::{Interest, Notification};
-use crate::report::Problem;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
@@ -74,24 +77,6 @@ struct Memory {
     rejected: BTreeSet<(String, String)>,
 }
 
-/// How a round of sending went.
-#[derive(Debug, Default)]
-pub(crate) struct Flushed {
-    pub sent: usize,
-    /// What still waits for this channel.
-    pub left: usize,
-    /// The last thing that went wrong, also when all were sent: a recipient may have been refused.
-    pub setback: Option<Setback>,
-}
-
-/// What went wrong in a round.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Setback {
-    pub problem: Problem,
-    /// Whether it may succeed later with nothing changed.
-    pub is_transient: bool,
-}
-
 impl Outbox {
     /// The outbox of the settings, for these channels.
     pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Self {
@@ -134,9 +119,12 @@ impl Outbox {
         };
         self.drop_all(waiting.extract_if(.., |other| replaced(other)).collect());
         waiting.retain(|other| other.event.interest() == Interest::News);
+        let too_many = waiting.len().saturating_sub(MOST_NOTIFICATIONS);
+        // No channel has tried the new one yet, however much waits for a channel that is dead.
+        waiting.retain(|other| other.id != notification.id);
         // The oldest stay first within each group, since a stable sort keeps their order.
-        waiting.sort_by_key(|other| other.event.eviction_rank());
-        waiting.truncate(waiting.len().saturating_sub(MOST_NOTIFICATIONS));
+        waiting.sort_by_key(|other| (other.delivered_to.is_empty(), other.event.eviction_rank()));
+        waiting.truncate(too_many);
         self.drop_all(waiting);
         error
     }
@@ -223,7 +211,7 @@ impl Outbox {
     }
 
     /// Sends what waits for a channel, the oldest first, until something goes wrong that would go wrong with the next one
-    /// too.
+    /// too. One that is put off does not keep the others.
     ///
     /// Does nothing while another process does it. Returns at once when it is to stop; what was not sent stays.
     pub(crate) async fn flush(&self, channel: &dyn Channel, stop: &Cancel) -> Flushed {
@@ -269,16 +257,10 @@ impl Outbox {
                     }
                     *only_this_one
                 }
+                Delivery::PutOff(_) => true,
                 Delivery::Retry(_) => false,
             };
-            let is_transient = matches!(delivery, Delivery::Retry(_));
-            let problem = delivery.problem();
-            flushed.setback = problem
-                .map(|problem| Setback {
-                    problem,
-                    is_transient,
-                })
-                .or(flushed.setback);
+            flushed.note(delivery);
             if !goes_on {
                 break;
             }

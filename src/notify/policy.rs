@@ -1,11 +1,14 @@
 //! Which notifications are due: the owner learns of everything that matters, and is never flooded.
 
-use crate::state::alerts::{AlertHistory, Concern, Failing, Today};
+use crate::state::alerts::{AlertHistory, Concern, Failing, Today, Topic};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use std::collections::BTreeSet;
 
 /// Notifications about a first failure on one day. Runs that fail and succeed in turns must not bring one each.
 const FIRST_FAILURES_A_DAY: u32 = 3;
+/// Notifications about concerns within a day. A warning whose words are others each time must not bring one each.
+const CONCERNS_A_DAY: usize = 5;
 /// A concern that has gone is news again after this long.
 const FORGOTTEN: TimeDelta = TimeDelta::days(1);
 /// A concern that stays is told again after this long.
@@ -70,30 +73,62 @@ impl AlertHistory {
     }
 
     /// Notes what there is to say beside a success; whether it is time to tell it. Counts it as sent.
-    pub(crate) fn concerns_due(&mut self, present: &[Concern], now: DateTime<Utc>) -> bool {
+    pub(crate) fn concerns_due(&mut self, present: &[Topic], now: DateTime<Utc>) -> bool {
+        self.adopt_what_versions_before_told(present);
         // One that comes and goes is told once a day at most.
         self.concerns
-            .retain(|concern, told| present.contains(concern) || (now - *told).abs() < FORGOTTEN);
+            .retain(|topic, told| present.contains(topic) || (now - *told).abs() < FORGOTTEN);
+        let lately = self.concerns.values();
+        let lately: BTreeSet<_> = lately
+            .filter(|told| (now - **told).abs() < FORGOTTEN)
+            .collect();
         let due = |told: Option<&DateTime<Utc>>| {
             // A clock that was set back must not keep a reminder for years.
             told.is_none_or(|told| (now - *told).abs() >= REMINDER)
         };
+        let are_many = lately.len() >= CONCERNS_A_DAY;
+        let may_flood = |topic: &Topic| matches!(topic.concern, Concern::Warned | Concern::Offsite);
         if !present
             .iter()
-            .any(|concern| due(self.concerns.get(concern)))
+            .any(|topic| due(self.concerns.get(topic)) && !(are_many && may_flood(topic)))
         {
             return false;
         }
         self.concerns
-            .extend(present.iter().map(|concern| (*concern, now)));
+            .extend(present.iter().map(|topic| (topic.clone(), now)));
         true
+    }
+
+    /// Version 0.1 noted the kind of concern alone: what is there now is what it told of.
+    fn adopt_what_versions_before_told(&mut self, present: &[Topic]) {
+        for topic in present {
+            let kind = Topic::new(topic.concern, "");
+            if let Some(told) = self.concerns.get(&kind) {
+                let told = *told;
+                self.concerns.entry(topic.clone()).or_insert(told);
+            }
+        }
+        let is_told_of_each = |kind: &Topic| {
+            let of_kind = |topic: &&Topic| topic.concern == kind.concern;
+            let mut present = present.iter().filter(of_kind).peekable();
+            present.peek().is_some() && present.all(|topic| !topic.about.is_empty())
+        };
+        self.concerns
+            .retain(|topic, _| !topic.about.is_empty() || !is_told_of_each(topic));
+    }
+
+    /// Forgets that a concern was told: the owner has settled it, and the next of its kind is news.
+    pub(crate) fn forget(&mut self, concern: Concern) -> bool {
+        let before = self.concerns.len();
+        self.concerns.retain(|topic, _| topic.concern != concern);
+        self.concerns.len() < before
     }
 
     /// Notes that a concern is over; whether that is to be told, since it was told itself. Counts it as sent.
     pub(crate) fn all_clear_due(&mut self, concern: Concern, now: DateTime<Utc>) -> bool {
         // For one that comes and goes, that too is told once a day at most.
         let lately = |cleared: DateTime<Utc>| (now - cleared).abs() < FORGOTTEN;
-        if self.cleared_at.is_some_and(lately) || self.concerns.remove(&concern).is_none() {
+        if self.cleared_at.is_some_and(lately) || !self.forget(concern) {
             return false;
         }
         self.cleared_at = Some(now);
@@ -166,25 +201,33 @@ mod tests {
         assert_eq!(alerts.failure_due(at(22), Tz::UTC), Some(2));
     }
 
+    fn shrunk() -> Topic {
+        Topic::new(Concern::Shrunk, "shop.users")
+    }
+
+    fn filling() -> Topic {
+        Topic::new(Concern::Filling, "")
+    }
+
     #[test]
     fn a_concern_is_told_when_it_comes_and_then_once_a_week() {
         let mut alerts = AlertHistory::default();
-        let told = |alerts: &mut AlertHistory, day: i64, concerns: &[Concern]| {
+        let told = |alerts: &mut AlertHistory, day: i64, concerns: &[Topic]| {
             alerts.concerns_due(concerns, at(day * 24))
         };
-        assert!(told(&mut alerts, 0, &[Concern::Shrunk]));
-        assert!(!told(&mut alerts, 1, &[Concern::Shrunk]));
-        assert!(told(&mut alerts, 2, &[Concern::Shrunk, Concern::Filling]));
-        assert!(!told(&mut alerts, 8, &[Concern::Shrunk, Concern::Filling]));
-        assert!(told(&mut alerts, 9, &[Concern::Shrunk]));
+        assert!(told(&mut alerts, 0, &[shrunk()]));
+        assert!(!told(&mut alerts, 1, &[shrunk()]));
+        assert!(told(&mut alerts, 2, &[shrunk(), filling()]));
+        assert!(!told(&mut alerts, 8, &[shrunk(), filling()]));
+        assert!(told(&mut alerts, 9, &[shrunk()]));
         assert!(!told(&mut alerts, 10, &[]));
-        assert!(told(&mut alerts, 11, &[Concern::Shrunk]));
+        assert!(told(&mut alerts, 11, &[shrunk()]));
     }
 
     #[test]
     fn the_end_of_a_concern_is_told_once_and_once_a_day_at_most() {
         let mut alerts = AlertHistory::default();
-        let concern = [Concern::Offsite];
+        let concern = [Topic::new(Concern::Offsite, "")];
         assert!(!alerts.all_clear_due(Concern::Offsite, at(0)));
         assert!(alerts.concerns_due(&concern, at(1)));
         assert!(!alerts.all_clear_due(Concern::Filling, at(2)));
@@ -204,15 +247,51 @@ mod tests {
         let mut alerts = AlertHistory::default();
         let concerns = |hour: i64| {
             if hour % 2 == 0 {
-                &[Concern::Warned][..]
+                vec![Topic::new(Concern::Warned, "x")]
             } else {
-                &[]
+                Vec::new()
             }
         };
         let told = (0..72)
-            .filter(|hour| alerts.concerns_due(concerns(*hour), at(*hour)))
+            .filter(|hour| alerts.concerns_due(&concerns(*hour), at(*hour)))
             .count();
         assert_eq!(told, 3);
+    }
+
+    #[test]
+    fn another_of_a_kind_is_news_and_so_is_the_same_once_it_was_settled() {
+        let mut alerts = AlertHistory::default();
+        let recipes = || Topic::new(Concern::Shrunk, "shop.recipes");
+        assert!(alerts.concerns_due(&[shrunk()], at(0)));
+        assert!(!alerts.concerns_due(&[shrunk()], at(24)));
+        assert!(alerts.concerns_due(&[shrunk(), recipes()], at(48)));
+        // What was told with the other one is told again with it only.
+        assert!(!alerts.concerns_due(&[recipes()], at(72)));
+        assert!(alerts.forget(Concern::Shrunk) && !alerts.forget(Concern::Shrunk));
+        assert!(alerts.concerns_due(&[recipes()], at(73)));
+    }
+
+    #[test]
+    fn what_version_0_1_told_counts_for_what_is_there_now_and_not_for_what_comes() {
+        let old = r#"{"concerns": {"shrunk": "2026-05-31T02:00:00Z", "clock": "2026-05-31T02:00:00Z", "later": "2026-05-31T02:00:00Z"}}"#;
+        let mut alerts: AlertHistory = serde_json::from_str(old).unwrap();
+        let clock = || Topic::new(Concern::Clock, "");
+        assert!(!alerts.concerns_due(&[shrunk(), clock()], at(1)));
+        let recipes = Topic::new(Concern::Shrunk, "shop.recipes");
+        assert!(!alerts.clone().concerns_due(&[shrunk(), clock()], at(2)));
+        assert!(alerts.concerns_due(&[shrunk(), clock(), recipes], at(2)));
+    }
+
+    #[test]
+    fn warnings_that_are_others_each_time_do_not_flood() {
+        let mut alerts = AlertHistory::default();
+        let told = (0..48).filter(|hour| {
+            let topic = Topic::new(Concern::Warned, format!("w{hour}"));
+            alerts.concerns_due(&[topic], at(*hour))
+        });
+        assert!((8..=12).contains(&told.count()));
+        // What is lost is told all the same.
+        assert!(alerts.concerns_due(&[shrunk()], at(48)));
     }
 
     proptest! {

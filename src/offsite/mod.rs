@@ -152,30 +152,57 @@ pub(crate) fn problems(
     listed: &[ArchiveSummary],
     now: DateTime<Utc>,
 ) -> Vec<String> {
+    let problems = distinct_problems(settings, record, listed, now).into_iter();
+    problems.map(|problem| problem.text).collect()
+}
+
+/// Something that is wrong with the copies at a place.
+pub(crate) struct CopyProblem {
+    /// The same as long as it is the same problem, whatever numbers `text` says.
+    pub about: String,
+    pub text: String,
+}
+
+/// The same, each with what tells it from others.
+pub(crate) fn distinct_problems(
+    settings: &Settings,
+    record: &Record,
+    listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
+) -> Vec<CopyProblem> {
     let mut problems = Vec::new();
     for place in &settings.offsite.places {
+        let mut push = |kind: &str, text: String| {
+            let about = format!("{kind} {place}");
+            problems.push(CopyProblem { about, text });
+        };
         let Some(known) = record.of(place) else {
-            problems.extend(never_begun(settings, place, listed, now));
+            if let Some(text) = never_begun(settings, place, listed, now) {
+                push("behind", text);
+            }
             continue;
         };
         for (archive, copy) in &known.copies {
             if let Some(damage) = &copy.damage {
-                problems.push(format!(
+                let text = format!(
                     "the copy of {archive} at {place} {damage}\n\
                      it is neither used nor replaced: see why, then remove it there; it is sent again if the archive is still here"
-                ));
+                );
+                push(&format!("damaged {archive}"), text);
             }
         }
-        problems.extend(vanished(settings, place, known, now));
+        if let Some(text) = vanished(settings, place, known, now) {
+            push("vanished", text);
+        }
         let waiting = waiting_since(known, needed(settings), listed);
         let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
         if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
             let why = known.problem.as_ref().map(|why| format!(": {why}"));
-            problems.push(format!(
-                "the copy at {place} is {} behind{}",
-                in_days(lag),
-                why.unwrap_or_default()
-            ));
+            let why = why.unwrap_or_default();
+            push(
+                "behind",
+                format!("the copy at {place} is {} behind{why}", in_days(lag)),
+            );
         }
     }
     problems

@@ -27,6 +27,7 @@ pub(crate) mod worker;
 
 use crate::backup::{Failure, Notifier};
 use crate::context::Context;
+use crate::health;
 use crate::mongo::uri::MongoUri;
 use crate::notify::sender::Sender;
 use crate::report::Problem;
@@ -180,12 +181,11 @@ struct Service<'s> {
 impl Service<'_> {
     /// Takes up where the last scheduler left off.
     fn open(&mut self, now: DateTime<Utc>) {
-        let newest = self
-            .repository
-            .newest_good()
-            .and_then(|newest| newest.made_by_manifest());
-        let stored = self.status.state().ledger;
-        let opened = self.timetable.open(stored, newest, now);
+        let newest = self.repository.newest_good();
+        let state = self.status.state();
+        let is_fresh = health::has_fresh_backup(self.settings, &state, newest.as_ref(), now);
+        let newest = newest.and_then(|newest| newest.made_by_manifest());
+        let opened = self.timetable.open(state.ledger, newest, now);
         self.ledger = opened.ledger;
         if let Some(begun) = opened.interrupted {
             let at = begun
@@ -206,10 +206,13 @@ impl Service<'_> {
                 );
             }
         }
-        let (could_not_start, _) = self.status.change(|state| state.starting.succeeded());
-        if could_not_start.is_some() {
+        let next_run = self.next();
+        let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
+        let started = notifier.started(&mut self.status, is_fresh);
+        if started.wrote {
             tracing::info!(target: SCHEDULER, "started, after that had failed before");
         }
+        self.sender.post(started);
         self.keep_ledger();
         self.open_drills(now);
         self.beat();

@@ -1,22 +1,23 @@
 //! What is remembered between runs, in `.pantry-keeper/`: how far the schedule has come, whether runs fail, what has
 //! shrunk, and how the last runs ended.
 //!
-//! Nothing in it is needed to restore; a file that is lost or unreadable is a fresh start. What the disk does not take is
-//! kept in memory and written later. The folder is never created here: where it is missing, the disk may not be the one it
-//! was, and must not be made to look like it.
+//! Nothing in it is needed to restore. Who reads changes nothing; who writes sets a damaged file aside and starts afresh, and
+//! as long as that file lies there, everybody knows that what was in it is lost. What cannot be read is never written over, and
+//! what the disk does not take is kept in memory: both are put together later. The folder is never created here: where it is
+//! missing, the disk may not be the one it was, and must not be made to look like it.
 
 pub(crate) mod alerts;
 mod history;
+mod problem;
+mod remembered;
 
 pub(crate) use history::{Ended, Run, StepTime};
+pub(crate) use problem::StateProblem;
+pub(crate) use remembered::{LastDrill, LeftOver, Shrunk, State};
 
-use crate::retention::shrink::Loss;
-use crate::schedule::timetable::Ledger;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;
-use alerts::AlertHistory;
-use chrono::{DateTime, Utc};
-use history::thinned;
+use history::{RUNS_KEPT, thinned};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -26,72 +27,10 @@ use std::path::{Path, PathBuf};
 const STATE_FILE: &str = "state.json";
 const HISTORY_FILE: &str = "history.json";
 
-/// What the next run has to know of the earlier ones.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct State {
-    pub ledger: Option<Ledger>,
-    #[serde(rename = "alarm")]
-    pub alerts: AlertHistory,
-    /// The same about starts of the scheduler.
-    pub starting: AlertHistory,
-    pub shrunk: Option<Shrunk>,
-    /// The newest archive that was held against the one before it.
-    pub compared: Option<String>,
-    /// How the last drill ended, and what was told about drills.
-    pub drill: Option<LastDrill>,
-    #[serde(rename = "drill_alarm")]
-    pub drill_alerts: AlertHistory,
-    pub drill_ledger: Option<Ledger>,
-    /// Scratch databases that may still be on a server.
-    pub left_over: Vec<LeftOver>,
-    /// The file is there, but cannot be read: what it says must not be taken for unsaid.
-    #[serde(skip)]
-    pub unreadable: bool,
-}
-
-/// How the last drill ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LastDrill {
-    pub at: DateTime<Utc>,
-    pub archive: String,
-    /// None when it proved the archive.
-    pub problem: Option<String>,
-}
-
-/// Databases that a drill made and has not dropped yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LeftOver {
-    pub hosts: String,
-    pub databases: Vec<String>,
-}
-
-/// A backup lost what an earlier one had; until that is settled, nothing is removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shrunk {
-    pub since: DateTime<Utc>,
-    /// The last archive that has it all.
-    pub archive: String,
-    pub losses: Vec<Loss>,
-}
-
-/// What is there to be seen, for who only looks: nothing is written, and what is damaged stays where it is.
+/// What is there to be seen, for who only looks.
 pub(crate) fn look(folder: &Path) -> (State, Vec<Run>) {
-    let state = look_at(&folder.join(STATE_FILE)).unwrap_or_else(|| State {
-        unreadable: true,
-        ..State::default()
-    });
-    let runs = look_at(&folder.join(HISTORY_FILE)).unwrap_or_default();
-    (state, runs)
-}
-
-/// None when the file is there and cannot be read.
-fn look_at<T: Default + DeserializeOwned>(path: &Path) -> Option<T> {
-    match fs::read(path) {
-        Ok(json) => serde_json::from_slice(&json).ok(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(T::default()),
-        Err(_) => None,
-    }
+    let store = StateStore::new(folder.to_owned());
+    (store.state(), store.runs())
 }
 
 /// The files, and what they could not be made to hold yet.
@@ -105,6 +44,9 @@ pub(crate) struct StateStore {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Unsaved {
     state: Option<State>,
+    /// What the disk held was not seen when `state` was made: the disk was away, or gave nothing.
+    #[serde(default)]
+    blind: bool,
     runs: Vec<Run>,
 }
 
@@ -134,52 +76,97 @@ impl StateStore {
 
     /// The state as it is now.
     pub(crate) fn state(&self) -> State {
-        self.unsaved
-            .state
-            .clone()
-            .unwrap_or_else(|| match read(&self.folder.join(STATE_FILE)) {
-                Ok(state) => state,
-                Err(_) => State {
-                    unreadable: true,
-                    ..State::default()
-                },
-            })
+        self.state_with(&read(&self.state_path()))
+    }
+
+    fn state_with(&self, on_disk: &Result<Option<State>, ReadError>) -> State {
+        let known = on_disk.as_ref().ok().and_then(Option::as_ref);
+        let state = match (known, &self.unsaved.state) {
+            (Some(known), Some(unsaved)) if self.unsaved.blind => {
+                known.clone().with_later(unsaved.clone())
+            }
+            (_, Some(unsaved)) => unsaved.clone(),
+            (known, None) => known.cloned().unwrap_or_default(),
+        };
+        let damaged = self.damaged_path();
+        let problem = match on_disk {
+            Err(ReadError::Damaged(_)) => Some(StateProblem::Damaged(self.state_path())),
+            Err(ReadError::File(error)) => Some(StateProblem::Unreadable(error.to_string())),
+            Ok(_) => damaged.exists().then_some(StateProblem::SetAside(damaged)),
+        };
+        State { problem, ..state }
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.folder.join(STATE_FILE)
+    }
+
+    /// Where a state that makes no sense is set aside.
+    fn damaged_path(&self) -> PathBuf {
+        damaged(&self.state_path())
     }
 
     /// The runs that are remembered, oldest first.
     pub(crate) fn runs(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = read(&self.folder.join(HISTORY_FILE)).unwrap_or_default();
+        let known: Option<Vec<Run>> = read(&self.folder.join(HISTORY_FILE)).unwrap_or_default();
+        let mut runs = known.unwrap_or_default();
         runs.extend(self.unsaved.runs.iter().cloned());
         runs
     }
 
-    /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it.
+    /// Changes the state. It is changed for this process even when an error comes back: the disk did not take it, or does
+    /// not say what it holds.
     pub(crate) fn change<T>(
         &mut self,
         change: impl FnOnce(&mut State) -> T,
     ) -> (T, Result<(), FileError>) {
         let lock = self.lock();
-        let path = self.folder.join(STATE_FILE);
-        if self.unsaved.state.is_none()
-            && let Err(error) = read::<State>(&path)
-        {
-            // What is not known cannot be changed, and what is there must not be written over.
-            return (change(&mut State::default()), Err(error));
-        }
-        let mut state = self.state();
-        let before = state.clone();
+        let path = self.state_path();
+        let on_disk = read(&path);
+        let before = self.state_with(&on_disk);
+        let mut state = before.clone();
         let result = change(&mut state);
-        if state == before && self.unsaved.state.is_none() {
-            return (result, Ok(()));
-        }
-        let saved = lock.and_then(|_lock| write(&path, &state));
-        self.unsaved.state = saved.is_err().then_some(state);
+        let was_seen = matches!(on_disk, Ok(Some(_)));
+        let blind = !was_seen && (self.unsaved.state.is_none() || self.unsaved.blind);
+        let is_new = state != before || self.unsaved.state.is_some();
+        let saved = match on_disk {
+            // What is there must not be written over.
+            Err(ReadError::File(error)) => Err(error),
+            _ if !is_new => return (result, Ok(())),
+            Err(ReadError::Damaged(error)) => lock.and_then(|_lock| {
+                set_aside(&path, &error)?;
+                write(&path, &state)
+            }),
+            Ok(_) => lock.and_then(|_lock| write(&path, &state)),
+        };
+        let kept = saved.is_err() && is_new;
+        self.unsaved.state = kept.then_some(state);
+        self.unsaved.blind = kept && blind;
         (result, saved)
+    }
+
+    /// Ends that a damaged state is in the way: the owner knows what was lost with it. Where the file lies now, if there was
+    /// one.
+    pub(crate) fn let_damaged_go(&mut self) -> Result<Option<PathBuf>, FileError> {
+        let _lock = self.lock()?;
+        let path = self.state_path();
+        if let Err(ReadError::Damaged(error)) = read::<State>(&path) {
+            set_aside(&path, &error)?;
+        }
+        let (damaged, accepted) = (self.damaged_path(), path.with_extension("json.accepted"));
+        match fs::rename(&damaged, &accepted) {
+            Ok(()) => Ok(Some(accepted)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::new("rename", damaged, error)),
+        }
     }
 
     /// Adds a run to history.
     pub(crate) fn record(&mut self, run: Run) -> Result<(), FileError> {
         self.unsaved.runs.push(run);
+        if self.unsaved.runs.len() > RUNS_KEPT {
+            self.unsaved.runs = thinned(std::mem::take(&mut self.unsaved.runs));
+        }
         self.save_runs()
     }
 
@@ -196,9 +183,15 @@ impl StateStore {
     }
 
     fn save_runs(&mut self) -> Result<(), FileError> {
-        let saved = self
-            .lock()
-            .and_then(|_lock| write(&self.folder.join(HISTORY_FILE), &thinned(self.runs())));
+        let path = self.folder.join(HISTORY_FILE);
+        let saved = self.lock().and_then(|_lock| {
+            match read::<Vec<Run>>(&path) {
+                Ok(_) => {}
+                Err(ReadError::Damaged(error)) => set_aside(&path, &error)?,
+                Err(ReadError::File(error)) => return Err(error),
+            }
+            write(&path, &thinned(self.runs()))
+        });
         if saved.is_ok() {
             self.unsaved.runs.clear();
         }
@@ -211,32 +204,44 @@ impl StateStore {
     }
 }
 
-/// What a file holds; nothing when it is missing. One that is damaged is set aside, and counts as missing from then on.
-fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, FileError> {
-    let json = match fs::read(path) {
-        Ok(json) => json,
+/// Why a file does not say what it holds.
+enum ReadError {
+    Damaged(serde_json::Error),
+    File(FileError),
+}
+
+/// What a file holds; none when it is missing.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReadError> {
+    match fs::read(path) {
+        Ok(json) => serde_json::from_slice(&json)
+            .map(Some)
+            .map_err(ReadError::Damaged),
         Err(error)
             if matches!(
                 error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
             ) =>
         {
-            return Ok(T::default());
+            Ok(None)
         }
-        Err(error) => return Err(FileError::new("read", path, error)),
-    };
-    serde_json::from_slice(&json).map_err(|error| {
-        let aside = path.with_extension("json.damaged");
-        tracing::warn!(
-            "{} is damaged and set aside as {}: {error}",
-            path.display(),
-            aside.display()
-        );
-        match fs::rename(path, aside) {
-            Ok(()) => FileError::new("read", path, error.into()),
-            Err(error) => FileError::new("set aside", path, error),
-        }
-    })
+        Err(error) => Err(ReadError::File(FileError::new("read", path, error))),
+    }
+}
+
+fn damaged(path: &Path) -> PathBuf {
+    path.with_extension("json.damaged")
+}
+
+/// Makes room for a fresh start, and keeps what may still be made sense of.
+fn set_aside(path: &Path, error: &serde_json::Error) -> Result<(), FileError> {
+    let aside = damaged(path);
+    fs::rename(path, &aside).map_err(|error| FileError::new("set aside", path, error))?;
+    tracing::warn!(
+        "{} is damaged and set aside as {}: {error}",
+        path.display(),
+        aside.display()
+    );
+    Ok(())
 }
 
 fn write(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<(), FileError> {
@@ -253,151 +258,4 @@ pub(crate) fn warn_unsaved(result: Result<(), FileError>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::history::{DAYS_KEPT, RUNS_KEPT};
-    use super::*;
-    use chrono::TimeDelta;
-
-    fn run(day: i64) -> Run {
-        let at = DateTime::UNIX_EPOCH + TimeDelta::days(day);
-        Run {
-            began_at: at,
-            ended_at: at,
-            trigger: "scheduled".into(),
-            ended: Ended::Interrupted,
-        }
-    }
-
-    #[test]
-    fn state_and_history_survive_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut status = StateStore::new(folder.path().into());
-        let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH));
-        saved.unwrap();
-        status.record(run(1)).unwrap();
-        let again = StateStore::new(folder.path().into());
-        assert_eq!(
-            again.state().alerts.failing().map(|failing| failing.runs),
-            Some(1)
-        );
-        assert_eq!(again.runs(), [run(1)]);
-    }
-
-    #[test]
-    fn a_state_of_an_earlier_version_says_who_was_told_what() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = include_str!("../../tests/fixtures/state-0.1/state.json");
-        fs::write(folder.path().join(STATE_FILE), old).unwrap();
-        let state = StateStore::new(folder.path().into()).state();
-        let mut alerts = state.alerts;
-        assert!(alerts.failing().unwrap().was_notified() && !state.unreadable);
-        // Told on that day already, and due on the next.
-        let at = |time: &str| time.parse().unwrap();
-        let due = alerts.failure_due(at("2025-05-31T20:00:00Z"), chrono_tz::Tz::UTC);
-        assert_eq!(due, None);
-        let due = alerts.failure_due(at("2025-06-01T02:00:00Z"), chrono_tz::Tz::UTC);
-        assert_eq!(due, Some(4));
-    }
-
-    #[test]
-    fn history_is_bounded() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut status = StateStore::new(folder.path().into());
-        for day in 0..(RUNS_KEPT + DAYS_KEPT) as i64 + 5 {
-            status.record(run(day)).unwrap();
-        }
-        let runs = status.runs();
-        assert_eq!((runs.len(), &runs[0]), (RUNS_KEPT + DAYS_KEPT, &run(5)));
-    }
-
-    #[test]
-    fn of_a_day_long_ago_the_worst_run_is_remembered() {
-        let failed = Ended::Failed {
-            stage: "dumping".into(),
-            error: "it broke".into(),
-        };
-        let mut runs = vec![
-            run(1),
-            Run {
-                ended: failed,
-                ..run(1)
-            },
-            run(1),
-        ];
-        runs.extend((0..RUNS_KEPT as i64).map(|_| run(2)));
-        let thinned = thinned(runs.clone());
-        assert_eq!(thinned.len(), RUNS_KEPT + 1);
-        assert_eq!(thinned[0], runs[1]);
-    }
-
-    #[test]
-    fn who_only_looks_changes_nothing_and_sees_a_history_of_an_earlier_version() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(STATE_FILE), "{").unwrap();
-        let earlier = r#"[{"began_at":"2026-05-03T00:00:00Z","ended_at":"2026-05-03T00:01:00Z","trigger":"scheduled",
-            "ended":{"outcome":"done","archive":"a","archive_bytes":1,"documents":2,"bytes":3,"removed":[],"warnings":[]}}]"#;
-        fs::write(folder.path().join(HISTORY_FILE), earlier).unwrap();
-        let (state, runs) = look(folder.path());
-        assert!(state.unreadable && runs.len() == 1);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn what_the_disk_does_not_take_is_kept_and_written_later_and_no_folder_is_made_up() {
-        let site = tempfile::tempdir().unwrap();
-        let folder = site.path().join("unmounted");
-        let mut status = StateStore::new(folder.clone());
-        assert!(
-            status
-                .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH))
-                .1
-                .is_err()
-        );
-        assert!(status.record(run(1)).is_err());
-        assert!(!folder.exists());
-        assert!(status.state().alerts.failing().is_some());
-        assert!(status.save().is_err());
-        fs::create_dir(&folder).unwrap();
-        status.save().unwrap();
-        let again = StateStore::new(folder);
-        assert!(again.state().alerts.failing().is_some());
-        assert_eq!(again.runs(), [run(1)]);
-    }
-
-    #[test]
-    fn a_damaged_state_is_known_to_be_once_and_then_a_fresh_start() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(STATE_FILE);
-        for content in ["", "{", "7", "{\"alarm\": 7}"] {
-            fs::write(&file, content).unwrap();
-            let status = StateStore::new(folder.path().into());
-            assert!(status.state().unreadable, "{content}");
-            assert_eq!(status.state(), State::default(), "{content}");
-            assert_eq!(
-                fs::read_to_string(folder.path().join("state.json.damaged")).unwrap(),
-                content
-            );
-        }
-        fs::write(&file, "{\"of a later version\": {}}").unwrap();
-        assert_eq!(
-            StateStore::new(folder.path().into()).state(),
-            State::default()
-        );
-    }
-
-    #[test]
-    fn a_state_that_cannot_be_read_is_not_written_over() {
-        let folder = tempfile::tempdir().unwrap();
-        // Reading a folder fails as reading from a dying disk does.
-        fs::create_dir(folder.path().join(STATE_FILE)).unwrap();
-        let mut status = StateStore::new(folder.path().into());
-        assert!(status.state().unreadable);
-        assert!(
-            status
-                .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH))
-                .1
-                .is_err()
-        );
-        assert!(status.unsaved() == Unsaved::default() && folder.path().join(STATE_FILE).is_dir());
-    }
-}
+mod tests;

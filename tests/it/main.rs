@@ -18,6 +18,7 @@ mod offsite_places;
 mod papers;
 mod readers;
 mod real;
+mod remembered;
 mod restore;
 mod retention;
 mod roundtrip;

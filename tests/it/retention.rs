@@ -189,7 +189,7 @@ fn as_json() {
 }
 
 /// A server of one's own whose collections can be taken away.
-fn shrinking(smtp: &Smtp) -> (Server, Site) {
+pub(crate) fn shrinking(smtp: &Smtp) -> (Server, Site) {
     let server = Server::start();
     server.seed("small");
     let site = Site::of(&server)
@@ -266,20 +266,6 @@ fn a_run_that_is_cut_off_before_it_notes_what_was_lost_hides_nothing_from_the_ne
     site.run(&["backup"])
         .done()
         .saying(&["shop.orders: gone", "3 archives kept"]);
-}
-
-#[test]
-fn notes_that_are_damaged_keep_everything_for_once() {
-    let site = made_on(&["2026-01-01", "2026-02-01"]).with("RETENTION_MIN_KEEP", 1);
-    site.set_clock("2026-05-03T12:00:00Z");
-    let state = site.backups().join(".pantry-keeper/state.json");
-    fs::write(&state, "{").unwrap();
-    site.run(&["prune"])
-        .done()
-        .saying(&["is damaged and set aside"])
-        .printing(&["cannot be read", "nothing is removed"]);
-    assert_eq!(site.archives().len(), 2);
-    site.run(&["prune"]).done().printing(&["1 archive removed"]);
 }
 
 #[test]

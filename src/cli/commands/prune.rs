@@ -8,6 +8,7 @@ use crate::prune;
 use crate::retention::policy::Plan;
 use crate::settings::Settings;
 use crate::state::StateStore;
+use crate::state::alerts::Concern;
 use crate::store::locked::LockedRepository;
 use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
 use crate::sys::lock::LockError;
@@ -80,12 +81,24 @@ fn lock(
     })
 }
 
-/// The owner says that what the last backup lost is meant to be gone.
-fn accept_shrink(state: &mut StateStore) -> Result<(), CommandError> {
-    let (accepted, saved) = state.change(|state| state.shrunk.take());
-    saved.map_err(|error| {
+/// The owner says that what the last backup lost is meant to be gone, and what was forgotten too.
+fn accept_shrink(store: &mut StateStore) -> Result<(), CommandError> {
+    let (accepted, saved) = store.change(|state| {
+        // The next loss is news, even of the same collection.
+        state.alerts.forget(Concern::Shrunk);
+        state.alerts.forget(Concern::Held);
+        state.shrunk.take()
+    });
+    let settled = saved.and_then(|()| store.let_damaged_go());
+    let settled = settled.map_err(|error| {
         CommandError::failed("could not save that this is accepted", error.to_string())
     })?;
+    if let Some(file) = &settled {
+        tracing::info!(
+            "accepted that the notes on earlier backups are lost; the damaged ones lie in {}",
+            file.display()
+        );
+    }
     match accepted {
         Some(shrunk) => {
             tracing::info!(
@@ -93,7 +106,8 @@ fn accept_shrink(state: &mut StateStore) -> Result<(), CommandError> {
                 prune::list_losses(&shrunk.losses).join(", ")
             );
         }
-        None => tracing::info!("nothing had shrunk"),
+        None if settled.is_none() => tracing::info!("nothing had shrunk"),
+        None => {}
     }
     Ok(())
 }

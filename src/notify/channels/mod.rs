@@ -73,8 +73,10 @@ pub(crate) trait Channel: Send + Sync {
 pub(crate) enum Delivery {
     /// It has arrived; there may still be something to say about it.
     Delivered { complaint: Option<Problem> },
-    /// The same may succeed later with nothing changed.
+    /// The same may succeed later with nothing changed; until then, no other would.
     Retry(Problem),
+    /// The same may succeed later. The server answered about this one alone: another may go through now.
+    PutOff(Problem),
     /// The same will not succeed.
     Rejected {
         problem: Problem,
@@ -91,7 +93,9 @@ impl Delivery {
     pub(crate) fn problem(self) -> Option<Problem> {
         match self {
             Delivery::Delivered { complaint } => complaint,
-            Delivery::Retry(problem) | Delivery::Rejected { problem, .. } => Some(problem),
+            Delivery::Retry(problem)
+            | Delivery::PutOff(problem)
+            | Delivery::Rejected { problem, .. } => Some(problem),
         }
     }
 }

@@ -173,7 +173,10 @@ fn kuma(address: &str, signal: &Signal) -> Option<String> {
 }
 
 fn is_success(event: Event) -> bool {
-    matches!(event, Event::BackupDone | Event::DrillDone)
+    matches!(
+        event,
+        Event::BackupDone | Event::SchedulerUp | Event::DrillDone
+    )
 }
 
 /// What happened, and the end of the log.

@@ -169,11 +169,11 @@ fn two_processes_do_not_send_one_twice() {
 }
 
 #[test]
-fn what_may_pass_ends_the_round_and_keeps_the_order() {
+fn a_server_that_wants_no_more_for_now_ends_the_round_and_the_order_is_kept() {
     run(async {
         let server = Server::start(|subject| {
             if subject == "s2" {
-                "451 later\r\n"
+                "421 closing\r\n"
             } else {
                 "250 ok\r\n"
             }
@@ -189,6 +189,34 @@ fn what_may_pass_ends_the_round_and_keeps_the_order() {
         assert_eq!((flushed.sent, flushed.left), (1, 2));
         assert!(flushed.setback.unwrap().is_transient);
         assert_eq!(ids(&place.outbox()), ["n2", "n3"]);
+    });
+}
+
+#[test]
+fn one_that_is_put_off_for_ever_does_not_block_the_others_and_is_tried_again() {
+    run(async {
+        let server = Server::start(|subject| {
+            if subject == "s1" {
+                "451 the filter broke\r\n"
+            } else {
+                "250 ok\r\n"
+            }
+        })
+        .await;
+        let place = Place::new();
+        let outbox = place.outbox();
+        let (_stopper, stop) = Canceller::new();
+        for numbers in [1..4, 4..6] {
+            let new = numbers.clone().count() - usize::from(numbers.start == 1);
+            for number in numbers {
+                outbox.keep(numbered(Event::Failed, number));
+            }
+            let flushed = outbox.flush(&channel(&server.mail), &stop).await;
+            assert_eq!((flushed.sent, flushed.left), (new, 1));
+            assert!(flushed.setback.unwrap().is_transient);
+        }
+        assert_eq!(server.took(), ["s2", "s3", "s4", "s5"]);
+        assert_eq!(ids(&place.outbox()), ["n1"]);
     });
 }
 

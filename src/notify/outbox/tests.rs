@@ -294,8 +294,32 @@ fn news_outlasts_what_only_repeats() {
         outbox.keep(numbered(Event::Recovered, number));
     }
     assert_eq!(ids(&outbox), expected((45..65).collect()));
-    outbox.keep(numbered(Event::Warning, 70));
-    assert_eq!(ids(&outbox), expected((45..65).collect()));
+    // The newest stays for a moment at least: no channel has been asked to take it.
+    for number in 70..72 {
+        outbox.keep(numbered(Event::Warning, number));
+        assert_eq!(ids(&outbox), expected((46..65).chain([number]).collect()));
+    }
+}
+
+#[test]
+fn what_waits_for_a_dead_channel_pushes_out_nothing_that_the_others_still_have_to_get() {
+    let place = Place::new();
+    let (phone, mail) = (
+        Puppet::new("phone", takes_all),
+        Puppet::new("mail", takes_all),
+    );
+    let outbox = place.outbox_for(&[phone, Arc::clone(&mail)]);
+    for number in 0..25 {
+        outbox.keep(numbered(Event::Failed, number));
+        outbox.delivered(&format!("n{number}"), "mail");
+    }
+    for number in 30..33 {
+        outbox.keep(numbered(Event::Warning, number));
+    }
+    let waiting = outbox.waiting_for(mail.as_ref());
+    let waiting: Vec<&str> = waiting.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(waiting, ["n30", "n31", "n32"]);
+    assert_eq!(ids(&outbox).len(), 20);
 }
 
 proptest! {

@@ -4,6 +4,7 @@ mod backup;
 mod copies;
 mod drill;
 mod message;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub(crate) fn render(notification: &Notification) -> Message {
         Event::DrillReceipt | Event::DrillDone => drill::receipt(notification),
         Event::CopyDiffers | Event::CopyNotSame => copies::differ(notification),
         Event::CopiesComplete => copies::complete(notification),
+        Event::StartedAgain | Event::SchedulerUp => start::again(notification),
         Event::Test => test(notification),
     };
     Message {

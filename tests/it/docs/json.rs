@@ -550,10 +550,25 @@ fn notifications() -> Printed {
     site.run(&["backup"]).ended_with(1);
     shrunk(&web);
     differing(&web);
+    started_again(&web);
     let documents = web.seen().into_iter().map(|request| {
         json!({ "command": "notification", "from": "json://", "document": request.json() })
     });
     Printed(documents.collect())
+}
+
+/// A scheduler that cannot start, and then can.
+fn started_again(web: &Web) {
+    let site = Site::of(shared()).with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
+    let mut site = site.with("PATH", "/nowhere");
+    for _ in 0..2 {
+        let sent = web.seen().len();
+        let running = site.start(&["run"]);
+        web.until_seen(sent + 1);
+        running.signal(Signal::TERM);
+        running.end(Duration::from_secs(60)).done();
+        site = site.with("PATH", path_with_tools());
+    }
 }
 
 /// A copy elsewhere that is not the archive, until its owner has removed it.

@@ -12,6 +12,9 @@ const CHECK_LOGIN: &str = "check SMTP_USERNAME and SMTP_PASSWORD";
 const GMAIL_HELP: &str =
     "Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
 
+/// The server wants to hear no more for now.
+const CLOSING: u16 = 421;
+
 /// How far the conversation with a mail server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -198,13 +201,14 @@ impl MailError {
 
     /// Whether it is this one mail that the server does not want: another one may well go through.
     pub(crate) fn is_about_this_mail(&self) -> bool {
-        matches!(
-            self,
-            MailError::Rejected {
-                stage: Stage::Message,
-                ..
+        match self {
+            MailError::Rejected { stage, .. } => *stage == Stage::Message,
+            // It may not like a mail's content for as long as it lies here.
+            MailError::Temporary { stage, reply, .. } => {
+                *stage == Stage::Message && reply.code != CLOSING
             }
-        )
+            _ => false,
+        }
     }
 
     /// What to do about it.
@@ -270,7 +274,10 @@ impl MailError {
             MailError::SomeRecipients { .. } => Delivery::Delivered {
                 complaint: Some(problem),
             },
-            error if error.is_transient() => Delivery::Retry(problem),
+            error if error.is_transient() => match error.is_about_this_mail() {
+                true => Delivery::PutOff(problem),
+                false => Delivery::Retry(problem),
+            },
             error => Delivery::Rejected {
                 problem,
                 only_this_one: error.is_about_this_mail(),

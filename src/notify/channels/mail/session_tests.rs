@@ -289,7 +289,7 @@ fn refusals_say_who_refused_what_and_whether_waiting_helps() {
         assert!(!matches!(error, MailError::SomeRecipients { .. }));
         assert_eq!(
             error.is_about_this_mail(),
-            matches!(answer, "552 too much\r\n" | "554 spam\r\n"),
+            matches!(answer, "552 too much\r\n" | "554 spam\r\n" | "452 full\r\n"),
             "{text}"
         );
     }

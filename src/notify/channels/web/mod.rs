@@ -122,9 +122,14 @@ impl WebChannel {
             return Some(rejected(redirected(&place, answer), false));
         }
         let words = self.words(answer);
-        if matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error() {
-            let summary = format!("{place} cannot take it now: {words}");
-            return Some(Delivery::Retry(Problem::new(summary, "")));
+        let is_busy = matches!(status.as_u16(), 408 | 425 | 429);
+        if is_busy || status.is_server_error() {
+            let problem = Problem::new(format!("{place} cannot take it now: {words}"), "");
+            // A server may fail over one message for ever, and take all others.
+            return Some(match is_busy {
+                true => Delivery::Retry(problem),
+                false => Delivery::PutOff(problem),
+            });
         }
         let problem = Problem::new(
             format!("{place} did not take it: {words}"),
