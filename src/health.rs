@@ -9,9 +9,12 @@ use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::lock::{Holder, Lock};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::fs;
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
 const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(16);
+/// Without a scheduler for so long, there is not meant to be one.
+const LATELY: TimeDelta = TimeDelta::days(7);
 /// What a run may need beside BACKUP_TIMEOUT: a machine that boots, a clock that is being set.
 const SLACK: TimeDelta = TimeDelta::minutes(30);
 /// An archive may be this much younger than now: clocks are corrected by seconds all the time.
@@ -22,29 +25,31 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();
-    judge(settings, &repository, &state, newest.as_ref(), now)
+    judge(settings, &repository, &state, newest.as_ref(), true, now)
 }
 
-/// The same for who has looked already: `newest` is the newest archive that was verified.
+/// The same for who has looked already: `newest` is the newest archive that was verified. With `needs_scheduler`, it is wrong
+/// that there is none.
 pub(crate) fn judge(
     settings: &Settings,
     repository: &Repository,
     state: &State,
     newest: Option<&ArchiveSummary>,
+    needs_scheduler: bool,
     now: DateTime<Utc>,
 ) -> HealthReport {
     let mut problems = Vec::new();
-    problems.extend(scheduler_problem(
-        Lock::holder(&repository.scheduler_path()),
-        now,
-    ));
+    if needs_scheduler {
+        let holder = Lock::holder(&repository.scheduler_path());
+        problems.extend(scheduler_problem(holder, now));
+    }
     problems.extend(backup_problem(settings, state, newest, now));
     problems.extend(drill_problem(settings, state, now));
     problems.extend(offsite_problems(settings, repository, now));
     let base = state
         .ledger
         .as_ref()
-        .map_or(now, |ledger| ledger.handled.max(now));
+        .map_or(now, |ledger| ledger.goes_on_from(now));
     HealthReport {
         healthy: problems.is_empty(),
         problems,
@@ -60,6 +65,12 @@ pub(crate) fn judge(
 /// Whether a scheduler is at work in the folder and has given a sign of life.
 pub(crate) fn scheduler_is_alive(repository: &Repository, now: DateTime<Utc>) -> bool {
     scheduler_problem(Lock::holder(&repository.scheduler_path()), now).is_none()
+}
+
+/// Whether there was a scheduler in the last days; where there was none for longer, something else starts the runs.
+pub(crate) fn had_scheduler_lately(repository: &Repository, now: DateTime<Utc>) -> bool {
+    let last_beat = fs::metadata(repository.scheduler_path()).and_then(|lock| lock.modified());
+    last_beat.is_ok_and(|at| (now - DateTime::<Utc>::from(at)).abs() <= LATELY)
 }
 
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
@@ -115,7 +126,8 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
         now - longest_run(settings),
         settings.time_zone,
     )?;
-    if last.is_some_and(|drill| drill.at >= promised) {
+    // One from the future tells nothing.
+    if last.is_some_and(|drill| drill.at >= promised && drill.at <= now + AHEAD) {
         return None;
     }
     Some(format!(
@@ -161,7 +173,7 @@ fn backup_problem(
         now - longest_run(settings),
         settings.time_zone,
     )?;
-    if made_at.is_some_and(|made_at| made_at >= promised) {
+    if made_at.is_some_and(|made_at| made_at >= ledger.does_from(promised)) {
         return None;
     }
     let promised = in_words(promised, settings.time_zone, now);

@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use crate::report::NextRun;
 use crate::schedule::in_words;
+use crate::schedule::timetable::FIRST_YEAR;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::humanize;
@@ -11,8 +12,6 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 /// Clocks that differ by more are not merely imprecise.
 const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
-/// No clock that is right shows an earlier year.
-const FIRST_YEAR: i32 = 2025;
 const NEXT_RUNS: usize = 5;
 
 pub(super) fn clock(

@@ -31,6 +31,8 @@ const HISTORY_FILE: &str = "history.json";
 #[serde(default)]
 pub(crate) struct State {
     pub ledger: Option<Ledger>,
+    /// The backup that the scheduler makes now, on the schedule or beside it.
+    pub running: Option<RunningBackup>,
     #[serde(rename = "alarm")]
     pub alerts: AlertHistory,
     /// The same about starts of the scheduler.
@@ -48,6 +50,14 @@ pub(crate) struct State {
     /// The file is there, but cannot be read: what it says must not be taken for unsaid.
     #[serde(skip)]
     pub unreadable: bool,
+}
+
+/// A backup that the scheduler has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningBackup {
+    pub at: DateTime<Utc>,
+    /// Why it is made.
+    pub trigger: String,
 }
 
 /// How the last drill ended.

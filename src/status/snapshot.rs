@@ -44,6 +44,8 @@ pub(crate) struct Reader {
     settings: Settings,
     repository: Repository,
     glances: Glances,
+    /// Whether a scheduler is missed where there has been none for long.
+    needs_scheduler: bool,
 }
 
 impl Reader {
@@ -52,6 +54,15 @@ impl Reader {
             settings: settings.clone(),
             repository: Repository::of(settings),
             glances: Glances::default(),
+            needs_scheduler: true,
+        }
+    }
+
+    /// For figures that a run leaves behind: where something else starts the runs, there is no scheduler to miss.
+    pub(crate) fn for_a_file(settings: &Settings) -> Self {
+        Reader {
+            needs_scheduler: false,
+            ..Reader::new(settings)
         }
     }
 
@@ -74,6 +85,7 @@ impl Reader {
             &self.repository,
             &state,
             last_good(&list.archives),
+            self.needs_scheduler || health::had_scheduler_lately(&self.repository, now),
             now,
         );
         if let Some(trouble) = trouble {
@@ -168,7 +180,8 @@ impl Look<'_> {
         } = self;
         let time_zone = settings.time_zone;
         let drills = settings.drill.schedule.as_ref();
-        let ledger = state.ledger.as_ref().filter(|_| alive);
+        // What a scheduler that was killed had begun is not being made any more.
+        let running = state.running.as_ref().filter(|_| alive);
         let warnings = self.warnings(waiting);
         let verdict = match &health {
             HealthReport { healthy: false, .. } => Verdict::Unwell,
@@ -186,7 +199,7 @@ impl Look<'_> {
             version: env!("CARGO_PKG_VERSION"),
             health,
             warnings,
-            running_since: ledger.and_then(|ledger| Some(ledger.begun.as_ref()?.at)),
+            running_since: running.map(|running| running.at),
             next_drill_at: drills.and_then(|schedule| schedule.next_after(now, time_zone)),
             archives: list.archives.len() as u64,
             damaged_archives: damaged(list).count() as u64,
