@@ -1,7 +1,7 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
 use crate::offsite;
-use crate::report::{ArchiveSummary, HealthReport};
+use crate::report::{ArchiveSummary, HealthReport, last_good};
 use crate::schedule::in_words;
 use crate::settings::Settings;
 use crate::state::{State, StateStore};
@@ -43,7 +43,13 @@ pub(crate) fn judge(
         let holder = Lock::holder(&repository.scheduler_path());
         problems.extend(scheduler_problem(holder, now));
     }
-    problems.extend(backup_problem(settings, state, newest, now));
+    problems.extend(future_problem(settings, newest, now));
+    // What the clock has not reached yet hides what is missing.
+    let past = newest
+        .filter(|newest| is_future(newest, now))
+        .map(|_| newest_past(repository, now));
+    let fresh = past.as_ref().map_or(newest, Option::as_ref);
+    problems.extend(backup_problem(settings, state, fresh, now));
     problems.extend(drill_problem(settings, state, now));
     problems.extend(offsite_problems(settings, repository, now));
     let base = state
@@ -141,6 +147,34 @@ fn longest_run(settings: &Settings) -> TimeDelta {
     TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK
 }
 
+fn is_future(archive: &ArchiveSummary, now: DateTime<Utc>) -> bool {
+    archive.made_at.is_some_and(|made_at| made_at > now + AHEAD)
+}
+
+/// The newest verified archive that is not of a time yet to come.
+fn newest_past(repository: &Repository, now: DateTime<Utc>) -> Option<ArchiveSummary> {
+    let listed = repository.list().unwrap_or_default();
+    let past = listed.into_iter().filter(|one| !is_future(one, now));
+    last_good(&past.collect::<Vec<_>>()).cloned()
+}
+
+fn future_problem(
+    settings: &Settings,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let newest = newest.filter(|newest| is_future(newest, now))?;
+    let made = newest
+        .made_at?
+        .with_timezone(&settings.time_zone)
+        .format("%-d %B %Y at %H:%M");
+    Some(format!(
+        "the newest archive, {}, is of {made}, which is yet to come: set the clock right; if it is right, that archive's time \
+         is wrong: move it to another folder",
+        newest.archive
+    ))
+}
+
 fn backup_problem(
     settings: &Settings,
     state: &State,
@@ -157,15 +191,6 @@ fn backup_problem(
             humanize::counted(u64::from(failing.runs), "failed run")
         ));
     }
-    let made_at = newest.and_then(|newest| newest.made_at);
-    if let Some(made_at) = made_at.filter(|made_at| *made_at > now + AHEAD) {
-        let made = made_at
-            .with_timezone(&settings.time_zone)
-            .format("%-d %B %Y at %H:%M");
-        return Some(format!(
-            "the newest archive is of {made}, which is yet to come: set this machine's clock"
-        ));
-    }
     // Slots of an earlier schedule were another promise.
     let ledger = state.ledger.as_ref()?;
     let promised = settings.schedule.last_in(
@@ -173,6 +198,7 @@ fn backup_problem(
         now - longest_run(settings),
         settings.time_zone,
     )?;
+    let made_at = newest.and_then(|newest| newest.made_at);
     if made_at.is_some_and(|made_at| made_at >= ledger.does_from(promised)) {
         return None;
     }

@@ -1,6 +1,7 @@
 //! One look at everything: the folder, the state, the history.
 
 use super::calendar;
+use super::outlook::Outlook;
 use crate::archive::file_name;
 use crate::backup;
 use crate::health;
@@ -35,6 +36,8 @@ pub(crate) struct Snapshot {
     pub failing_runs: u32,
     /// Whether a scheduler is at work in the folder.
     pub scheduler_alive: bool,
+    /// How long the disk will do.
+    pub outlook: Outlook,
     /// What the last drill said against its archive; none when it proved it.
     pub drill_problem: Option<String>,
 }
@@ -107,6 +110,7 @@ impl Reader {
         );
         Snapshot {
             status,
+            outlook: Outlook::of(&self.settings, &list, now),
             list,
             failing_runs: state.alerts.failing().map_or(0, |failing| failing.runs),
             scheduler_alive,
