@@ -7,6 +7,7 @@ use super::worker::SLACK;
 use crate::state::Ended;
 use crate::sys::humanize;
 use crate::sys::lock_holder::{self, Condition, HolderProcess};
+use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,6 +57,7 @@ impl Service<'_> {
         let limit = self.settings.timeout + SLACK;
         let waited = self.waiting.goes_on(trigger.slot(), limit, Instant::now());
         let Some(waited) = waited else {
+            tracing::debug!(target: SCHEDULER, "a backup waits for the folder");
             return;
         };
         let holder = lock_holder::of(&self.repository.own_folder().join(FOLDER_LOCK));

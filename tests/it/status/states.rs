@@ -33,7 +33,9 @@ fn no_more_is_said_of_the_disk_than_was_looked_at() {
     let year = (Utc::now() + TimeDelta::days(365)).year();
     let overview = page.get("/").with_status(200).showing(&[
         &format!("enough until 1 Jan {year} at least, at this pace"),
-        &format!("At this pace the disk is not full before 1 Jan {year}; further ahead is not looked at."),
+        &format!(
+            "At this pace the disk is not full before 1 Jan {year}; further ahead is not looked at."
+        ),
     ]);
     assert!(!overview.body.contains("a year"));
     stop(running);
