@@ -6,6 +6,8 @@
 mod checksums;
 mod copies;
 pub(crate) mod fetch;
+#[cfg(test)]
+mod late_tests;
 mod locate;
 pub(crate) mod record;
 mod retention;
