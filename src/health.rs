@@ -1,7 +1,7 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
 use crate::offsite;
-use crate::report::{ArchiveSummary, HealthReport};
+use crate::report::{ArchiveSummary, HealthReport, last_good};
 use crate::schedule::in_words;
 use crate::settings::Settings;
 use crate::state::{State, StateStore};
@@ -9,9 +9,12 @@ use crate::store::repository::Repository;
 use crate::sys::humanize;
 use crate::sys::lock::{Holder, Lock};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::fs;
 
 /// The scheduler gives a sign of life every five minutes; three that are missing are no accident.
 const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(16);
+/// Without a scheduler for so long, there is not meant to be one.
+const LATELY: TimeDelta = TimeDelta::days(7);
 /// What a run may need beside BACKUP_TIMEOUT: a machine that boots, a clock that is being set.
 const SLACK: TimeDelta = TimeDelta::minutes(30);
 /// An archive may be this much younger than now: clocks are corrected by seconds all the time.
@@ -22,30 +25,38 @@ pub(crate) fn look(settings: &Settings, now: DateTime<Utc>) -> HealthReport {
     let repository = Repository::of(settings);
     let state = StateStore::new(repository.own_folder()).state();
     let newest = repository.newest_good();
-    judge(settings, &repository, &state, newest.as_ref(), now)
+    judge(settings, &repository, &state, newest.as_ref(), true, now)
 }
 
-/// The same for who has looked already: `newest` is the newest archive that was verified.
+/// The same for who has looked already: `newest` is the newest archive that was verified. With `needs_scheduler`, it is wrong
+/// that there is none.
 pub(crate) fn judge(
     settings: &Settings,
     repository: &Repository,
     state: &State,
     newest: Option<&ArchiveSummary>,
+    needs_scheduler: bool,
     now: DateTime<Utc>,
 ) -> HealthReport {
     let mut problems = Vec::new();
-    problems.extend(scheduler_problem(
-        Lock::holder(&repository.scheduler_path()),
-        now,
-    ));
+    if needs_scheduler {
+        let holder = Lock::holder(&repository.scheduler_path());
+        problems.extend(scheduler_problem(holder, now));
+    }
     problems.extend(state_problem(state));
-    problems.extend(backup_problem(settings, state, newest, now));
+    problems.extend(future_problem(settings, newest, now));
+    // What the clock has not reached yet hides what is missing.
+    let past = newest
+        .filter(|newest| is_future(newest, now))
+        .map(|_| newest_past(repository, now));
+    let fresh = past.as_ref().map_or(newest, Option::as_ref);
+    problems.extend(backup_problem(settings, state, fresh, now));
     problems.extend(drill_problem(settings, state, now));
     problems.extend(offsite_problems(settings, repository, now));
     let base = state
         .ledger
         .as_ref()
-        .map_or(now, |ledger| ledger.handled.max(now));
+        .map_or(now, |ledger| ledger.goes_on_from(now));
     HealthReport {
         healthy: problems.is_empty(),
         problems,
@@ -70,9 +81,15 @@ pub(crate) fn has_fresh_backup(
     newest: Option<&ArchiveSummary>,
     now: DateTime<Utc>,
 ) -> bool {
-    newest.is_some()
+    newest.is_some_and(|newest| !is_future(newest, now))
         && state_problem(state).is_none()
         && backup_problem(settings, state, newest, now).is_none()
+}
+
+/// Whether there was a scheduler in the last days; where there was none for longer, something else starts the runs.
+pub(crate) fn had_scheduler_lately(repository: &Repository, now: DateTime<Utc>) -> bool {
+    let last_beat = fs::metadata(repository.scheduler_path()).and_then(|lock| lock.modified());
+    last_beat.is_ok_and(|at| (now - DateTime::<Utc>::from(at)).abs() <= LATELY)
 }
 
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
@@ -128,7 +145,8 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
         now - longest_run(settings),
         settings.time_zone,
     )?;
-    if last.is_some_and(|drill| drill.at >= promised) {
+    // One from the future tells nothing.
+    if last.is_some_and(|drill| drill.at >= promised && drill.at <= now + AHEAD) {
         return None;
     }
     Some(format!(
@@ -149,6 +167,34 @@ fn longest_run(settings: &Settings) -> TimeDelta {
     TimeDelta::from_std(settings.timeout).unwrap_or(TimeDelta::days(1)) + SLACK
 }
 
+fn is_future(archive: &ArchiveSummary, now: DateTime<Utc>) -> bool {
+    archive.made_at.is_some_and(|made_at| made_at > now + AHEAD)
+}
+
+/// The newest verified archive that is not of a time yet to come.
+fn newest_past(repository: &Repository, now: DateTime<Utc>) -> Option<ArchiveSummary> {
+    let listed = repository.list().unwrap_or_default();
+    let past = listed.into_iter().filter(|one| !is_future(one, now));
+    last_good(&past.collect::<Vec<_>>()).cloned()
+}
+
+fn future_problem(
+    settings: &Settings,
+    newest: Option<&ArchiveSummary>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let newest = newest.filter(|newest| is_future(newest, now))?;
+    let made = newest
+        .made_at?
+        .with_timezone(&settings.time_zone)
+        .format("%-d %B %Y at %H:%M");
+    Some(format!(
+        "the newest archive, {}, is of {made}, which is yet to come: set the clock right; if it is right, that archive's time \
+         is wrong: move it to another folder",
+        newest.archive
+    ))
+}
+
 fn backup_problem(
     settings: &Settings,
     state: &State,
@@ -165,15 +211,6 @@ fn backup_problem(
             humanize::counted(u64::from(failing.runs), "failed run")
         ));
     }
-    let made_at = newest.and_then(|newest| newest.made_at);
-    if let Some(made_at) = made_at.filter(|made_at| *made_at > now + AHEAD) {
-        let made = made_at
-            .with_timezone(&settings.time_zone)
-            .format("%-d %B %Y at %H:%M");
-        return Some(format!(
-            "the newest archive is of {made}, which is yet to come: set this machine's clock"
-        ));
-    }
     // Slots of an earlier schedule were another promise.
     let ledger = state.ledger.as_ref()?;
     let promised = settings.schedule.last_in(
@@ -181,7 +218,8 @@ fn backup_problem(
         now - longest_run(settings),
         settings.time_zone,
     )?;
-    if made_at.is_some_and(|made_at| made_at >= promised) {
+    let made_at = newest.and_then(|newest| newest.made_at);
+    if made_at.is_some_and(|made_at| made_at >= ledger.does_from(promised)) {
         return None;
     }
     let promised = in_words(promised, settings.time_zone, now);

@@ -102,15 +102,11 @@ impl Command {
         }
     }
 
-    /// Those after which figures are others than before.
+    /// Those after which figures are others than before. After a run of the scheduler it is the scheduler that writes them.
     pub(super) fn is_a_run(&self) -> bool {
         matches!(
             self,
-            Command::Worker
-                | Command::Backup(_)
-                | Command::Verify(_)
-                | Command::Drill(_)
-                | Command::Prune(_)
+            Command::Backup(_) | Command::Verify(_) | Command::Drill(_) | Command::Prune(_)
         )
     }
 

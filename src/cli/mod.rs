@@ -114,7 +114,7 @@ fn prepare_and_run(
         };
         let ended = dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await;
         if command.is_a_run() {
-            textfile::write(&settings, &ctx);
+            textfile::write(&settings, (ctx.now)());
         }
         ended
     });

@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use crate::report::NextRun;
 use crate::schedule::in_words;
+use crate::schedule::timetable::FIRST_YEAR;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::humanize;
@@ -11,9 +12,8 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 /// Clocks that differ by more are not merely imprecise.
 const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
-/// No clock that is right shows an earlier year.
-const FIRST_YEAR: i32 = 2025;
 const NEXT_RUNS: usize = 5;
+const ARCHIVE_FIX: &str = "that archive's time is wrong: move it to another folder";
 
 pub(super) fn clock(
     findings: &mut Findings,
@@ -26,9 +26,11 @@ pub(super) fn clock(
         .format("%A %-d %B %Y %H:%M:%S %Z");
     let fix =
         "set this machine's clock, or let it be set over the network: timedatectl set-ntp true";
-    let newest = Repository::of(settings)
-        .newest_good()
-        .and_then(|newest| newest.made_at);
+    let newest = Repository::of(settings).newest_good().filter(|newest| {
+        newest
+            .made_at
+            .is_some_and(|made_at| made_at > now + CLOCK_DIFFERENCE)
+    });
     let difference = server.map(|server| (server - now).abs());
     if now.year() < FIRST_YEAR {
         findings.wrong(
@@ -36,11 +38,23 @@ pub(super) fn clock(
             format!("it shows {local}, which is long past"),
             fix,
         );
-    } else if newest.is_some_and(|newest| newest > now + CLOCK_DIFFERENCE) {
+    } else if let Some(newest) = newest {
+        // Two clocks that agree are hardly both wrong, unless the server runs on this machine.
+        let (agrees, fix) = match difference {
+            Some(off) if off > CLOCK_DIFFERENCE => ("", fix.to_owned()),
+            Some(_) => (
+                ", as the MongoDB server's does",
+                format!("if that is right, {ARCHIVE_FIX}; if it is not, {fix}"),
+            ),
+            None => ("", format!("{fix}; if it is right, {ARCHIVE_FIX}")),
+        };
         findings.wrong(
             "clock",
-            format!("it shows {local}, which is before the newest archive"),
-            fix,
+            format!(
+                "it shows {local}{agrees}, which is before the newest archive, {}",
+                newest.archive
+            ),
+            &fix,
         );
     } else if let Some(off) = difference.filter(|off| *off > CLOCK_DIFFERENCE) {
         let off = humanize::duration(off.to_std().unwrap_or_default());

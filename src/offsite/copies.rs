@@ -93,7 +93,7 @@ pub(crate) async fn copies(
         place: place.to_string(),
         problem,
         copies,
-        waiting_since: waiting_since(&known, needed(settings), local),
+        waiting_since: waiting_since(&known, needed(settings), local, (ctx.now)()),
     }
 }
 

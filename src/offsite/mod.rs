@@ -6,6 +6,8 @@
 mod checksums;
 mod copies;
 pub(crate) mod fetch;
+#[cfg(test)]
+mod late_tests;
 mod locate;
 pub(crate) mod record;
 mod retention;
@@ -34,6 +36,8 @@ pub(crate) use locate::{LocateError, Within, locate};
 
 /// How long it is told that all copies at a place were gone.
 const VANISHED_IS_NEWS: TimeDelta = TimeDelta::days(7);
+/// Clocks are corrected by seconds all the time; what is further ahead than this was made on one that was wrong.
+const CLOCK_DRIFT: TimeDelta = TimeDelta::minutes(5);
 
 /// What a copy must have gone through to count.
 pub(crate) fn needed(settings: &Settings) -> Proof {
@@ -194,7 +198,7 @@ pub(crate) fn distinct_problems(
         if let Some(text) = vanished(settings, place, known, now) {
             push("vanished", text);
         }
-        let waiting = waiting_since(known, needed(settings), listed);
+        let waiting = waiting_since(known, needed(settings), listed, now);
         let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
         if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
             let why = known.problem.as_ref().map(|why| format!(": {why}"));
@@ -254,16 +258,21 @@ pub(crate) fn waiting_since(
     known: &PlaceRecord,
     needed: Proof,
     listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
+    // Archives that were made while the clock was ahead tell nothing: all others would seem older, and to be there.
+    let is_past = |made_at: &DateTime<Utc>| *made_at <= now + CLOCK_DRIFT;
     let there = known.copies.values().filter(|copy| copy.counts(needed));
-    let newest_there = there.filter_map(|copy| copy.made_at).max();
+    let newest_there = there.filter_map(|copy| copy.made_at).filter(is_past).max();
     let here = listed.iter().filter(|one| one.is_good());
     let waiting = here
         .filter_map(ArchiveSummary::made_by_manifest)
+        .filter(is_past)
         .filter(|made_at| newest_there.is_none_or(|there| *made_at > there))
         .min()?;
     // Archives from before there was such a place have not waited since then.
-    Some(known.since.map_or(waiting, |since| waiting.max(since)))
+    let since = known.since.map(|since| since.min(now));
+    Some(since.map_or(waiting, |since| waiting.max(since)))
 }
 
 fn in_days(time: Duration) -> String {

@@ -100,7 +100,9 @@ async fn visit_all(
     };
     sealed_note::sweep(&repository);
     for place in &settings.offsite.places {
-        book.place(place).since.get_or_insert((ctx.now)());
+        let (since, now) = (&mut book.place(place).since, (ctx.now)());
+        // Written down on a clock that was ahead, it would let no copy be late for as long.
+        *since = Some(since.map_or(now, |since| since.min(now)));
     }
     // Whatever ends us from here on, it is known that copies are to go there.
     warn_unsaved(book.save());

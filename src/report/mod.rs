@@ -120,7 +120,7 @@ pub(crate) struct ListReport {
     pub archives: Vec<ArchiveSummary>,
     pub archives_bytes: u64,
     pub free_bytes: Option<u64>,
-    /// When the disk will be full at this pace, if that is within a year.
+    /// When the disk will be full at this pace, if that is within a year and the next 500 backups.
     pub full_at: Option<DateTime<Utc>>,
     /// Why nothing is removed for now.
     pub halted: Option<String>,

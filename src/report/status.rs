@@ -23,7 +23,7 @@ pub(crate) struct StatusReport {
     pub damaged_archives: u64,
     pub archives_bytes: u64,
     pub free_bytes: Option<u64>,
-    /// When the disk will be full at this pace, if that is within a year.
+    /// When the disk will be full at this pace, if that is within a year and the next 500 backups.
     pub full_at: Option<DateTime<Utc>>,
     /// Messages to the owner that wait to be sent.
     pub notifications_waiting: u64,

@@ -70,6 +70,25 @@ pub(crate) fn full_at(
     None
 }
 
+/// How far ahead [`full_at`] looks: to `end`, or to the last of the archives that it reckons with. `None` without any archive.
+pub(crate) fn looks_until(
+    archives: &[Archive],
+    schedule: &Schedule,
+    tz: Tz,
+    now: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    GrowthRate::of(archives)?;
+    let mut slot = now;
+    for _ in 0..MOST_SLOTS {
+        match schedule.next_after(slot, tz) {
+            Some(next) if next <= end => slot = next,
+            _ => return Some(end),
+        }
+    }
+    Some(slot)
+}
+
 /// The verified archives, those to come too, oldest first; only they can go.
 struct Folder {
     dated: Vec<Dated>,

@@ -42,6 +42,10 @@ impl Copying {
         self.due = Instant::now();
     }
 
+    pub(super) fn is_at_work(&self) -> bool {
+        self.round.is_some()
+    }
+
     /// Begins a round when one is due, and takes note of one that ended, and of the notifications that it brought. To be
     /// called now and then.
     pub(super) async fn keep_up(&mut self, stop: &Cancel) -> Queued {

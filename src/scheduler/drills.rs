@@ -27,6 +27,7 @@ impl<'s> Drills<'s> {
             schedule,
             time_zone: settings.time_zone,
             catch_up: true,
+            awake_since: None,
         };
         Some(Drills {
             timetable,
@@ -108,6 +109,7 @@ impl Service<'_> {
                 worker::Ended::Finished
             }
         };
+        self.metrics_file.due_now();
         match ended {
             worker::Ended::Finished => {
                 let now = self.look_at_the_clock();

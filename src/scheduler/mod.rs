@@ -11,29 +11,32 @@
 //! | nothing | a drill is due | drill |
 //! | nothing | nothing | wait: a signal, a request or the next slice of sleep |
 //!
-//! Somebody else at work in the folder puts a backup off by a minute; drills and signs of life go on.
+//! Somebody else at work in the folder puts a backup off by a minute, and is told of when that goes on for longer than a
+//! backup may take; drills and signs of life go on. A slot that comes due while the scheduler is awake is never missed:
+//! what kept it waiting was the scheduler's own work, or that somebody else.
 
 mod clock_jump;
 mod copying;
 mod drills;
-
+mod metrics_file;
+mod resume;
 mod startup;
 pub(crate) mod status_page;
 mod supervise;
 mod systemd;
 mod trigger;
 mod upkeep;
+mod waiting;
 pub(crate) mod worker;
 
 use crate::backup::{Failure, Notifier};
 use crate::context::Context;
-use crate::health;
 use crate::mongo::uri::MongoUri;
 use crate::notify::sender::Sender;
 use crate::report::Problem;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
 use crate::settings::Settings;
-use crate::state::{Ended, Run, StateStore};
+use crate::state::{Ended, Run, RunningBackup, StateStore};
 use crate::store::repository::Repository;
 use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
@@ -41,14 +44,16 @@ use chrono::{DateTime, Utc};
 use clock_jump::Clock;
 use copying::Copying;
 use drills::Drills;
+use metrics_file::MetricsFile;
 use startup::Starting;
 use status_page::StatusPage;
 use std::time::Duration;
 use systemd::Systemd;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use trigger::Trigger;
+use trigger::{Asked, Trigger};
 use upkeep::Upkeep;
+use waiting::Waiting;
 
 /// The longest sleep: how soon a clock that jumped is noticed.
 const SLICE: Duration = Duration::from_secs(5);
@@ -98,12 +103,13 @@ pub(crate) async fn run(
         systemd,
         ..
     } = starting;
+    let now = (ctx.now)();
     let timetable = Timetable {
         schedule: &settings.schedule,
         time_zone: settings.time_zone,
         catch_up: settings.catch_up,
+        awake_since: Some(now),
     };
-    let now = (ctx.now)();
     let ledger = timetable.open(None, None, now).ledger;
     let mut service = Service {
         settings,
@@ -120,6 +126,10 @@ pub(crate) async fn run(
         asked,
         clock: Clock::new(now),
         systemd,
+        waiting: Waiting::default(),
+        metrics_file: MetricsFile::of(settings),
+        running: None,
+        at_work_since: None,
     };
     service.open(now);
     service.work().await;
@@ -143,24 +153,6 @@ enum Activity {
     },
 }
 
-/// A backup that was asked for beside the schedule.
-struct Asked {
-    trigger: Option<Trigger>,
-    /// When to see again whether someone else is still at work in the folder.
-    not_before: Instant,
-}
-
-impl Asked {
-    /// `done` is false when somebody else was at work.
-    fn after(&mut self, trigger: Trigger, done: bool) {
-        if done {
-            self.trigger = self.trigger.filter(|asked| *asked != trigger);
-        } else {
-            self.not_before = Instant::now() + AGAIN;
-        }
-    }
-}
-
 struct Service<'s> {
     settings: &'s Settings,
     uri: &'s MongoUri,
@@ -176,48 +168,15 @@ struct Service<'s> {
     asked: mpsc::Receiver<()>,
     clock: Clock,
     systemd: Systemd,
+    waiting: Waiting,
+    metrics_file: MetricsFile,
+    /// The backup at work.
+    running: Option<RunningBackup>,
+    /// When the run at work was begun, until the clock is looked at after it.
+    at_work_since: Option<DateTime<Utc>>,
 }
 
 impl Service<'_> {
-    /// Takes up where the last scheduler left off.
-    fn open(&mut self, now: DateTime<Utc>) {
-        let newest = self.repository.newest_good();
-        let state = self.status.state();
-        let is_fresh = health::has_fresh_backup(self.settings, &state, newest.as_ref(), now);
-        let newest = newest.and_then(|newest| newest.made_by_manifest());
-        let opened = self.timetable.open(state.ledger, newest, now);
-        self.ledger = opened.ledger;
-        if let Some(begun) = opened.interrupted {
-            let at = begun
-                .at
-                .with_timezone(&self.settings.time_zone)
-                .format("%-d %B at %H:%M");
-            tracing::warn!(target: SCHEDULER, "the run of {at} was interrupted: the power went, or it was killed");
-            self.record(begun.at, now, "scheduled", Ended::Interrupted);
-            if opened.gave_up {
-                let error = format!(
-                    "the run was begun {} times and interrupted each time; it is left out until the next one is due",
-                    begun.times
-                );
-                self.fail(
-                    "starting again",
-                    &error,
-                    "See whether the machine runs out of power or memory: look at dmesg.",
-                );
-            }
-        }
-        let next_run = self.next();
-        let notifier = Notifier::new(self.settings, self.uri, self.ctx, next_run);
-        let started = notifier.started(&mut self.status, is_fresh);
-        if started.wrote {
-            tracing::info!(target: SCHEDULER, "started, after that had failed before");
-        }
-        self.sender.post(started);
-        self.keep_ledger();
-        self.open_drills(now);
-        self.beat();
-    }
-
     async fn work(&mut self) {
         self.announce();
         self.systemd.ready();
@@ -234,8 +193,13 @@ impl Service<'_> {
         while !cancel.is_cancelled() {
             self.systemd.alive();
             let now = self.look_at_the_clock();
+            let was_copying = self.copying.is_at_work();
             let brought = self.copying.keep_up(&cancel).await;
             self.sender.post(brought);
+            if was_copying && !self.copying.is_at_work() {
+                self.metrics_file.due_now();
+            }
+            self.metrics_file.keep_up(self.settings, now);
             match self.next_activity(now, &asked) {
                 Activity::ReportMissed { slot, count } => self.missed(slot, count),
                 Activity::BackUp(trigger) => {
@@ -257,6 +221,9 @@ impl Service<'_> {
         self.systemd.stopping();
         let brought = self.copying.finish().await;
         self.sender.post(brought);
+        self.metrics_file
+            .finish(self.settings, (self.ctx.now)())
+            .await;
         tracing::info!(target: SCHEDULER, "stopped");
     }
 

@@ -6,7 +6,7 @@ use super::upkeep::{BEAT, give_sign};
 use super::worker::{self, WorkerFailure, WorkerRequest};
 use crate::schedule::in_words;
 use crate::schedule::timetable::Step;
-use crate::state::Ended;
+use crate::state::{Ended, RunningBackup};
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, Utc};
@@ -21,8 +21,12 @@ impl Service<'_> {
         self.systemd.status(&format!("making a backup: {label}"));
         if let Some(slot) = slot {
             self.timetable.begin(&mut self.ledger, slot, now);
-            self.keep_ledger();
         }
+        self.running = Some(RunningBackup {
+            at: now,
+            trigger: label.into(),
+        });
+        self.keep_ledger();
         let request = WorkerRequest {
             trigger: label.into(),
             unsaved: self.status.unsaved(),
@@ -33,20 +37,23 @@ impl Service<'_> {
             self.record_dead_worker(now, label, &failure);
             worker::Ended::Finished
         });
+        self.running = None;
+        self.metrics_file.due_now();
         match ended {
             worker::Ended::Busy => {
                 self.forget_start();
-                self.systemd
-                    .status("waiting for another Pantry Keeper that is at work in the folder");
+                self.wait_for_the_folder(trigger);
                 false
             }
             worker::Ended::Stopped => {
+                self.waiting.end();
                 // It is made up for at the next start.
                 self.forget_start();
                 true
             }
             worker::Ended::Finished => {
-                self.finish(slot);
+                self.waiting.end();
+                self.finish(slot, now);
                 self.copying.due_now();
                 true
             }
@@ -86,9 +93,15 @@ impl Service<'_> {
         self.keep_ledger();
     }
 
-    fn finish(&mut self, slot: Option<DateTime<Utc>>) {
+    fn finish(&mut self, slot: Option<DateTime<Utc>>, began_at: DateTime<Utc>) {
         let now = self.look_at_the_clock();
-        let skipped = slot.map_or(0, |slot| self.timetable.finish(&mut self.ledger, slot, now));
+        let failed = || self.status.state().alerts.failing().is_some();
+        let skipped = match slot {
+            Some(slot) => self.timetable.finish(&mut self.ledger, slot, now),
+            // The slot may have more luck.
+            None if failed() => 0,
+            None => self.timetable.stand_in(&mut self.ledger, began_at, now),
+        };
         if skipped > 0 {
             tracing::warn!(
                 target: SCHEDULER,
@@ -106,6 +119,7 @@ impl Service<'_> {
         &mut self,
         request: &WorkerRequest,
     ) -> Result<worker::Ended, WorkerFailure> {
+        self.at_work_since = Some((self.ctx.now)());
         let running = worker::run(request, self.settings.timeout, self.ctx);
         tokio::pin!(running);
         let mut beat = tokio::time::interval(self.systemd.pulse_or(BEAT));
@@ -134,6 +148,7 @@ impl Service<'_> {
 
     /// Nothing makes up for it, so that its owner has to know.
     pub(super) fn missed(&mut self, slot: DateTime<Utc>, count: u32) {
+        self.waiting.end();
         let now = (self.ctx.now)();
         let when = in_words(slot, self.settings.time_zone, now);
         let runs = humanize::counted(u64::from(count), "run");

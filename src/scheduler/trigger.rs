@@ -1,11 +1,13 @@
 //! Why a run is made, and how that is said.
 
+use super::AGAIN;
 use crate::schedule::in_words;
 use crate::schedule::timetable::ON_TIME;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use tokio::time::Instant;
 
 /// Why a run is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,14 @@ impl Trigger {
         }
     }
 
+    /// The slot that it is for; none beside the schedule.
+    pub(super) fn slot(self) -> Option<DateTime<Utc>> {
+        match self {
+            Trigger::Slot { slot, .. } => Some(slot),
+            Trigger::Start | Trigger::Asked => None,
+        }
+    }
+
     pub(super) fn say(self, time_zone: Tz, now: DateTime<Utc>) {
         match self {
             Trigger::Slot {
@@ -47,6 +57,24 @@ impl Trigger {
                 tracing::info!(target: SCHEDULER, "making up for the run of {missed}{others}");
             }
             _ => tracing::info!(target: SCHEDULER, "starting a backup: {}", self.label()),
+        }
+    }
+}
+
+/// A backup that was asked for beside the schedule.
+pub(super) struct Asked {
+    pub trigger: Option<Trigger>,
+    /// When to see again whether someone else is still at work in the folder.
+    pub not_before: Instant,
+}
+
+impl Asked {
+    /// `done` is false when somebody else was at work.
+    pub(super) fn after(&mut self, trigger: Trigger, done: bool) {
+        if done {
+            self.trigger = self.trigger.filter(|asked| *asked != trigger);
+        } else {
+            self.not_before = Instant::now() + AGAIN;
         }
     }
 }

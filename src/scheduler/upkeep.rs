@@ -3,6 +3,7 @@
 use super::{AGAIN, Service};
 use crate::notify::notifier::Notifier;
 use crate::schedule::{in_words, moment};
+use crate::state::State;
 use crate::sys::lock::Lock;
 use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, Utc};
@@ -37,8 +38,11 @@ impl Service<'_> {
 
     pub(super) fn look_at_the_clock(&mut self) -> DateTime<Utc> {
         let now = (self.ctx.now)();
+        let at_work_since = self.at_work_since.take();
         if let Some(words) = self.clock.jump(now) {
             tracing::info!(target: SCHEDULER, "{words}");
+            // What came due during a run was kept waiting by it. Anything else fell into the time that is not there.
+            self.timetable.awake_since = at_work_since.filter(|since| *since <= now).or(Some(now));
             self.timetable.jumped(&mut self.ledger, now);
             self.keep_ledger();
             if let Some(drills) = &mut self.drills {
@@ -69,9 +73,14 @@ impl Service<'_> {
         }
     }
 
+    /// Saves the ledger, and what is at work.
     pub(super) fn keep_ledger(&mut self) {
-        let ledger = self.ledger.clone();
-        if let (_, Err(error)) = self.status.change(|state| state.ledger = Some(ledger)) {
+        let (ledger, running) = (self.ledger.clone(), self.running.clone());
+        let change = |state: &mut State| {
+            state.ledger = Some(ledger);
+            state.running = running;
+        };
+        if let (_, Err(error)) = self.status.change(change) {
             tracing::warn!(target: SCHEDULER, "could not save state, will retry: {error}");
         }
     }

@@ -20,7 +20,7 @@ pub(crate) const ARGUMENT: &str = "__run";
 /// How long a run has to end when it is told to. Docker kills everything after ten seconds.
 const GRACE: Duration = Duration::from_secs(7);
 /// How much longer than BACKUP_TIMEOUT a run may be at work before and after its backup.
-const SLACK: Duration = Duration::from_secs(30 * 60);
+pub(super) const SLACK: Duration = Duration::from_secs(30 * 60);
 
 /// What a run is told on its standard input.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ mod remembered;
 
 pub(crate) use history::{Ended, Run, StepTime};
 pub(crate) use problem::StateProblem;
-pub(crate) use remembered::{LastDrill, LeftOver, Shrunk, State};
+pub(crate) use remembered::{LastDrill, LeftOver, RunningBackup, Shrunk, State};
 
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::Lock;

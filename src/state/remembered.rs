@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct State {
     pub ledger: Option<Ledger>,
+    /// The backup that the scheduler makes now, on the schedule or beside it.
+    pub running: Option<RunningBackup>,
     #[serde(rename = "alarm")]
     pub alerts: AlertHistory,
     /// The same about starts of the scheduler.
@@ -29,6 +31,14 @@ pub(crate) struct State {
     /// Why this may not be all there was: what is not known must not be taken for something that never happened.
     #[serde(skip)]
     pub problem: Option<StateProblem>,
+}
+
+/// A backup that the scheduler has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningBackup {
+    pub at: DateTime<Utc>,
+    /// Why it is made.
+    pub trigger: String,
 }
 
 /// How the last drill ended.
@@ -67,6 +77,7 @@ impl State {
         }
         State {
             ledger: later.ledger.or(self.ledger),
+            running: later.running,
             alerts: self.alerts.with_later(later.alerts),
             starting: self.starting.with_later(later.starting),
             shrunk: match (self.shrunk, later.shrunk) {

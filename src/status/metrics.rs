@@ -178,7 +178,7 @@ const METRICS: &[Metric] = &[
     ),
     metric(
         "disk_full_timestamp_seconds",
-        "When that disk is full at this pace; absent if not within a year.",
+        "When that disk is full at this pace; absent if not within a year or the next 500 backups.",
         |facts| at(facts.snapshot.list.full_at),
     ),
     metric(

@@ -6,6 +6,7 @@
 
 pub(crate) mod calendar;
 pub(crate) mod metrics;
+pub(crate) mod outlook;
 pub(crate) mod page;
 pub(crate) mod server;
 pub(crate) mod snapshot;

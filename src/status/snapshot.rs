@@ -1,6 +1,7 @@
 //! One look at everything: the folder, the state, the history.
 
 use super::calendar;
+use super::outlook::Outlook;
 use crate::archive::file_name;
 use crate::backup;
 use crate::health;
@@ -35,6 +36,8 @@ pub(crate) struct Snapshot {
     pub failing_runs: u32,
     /// Whether a scheduler is at work in the folder.
     pub scheduler_alive: bool,
+    /// How long the disk will do.
+    pub outlook: Outlook,
     /// What the last drill said against its archive; none when it proved it.
     pub drill_problem: Option<String>,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Reader {
     settings: Settings,
     repository: Repository,
     glances: Glances,
+    /// Whether a scheduler is missed where there has been none for long.
+    needs_scheduler: bool,
 }
 
 impl Reader {
@@ -52,6 +57,15 @@ impl Reader {
             settings: settings.clone(),
             repository: Repository::of(settings),
             glances: Glances::default(),
+            needs_scheduler: true,
+        }
+    }
+
+    /// For figures that a run leaves behind: where something else starts the runs, there is no scheduler to miss.
+    pub(crate) fn for_a_file(settings: &Settings) -> Self {
+        Reader {
+            needs_scheduler: false,
+            ..Reader::new(settings)
         }
     }
 
@@ -74,6 +88,7 @@ impl Reader {
             &self.repository,
             &state,
             last_good(&list.archives),
+            self.needs_scheduler || health::had_scheduler_lately(&self.repository, now),
             now,
         );
         if let Some(trouble) = trouble {
@@ -95,6 +110,7 @@ impl Reader {
         );
         Snapshot {
             status,
+            outlook: Outlook::of(&self.settings, &list, now),
             list,
             failing_runs: state.alerts.failing().map_or(0, |failing| failing.runs),
             scheduler_alive,
@@ -168,7 +184,8 @@ impl Look<'_> {
         } = self;
         let time_zone = settings.time_zone;
         let drills = settings.drill.schedule.as_ref();
-        let ledger = state.ledger.as_ref().filter(|_| alive);
+        // What a scheduler that was killed had begun is not being made any more.
+        let running = state.running.as_ref().filter(|_| alive);
         let warnings = self.warnings(waiting);
         let verdict = match &health {
             HealthReport { healthy: false, .. } => Verdict::Unwell,
@@ -186,7 +203,7 @@ impl Look<'_> {
             version: env!("CARGO_PKG_VERSION"),
             health,
             warnings,
-            running_since: ledger.and_then(|ledger| Some(ledger.begun.as_ref()?.at)),
+            running_since: running.map(|running| running.at),
             next_drill_at: drills.and_then(|schedule| schedule.next_after(now, time_zone)),
             archives: list.archives.len() as u64,
             damaged_archives: damaged(list).count() as u64,

@@ -6,6 +6,7 @@ pub(crate) mod certificate;
 pub(crate) mod http;
 pub(crate) mod humanize;
 pub(crate) mod lock;
+pub(crate) mod lock_holder;
 pub(crate) mod logging;
 pub(crate) mod piped;
 pub(crate) mod process;

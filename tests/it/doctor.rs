@@ -1,7 +1,9 @@
 //! `doctor` and `health`: what they find, and what they say to do about it.
 
 use crate::support::{ANSWER_VERSION, PASSWORD, Proxy, Site, Smtp, Then, Trap, shared};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use rustix::process::Signal;
+use serde_json::json;
 use std::fs;
 use std::time::Duration;
 
@@ -171,6 +173,43 @@ fn a_clock_that_is_off() {
     site.run(&["doctor"])
         .ended_with(1)
         .printing(&["✗ clock", "off the MongoDB server's clock"]);
+}
+
+/// The clock was ahead when an archive was made, and is right now: to set it again would not help.
+#[test]
+fn an_archive_of_a_time_yet_to_come() {
+    let site = site().with("BACKUP_SCHEDULE", "@hourly");
+    site.run(&["backup"]).done();
+    let ahead = Utc::now() + TimeDelta::days(1400);
+    let ahead = ahead.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let site = site.with_clock(&ahead);
+    site.run(&["backup"]).done();
+    site.set_clock(&now());
+    site.run(&["doctor"]).ended_with(1).printing(&[
+        "✗ clock",
+        "as the MongoDB server's does, which is before the newest archive, jorbites_backup_",
+        "→ if that is right, that archive's time is wrong: move it to another folder",
+    ]);
+    // What is missing is missed, whatever the newest archive says.
+    let promised = Utc::now() - TimeDelta::days(2);
+    let ledger = json!({ "schedule": "@hourly", "time_zone": "UTC", "since": promised, "handled": promised });
+    let state = site.backups().join(".pantry-keeper/state.json");
+    fs::write(state, json!({ "ledger": ledger }).to_string()).unwrap();
+    let site = site.with("BACKUP_TIMEOUT", "1m");
+    site.run(&["health"]).ended_with(1).printing(&[
+        "which is yet to come: set the clock right; if it is right, that archive's time is wrong: move it to another folder",
+    ]);
+    let later = Utc::now() + TimeDelta::hours(3);
+    site.set_clock(&later.to_rfc3339_opts(SecondsFormat::Secs, true));
+    site.run(&["health"]).ended_with(1).printing(&[
+        "which is yet to come",
+        "there is no backup of",
+        "; the newest is jorbites_backup_",
+    ]);
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 #[test]

@@ -213,6 +213,23 @@ fn the_look_ahead_ends_at_the_horizon_and_after_500_archives() {
     assert_eq!(ahead("* * * * *", 500, 5), None);
 }
 
+#[test]
+fn how_far_it_looks_is_known() {
+    let now = at("2025-01-10T12:00:00");
+    let end = now + TimeDelta::days(365);
+    let until = |archives: &[Archive], schedule: &str| {
+        let schedule = Schedule::parse(schedule).unwrap();
+        looks_until(archives, &schedule, Tz::UTC, now, end)
+    };
+    let archives = row(1, &[1]);
+    assert_eq!(until(&archives, DAILY), Some(end));
+    assert_eq!(
+        until(&archives, "0 * * * *"),
+        Some(at("2025-01-31T08:00:00"))
+    );
+    assert_eq!(until(&[], DAILY), None);
+}
+
 fn any_folder() -> impl Strategy<Value = Vec<Archive>> {
     let archive = (
         prop::option::weighted(0.9, -300..30_i64),

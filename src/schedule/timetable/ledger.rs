@@ -1,7 +1,7 @@
 //! What must outlive a tick or a restart for no slot to be lost or taken twice.
 
-use super::CORRECTION;
-use chrono::{DateTime, Utc};
+use super::{CORRECTION, FIRST_YEAR};
+use chrono::{DateTime, Datelike as _, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What has been done, and under which promise. Kept on disk between ticks and restarts.
@@ -32,6 +32,16 @@ pub(crate) struct Ledger {
     /// A run that was begun and has not ended.
     #[serde(default)]
     pub begun: Option<StartedRun>,
+    /// The last slot for which a backup did that had been begun before it.
+    #[serde(default)]
+    pub stood_in: Option<StandIn>,
+}
+
+/// A backup beside the schedule that was at work when a slot came due, and did for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StandIn {
+    pub slot: DateTime<Utc>,
+    pub began_at: DateTime<Utc>,
 }
 
 /// A run that was begun.
@@ -45,8 +55,16 @@ pub(crate) struct StartedRun {
 }
 
 impl Ledger {
+    /// From when on a backup does for `slot`.
+    pub(crate) fn does_from(&self, slot: DateTime<Utc>) -> DateTime<Utc> {
+        let stood_in = self.stood_in.as_ref().filter(|one| one.slot == slot);
+        // Archives may be dated in whole seconds.
+        stood_in.map_or(slot, |one| one.began_at.trunc_subsecs(0).min(slot))
+    }
+
     /// From where slots are due at `now`.
     pub(super) fn base(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.promised_by(now);
         let done = self
             .already
             .map_or(self.handled, |already| already.max(self.handled));
@@ -59,6 +77,18 @@ impl Ledger {
             None if self.handled - now <= CORRECTION => done,
             _ => *self.behind_from.insert(now),
         }
+    }
+
+    /// The promise was made by now: it counts from here where it was written down on a clock that was ahead.
+    fn promised_by(&mut self, now: DateTime<Utc>) {
+        if now.year() >= FIRST_YEAR {
+            self.since = self.since.min(now);
+        }
+    }
+
+    /// From where slots are to come at `now`.
+    pub(crate) fn goes_on_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.clone().base(now).max(now)
     }
 
     /// Every slot up to `slot` is dealt with.
@@ -86,6 +116,7 @@ impl Ledger {
 
     /// The clock was set to `now`.
     pub(super) fn clock_set(&mut self, now: DateTime<Utc>) {
+        self.promised_by(now);
         let was_behind = self.behind_from.take().is_some();
         if now < self.handled && (was_behind || self.handled - now > CORRECTION) {
             self.behind_from = Some(now);

@@ -5,6 +5,8 @@ use crate::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+#[cfg(test)]
+mod awake_tests;
 mod ledger;
 mod resume;
 #[cfg(test)]
@@ -14,12 +16,14 @@ mod tests;
 #[cfg(test)]
 mod wrong_clock_tests;
 
-pub(crate) use ledger::{Ledger, StartedRun};
+pub(crate) use ledger::{Ledger, StandIn, StartedRun};
 
 /// How late a run may start and still count as being on time: a busy machine, a slow boot.
 pub(crate) const ON_TIME: TimeDelta = TimeDelta::minutes(5);
 /// How far the clock may stand behind what was done without that meaning more than a correction to wait for.
 pub(crate) const CORRECTION: TimeDelta = TimeDelta::hours(1);
+/// No clock that is right shows an earlier year.
+pub(crate) const FIRST_YEAR: i32 = 2025;
 /// After this many beginnings without an end a slot is given up: its run may be what brings the machine down.
 pub(crate) const MOST_BEGINNINGS: u32 = 3;
 /// Slots are counted up to here: what is said of more would be no clearer, and a decade has millions of minutes.
@@ -32,6 +36,9 @@ pub(crate) struct Timetable<'s> {
     pub time_zone: Tz,
     /// Whether one run makes up for slots that were missed.
     pub catch_up: bool,
+    /// Since when the caller has been awake: a slot that came due since then is not missed, however late its run may
+    /// start. Something else was at work.
+    pub awake_since: Option<DateTime<Utc>>,
 }
 
 /// What is to be done at an instant.
@@ -81,7 +88,8 @@ impl Timetable<'_> {
             (DueSlots::None { next }, None) => return Step::Wait { next },
         };
         let late = now - slot;
-        if late > ON_TIME && !self.catch_up {
+        let was_awake = self.awake_since.is_some_and(|since| since <= slot);
+        if late > ON_TIME && !self.catch_up && !was_awake {
             ledger.settle(slot);
             return Step::Missed { slot, count };
         }
@@ -121,6 +129,25 @@ impl Timetable<'_> {
             return 0;
         };
         ledger.settle(last);
+        (1 + self.count(first, last)).min(MOST_COUNTED)
+    }
+
+    /// A backup beside the schedule was made from `began_at` up to `now`: it does for the slots that came due meanwhile.
+    /// Returns how many, at most [`MOST_COUNTED`].
+    pub(crate) fn stand_in(
+        &self,
+        ledger: &mut Ledger,
+        began_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> u32 {
+        let DueSlots::Some { first, last } = self.due(ledger.base(now), now) else {
+            return 0;
+        };
+        ledger.settle(last);
+        ledger.stood_in = Some(StandIn {
+            slot: last,
+            began_at,
+        });
         (1 + self.count(first, last)).min(MOST_COUNTED)
     }
 

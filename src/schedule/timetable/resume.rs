@@ -76,6 +76,7 @@ impl Timetable<'_> {
             make_up: None,
             already: None,
             begun: None,
+            stood_in: None,
         }
     }
 

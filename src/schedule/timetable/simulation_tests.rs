@@ -269,6 +269,7 @@ fn live(
         schedule: &schedule,
         time_zone: tz,
         catch_up,
+        awake_since: None,
     };
     let disk = table.open(None, None, now).ledger;
     let slots = slots.iter().copied().filter(|slot| *slot > now).collect();

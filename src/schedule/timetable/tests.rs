@@ -17,6 +17,7 @@ pub(super) fn table(schedule: &Schedule) -> Timetable<'_> {
         schedule,
         time_zone: Tz::UTC,
         catch_up: true,
+        awake_since: None,
     }
 }
 

@@ -244,6 +244,7 @@ fn a_clock_that_was_wrong_and_is_right_again_starves_and_repeats_nothing() {
             schedule: &schedule,
             time_zone: tz,
             catch_up: true,
+            awake_since: None,
         };
         let truth = new_year(2026) + dice.up_to(TimeDelta::days(360));
         let ledger = table.open(None, None, truth).ledger;

@@ -4,6 +4,7 @@ use super::Site;
 use super::parts::date;
 use crate::report::ArchiveSummary;
 use crate::state::Ended;
+use crate::status::outlook::Outlook;
 use crate::status::snapshot::Snapshot;
 use crate::sys::humanize;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -85,12 +86,15 @@ pub(super) fn section(site: &Site, snapshot: &Snapshot) -> Markup {
     let points = points(snapshot);
     let now = snapshot.status.as_of_at;
     let cut = now - TimeDelta::days(i64::from(site.retention_days));
-    let full = match snapshot.list.full_at {
-        Some(at) => format!(
-            "At this pace the disk is full on {}.",
-            date(at, site.time_zone)
+    let day = |at| date(at, site.time_zone);
+    let full = match snapshot.outlook {
+        Outlook::FullAt(at) => format!("At this pace the disk is full on {}.", day(at)),
+        Outlook::NotWithinAYear => "At this pace the disk is not full within a year.".into(),
+        Outlook::NotBefore(at) => format!(
+            "At this pace the disk is not full before {}; further ahead is not looked at.",
+            day(at)
         ),
-        None => "At this pace the disk is not full within a year.".into(),
+        Outlook::Unknown => String::new(),
     };
     let span = points
         .first()

@@ -3,6 +3,7 @@
 use super::parts::{self, command, copies, date, distance, fate, mark, seconds, soundness, time};
 use super::{Site, calendar, charts, document};
 use crate::report::{ArchiveSummary, RunOutcome, RunReport, StatusReport, Verdict};
+use crate::status::outlook::Outlook;
 use crate::status::snapshot::Snapshot;
 use crate::sys::humanize;
 use maud::{Markup, html};
@@ -18,7 +19,7 @@ pub(crate) fn overview(site: &Site, snapshot: &Snapshot, page: usize) -> String 
         main #content {
             @if page == 1 {
                 (verdict(status))
-                (facts(site, status))
+                (facts(site, status, snapshot.outlook))
                 (calendar::section(&status.days))
                 (charts::section(site, snapshot))
             }
@@ -60,8 +61,16 @@ fn verdict(status: &StatusReport) -> Markup {
     }
 }
 
-fn facts(site: &Site, status: &StatusReport) -> Markup {
+fn facts(site: &Site, status: &StatusReport, outlook: Outlook) -> Markup {
     let (zone, now) = (site.time_zone, status.as_of_at);
+    let room = match outlook {
+        Outlook::FullAt(at) => format!("full on {} at this pace", date(at, zone)),
+        Outlook::NotWithinAYear => "enough for a year at this pace".into(),
+        Outlook::NotBefore(at) => {
+            format!("enough until {} at least, at this pace", date(at, zone))
+        }
+        Outlook::Unknown => String::new(),
+    };
     html! {
         section.card aria-label="In figures" {
             dl.facts {
@@ -85,10 +94,7 @@ fn facts(site: &Site, status: &StatusReport) -> Markup {
                 }
                 (fact("Archives", &humanize::count(status.archives), &humanize::bytes(status.archives_bytes)))
                 @if let Some(free) = status.free_bytes {
-                    (fact("Free on the disk", &humanize::bytes(free), &match status.full_at {
-                        Some(at) => format!("full on {} at this pace", date(at, zone)),
-                        None => "enough for a year at this pace".into(),
-                    }))
+                    (fact("Free on the disk", &humanize::bytes(free), &room))
                 }
             }
             @if status.health.newest_archive.is_some() {

@@ -6,6 +6,7 @@ mod mails;
 mod start;
 mod stopping;
 mod systemd;
+mod waiting;
 
 use crate::support::{Outcome, Running, Site, shared};
 use rustix::process::Signal;

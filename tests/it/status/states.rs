@@ -3,6 +3,7 @@
 use super::{pantry, serve, site};
 use crate::service::stop;
 use crate::support::{Site, rewrite, until};
+use chrono::{Datelike, TimeDelta, Utc};
 use serde_json::json;
 use std::fs;
 use std::time::Duration;
@@ -11,13 +12,32 @@ use std::time::Duration;
 fn before_the_first_backup() {
     let site = site();
     let (running, page) = serve(&site);
-    page.get("/").with_status(200).showing(&[
+    let overview = page.get("/").with_status(200).showing(&[
         "No backup yet. The first is due",
         "None yet",
         "It shows from the second backup on.",
         "pantry-keeper backup",
     ]);
+    // Without any archive there is no pace.
+    assert!(!overview.body.contains("at this pace"));
     page.get("/health").with_status(200);
+    stop(running);
+}
+
+/// 500 backups are looked ahead, which is less than a year where they are frequent.
+#[test]
+fn no_more_is_said_of_the_disk_than_was_looked_at() {
+    let site = site().with("BACKUP_SCHEDULE", "* * 1 1 *");
+    pantry::fill(&site, 3, 24);
+    let (running, page) = serve(&site);
+    let year = (Utc::now() + TimeDelta::days(365)).year();
+    let overview = page.get("/").with_status(200).showing(&[
+        &format!("enough until 1 Jan {year} at least, at this pace"),
+        &format!(
+            "At this pace the disk is not full before 1 Jan {year}; further ahead is not looked at."
+        ),
+    ]);
+    assert!(!overview.body.contains("a year"));
     stop(running);
 }
 
