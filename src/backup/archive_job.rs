@@ -86,6 +86,7 @@ async fn make(
         left: settings.retries,
         wait: FIRST_WAIT,
         number: 1,
+        overflowed: false,
     };
     let mut oplog = settings.oplog;
     let mut warnings = Vec::new();
@@ -105,7 +106,15 @@ async fn make(
         };
         match attempt.run().await {
             Ok(made) => break made,
-            Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
+            // The first time, it may have been the connection that was lost.
+            Err(error @ JobError::Dump(DumpError::Overflow { .. }))
+                if !attempts.overflowed && attempts.left > 0 =>
+            {
+                attempts.after(error, &cancel).await?;
+            }
+            Err(JobError::Dump(DumpError::Oplog { reason } | DumpError::Overflow { reason }))
+                if oplog == OplogMode::Auto =>
+            {
                 warnings.push(format!("not of one point in time: {reason}"));
                 tracing::warn!("{reason}; dumping again without the oplog");
                 oplog = OplogMode::Off;
@@ -123,6 +132,8 @@ struct Attempts {
     left: u32,
     wait: Duration,
     number: u32,
+    /// Whether the oplog did not reach back to the dump's beginning in one of them.
+    overflowed: bool,
 }
 
 impl Attempts {
@@ -131,7 +142,9 @@ impl Attempts {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        if !error.is_transient() || (self.left == 0 && !dropped) {
+        let overflowed_again = matches!(error, JobError::Dump(DumpError::Overflow { .. }))
+            && std::mem::replace(&mut self.overflowed, true);
+        if !error.is_transient() || overflowed_again || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(

@@ -5,6 +5,7 @@ use crate::archive::namespace::{DumpSink, Namespace};
 use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
 use crate::report::Explain;
 use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::child_lines::behind_time_stamp;
 use crate::sys::process::{Child, Ended};
 use crate::sys::progress::Meter;
 use crate::sys::runtime::Runtime;
@@ -50,6 +51,9 @@ pub(crate) enum DumpError<E> {
     /// Operations during the dump were lost or cannot be replayed.
     #[error("a point-in-time dump was not possible: {reason}")]
     Oplog { reason: String },
+    /// mongodump says so also when it could not ask whether its first operation is still there.
+    #[error("a point-in-time dump was not possible: {reason}")]
+    Overflow { reason: String },
     #[error("a collection was dropped while it was dumped: {reason}")]
     Dropped { reason: String },
     #[error("{0}")]
@@ -75,6 +79,7 @@ impl<E: fmt::Display> Explain for DumpError<E> {
             DumpError::Stalled(_)
                 | DumpError::Failed { .. }
                 | DumpError::Dropped { .. }
+                | DumpError::Overflow { .. }
                 | DumpError::Stream(_)
         )
     }
@@ -99,7 +104,8 @@ where
         (sink, result)
     });
     let limit = options.stall_timeout;
-    match supervise(&mut reading, limit, meter, cancel).await {
+    let activity = child.activity();
+    match supervise(&mut reading, &activity, limit, meter, cancel).await {
         Ok((sink, Ok(_))) => {
             check_exit(child.wait_for(LAST_WORDS).await)?;
             Ok(sink)
@@ -222,20 +228,21 @@ fn failed<E>(ended: &Ended) -> DumpError<E> {
     }
 }
 
-/// mongodump calls it a success.
+/// mongodump may call it a success.
 fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
-    let words = [
-        "appears to have been dropped",
-        "QueryPlanKilled",
-        "collection dropped",
-    ];
-    let reason = ended.line_with(&words)?.to_owned();
+    let is_told = |line: &&str| {
+        let said = behind_time_stamp(line);
+        said.starts_with("the collection ") && said.contains(" appears to have been dropped")
+    };
+    let told = ended.last_lines.iter().map(String::as_str).find(is_told);
+    let killed = || failure_with(ended, &["QueryPlanKilled", "collection dropped"]);
+    let reason = told.or_else(killed)?.to_owned();
     Some(DumpError::Dropped { reason })
 }
 
 /// What is known by mongodump's own words.
 fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
-    let line = |words: &[&str]| ended.line_with(words).map(str::to_owned);
+    let line = |words: &[&str]| failure_with(ended, words).map(str::to_owned);
     let refused = [
         "AuthenticationFailed",
         "unable to authenticate",
@@ -243,7 +250,6 @@ fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
     ];
     let forbidden = ["not authorized", "Unauthorized", "requires authentication"];
     let no_oplog = [
-        "oplog overflow",
         "cannot dump with oplog",
         "error finding oplog",
         "error getting oplog",
@@ -252,9 +258,20 @@ fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
         Some(DumpError::Credentials)
     } else if let Some(reason) = line(&forbidden) {
         Some(DumpError::Role { reason })
+    } else if let Some(reason) = line(&["oplog overflow"]) {
+        Some(DumpError::Overflow { reason })
     } else {
         line(&no_oplog).map(|reason| DumpError::Oplog { reason })
     }
+}
+
+/// The last line that says why mongodump failed and holds one of `words`, other than in the name of a collection.
+fn failure_with<'e>(ended: &'e Ended, words: &[&str]) -> Option<&'e str> {
+    ended.failures().find(|line| {
+        // Names stand between back quotes, where a failure has one.
+        let own: String = line.split('`').step_by(2).collect();
+        words.iter().any(|word| own.contains(word))
+    })
 }
 
 fn arguments(part: &Part) -> Vec<OsString> {
@@ -267,6 +284,8 @@ fn arguments(part: &Part) -> Vec<OsString> {
     arguments.extend(
         part.without
             .iter()
+            // Its parser takes such a value for a quoted one. What it sends of them all the same is not taken.
+            .filter(|collection| !collection.starts_with('"'))
             .map(|collection| format!("--excludeCollection={collection}").into()),
     );
     if part.oplog {
@@ -283,7 +302,7 @@ mod tests {
     fn arguments_never_hold_the_connection_string() {
         let part = Part {
             database: Some("shop".into()),
-            without: vec!["a".into(), "b c".into()],
+            without: vec!["a".into(), "\"cache".into(), "b c".into()],
             oplog: false,
         };
         let shown: Vec<String> = arguments(&part)
