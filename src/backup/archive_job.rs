@@ -11,12 +11,13 @@ pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
 use super::proof::{Dumped, Proof};
-use super::selection::DumpSelection;
+use super::selection::{DumpSelection, unindexed_warning};
 use crate::archive::manifest::Manifest;
+use crate::archive::namespace::Namespace;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError};
+use crate::mongo::mongodump::{self, DumpError, Part};
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
@@ -103,6 +104,7 @@ async fn make(
             options: &options,
             oplog,
             need,
+            is_first: attempts.number == 1,
         };
         match attempt.run().await {
             Ok(made) => break made,
@@ -167,6 +169,7 @@ struct Attempt<'j> {
     options: &'j ToolOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
+    is_first: bool,
 }
 
 impl Attempt<'_> {
@@ -188,8 +191,11 @@ impl Attempt<'_> {
             self.proof.repository.free_stem(now, compression),
         );
         let partial = self.proof.repository.begin(&stem)?;
-        let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
-        let warnings = selection.missing(&facts, &manifest)?;
+        let mut unindexed = Vec::new();
+        let dumping = self.dump(&selection, &facts, &partial, &stem, &mut unindexed);
+        let (manifest, archive_bytes) = dumping.await?;
+        let mut warnings = selection.missing(&facts, &manifest)?;
+        warnings.extend(unindexed_warning(&unindexed));
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
         tracing::info!(
             "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
@@ -251,6 +257,7 @@ impl Attempt<'_> {
         facts: &Facts,
         partial: &Partial,
         stem: &str,
+        unindexed: &mut Vec<Namespace>,
     ) -> Result<(Manifest, u64), JobError> {
         let failed = |error| self.proof.write_error(error);
         let mut sink = self.proof.sink(partial, stem, facts.server.clone())?;
@@ -258,10 +265,17 @@ impl Attempt<'_> {
         let _counting = self.count(selection, facts, &meter);
         for part in &selection.parts {
             let wanted = selection.filter();
+            let part = Part {
+                refuse_unindexed: self.is_first,
+                ..part.clone()
+            };
             let result =
-                mongodump::run(self.options, part, wanted, sink, &meter, self.proof.cancel).await;
+                mongodump::run(self.options, &part, wanted, sink, &meter, self.proof.cancel).await;
             sink = match result {
-                Ok(sink) => sink,
+                Ok(received) => {
+                    unindexed.extend(received.unindexed);
+                    received.sink
+                }
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
                 Err(DumpError::Interrupted(reason)) => return Err(reason.into()),
                 Err(error) => return Err(JobError::Dump(error)),
