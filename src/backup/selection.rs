@@ -249,3 +249,39 @@ pub(crate) fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
 fn is_servers_own(database: &str) -> bool {
     matches!(database, "admin" | "config")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::Server;
+
+    #[test]
+    fn admin_is_left_out_where_mongodump_refuses_it_unless_it_was_asked_for() {
+        let mut facts = Facts {
+            server: Server {
+                version: "8.0.4".into(),
+                hosts: "cluster0.example.net".into(),
+                topology: Topology::ReplicaSet,
+            },
+            databases: vec!["admin".into(), "config".into(), "shop".into()],
+            found: Vec::new(),
+            admin_withheld: false,
+        };
+        let dumped = |facts: &Facts, databases: &[&str]| -> Vec<String> {
+            let selection = DumpSelection {
+                parts: Vec::new(),
+                databases: databases.iter().map(ToString::to_string).collect(),
+                exclude: NamespacePattern::exactly("shop", "cache")
+                    .into_iter()
+                    .collect(),
+            };
+            let parts = selection.split(facts).into_iter();
+            parts.filter_map(|part| part.database).collect()
+        };
+        assert_eq!(dumped(&facts, &[]), ["admin", "shop"]);
+        facts.admin_withheld = true;
+        assert_eq!(dumped(&facts, &[]), ["shop"]);
+        // mongodump's refusal is the answer then.
+        assert_eq!(dumped(&facts, &["admin"]), ["admin"]);
+    }
+}
