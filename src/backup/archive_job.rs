@@ -11,12 +11,13 @@ pub(crate) use super::selection::leaves_out;
 
 use super::commit::UncommittedArchive;
 use super::proof::{Dumped, Proof};
-use super::selection::DumpSelection;
+use super::selection::{DumpSelection, unindexed_warning};
 use crate::archive::manifest::Manifest;
+use crate::archive::namespace::Namespace;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
 use crate::mongo::client::{self, Facts};
-use crate::mongo::mongodump::{self, DumpError};
+use crate::mongo::mongodump::{self, DumpError, Part};
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
@@ -86,6 +87,7 @@ async fn make(
         left: settings.retries,
         wait: FIRST_WAIT,
         number: 1,
+        overflowed: false,
     };
     let mut oplog = settings.oplog;
     let mut warnings = Vec::new();
@@ -102,10 +104,19 @@ async fn make(
             options: &options,
             oplog,
             need,
+            is_first: attempts.number == 1,
         };
         match attempt.run().await {
             Ok(made) => break made,
-            Err(JobError::Dump(DumpError::Oplog { reason })) if oplog == OplogMode::Auto => {
+            // The first time, it may have been the connection that was lost.
+            Err(error @ JobError::Dump(DumpError::Overflow { .. }))
+                if !attempts.overflowed && attempts.left > 0 =>
+            {
+                attempts.after(error, &cancel).await?;
+            }
+            Err(JobError::Dump(DumpError::Oplog { reason } | DumpError::Overflow { reason }))
+                if oplog == OplogMode::Auto =>
+            {
                 warnings.push(format!("not of one point in time: {reason}"));
                 tracing::warn!("{reason}; dumping again without the oplog");
                 oplog = OplogMode::Off;
@@ -123,6 +134,8 @@ struct Attempts {
     left: u32,
     wait: Duration,
     number: u32,
+    /// Whether the oplog did not reach back to the dump's beginning in one of them.
+    overflowed: bool,
 }
 
 impl Attempts {
@@ -131,7 +144,9 @@ impl Attempts {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        if !error.is_transient() || (self.left == 0 && !dropped) {
+        let overflowed_again = matches!(error, JobError::Dump(DumpError::Overflow { .. }))
+            && std::mem::replace(&mut self.overflowed, true);
+        if !error.is_transient() || overflowed_again || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(
@@ -154,6 +169,7 @@ struct Attempt<'j> {
     options: &'j ToolOptions,
     oplog: OplogMode,
     need: Option<SpaceEstimate>,
+    is_first: bool,
 }
 
 impl Attempt<'_> {
@@ -176,8 +192,11 @@ impl Attempt<'_> {
             self.proof.repository.free_stem(now, compression),
         );
         let partial = self.proof.repository.begin(&stem)?;
-        let (manifest, archive_bytes) = self.dump(&selection, &facts, &partial, &stem).await?;
-        let warnings = selection.missing(&facts, &manifest)?;
+        let mut unindexed = Vec::new();
+        let dumping = self.dump(&selection, &facts, &partial, &stem, &mut unindexed);
+        let (manifest, archive_bytes) = dumping.await?;
+        let mut warnings = selection.missing(&facts, &manifest)?;
+        warnings.extend(unindexed_warning(&unindexed));
         let dump_seconds = dump_begun.elapsed().as_secs_f64();
         tracing::info!(
             "dumped {} from {} in {dump_seconds:.1} s: {} of BSON, {} compressed",
@@ -239,6 +258,7 @@ impl Attempt<'_> {
         facts: &Facts,
         partial: &Partial,
         stem: &str,
+        unindexed: &mut Vec<Namespace>,
     ) -> Result<(Manifest, u64), JobError> {
         let failed = |error| self.proof.write_error(error);
         let mut sink = self.proof.sink(partial, stem, facts.server.clone())?;
@@ -246,10 +266,17 @@ impl Attempt<'_> {
         let _counting = self.count(selection, facts, &meter);
         for part in &selection.parts {
             let wanted = selection.filter();
+            let part = Part {
+                refuse_unindexed: self.is_first,
+                ..part.clone()
+            };
             let result =
-                mongodump::run(self.options, part, wanted, sink, &meter, self.proof.cancel).await;
+                mongodump::run(self.options, &part, wanted, sink, &meter, self.proof.cancel).await;
             sink = match result {
-                Ok(sink) => sink,
+                Ok(received) => {
+                    unindexed.extend(received.unindexed);
+                    received.sink
+                }
                 Err(DumpError::Sink(error)) => return Err(failed(error)),
                 Err(DumpError::Interrupted(reason)) => return Err(reason.into()),
                 Err(error) => return Err(JobError::Dump(error)),

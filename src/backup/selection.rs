@@ -83,8 +83,9 @@ impl DumpSelection {
     /// One call for each database: mongodump takes one name, and leaves collections out only within it.
     fn split(&self, facts: &Facts) -> Vec<Part> {
         let chosen = |name: &String| match self.databases.as_slice() {
-            // A sharded cluster's configuration is of use only with everything else of it.
-            [] => name != "config",
+            // A sharded cluster's configuration is of use only with everything else of it; and where mongodump refuses admin,
+            // it leaves it out of everything, too.
+            [] => name != "config" && !(name == "admin" && facts.admin_withheld),
             some => some.contains(name),
         };
         let databases = facts.databases.iter().filter(|name| chosen(name));
@@ -105,7 +106,7 @@ impl DumpSelection {
                 Part {
                     database: Some(database.clone()),
                     without,
-                    oplog: false,
+                    ..Part::default()
                 },
             )
         });
@@ -194,19 +195,10 @@ impl DumpSelection {
         if missing.is_empty() {
             return Ok(Vec::new());
         }
-        let named = missing
-            .iter()
-            .take(MISSING_NAMED)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = match missing.len().saturating_sub(MISSING_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let missing = first_named(&missing);
         // mongodump leaves out names with a dollar sign.
         Ok(vec![format!(
-            "not in this backup, since dropped or of a name that mongodump leaves out: {named}{more}"
+            "not in this backup, since dropped or of a name that mongodump leaves out: {missing}"
         )])
     }
 
@@ -214,6 +206,32 @@ impl DumpSelection {
     fn is_beside(&self, namespace: &Namespace) -> bool {
         is_servers_own(&namespace.database) && !self.databases.contains(&namespace.database)
     }
+}
+
+/// The first of some names, and how many more there are.
+fn first_named(names: &[String]) -> String {
+    let named = names
+        .iter()
+        .take(MISSING_NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(MISSING_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// What the owner should know of collections that came without an index also when mongodump looked again.
+pub(super) fn unindexed_warning(unindexed: &[Namespace]) -> Option<String> {
+    let names: Vec<String> = unindexed.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "mongodump found no index of these, not even that of _id; if they were dropped or made anew during the backup, the next \
+             one has all of them: {}",
+            first_named(&names)
+        )
+    })
 }
 
 /// Whether a backup leaves this out because its settings say so.
@@ -230,4 +248,40 @@ pub(crate) fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
 /// Users, roles and a cluster's configuration.
 fn is_servers_own(database: &str) -> bool {
     matches!(database, "admin" | "config")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::manifest::Server;
+
+    #[test]
+    fn admin_is_left_out_where_mongodump_refuses_it_unless_it_was_asked_for() {
+        let mut facts = Facts {
+            server: Server {
+                version: "8.0.4".into(),
+                hosts: "cluster0.example.net".into(),
+                topology: Topology::ReplicaSet,
+            },
+            databases: vec!["admin".into(), "config".into(), "shop".into()],
+            found: Vec::new(),
+            admin_withheld: false,
+        };
+        let dumped = |facts: &Facts, databases: &[&str]| -> Vec<String> {
+            let selection = DumpSelection {
+                parts: Vec::new(),
+                databases: databases.iter().map(ToString::to_string).collect(),
+                exclude: NamespacePattern::exactly("shop", "cache")
+                    .into_iter()
+                    .collect(),
+            };
+            let parts = selection.split(facts).into_iter();
+            parts.filter_map(|part| part.database).collect()
+        };
+        assert_eq!(dumped(&facts, &[]), ["admin", "shop"]);
+        facts.admin_withheld = true;
+        assert_eq!(dumped(&facts, &[]), ["shop"]);
+        // mongodump's refusal is the answer then.
+        assert_eq!(dumped(&facts, &["admin"]), ["admin"]);
+    }
 }

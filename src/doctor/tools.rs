@@ -86,14 +86,29 @@ async fn probe(
 fn probed_namespace(settings: &Settings, examined: &Result<Examination, ServerError>) -> Namespace {
     let chosen = &settings.databases;
     let found = examined.iter().flat_map(|one| &one.facts.found);
+    let withheld = |database: &String| {
+        let mut facts = examined.iter().map(|one| &one.facts);
+        database == "admin" && facts.any(|facts| facts.admin_withheld)
+    };
     let mut wanted = found.filter(|found| {
-        let database = &found.namespace.database;
-        found.kind == Kind::Collection && (chosen.is_empty() || chosen.contains(database))
+        let Namespace {
+            database,
+            collection,
+        } = &found.namespace;
+        found.kind == Kind::Collection
+            && (chosen.is_empty() || chosen.contains(database))
+            && !withheld(database)
+            // mongodump's parser takes such a value for a quoted one.
+            && !collection.starts_with('"')
     });
     match wanted.next() {
         Some(found) => found.namespace.clone(),
         None => {
-            let database = chosen.first().map_or("admin", String::as_str);
+            let any = match withheld(&"admin".to_owned()) {
+                true => "test",
+                false => "admin",
+            };
+            let database = chosen.first().map_or(any, String::as_str);
             Namespace::new(database, "system.version".to_owned())
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     /// All databases the user may see, without `local`.
     pub databases: Vec<String>,
     pub found: Vec<Found>,
+    /// Whether mongodump refuses the database admin: on a free or shared cluster of Atlas.
+    pub admin_withheld: bool,
 }
 
 /// Connects, asks, and disconnects again: a dump may take hours, and needs the memory.
@@ -234,6 +236,7 @@ pub(super) async fn facts(
         },
         databases,
         found,
+        admin_withheld: privileges::withholds_admin(client).await,
     })
 }
 

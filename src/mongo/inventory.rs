@@ -201,6 +201,7 @@ mod tests {
             server,
             databases: Vec::new(),
             found: Vec::new(),
+            admin_withheld: false,
         };
         Examination {
             facts,

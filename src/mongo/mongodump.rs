@@ -1,13 +1,14 @@
 //! Runs mongodump and feeds its stream to a sink that makes an archive of it.
 
+pub(crate) use super::dump_error::DumpError;
+use super::dump_error::{check_exit, dropped, failed, stated_reason, unseen_exit};
 use crate::archive::dump_stream::reader::{self as dump_stream, StreamError};
 use crate::archive::namespace::{DumpSink, Namespace};
+use crate::mongo::index_watch::{IndexWatch, Refusal};
 use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
-use crate::report::Explain;
-use crate::sys::cancel::{Cancel, Interruption};
-use crate::sys::process::{Child, Ended};
+use crate::sys::cancel::Cancel;
+use crate::sys::process::Child;
 use crate::sys::progress::Meter;
-use crate::sys::runtime::Runtime;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
@@ -30,54 +31,15 @@ pub(crate) struct Part {
     /// Collections of that database to leave out; needs a database.
     pub without: Vec<String>,
     pub oplog: bool,
+    /// Give up at a collection without an index, which was dropped a moment ago.
+    pub refuse_unindexed: bool,
 }
 
-/// Why a dump failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DumpError<E> {
-    #[error("cannot start {program}: {source}")]
-    Start { program: String, source: io::Error },
-    #[error("mongodump sent nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", crate::sys::humanize::duration(*.0))]
-    Stalled(Duration),
-    #[error("the dump was stopped: {0}")]
-    Interrupted(Interruption),
-    #[error("mongodump failed with {how}: {reason}")]
-    Failed { how: String, reason: String },
-    #[error("the user who backs up may not read everything: {reason}")]
-    Role { reason: String },
-    #[error("MongoDB refused the user name or the password")]
-    Credentials,
-    /// Operations during the dump were lost or cannot be replayed.
-    #[error("a point-in-time dump was not possible: {reason}")]
-    Oplog { reason: String },
-    #[error("a collection was dropped while it was dumped: {reason}")]
-    Dropped { reason: String },
-    #[error("{0}")]
-    Stream(String),
-    #[error(transparent)]
-    Sink(E),
-}
-
-impl<E: fmt::Display> Explain for DumpError<E> {
-    fn help(&self, _: Runtime) -> Option<String> {
-        match self {
-            DumpError::Role { .. } => {
-                Some("grant it the role \"backup\" on the database admin".into())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the same dump may succeed a little later.
-    fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            DumpError::Stalled(_)
-                | DumpError::Failed { .. }
-                | DumpError::Dropped { .. }
-                | DumpError::Stream(_)
-        )
-    }
+/// What came of it.
+pub(crate) struct Received<S> {
+    pub sink: S,
+    /// Collections without an index, where an oplog does not make up for it.
+    pub unindexed: Vec<Namespace>,
 }
 
 /// Dumps one part into `sink`, which is handed back for the next.
@@ -85,24 +47,38 @@ pub(crate) async fn run<S: DumpSink + Send + 'static>(
     options: &ToolOptions,
     part: &Part,
     wanted: impl Fn(&Namespace) -> bool + Send + 'static,
-    mut sink: S,
+    sink: S,
     meter: &Arc<Meter>,
     cancel: &Cancel,
-) -> Result<S, DumpError<S::Error>>
+) -> Result<Received<S>, DumpError<S::Error>>
 where
     S::Error: fmt::Display + Send + 'static,
 {
     let (child, stdout) = start(options, arguments(part))?;
     let mut watch = meter.watch();
+    let mut sink = IndexWatch {
+        sink,
+        // What is dropped after the oplog's beginning, and made anew, is there once it is replayed.
+        refuses: part.refuse_unindexed && !part.oplog,
+        unindexed: Vec::new(),
+    };
     let mut reading = tokio::task::spawn_blocking(move || {
         let result = dump_stream::read(File::from(stdout), &mut sink, &mut watch, wanted);
         (sink, result)
     });
     let limit = options.stall_timeout;
-    match supervise(&mut reading, limit, meter, cancel).await {
+    let activity = child.activity();
+    match supervise(&mut reading, &activity, limit, meter, cancel).await {
         Ok((sink, Ok(_))) => {
             check_exit(child.wait_for(LAST_WORDS).await)?;
-            Ok(sink)
+            let unindexed = match part.oplog {
+                true => Vec::new(),
+                false => sink.unindexed,
+            };
+            Ok(Received {
+                sink: sink.sink,
+                unindexed,
+            })
         }
         Ok((_, Err(error))) => Err(explain(child, error).await),
         Err(given_up) => {
@@ -163,12 +139,17 @@ pub(crate) async fn probe(
 }
 
 /// What it was when the stream could not be read to its end: mongodump's own reason, where it has one.
-async fn explain<E: fmt::Display>(child: Child, error: StreamError<E>) -> DumpError<E> {
+async fn explain<E: fmt::Display>(child: Child, error: StreamError<Refusal<E>>) -> DumpError<E> {
     let problem = match error {
         // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
-        StreamError::Sink(error) => {
+        StreamError::Sink(refusal) => {
             let _ = child.stop().await;
-            return DumpError::Sink(error);
+            return match refusal {
+                Refusal::Sink(error) => DumpError::Sink(error),
+                Refusal::Unindexed(_) => DumpError::Dropped {
+                    reason: refusal.to_string(),
+                },
+            };
         }
         other => other,
     };
@@ -196,67 +177,6 @@ async fn explain<E: fmt::Display>(child: Child, error: StreamError<E>) -> DumpEr
     }
 }
 
-/// Whether a mongodump whose stream is whole says so too.
-fn check_exit<E>(ended: io::Result<Ended>) -> Result<(), DumpError<E>> {
-    let ended = ended.map_err(unseen_exit)?;
-    if let Some(dropped) = dropped(&ended) {
-        return Err(dropped);
-    }
-    if ended.status.success() {
-        return Ok(());
-    }
-    Err(stated_reason(&ended).unwrap_or_else(|| failed(&ended)))
-}
-
-fn unseen_exit<E>(error: io::Error) -> DumpError<E> {
-    DumpError::Failed {
-        how: "an end that could not be seen".into(),
-        reason: error.to_string(),
-    }
-}
-
-fn failed<E>(ended: &Ended) -> DumpError<E> {
-    DumpError::Failed {
-        how: ended.how(),
-        reason: ended.reason(),
-    }
-}
-
-/// mongodump calls it a success.
-fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
-    let words = [
-        "appears to have been dropped",
-        "QueryPlanKilled",
-        "collection dropped",
-    ];
-    let reason = ended.line_with(&words)?.to_owned();
-    Some(DumpError::Dropped { reason })
-}
-
-/// What is known by mongodump's own words.
-fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
-    let line = |words: &[&str]| ended.line_with(words).map(str::to_owned);
-    let refused = [
-        "AuthenticationFailed",
-        "unable to authenticate",
-        "auth error",
-    ];
-    let forbidden = ["not authorized", "Unauthorized", "requires authentication"];
-    let no_oplog = [
-        "oplog overflow",
-        "cannot dump with oplog",
-        "error finding oplog",
-        "error getting oplog",
-    ];
-    if line(&refused).is_some() {
-        Some(DumpError::Credentials)
-    } else if let Some(reason) = line(&forbidden) {
-        Some(DumpError::Role { reason })
-    } else {
-        line(&no_oplog).map(|reason| DumpError::Oplog { reason })
-    }
-}
-
 fn arguments(part: &Part) -> Vec<OsString> {
     // One collection after another: the archive keeps each in one piece, and mongodump a third of its memory.
     let mut arguments: Vec<OsString> =
@@ -267,6 +187,8 @@ fn arguments(part: &Part) -> Vec<OsString> {
     arguments.extend(
         part.without
             .iter()
+            // Its parser takes such a value for a quoted one. What it sends of them all the same is not taken.
+            .filter(|collection| !collection.starts_with('"'))
             .map(|collection| format!("--excludeCollection={collection}").into()),
     );
     if part.oplog {
@@ -283,8 +205,8 @@ mod tests {
     fn arguments_never_hold_the_connection_string() {
         let part = Part {
             database: Some("shop".into()),
-            without: vec!["a".into(), "b c".into()],
-            oplog: false,
+            without: vec!["a".into(), "\"cache".into(), "b c".into()],
+            ..Part::default()
         };
         let shown: Vec<String> = arguments(&part)
             .into_iter()

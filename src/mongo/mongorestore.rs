@@ -2,7 +2,7 @@
 
 pub(crate) use super::mongorestore_output::MongorestoreOutput;
 use crate::archive::dump_stream::writer::StreamWriter;
-use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
+use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise, watch};
 use crate::sys::cancel::{Cancel, Interruption};
 use crate::sys::humanize;
 use crate::sys::process::{Child, Ended};
@@ -34,6 +34,9 @@ pub(crate) enum LoadError {
     Start { program: String, source: io::Error },
     #[error("mongorestore took nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", humanize::duration(*.0))]
     Stalled(Duration),
+    /// All was fed, and mongorestore waits for the server to take it.
+    #[error("the server {} for {} (BACKUP_STALL_TIMEOUT), and mongorestore was stopped; perhaps most members of its replica set are away, or it is locked (fsyncLock)", if *.replaying { "applied nothing of the oplog" } else { "did not confirm the last documents" }, humanize::duration(*.limit))]
+    Unconfirmed { limit: Duration, replaying: bool },
     #[error("{0}")]
     Interrupted(Interruption),
     #[error("the archive could not be read to its end: {0}")]
@@ -104,8 +107,9 @@ async fn load(
     let watch = meter.watch();
     let mut feeding =
         tokio::task::spawn_blocking(move || feed(StreamWriter::new(File::from(stdin), watch)));
-    match supervise(&mut feeding, tool.stall_timeout, meter, cancel).await {
-        Ok(Ok(())) => wait_for_exit(child, cancel, output).await,
+    let activity = child.activity();
+    match supervise(&mut feeding, &activity, tool.stall_timeout, meter, cancel).await {
+        Ok(Ok(())) => wait_for_exit(child, tool.stall_timeout, meter, cancel, output).await,
         Ok(Err(FeedError::Pipe(error))) => {
             // It ended before the stream did, and has a reason.
             classify_exit(child.wait_for(LAST_READ).await, output)?;
@@ -128,24 +132,32 @@ async fn load(
     }
 }
 
-/// What is on its way is inserted now, and the oplog replayed, which takes as long as it takes.
+/// What is on its way is inserted now, and the oplog replayed, which takes as long as it takes, but not without an answer.
+///
+/// mongorestore waits for its server without a limit, and asks for a majority's word. An operation of the oplog is applied
+/// alone, and none takes long, since indexes are not built on the way: so the same limit fits both. A slow replay shows in its
+/// progress, of which mongorestore prints a line every three seconds, even where it moves few bytes.
 async fn wait_for_exit(
     mut child: Child,
+    limit: Duration,
+    meter: &Meter,
     cancel: &Cancel,
     output: &Mutex<MongorestoreOutput>,
 ) -> Result<(), LoadError> {
-    let ended = tokio::select! {
-        biased;
-        reason = cancel.requested() => Err(reason),
-        ended = child.end() => Ok(ended),
+    let activity = child.activity();
+    let given_up = match watch(child.end(), &activity, limit, meter, cancel).await {
+        Ok(ended) => return classify_exit(ended, output),
+        Err(given_up) => given_up,
     };
-    match ended {
-        Ok(ended) => classify_exit(ended, output),
-        Err(reason) => {
-            let _ = child.stop().await;
-            Err(LoadError::Interrupted(reason))
-        }
-    }
+    let _ = child.stop().await;
+    let output = output.lock().unwrap_or_else(PoisonError::into_inner);
+    Err(match given_up {
+        GivenUp::Interrupted(reason) => LoadError::Interrupted(reason),
+        GivenUp::Stalled => LoadError::Unconfirmed {
+            limit,
+            replaying: output.replaying,
+        },
+    })
 }
 
 fn classify_exit(

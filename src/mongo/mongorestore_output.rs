@@ -1,5 +1,6 @@
 //! What mongorestore prints, parsed line by line: its exit code proves nothing.
 
+use crate::sys::child_lines::behind_time_stamp;
 use std::collections::HashMap;
 
 /// Complaints that are kept word by word; the rest are counted.
@@ -22,6 +23,8 @@ pub(crate) struct MongorestoreOutput {
     pub more_complaints: u64,
     /// Why it gave up.
     pub failed: Option<String>,
+    /// Whether it has come to the oplog.
+    pub replaying: bool,
     /// Operations of the oplog that it applied.
     pub applied: Option<u64>,
     /// Documents in all.
@@ -30,7 +33,7 @@ pub(crate) struct MongorestoreOutput {
 
 impl MongorestoreOutput {
     pub(crate) fn parse_line(&mut self, line: &str) {
-        let said = line.split_once('\t').map_or(line, |(_, said)| said);
+        let said = behind_time_stamp(line);
         if let Some(rest) = said.strip_prefix("finished restoring ") {
             if let Some((namespace, finished)) = finished(rest) {
                 self.finished.insert(namespace.to_owned(), finished);
@@ -43,12 +46,17 @@ impl MongorestoreOutput {
             }
         } else if let Some(reason) = said.strip_prefix("Failed: ") {
             self.failed = Some(reason.to_owned());
+        } else if said == "replaying oplog" {
+            self.replaying = true;
         } else if let Some(rest) = said.strip_prefix("applied ") {
             self.applied = rest
                 .strip_suffix(" oplog entries")
                 .and_then(|number| number.parse().ok())
                 .or(self.applied);
-        } else if said.contains("document(s) restored successfully") {
+        } else if said.contains(" document(s) restored successfully")
+            && said.starts_with(|first: char| first.is_ascii_digit())
+        {
+            // Other lines begin with a word, and may go on with the name of a collection.
             let mut numbers = said.split_whitespace().filter_map(|word| word.parse().ok());
             if let (Some(inserted), Some(failures)) = (numbers.next(), numbers.next()) {
                 self.total = Some(Finished { inserted, failures });

@@ -104,6 +104,13 @@ fn readable_by(privilege: &Document) -> Option<&str> {
         .filter(|_| whole && allows(privilege, "find"))
 }
 
+/// Whether mongodump refuses the database admin here. Only the proxy before a free or shared cluster of Atlas knows this
+/// command: so mongodump tells one.
+pub(super) async fn withholds_admin(client: &Client) -> bool {
+    let admin = client.database("admin");
+    admin.run_command(doc! { "atlasVersion": 1 }).await.is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

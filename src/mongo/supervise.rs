@@ -3,10 +3,11 @@
 use crate::mongo::tool::Tool;
 use crate::sys::cancel::{Cancel, Interruption, joined};
 use crate::sys::process::{Child, Command};
-use crate::sys::progress::{Meter, Stall};
+use crate::sys::progress::Meter;
 use crate::sys::redact::{Redactor, Secret};
+use crate::sys::stall::{Activity, Stall};
 use std::ffi::OsString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How often a stream is looked at for a stall.
@@ -52,21 +53,36 @@ pub(super) enum GivenUp {
 /// thread's panic goes on here, and the child does not outlive it.
 pub(super) async fn supervise<T>(
     stream: &mut JoinHandle<T>,
+    activity: &Activity,
     limit: Duration,
     meter: &Meter,
     cancel: &Cancel,
 ) -> Result<T, GivenUp> {
-    let mut stall = Stall::after(limit, meter);
+    watch(stream, activity, limit, meter, cancel)
+        .await
+        .map(joined)
+}
+
+/// Waits for anything that a tool does, unless nothing moves any more or it is time to stop.
+pub(super) async fn watch<T>(
+    work: impl Future<Output = T>,
+    activity: &Activity,
+    limit: Duration,
+    meter: &Meter,
+    cancel: &Cancel,
+) -> Result<T, GivenUp> {
+    let moved = || activity.with_stream(meter.stream_bytes());
+    let mut stall = Stall::after(limit, moved(), Instant::now());
     let mut look = tokio::time::interval(LOOK);
     let cancelled = cancel.requested();
-    tokio::pin!(cancelled);
+    tokio::pin!(work, cancelled);
     loop {
         tokio::select! {
             biased;
             reason = &mut cancelled => return Err(GivenUp::Interrupted(reason)),
-            ended = &mut *stream => return Ok(joined(ended)),
+            ended = &mut work => return Ok(ended),
             _ = look.tick() => {
-                if stall.is_due(meter) {
+                if stall.is_due(moved(), Instant::now()) {
                     return Err(GivenUp::Stalled);
                 }
                 meter.show();

@@ -3,6 +3,7 @@
 pub(crate) mod atomic_file;
 pub(crate) mod cancel;
 pub(crate) mod certificate;
+pub(crate) mod child_lines;
 pub(crate) mod http;
 pub(crate) mod humanize;
 pub(crate) mod lock;
@@ -13,5 +14,6 @@ pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod redact;
 pub(crate) mod runtime;
+pub(crate) mod stall;
 pub(crate) mod terminal;
 pub(crate) mod tls;

@@ -1,17 +1,18 @@
 //! Child processes: started without a shell, told secrets through a pipe, and never outliving us.
 
+use crate::sys::child_lines::{Counted, behind_time_stamp, drain};
 use crate::sys::redact::{Redactor, Secret};
+use crate::sys::stall::Activity;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
 
 /// The hidden first argument with which we start ourselves on the way to a child. See [`become_child`].
@@ -22,10 +23,6 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// How long the last lines of a child that has ended may take to arrive.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// A child may write endlessly: lines are cut here, in bytes, and only the last ones are kept.
-const LONGEST_LINE: usize = 2048;
-const LINES_KEPT: usize = 40;
 
 /// What a child needs of our environment. Everything else stays here, since our own settings hold passwords.
 const PASSED_ON: &[&str] = &[
@@ -55,6 +52,7 @@ pub(crate) struct Command {
 pub(crate) struct Child {
     child: tokio::process::Child,
     stderr: JoinHandle<Vec<String>>,
+    activity: Activity,
 }
 
 /// How a child ended.
@@ -76,20 +74,21 @@ impl Ended {
         }
     }
 
-    /// The last line in which one of `words` stands.
-    pub(crate) fn line_with(&self, words: &[&str]) -> Option<&str> {
-        let has_one = |line: &&String| words.iter().any(|word| line.contains(word));
-        self.last_lines
-            .iter()
-            .rev()
-            .find(has_one)
-            .map(String::as_str)
+    /// Lines that say why it failed, the last one first. Others name collections, whose names may be any words.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &str> {
+        let lines = self.last_lines.iter().rev().map(String::as_str);
+        lines.filter(|line| {
+            let said = behind_time_stamp(line);
+            ["Failed:", "error", "panic:", "fatal error:"]
+                .iter()
+                .any(|word| said.starts_with(word))
+        })
     }
 
     /// What it said at last about why it failed.
     pub(crate) fn reason(&self) -> String {
         let last = || self.last_lines.last().map(String::as_str);
-        let line = self.line_with(&["Failed:", "error", "panic"]).or_else(last);
+        let line = self.failures().next().or_else(last);
         line.unwrap_or("it gave no reason").to_owned()
     }
 }
@@ -163,8 +162,14 @@ impl Command {
             .stderr
             .take()
             .ok_or_else(|| io::Error::other("the child has no stderr"))?;
-        let stderr = tokio::spawn(drain(errors, redactor, log));
-        Ok(Child { child, stderr })
+        let counted = Arc::<Counted>::default();
+        let activity = Activity::new(child.id(), Arc::clone(&counted));
+        let stderr = tokio::spawn(async move { drain(errors, redactor, &counted, log).await });
+        Ok(Child {
+            child,
+            stderr,
+            activity,
+        })
     }
 }
 
@@ -176,6 +181,11 @@ fn widened(pipe: OwnedFd) -> OwnedFd {
 }
 
 impl Child {
+    /// Tells how far it is, also while it is waited for.
+    pub(crate) fn activity(&self) -> Activity {
+        self.activity.clone()
+    }
+
     /// Waits for the child to end by itself, however long that takes. May be given up: the child goes on.
     pub(crate) async fn end(&mut self) -> io::Result<Ended> {
         let status = self.child.wait().await?;
@@ -312,38 +322,4 @@ fn pipe_with(content: &[u8]) -> io::Result<OwnedFd> {
     let reader = OwnedFd::from(reader);
     fcntl_setfd(&reader, FdFlags::empty())?;
     Ok(reader)
-}
-
-/// Reads a child's stderr to its end, however much it writes.
-async fn drain(
-    mut input: impl AsyncRead + Unpin,
-    redactor: Redactor,
-    log: impl Fn(&str),
-) -> Vec<String> {
-    let mut kept = VecDeque::with_capacity(LINES_KEPT);
-    let mut line = Vec::new();
-    let mut buffer = vec![0; 4096];
-    let mut end_line = |line: &mut Vec<u8>| {
-        let text = String::from_utf8_lossy(line);
-        let text = redactor.redact(text.trim());
-        if !text.is_empty() {
-            log(&text);
-            if kept.len() == LINES_KEPT {
-                kept.pop_front();
-            }
-            kept.push_back(text.into_owned());
-        }
-        line.clear();
-    };
-    while let Ok(read @ 1..) = input.read(&mut buffer).await {
-        for &byte in &buffer[..read] {
-            if byte == b'\n' || byte == b'\r' {
-                end_line(&mut line);
-            } else if line.len() < LONGEST_LINE {
-                line.push(byte);
-            }
-        }
-    }
-    end_line(&mut line);
-    kept.into()
 }

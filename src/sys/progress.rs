@@ -186,33 +186,6 @@ impl Meter {
     }
 }
 
-/// Notices when nothing moves any more.
-pub(crate) struct Stall {
-    limit: Duration,
-    bytes: u64,
-    since: Instant,
-}
-
-impl Stall {
-    /// One that is due when a meter's stream has stood still for `limit`.
-    pub(crate) fn after(limit: Duration, meter: &Meter) -> Self {
-        Stall {
-            limit,
-            bytes: meter.stream_bytes(),
-            since: Instant::now(),
-        }
-    }
-
-    /// Whether it is due. To be asked a few times a second.
-    pub(crate) fn is_due(&mut self, meter: &Meter) -> bool {
-        let bytes = meter.stream_bytes();
-        if bytes != self.bytes {
-            (self.bytes, self.since) = (bytes, Instant::now());
-        }
-        self.since.elapsed() >= self.limit
-    }
-}
-
 const BAR: &str = "{prefix} [{bar:28}] {percent:>3} %  {msg}  {eta} left";
 const SPINNER: &str = "{prefix} {spinner}  {msg}";
 

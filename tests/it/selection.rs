@@ -70,6 +70,17 @@ fn patterns_leave_collections_out() {
     assert_eq!(backed_up(&site).0, SHOP);
 }
 
+/// mongodump's parser takes a value that begins so for one in quotation marks.
+#[test]
+fn a_collection_that_begins_with_a_quotation_mark_is_left_out() {
+    let server = Server::standalone();
+    for name in ["shop.\"cache", "shop.orders"] {
+        server.write(name, &[r#"{"insert": {"_id": 1}}"#.to_owned()]);
+    }
+    let site = Site::of(&server).with("BACKUP_EXCLUDE", "shop.*cache");
+    assert_eq!(backed_up(&site).0, ["shop.orders"]);
+}
+
 #[test]
 fn a_choice_that_leaves_nothing_is_a_failure() {
     let everything = Site::of(shared()).with("BACKUP_EXCLUDE", "*.*");

@@ -5,6 +5,7 @@ mod death;
 mod folder;
 mod links;
 mod network;
+mod said;
 mod server;
 mod steps;
 mod tool;

@@ -24,9 +24,12 @@ struct Stuck {
 
 impl Stuck {
     fn at(moment: &'static str) -> Self {
+        Self::of(Site::new(), moment)
+    }
+
+    fn of(site: Site, moment: &'static str) -> Self {
         let target = Server::standalone();
         let proxy = Proxy::to(target.port, Trap::Sent(moment), Then::Stall);
-        let site = Site::new();
         site.with_sound_archive();
         let before = Before::of(&site.backups());
         let uri = target.backup_uri_by(proxy.port);
@@ -93,6 +96,27 @@ fn asked_to_end_it_ends_in_time_and_says_what_to_do() {
         }
         before.added();
     }
+}
+
+/// mongorestore would wait for ever: it asks a majority of a replica set, without a limit.
+#[test]
+fn a_server_that_does_not_confirm_the_last_documents_is_given_up() {
+    let site = Site::new().with("BACKUP_STALL_TIMEOUT", "3s");
+    let Stuck {
+        target,
+        site,
+        proxy,
+        before,
+        running,
+        mongorestore,
+    } = Stuck::of(site, "zlast");
+    until("mongorestore is stopped", SOON, || !is_alive(mongorestore));
+    proxy.release();
+    running.end(Duration::from_secs(60)).ended_with(1).saying(&[
+        "the server did not confirm the last documents for 3",
+        "BACKUP_STALL_TIMEOUT",
+    ]);
+    Stuck::comes_back(&site, &target, &before);
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Why a dump failed, by what mongodump says and how it ends.
+
+use crate::report::Explain;
+use crate::sys::cancel::Interruption;
+use crate::sys::child_lines::behind_time_stamp;
+use crate::sys::process::Ended;
+use crate::sys::runtime::Runtime;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Why a dump failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DumpError<E> {
+    #[error("cannot start {program}: {source}")]
+    Start { program: String, source: io::Error },
+    #[error("mongodump sent nothing for {} (BACKUP_STALL_TIMEOUT) and was stopped", crate::sys::humanize::duration(*.0))]
+    Stalled(Duration),
+    #[error("the dump was stopped: {0}")]
+    Interrupted(Interruption),
+    #[error("mongodump failed with {how}: {reason}")]
+    Failed { how: String, reason: String },
+    #[error("the user who backs up may not read everything: {reason}")]
+    Role { reason: String },
+    #[error("MongoDB refused the user name or the password")]
+    Credentials,
+    /// Operations during the dump were lost or cannot be replayed.
+    #[error("a point-in-time dump was not possible: {reason}")]
+    Oplog { reason: String },
+    /// mongodump says so also when it could not ask whether its first operation is still there.
+    #[error("a point-in-time dump was not possible: {reason}")]
+    Overflow { reason: String },
+    #[error("a collection was dropped while it was dumped: {reason}")]
+    Dropped { reason: String },
+    #[error("{0}")]
+    Stream(String),
+    #[error(transparent)]
+    Sink(E),
+}
+
+impl<E: fmt::Display> Explain for DumpError<E> {
+    fn help(&self, _: Runtime) -> Option<String> {
+        match self {
+            DumpError::Role { .. } => {
+                Some("grant it the role \"backup\" on the database admin".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same dump may succeed a little later.
+    fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            DumpError::Stalled(_)
+                | DumpError::Failed { .. }
+                | DumpError::Dropped { .. }
+                | DumpError::Overflow { .. }
+                | DumpError::Stream(_)
+        )
+    }
+}
+
+/// Whether a mongodump whose stream is whole says so too.
+pub(super) fn check_exit<E>(ended: io::Result<Ended>) -> Result<(), DumpError<E>> {
+    let ended = ended.map_err(unseen_exit)?;
+    if let Some(dropped) = dropped(&ended) {
+        return Err(dropped);
+    }
+    if ended.status.success() {
+        return Ok(());
+    }
+    Err(stated_reason(&ended).unwrap_or_else(|| failed(&ended)))
+}
+
+pub(super) fn unseen_exit<E>(error: io::Error) -> DumpError<E> {
+    DumpError::Failed {
+        how: "an end that could not be seen".into(),
+        reason: error.to_string(),
+    }
+}
+
+pub(super) fn failed<E>(ended: &Ended) -> DumpError<E> {
+    DumpError::Failed {
+        how: ended.how(),
+        reason: ended.reason(),
+    }
+}
+
+/// mongodump may call it a success.
+pub(super) fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
+    let is_told = |line: &&str| {
+        let said = behind_time_stamp(line);
+        said.starts_with("the collection ") && said.contains(" appears to have been dropped")
+    };
+    let told = ended.last_lines.iter().map(String::as_str).find(is_told);
+    let killed = || failure_with(ended, &["QueryPlanKilled", "collection dropped"]);
+    let reason = told.or_else(killed)?.to_owned();
+    Some(DumpError::Dropped { reason })
+}
+
+/// What is known by mongodump's own words.
+pub(super) fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
+    let line = |words: &[&str]| failure_with(ended, words).map(str::to_owned);
+    let refused = [
+        "AuthenticationFailed",
+        "unable to authenticate",
+        "auth error",
+    ];
+    let forbidden = ["not authorized", "Unauthorized", "requires authentication"];
+    let no_oplog = [
+        "cannot dump with oplog",
+        "error finding oplog",
+        "error getting oplog",
+    ];
+    if line(&refused).is_some() {
+        Some(DumpError::Credentials)
+    } else if let Some(reason) = line(&forbidden) {
+        Some(DumpError::Role { reason })
+    } else if let Some(reason) = line(&["oplog overflow"]) {
+        Some(DumpError::Overflow { reason })
+    } else {
+        line(&no_oplog).map(|reason| DumpError::Oplog { reason })
+    }
+}
+
+/// The last line that says why mongodump failed and holds one of `words`, other than in the name of a collection.
+fn failure_with<'e>(ended: &'e Ended, words: &[&str]) -> Option<&'e str> {
+    ended.failures().find(|line| {
+        // Names stand between back quotes, where a failure has one.
+        let own: String = line.split('`').step_by(2).collect();
+        words.iter().any(|word| own.contains(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    fn error_after(lines: &[&str]) -> DumpError<io::Error> {
+        let ended = Ended {
+            status: ExitStatus::from_raw(1 << 8),
+            last_lines: lines.iter().map(ToString::to_string).collect(),
+        };
+        check_exit(Ok(ended)).unwrap_err()
+    }
+
+    const CUT: &str = "connection(db:27017[-5]) socket was unexpectedly closed: EOF";
+
+    #[test]
+    fn a_name_of_a_collection_is_no_reason() {
+        for name in [
+            "UnauthorizedRequests",
+            "auth errors",
+            "oplog overflow",
+            "collection dropped",
+            "Failed: not authorized",
+        ] {
+            let failed = format!(
+                "t\tFailed: error writing data for collection `app.{name}` to disk: error reading collection: {CUT}"
+            );
+            let lines = [
+                &format!("t\twriting app.{name} to archive on stdout"),
+                &format!("t\t[....]  app.{name}  101/300  (33.7%)"),
+                failed.as_str(),
+                &format!("t\tdone dumping app.{name} (1 document)"),
+            ];
+            match error_after(&lines) {
+                DumpError::Failed { reason, .. } => assert_eq!(reason, failed),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn its_own_words_are_known() {
+        let told = "t\tthe collection app.x appears to have been dropped after the dump started";
+        assert!(matches!(error_after(&[told]), DumpError::Dropped { .. }));
+        let error_after = |text: &str| error_after(&["t\twriting a.b to archive", text]);
+        assert!(matches!(
+            error_after(
+                "t\tFailed: error reading collection: (QueryPlanKilled) collection dropped"
+            ),
+            DumpError::Dropped { .. }
+        ));
+        assert!(matches!(
+            error_after(
+                "t\tFailed: error getting count from db: (Unauthorized) not authorized on app"
+            ),
+            DumpError::Role { .. }
+        ));
+        assert!(matches!(
+            error_after("t\tFailed: can't create session: auth error: (AuthenticationFailed) no"),
+            DumpError::Credentials
+        ));
+        assert!(matches!(
+            error_after(
+                "t\tFailed: oplog overflow: mongodump was unable to capture all new oplog entries"
+            ),
+            DumpError::Overflow { .. }
+        ));
+        assert!(matches!(
+            error_after(
+                "t\tFailed: error dumping oplog: cannot dump with oplog while renames occur"
+            ),
+            DumpError::Oplog { .. }
+        ));
+    }
+}

@@ -1,0 +1,111 @@
+//! What a child writes on its stderr: read to the end, cut into lines, counted.
+
+use crate::sys::redact::Redactor;
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// A child may write endlessly: lines are cut here, in bytes, and only the last ones are kept.
+const LONGEST_LINE: usize = 2048;
+const LINES_KEPT: usize = 40;
+/// As many lines are compared with the next one. A tool shows a line for each collection it is at, and all of them again
+/// three seconds later.
+const LINES_COMPARED: usize = 64;
+
+/// How much came so far.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub bytes: AtomicU64,
+    /// Lines that say something else than those before. One that only has a new time stamp does not.
+    pub new_lines: AtomicU64,
+}
+
+/// What a line of the MongoDB tools says behind its time stamp. Lines without one say it all.
+pub(crate) fn behind_time_stamp(line: &str) -> &str {
+    line.split_once('\t').map_or(line, |(_, said)| said)
+}
+
+/// Reads a child's stderr to its end, however much it writes. The last lines are returned.
+pub(super) async fn drain(
+    mut input: impl AsyncRead + Unpin,
+    redactor: Redactor,
+    counted: &Counted,
+    log: impl Fn(&str),
+) -> Vec<String> {
+    let mut kept = VecDeque::with_capacity(LINES_KEPT);
+    let mut known = Known::default();
+    let mut line = Vec::new();
+    let mut buffer = vec![0; 4096];
+    let mut end_line = |line: &mut Vec<u8>| {
+        let text = String::from_utf8_lossy(line);
+        let text = redactor.redact(text.trim());
+        if !text.is_empty() {
+            if known.is_new(&text) {
+                counted.new_lines.fetch_add(1, Ordering::Relaxed);
+            }
+            log(&text);
+            if kept.len() == LINES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(text.into_owned());
+        }
+        line.clear();
+    };
+    while let Ok(read @ 1..) = input.read(&mut buffer).await {
+        counted.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        for &byte in &buffer[..read] {
+            if byte == b'\n' || byte == b'\r' {
+                end_line(&mut line);
+            } else if line.len() < LONGEST_LINE {
+                line.push(byte);
+            }
+        }
+    }
+    end_line(&mut line);
+    kept.into()
+}
+
+/// The lines before.
+#[derive(Default)]
+struct Known(VecDeque<u64>);
+
+impl Known {
+    fn is_new(&mut self, line: &str) -> bool {
+        // Nothing but a time stamp stands between two rounds of progress.
+        let Some((_, said)) = line.split_once('\t') else {
+            return false;
+        };
+        let mut hasher = DefaultHasher::new();
+        said.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.0.contains(&hash) {
+            return false;
+        }
+        if self.0.len() == LINES_COMPARED {
+            self.0.pop_front();
+        }
+        self.0.push_back(hash);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_same_progress_at_another_time_is_nothing_new() {
+        let text = b"2026-11-25T15:59:31.810+0000\t[####]  shop.products  300/900  (33.3%)\n\
+            2026-11-25T15:59:31.810+0000\t[#]  shop.orders  1/900  (0.1%)\n\
+            2026-11-25T15:59:31.810+0000\t\n\
+            2026-11-25T15:59:34.810+0000\t[####]  shop.products  300/900  (33.3%)\n\
+            2026-11-25T15:59:34.810+0000\t[##]  shop.orders  2/900  (0.2%)\n\
+            2026-11-25T15:59:34.810+0000\t\nagain\nand again\n";
+        let counted = Counted::default();
+        let lines = drain(&text[..], Redactor::default(), &counted, |_| {}).await;
+        assert_eq!(lines.len(), 8, "{lines:?}");
+        assert_eq!(counted.new_lines.load(Ordering::Relaxed), 3);
+        assert_eq!(counted.bytes.load(Ordering::Relaxed), text.len() as u64);
+    }
+}
