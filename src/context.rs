@@ -1,5 +1,6 @@
 //! What every command is given: the clock, the request to stop, the environment, where to print.
 
+use crate::mongo::driver_options::auth_source;
 use crate::mongo::supervise::ToolOptions;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
@@ -12,6 +13,9 @@ use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
+
+/// How long DNS may take to say where a user is kept.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(20);
 
 /// What work needs besides the settings.
 pub(crate) struct Context {
@@ -47,16 +51,21 @@ impl Context {
     }
 
     /// What mongodump or mongorestore is told about a server.
-    pub(crate) fn tool_options(
+    pub(crate) async fn tool_options(
         &self,
         tool: Tool,
         uri: &MongoUri,
         stall_timeout: Duration,
     ) -> ToolOptions {
+        let mut flags = uri.tool_timeouts();
+        let source = tokio::time::timeout(LONGEST_LOOKUP, auth_source(uri)).await;
+        if let Ok(Some(source)) = source {
+            flags.push(format!("--authenticationDatabase={source}").into());
+        }
         ToolOptions {
             tool,
             uri: uri.for_tools(),
-            timeouts: uri.tool_timeouts(),
+            flags,
             environment: self.environment.clone(),
             redactor: self.redactor.clone(),
             stall_timeout,

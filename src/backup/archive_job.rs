@@ -82,7 +82,7 @@ async fn make(
     }
     stage.set(Stage::Tool);
     let tool = cancel.or(Tool::find("mongodump", ctx.path())).await??;
-    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout).await;
     let mut attempts = Attempts {
         left: settings.retries,
         wait: FIRST_WAIT,

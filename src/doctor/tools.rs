@@ -55,7 +55,7 @@ async fn probe(
     if examined.as_ref().is_err_and(ServerError::is_absence) {
         return;
     }
-    let options = ctx.tool_options(tool, uri, settings.stall_timeout);
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout).await;
     let namespace = probed_namespace(settings, examined);
     let probed = mongodump::probe(&options, &namespace, LONGEST_PROBE).await;
     match (probed, examined) {

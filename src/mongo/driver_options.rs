@@ -5,6 +5,7 @@
 
 use crate::mongo::uri::MongoUri;
 use crate::sys::redact::percent_encode;
+use mongodb::options::ClientOptions;
 
 /// Options that the driver takes, in lower case, as it is built here: neither compression nor a proxy.
 const KNOWN: [&str; 37] = [
@@ -87,6 +88,16 @@ impl DriverUri {
             dropped,
         }
     }
+}
+
+/// Where the user of a `mongodb+srv` connection string is kept, by all that the driver knows: the DNS record, the path, the
+/// default. None where the string says it all, or where nobody answers, which the tools find out as well.
+pub(crate) async fn auth_source(uri: &MongoUri) -> Option<String> {
+    if !uri.leaves_source_to_dns() {
+        return None;
+    }
+    let options = ClientOptions::parse(DriverUri::of(uri).text).await.ok()?;
+    options.credential?.source
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) struct ToolOptions {
     pub tool: Tool,
     pub uri: Secret,
     /// What of the connection string is told by flags.
-    pub timeouts: Vec<OsString>,
+    pub flags: Vec<OsString>,
     pub environment: Vec<(OsString, OsString)>,
     pub redactor: Redactor,
     pub stall_timeout: Duration,
@@ -28,7 +28,7 @@ pub(crate) struct ToolOptions {
 
 impl ToolOptions {
     pub(super) fn command(&self, mut arguments: Vec<OsString>) -> Command {
-        arguments.extend(self.timeouts.iter().cloned());
+        arguments.extend(self.flags.iter().cloned());
         Command {
             program: self.tool.program.clone(),
             arguments,

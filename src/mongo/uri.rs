@@ -220,6 +220,14 @@ impl MongoUri {
         Secret::new(text)
     }
 
+    /// Whether DNS may say where its user is kept, which mongodump then does not look for: it takes the database it dumps.
+    pub(super) fn leaves_source_to_dns(&self) -> bool {
+        self.srv
+            && self.user.is_some()
+            && self.option("authSource").is_none()
+            && self.option("authMechanism").is_none()
+    }
+
     /// What the driver takes from the options about TLS, and the tools do not.
     fn implied_tls(&self) -> Vec<(&'static str, &'static str)> {
         let is_true = |name| self.option(name).is_some_and(|value| value == "true");

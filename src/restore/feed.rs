@@ -57,8 +57,9 @@ impl Load {
         ctx: &Context,
         cancel: &Cancel,
     ) -> LoadOutcome {
+        let tool = ctx.tool_options(self.tool.clone(), &self.uri, settings.stall_timeout);
         let options = RestoreOptions {
-            tool: ctx.tool_options(self.tool.clone(), &self.uri, settings.stall_timeout),
+            tool: tool.await,
             workers: self.insertion_workers(),
             drop: self.drop,
             replay: self.operations.is_some(),

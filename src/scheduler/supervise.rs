@@ -155,10 +155,9 @@ impl Service<'_> {
         let error = format!(
             "{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it"
         );
-        let (stage, advice) = (
-            "the machine was off",
-            "Set BACKUP_CATCH_UP to true, or back up now: pantry-keeper backup",
-        );
+        let stage = "the machine was off";
+        let back_up = self.ctx.runtime().run("backup");
+        let advice = format!("Set BACKUP_CATCH_UP to true, or back up now: {back_up}");
         self.keep_ledger();
         self.record(
             slot,
@@ -169,7 +168,7 @@ impl Service<'_> {
                 error: error.clone(),
             },
         );
-        self.fail(stage, &error, advice);
+        self.fail(stage, &error, &advice);
         self.announce();
     }
 }

@@ -236,8 +236,8 @@ impl Look<'_> {
                 ),
             },
             Verdict::Unwell => match health.problems.len() {
-                1 => format!("1 thing is wrong: {newest}."),
-                more => format!("{} are wrong: {newest}.", things(more)),
+                1 => format!("1 thing is wrong; {newest}."),
+                more => format!("{} are wrong; {newest}.", things(more)),
             },
             Verdict::Empty => match health.next_run_at {
                 Some(next) => format!(

@@ -42,12 +42,13 @@ impl Runtime {
         }
     }
 
-    /// How to have everything looked at.
-    pub(crate) fn run_doctor(self) -> &'static str {
-        match self {
-            Self::Container => "docker compose exec pantry-keeper pantry-keeper doctor",
-            Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper doctor",
-        }
+    /// How to run a command of ours there, such as `doctor`.
+    pub(crate) fn run(self, command: &str) -> String {
+        let program = match self {
+            Self::Container => "docker compose exec pantry-keeper pantry-keeper",
+            Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper",
+        };
+        format!("{program} {command}")
     }
 
     /// How to start the scheduler again.

@@ -103,10 +103,12 @@ impl Notifier<'_> {
             log: self.ctx.tail.lines(),
             ..Facts::default()
         };
+        let read = self.ctx.runtime().run("verify --offsite --all");
         let help = vec![
-            "Read it back once more: pantry-keeper verify --offsite --all. If it differs again, a disk there may be dying, or \
-             somebody has changed it: ask the provider, and look at who has the credentials."
-                .to_owned(),
+            format!(
+                "Read it back once more: {read}. If it differs again, a disk there may be dying, or somebody has changed it: ask \
+                 the provider, and look at who has the credentials."
+            ),
             "It is neither used nor replaced. Once you know why, remove it there: it is sent again if the archive is still here."
                 .to_owned(),
         ];

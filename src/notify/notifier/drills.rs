@@ -55,12 +55,14 @@ impl Notifier<'_> {
             log: self.ctx.tail.lines(),
             ..Facts::default()
         };
-        let doctor = self.ctx.runtime().run_doctor();
+        let runtime = self.ctx.runtime();
+        let (doctor, list) = (runtime.run("doctor"), runtime.run("list"));
+        let drill = runtime.run("drill");
         let help = vec![
             format!(
                 "See whether the scratch server runs and its user has the roles backup and restore: {doctor}"
             ),
-            "Try it again, and an older archive: pantry-keeper drill, pantry-keeper list".into(),
+            format!("Try it again: {drill}; or with an older archive: {list}"),
         ];
         Some(self.notification(event, Severity::Bad, facts, help))
     }

@@ -65,7 +65,7 @@ fn what_is_wrong_is_said_first() {
     .unwrap();
     let (running, page) = serve(&site);
     let overview = page.get("/").with_status(200).showing(&[
-        "1 thing is wrong: the newest backup is 26 h",
+        "1 thing is wrong; the newest backup is 26 h",
         "backups have been failing since 3 May 2026",
         "is damaged",
         "nothing is removed for now",
@@ -161,7 +161,7 @@ fn the_terminal_shows_the_first_screen() {
     let names = pantry::fill(&site, 30, 24);
     pantry::remember(&site, &names, &[pantry::failed(1)]);
     let shown = site.run(&["status"]).done().printing(&[
-        "✗ 1 thing is wrong: the newest backup is 2 h",
+        "✗ 1 thing is wrong; the newest backup is 2 h",
         "no scheduler is at work in this folder",
         "newest backup  ",
         "30 archives",
