@@ -95,8 +95,8 @@ pub(crate) fn had_scheduler_lately(repository: &Repository, now: DateTime<Utc>) 
 fn scheduler_problem(holder: Option<Holder>, now: DateTime<Utc>) -> Option<String> {
     let Some(holder) = holder else {
         return Some(
-            "no scheduler is at work in this folder: start it (`docker compose up -d`, `systemctl start pantry-keeper` or \
-             `pantry-keeper run`)"
+            "no scheduler is at work in this folder: start it (docker compose up -d, systemctl start pantry-keeper, \
+             pantry-keeper run)"
                 .into(),
         );
     };

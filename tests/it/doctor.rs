@@ -1,6 +1,8 @@
 //! `doctor` and `health`: what they find, and what they say to do about it.
 
-use crate::support::{ANSWER_VERSION, PASSWORD, Proxy, Site, Smtp, Then, Trap, shared};
+use crate::support::{
+    ANSWER_VERSION, PASSWORD, Proxy, SOON, Site, Smtp, Then, Trap, shared, until,
+};
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use rustix::process::Signal;
 use serde_json::json;
@@ -292,6 +294,11 @@ fn a_backup_that_did_not_come_and_one_that_fails_are_unhealthy() {
     running.until_it_says("next backup");
     site.set_clock("2026-06-01T12:00:00Z");
     running.until_it_says("1 run missed");
+    // It is noted once it is said.
+    until("it counts as failing", SOON, || {
+        let health = site.run(&["health"]).ended_with(1);
+        health.stdout.contains("have been failing")
+    });
     site.run(&["health"])
         .ended_with(1)
         .printing(&["backups have been failing since 1 June 2026"]);
@@ -313,7 +320,7 @@ fn a_backup_that_did_not_come_and_one_that_fails_are_unhealthy() {
         "backups have been failing since 1 June 2026",
         "1 failed run",
     ]);
-    super::support::until("it is stopped", Duration::from_secs(20), || {
+    until("it is stopped", Duration::from_secs(20), || {
         running.signal(Signal::TERM);
         running.said().contains("stopped")
     });

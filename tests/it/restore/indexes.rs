@@ -123,6 +123,8 @@ fn indexes_made_changed_and_dropped_during_the_dump_are_as_they_were_in_the_end(
         doc! { "op": "c", "ns": "shop.$cmd", "ts": ts, "v": 2_i64, "o": object }
     };
     let operations = [
+        // The last one before the dump.
+        doc! { "op": "n", "ns": "", "o": {} },
         entry(
             1,
             doc! { "createIndexes": "orders", "v": 2, "key": { "x": 1 }, "name": "x_1" },
