@@ -18,6 +18,7 @@ use std::time::Duration;
 
 /// How long to look for a server when the connection string does not say.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 /// The server's code for what a user may not do.
 pub(super) const NOT_AUTHORIZED: i32 = 13;
 /// Codes of a server that is going away or has lost its place: they say nothing about what was sent.
@@ -59,7 +60,7 @@ pub(crate) async fn ask(
             [] => all_facts(&client, uri).await,
             _ => facts(&client, uri, chosen).await,
         };
-        client.shutdown().immediate(true).await;
+        close(client).await;
         facts
     };
     tokio::time::timeout(limit, asked)
@@ -107,7 +108,7 @@ pub(crate) async fn estimate(
         .buffer_unordered(COUNTS_AT_ONCE)
         .fold(0, async |total, count| total + count)
         .await;
-    client.shutdown().immediate(true).await;
+    close(client).await;
     Ok(total)
 }
 
@@ -122,10 +123,16 @@ pub(super) async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
         .map_err(|error| explain_selection(uri, &heartbeats, error))?;
     let member = hello.contains_key("setName");
     if member && !topology::is_readable(&hello) {
-        client.shutdown().immediate(true).await;
+        close(client).await;
         return Err(member_error(uri, &hello, false));
     }
     Ok(client)
+}
+
+/// A server that hangs is not waited for: there is nothing left that it should know. Nor is the driver, which goes on looking
+/// for new members of a `mongodb+srv` cluster once a minute, and would only end then.
+pub(super) async fn close(client: Client) {
+    let _ = tokio::time::timeout(LONGEST_CLOSE, client.shutdown().immediate(true)).await;
 }
 
 /// Fails unless the server takes writes.

@@ -1,6 +1,6 @@
 //! A closer look at the server, for `doctor`: may we read all that a backup reads, and does its clock agree with ours?
 
-use super::client::{Facts, ask, connect, silent};
+use super::client::{Facts, ask, close, connect, silent};
 use super::error::ServerError;
 use super::privileges::{self, Access};
 use crate::archive::manifest::Topology;
@@ -144,7 +144,7 @@ pub(crate) async fn examine(
             }
             _ => None,
         };
-        client.shutdown().immediate(true).await;
+        close(client).await;
         let clock = hello.and_then(|hello| {
             hello
                 .get_datetime("localTime")

@@ -1,8 +1,8 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
 use super::client::{
-    Facts, NOT_AUTHORIZED, collections, connect, explain, facts, is_command, require_primary,
-    silent,
+    Facts, NOT_AUTHORIZED, close, collections, connect, explain, facts, is_command,
+    require_primary, silent,
 };
 use super::error::ServerError;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
@@ -16,7 +16,6 @@ use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
 const BATCH: u32 = 1000;
-const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// A connection that is kept for as long as something is restored.
 pub(crate) struct Target {
@@ -209,8 +208,7 @@ impl Target {
         }
     }
 
-    /// A server that hangs is not waited for: there is nothing left that it should know.
     pub(crate) async fn close(self) {
-        let _ = tokio::time::timeout(LONGEST_CLOSE, self.client.shutdown().immediate(true)).await;
+        close(self.client).await;
     }
 }
