@@ -1,50 +1,9 @@
-//! Backups that wait: for somebody else who holds the folder, or for what the scheduler itself is at.
+//! Backups that wait for what the scheduler itself is at.
 
 use super::{site, stop};
 use crate::support::{Proxy, SOON, Server, Site, Then, Trap, shared, until};
-use chrono::{SecondsFormat, TimeDelta, Utc};
 use rustix::process::Signal;
 use std::fs;
-use std::time::Duration;
-
-/// Without this there would be no backup and no alarm for as long as the other one hangs.
-#[test]
-fn who_holds_the_folder_for_longer_than_a_backup_may_take_is_told_of() {
-    let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);
-    let site = Site::new()
-        .with("MONGODB_URI", shared().backup_uri_by(proxy.port))
-        .with("BACKUP_TIMEOUT", "1h");
-    let by_hand = site.start(&["backup"]);
-    proxy.sprung();
-    by_hand.signal(Signal::STOP);
-    let now = || Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-    // Here time goes by as fast as the clock says: it is not set, the hours pass.
-    let site = site
-        .with_clock(&now())
-        .with("FAKETIME_DONT_FAKE_MONOTONIC", 0)
-        .with("LOG_LEVEL", "debug");
-    let running = site.start(&["run"]);
-    running.until_it_says("next backup");
-    running.signal(Signal::USR1);
-    running.until_it_says("another Pantry Keeper is at work in");
-    running.until_it_says("a backup waits for the folder");
-    let later = Utc::now() + TimeDelta::minutes(91);
-    site.set_clock(&later.to_rfc3339_opts(SecondsFormat::Secs, true));
-    running.until_it_says(&format!(
-        "for 1 h 31 min, so that no backup can be made; it is process {}, which is stopped",
-        by_hand.id()
-    ));
-    let later = later + TimeDelta::minutes(2);
-    site.set_clock(&later.to_rfc3339_opts(SecondsFormat::Secs, true));
-    running.until_it_says_times("a backup waits for the folder", 2);
-    assert_eq!(running.said().matches("so that no backup").count(), 1);
-    by_hand.signal(Signal::CONT);
-    proxy.release();
-    by_hand.end(Duration::from_secs(60)).done();
-    stop(running);
-    let state = fs::read_to_string(site.backups().join(".pantry-keeper/history.json"));
-    assert!(state.unwrap().contains("waiting for the folder"));
-}
 
 #[test]
 fn a_slot_that_a_drill_keeps_waiting_is_not_missed() {
