@@ -2,6 +2,7 @@
 
 use crate::offsite;
 use crate::report::{ArchiveSummary, HealthReport, last_good};
+use crate::retention::hold::ARCHIVE_OR_CLOCK;
 use crate::schedule::in_words;
 use crate::settings::Settings;
 use crate::state::{State, StateStore};
@@ -191,8 +192,7 @@ fn future_problem(
         .with_timezone(&settings.time_zone)
         .format("%-d %B %Y at %H:%M");
     Some(format!(
-        "the newest archive, {}, is of {made}, which is yet to come: set the clock right; if it is right, that archive's time \
-         is wrong: move it to another folder",
+        "the newest archive, {}, is of {made}, which is yet to come: {ARCHIVE_OR_CLOCK}",
         newest.archive
     ))
 }

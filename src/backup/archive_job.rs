@@ -87,9 +87,8 @@ async fn make(
         left: settings.retries,
         wait: FIRST_WAIT,
         number: 1,
-        overflowed: false,
     };
-    let mut oplog = settings.oplog;
+    let (mut oplog, mut overflowed) = (settings.oplog, false);
     let mut warnings = Vec::new();
     let made = loop {
         let attempt = Attempt {
@@ -110,8 +109,9 @@ async fn make(
             Ok(made) => break made,
             // The first time, it may have been the connection that was lost.
             Err(error @ JobError::Dump(DumpError::Overflow { .. }))
-                if !attempts.overflowed && attempts.left > 0 =>
+                if !overflowed && attempts.left > 0 =>
             {
+                overflowed = true;
                 attempts.after(error, &cancel).await?;
             }
             Err(JobError::Dump(DumpError::Oplog { reason } | DumpError::Overflow { reason }))
@@ -121,6 +121,7 @@ async fn make(
                 tracing::warn!("{reason}; dumping again without the oplog");
                 oplog = OplogMode::Off;
             }
+            Err(error @ JobError::Dump(DumpError::Overflow { .. })) => return Err(error),
             Err(error) => attempts.after(error, &cancel).await?,
         }
     };
@@ -134,8 +135,6 @@ struct Attempts {
     left: u32,
     wait: Duration,
     number: u32,
-    /// Whether the oplog did not reach back to the dump's beginning in one of them.
-    overflowed: bool,
 }
 
 impl Attempts {
@@ -144,9 +143,7 @@ impl Attempts {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.
         let dropped =
             matches!(error, JobError::Dump(DumpError::Dropped { .. })) && self.number == 1;
-        let overflowed_again = matches!(error, JobError::Dump(DumpError::Overflow { .. }))
-            && std::mem::replace(&mut self.overflowed, true);
-        if !error.is_transient() || overflowed_again || (self.left == 0 && !dropped) {
+        if !error.is_transient() || (self.left == 0 && !dropped) {
             return Err(error);
         }
         tracing::warn!(

@@ -195,7 +195,7 @@ impl DumpSelection {
         if missing.is_empty() {
             return Ok(Vec::new());
         }
-        let missing = first_named(&missing);
+        let missing = humanize::first_and_more(&missing, MISSING_NAMED);
         // mongodump leaves out names with a dollar sign.
         Ok(vec![format!(
             "not in this backup, since dropped or of a name that mongodump leaves out: {missing}"
@@ -208,20 +208,6 @@ impl DumpSelection {
     }
 }
 
-/// The first of some names, and how many more there are.
-fn first_named(names: &[String]) -> String {
-    let named = names
-        .iter()
-        .take(MISSING_NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MISSING_NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
-}
-
 /// What the owner should know of collections that came without an index also when mongodump looked again.
 pub(super) fn unindexed_warning(unindexed: &[Namespace]) -> Option<String> {
     let names: Vec<String> = unindexed.iter().map(ToString::to_string).collect();
@@ -229,7 +215,7 @@ pub(super) fn unindexed_warning(unindexed: &[Namespace]) -> Option<String> {
         format!(
             "mongodump found no index of these, not even that of _id; if they were dropped or made anew during the backup, the next \
              one has all of them: {}",
-            first_named(&names)
+            humanize::first_and_more(&names, MISSING_NAMED)
         )
     })
 }

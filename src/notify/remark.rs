@@ -28,9 +28,7 @@ impl Remark {
         let words = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
         // Not the words themselves, which may hold secrets.
         let digest = Sha256::digest(words.collect::<Vec<_>>().join(" "));
-        let digest = digest.iter().take(8);
-        let about: String = digest.map(|byte| format!("{byte:02x}")).collect();
-        Remark::new(concern, &about, text)
+        Remark::new(concern, &hex::encode(&digest[..8]), text)
     }
 }
 

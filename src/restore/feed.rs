@@ -95,13 +95,11 @@ impl Load {
     }
 
     fn feed(&self, mut writer: Feed, cancelled: &AtomicBool) -> Result<(), FeedError> {
-        let mut targets = self.announce(&mut writer)?;
+        let targets = self.announce(&mut writer)?.into_iter();
         // First what mongorestore takes before everything else only.
-        let (first, others): (HashMap<_, _>, HashMap<_, _>) = targets
-            .into_iter()
-            .partition(|(id, _)| is_taken_first(&self.contents[*id].namespace));
+        let (first, targets) =
+            targets.partition(|(id, _)| is_taken_first(&self.contents[*id].namespace));
         self.feed_in_order(&first, &HashSet::new(), &mut writer, cancelled)?;
-        targets = others;
         // Views, and collections that are options only.
         for step in &self.steps {
             if self.contents[step.source].file.is_none() {

@@ -63,13 +63,11 @@ pub(super) async fn inspect(
         };
         let (mut entries, mut fed) = (0, 0);
         let (mut there, mut left_over) = (oplog::Effects::default(), oplog::Effects::default());
-        let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
-            each_operation(content, &target, &mut |entry| {
-                entries += u64::from(there.applies(&entry));
-                let left = indexes.replay(entry);
-                fed += u64::from(left.is_some_and(|left| left_over.applies(&left)));
-                Ok(())
-            })
+        let read = read_through(&contents, oplog, &target, cancelled, &mut |entry| {
+            entries += u64::from(there.applies(&entry));
+            let left = indexes.replay(entry);
+            fed += u64::from(left.is_some_and(|left| left_over.applies(&left)));
+            Ok(())
         });
         read.map_err(|broken| unreadable(&contents, broken))?;
         effects.replayed = touched.into_inner();
@@ -99,10 +97,7 @@ pub(crate) async fn problem_of(
     let contents = Arc::clone(contents);
     let reading = cancel.blocking(move |cancelled| {
         let everything = |from: &Namespace| Some(from.clone());
-        let read = contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
-            each_operation(content, &everything, &mut |_| Ok(()))
-        });
-        match read {
+        match read_through(&contents, oplog, &everything, cancelled, &mut |_| Ok(())) {
             Ok(()) => Ok(None),
             Err(Broken::Visitor(OperationError::Unfit(unfit))) => Ok(Some(unfit.to_string())),
             Err(broken) => Err(unreadable(&contents, broken)),
@@ -111,8 +106,21 @@ pub(crate) async fn problem_of(
     reading.await?
 }
 
+/// Reads an archive's oplog, and hands over what is to be replayed of it.
+pub(super) fn read_through(
+    contents: &Contents,
+    oplog: ArchivedId,
+    target: &oplog::Target,
+    cancelled: &AtomicBool,
+    visit: &mut dyn FnMut(Document) -> Result<(), OperationError>,
+) -> Result<(), Broken<OperationError>> {
+    contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
+        each_operation(content, target, visit)
+    })
+}
+
 /// Hands over the operations that are to be replayed, as they are to be replayed.
-pub(super) fn each_operation(
+fn each_operation(
     content: &mut dyn Read,
     target: &oplog::Target,
     visit: &mut dyn FnMut(Document) -> Result<(), OperationError>,

@@ -4,6 +4,10 @@ use super::archive::{Archive, Dated};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 
+/// What to do about an archive of a time that is yet to come.
+pub(crate) const ARCHIVE_OR_CLOCK: &str =
+    "set the clock right; if it is right, that archive's time is wrong: move it to another folder";
+
 /// A shorter time without backups is plausible.
 const LONGEST_PLAUSIBLE_GAP: TimeDelta = TimeDelta::days(180);
 /// A gap may be this many times as long as the longest other one.
@@ -44,9 +48,7 @@ impl RetentionHold {
     /// What to do about it.
     pub(crate) fn help(&self) -> Option<&str> {
         match self {
-            RetentionHold::ClockBehind { .. } => Some(
-                "set the clock right; if it is right, that archive's time is wrong: move it to another folder",
-            ),
+            RetentionHold::ClockBehind { .. } => Some(ARCHIVE_OR_CLOCK),
             RetentionHold::ClockLeap { .. } => Some(
                 "if the clock is right there is nothing to do: they go again after a few more backups; if not, set it right",
             ),

@@ -13,8 +13,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const STAGE: &str = "waiting for the folder";
-/// What `Repository::lock` holds, in the folder of our own.
-const FOLDER_LOCK: &str = "lock";
 
 /// Since when the folder has been found to be somebody else's, each time.
 #[derive(Debug, Default)]
@@ -60,7 +58,7 @@ impl Service<'_> {
             tracing::debug!(target: SCHEDULER, "a backup waits for the folder");
             return;
         };
-        let holder = lock_holder::of(&self.repository.own_folder().join(FOLDER_LOCK));
+        let holder = lock_holder::of(&self.repository.lock_path());
         let error = format!(
             "another Pantry Keeper has held {} for {}, so that no backup can be made{}",
             self.repository.folder().display(),

@@ -32,9 +32,7 @@ fn hint(password: &str, of_compose: Option<&str>) -> &'static str {
         return "MONGO_PASSWORD is what Docker Compose leaves of this password without single quotes around it: MongoDB got \
                 that one when it was set up; quote it in .env, and change it in MongoDB";
     }
-    let quoted =
-        |quote| password.len() > 1 && password.starts_with(quote) && password.ends_with(quote);
-    if quoted('\'') || quoted('"') {
+    if is_quoted(password) {
         return "it begins and ends with a quote: `docker run --env-file` takes quotes as part of the value, Docker Compose \
                 and systemd do not";
     }
@@ -43,6 +41,12 @@ fn hint(password: &str, of_compose: Option<&str>) -> &'static str {
     }
     "no $, # or quote arrived in it: if it has one, put it in single quotes in .env, where Docker Compose replaces $word, \
      and drops what follows a space and #"
+}
+
+/// Whether a value begins and ends with a quote, which `docker run --env-file` leaves there.
+pub(super) fn is_quoted(text: &str) -> bool {
+    let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    quoted('\'') || quoted('"')
 }
 
 /// What Docker Compose makes of a value without quotes, with no variable of that name set.

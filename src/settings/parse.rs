@@ -218,26 +218,26 @@ pub(super) fn size_bytes(text: &str) -> Result<u64, Refusal> {
 
 /// The size of a log file; one so small that hardly a run fits into it is refused.
 pub(super) fn log_size(text: &str) -> Result<u64, Refusal> {
-    let bytes = size_bytes(text)?;
-    if bytes < SMALLEST_LOG_BYTES {
-        return Err(Refusal::new(
-            "is too small for a log",
-            "use at least 10KB, such as 10MB",
-        ));
-    }
-    Ok(bytes)
+    let refusal = Refusal::new("is too small for a log", "use at least 10KB, such as 10MB");
+    at_least(SMALLEST_LOG_BYTES, size_bytes(text)?, refusal)
 }
 
 /// Bytes per second, as a size with or without `/s`; so few that nothing would ever arrive are refused.
 pub(super) fn bandwidth(text: &str) -> Result<u64, Refusal> {
     let bytes = size_bytes(text.strip_suffix("/s").unwrap_or(text))?;
-    if bytes < SLOWEST_BYTES {
-        return Err(Refusal::new(
-            "is too slow to be meant",
-            "use at least 10KB, which is per second",
-        ));
+    let refusal = Refusal::new(
+        "is too slow to be meant",
+        "use at least 10KB, which is per second",
+    );
+    at_least(SLOWEST_BYTES, bytes, refusal)
+}
+
+fn at_least(least: u64, bytes: u64, refusal: Refusal) -> Result<u64, Refusal> {
+    if bytes < least {
+        Err(refusal)
+    } else {
+        Ok(bytes)
     }
-    Ok(bytes)
 }
 
 /// The items of a comma list; a comma too many at either end or in between is forgiven.

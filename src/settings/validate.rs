@@ -1,6 +1,7 @@
 //! From what was typed to what was meant: every setting is checked before any fault is returned.
 
 use super::descriptor::{Descriptor, Secrecy, Setting};
+use super::env_file::is_quoted;
 use super::fault::{Fault, Faults, Refusal};
 use super::raw::{Gathered, shown};
 use super::table::{self, TABLE};
@@ -113,11 +114,6 @@ impl Checker {
     fn is_given(&self, setting: &Setting) -> bool {
         self.gathered.raw.typed(setting).is_some()
     }
-}
-
-fn is_quoted(text: &str) -> bool {
-    let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
-    quoted('\'') || quoted('"')
 }
 
 /// Where it stands in the table, after all of which unknown names come.

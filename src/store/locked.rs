@@ -24,7 +24,7 @@ impl Repository {
             return Err(self.not_the_disk(own).into());
         }
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
-        match Lock::take(&own.join("lock"), &self.folder) {
+        match Lock::take(&self.lock_path(), &self.folder) {
             Err(LockError::File(error)) => Err(self.explain(error).into()),
             lock => Ok(LockedRepository {
                 repository: self.clone(),

@@ -119,6 +119,11 @@ impl Repository {
         Ok(fs::remove_file(&probe).map_err(|error| FileError::new("remove", &probe, error))?)
     }
 
+    /// What whoever writes to the folder holds.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.own_folder().join("lock")
+    }
+
     /// The scheduler's lock, which its file's time also shows to be alive.
     pub(crate) fn scheduler_path(&self) -> PathBuf {
         self.own_folder().join("scheduler.lock")

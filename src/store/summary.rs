@@ -125,27 +125,27 @@ impl Repository {
     /// order; older ones are not even opened.
     pub(crate) fn newest_good(&self) -> Option<ArchiveSummary> {
         let mut verifications = self.verifications();
-        let mut newest: Option<ArchiveSummary> = None;
-        let mut from = None;
-        for stem in self.stems().ok()?.into_iter().rev() {
-            let time = file_name::time_of(&self.prefix, &stem);
-            if from.is_some_and(|from| time < from) {
-                break;
-            }
+        let mut look = |stem: String| {
             let verification = verifications.remove(&stem);
-            let summary = self.summary_with(&stem, verification);
-            if !summary.is_good() {
-                continue;
+            self.summary_with(&stem, verification)
+        };
+        let time = |stem: &str| file_name::time_of(&self.prefix, stem);
+        let mut stems = self.stems().ok()?;
+        let (from, last_by_name) = loop {
+            let stem = stems.pop()?;
+            let from = time(&stem).and_then(|time| time.checked_sub_signed(OVERLAP));
+            let summary = look(stem);
+            if summary.is_good() {
+                break (from, summary);
             }
-            from = from.or_else(|| Some(time.and_then(|time| time.checked_sub_signed(OVERLAP))));
-            if newest
-                .as_ref()
-                .is_none_or(|newest| newest.made_at < summary.made_at)
-            {
-                newest = Some(summary);
-            }
-        }
-        newest
+        };
+        let near = stems
+            .into_iter()
+            .rev()
+            .take_while(|stem| time(stem) >= from);
+        let good = near.map(look).filter(ArchiveSummary::is_good);
+        good.chain([last_by_name])
+            .max_by_key(|summary| summary.made_at)
     }
 
     fn summary_with(&self, stem: &str, verification: Option<VerificationRecord>) -> ArchiveSummary {

@@ -44,11 +44,15 @@ impl Runtime {
 
     /// How to run a command of ours there, such as `doctor`.
     pub(crate) fn run(self, command: &str) -> String {
-        let program = match self {
+        format!("{} {command}", self.program())
+    }
+
+    /// What our commands begin with there.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
             Self::Container => "docker compose exec pantry-keeper pantry-keeper",
             Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper",
-        };
-        format!("{program} {command}")
+        }
     }
 
     /// How to start the scheduler again.

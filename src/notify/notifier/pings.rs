@@ -49,11 +49,7 @@ impl Notifier<'_> {
         // Version 8, which leaves to everybody how it is made.
         digest[6] = digest[6] & 0x0f | 0x80;
         digest[8] = digest[8] & 0x3f | 0x80;
-        let hex: String = digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = hex::encode(&digest[..16]);
         let parts = [
             &hex[..8],
             &hex[8..12],

@@ -9,7 +9,7 @@ use crate::restore::contents::{Broken, Contents};
 use crate::restore::definition::{StoredDefinition, is_capped};
 use crate::restore::oplog;
 use crate::restore::plan::Live;
-use crate::restore::replay::{OperationError, each_operation};
+use crate::restore::replay::{OperationError, read_through};
 use crate::restore::steps::RestoreStep;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize::counted;
@@ -114,11 +114,9 @@ pub(super) async fn warning_of_oplog(
     let counting = cancel.blocking(move |cancelled| {
         let target = |from: &Namespace| (*from == about).then(|| from.clone());
         let (mut operations, mut effects) = (0, oplog::Effects::default());
-        let read = reading.each(&|id| id == oplog, cancelled, &mut |_, content| {
-            each_operation(content, &target, &mut |entry| {
-                operations += u64::from(effects.applies(&entry));
-                Ok(())
-            })
+        let read = read_through(&reading, oplog, &target, cancelled, &mut |entry| {
+            operations += u64::from(effects.applies(&entry));
+            Ok(())
         });
         match read {
             Ok(()) => Ok(Some(operations)),

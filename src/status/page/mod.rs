@@ -36,9 +36,9 @@ impl Site {
             time_zone: settings.time_zone,
             retention_days: settings.retention.days,
             command: match runtime {
-                Runtime::Container => "docker compose exec pantry-keeper pantry-keeper",
+                // Where there is a page, there is a scheduler to be named.
                 Runtime::Kubernetes => "kubectl exec -it deploy/pantry-keeper -- pantry-keeper",
-                Runtime::Systemd | Runtime::Plain => "pantry-keeper",
+                other => other.program(),
             },
         }
     }
