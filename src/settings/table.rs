@@ -126,7 +126,7 @@ settings! {
             docs "a run that takes longer in all is ended and counts as failed";
         BACKUP_STALL_TIMEOUT backup_stall_timeout: Duration = "5m", Open, parse::duration,
             why "So does a run in which nothing moves for this long.",
-            docs "so does a run in which no byte moves for this long";
+            docs "so does a backup or a restore in which nothing moves for this long; less than 2 kB a second is nothing";
         BACKUP_RETRIES backup_retries: u32 = "2", Open, |text| parse::whole_number(text, 0..=100),
             why "Further attempts when the cause may pass, such as a server that restarts.",
             docs "further attempts for what may pass (server away), never for what won't (wrong password)";
