@@ -183,11 +183,7 @@ impl Attempt<'_> {
         self.proof.stage.set(Stage::Folder);
         self.check_room(&selection, &facts).await?;
         self.proof.stage.set(Stage::Dump);
-        let (now, compression) = ((self.proof.ctx.now)(), self.proof.settings.compression);
-        let (dump_begun, stem) = (
-            Instant::now(),
-            self.proof.repository.free_stem(now, compression),
-        );
+        let (dump_begun, stem) = (Instant::now(), self.proof.free_stem());
         let partial = self.proof.repository.begin(&stem)?;
         let mut unindexed = Vec::new();
         let dumping = self.dump(&selection, &facts, &partial, &stem, &mut unindexed);

@@ -68,8 +68,8 @@ async fn make(
     if swept > 0 {
         tracing::debug!("removed {swept} leftover files of an interrupted backup");
     }
-    let (ctx, compression) = (proof.ctx, proof.settings.compression);
-    let stem = proof.repository.free_stem((ctx.now)(), compression);
+    let ctx = proof.ctx;
+    let stem = proof.free_stem();
     let partial = proof.repository.begin(&stem)?;
     proof.stage.set(Stage::Dump);
     let sink = proof.sink(&partial, &stem, origin.server.clone())?;

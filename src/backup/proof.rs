@@ -11,6 +11,7 @@ use crate::archive::source::Source;
 use crate::archive::verify;
 use crate::archive::verify::report::VerifyReport;
 use crate::context::Context;
+use crate::offsite::record;
 use crate::settings::Settings;
 use crate::store::locked::LockedRepository;
 use crate::sys::atomic_file::Partial;
@@ -41,6 +42,15 @@ pub(super) struct Proof<'j> {
 }
 
 impl Proof<'_> {
+    /// The stem of an archive that begins now. A copy elsewhere keeps its name to itself also when its archive is gone here
+    /// and the clock was set back: the new one could not be copied there, and would look like damage.
+    pub(super) fn free_stem(&self) -> String {
+        let copies = record::read(self.repository, &self.settings.offsite.places);
+        let (now, compression) = ((self.ctx.now)(), self.settings.compression);
+        self.repository
+            .free_stem(now, compression, |name| copies.knows(name))
+    }
+
     /// Begins an archive in this file, as the settings want archives.
     pub(super) fn sink(
         &self,

@@ -4,6 +4,7 @@
 
 mod findings;
 
+use crate::archive::file_name;
 use crate::report::CopyState;
 use crate::settings::OffsitePlace;
 use crate::store::remote::Proof;
@@ -31,6 +32,12 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn of(&self, place: &OffsitePlace) -> Option<&PlaceRecord> {
         self.places.get(&place.identity())
+    }
+
+    /// Whether a copy is or was at any place whose name is this but for its extensions.
+    pub(crate) fn knows(&self, bare: &str) -> bool {
+        let mut copies = self.places.values().flat_map(|place| place.copies.keys());
+        copies.any(|archive| file_name::bare(archive) == bare)
     }
 
     /// Takes over what was found meanwhile, unless something newer is known; the files in which it was.

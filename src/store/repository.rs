@@ -158,10 +158,16 @@ impl Repository {
         }
     }
 
-    /// The stem of an archive that begins now. No other one has its name, not even with another extension.
-    pub(crate) fn free_stem(&self, now: DateTime<Utc>, compression: Compression) -> String {
+    /// The stem of an archive that begins now. No other one here or `elsewhere` has its name, not even with another extension.
+    pub(crate) fn free_stem(
+        &self,
+        now: DateTime<Utc>,
+        compression: Compression,
+        elsewhere: impl Fn(&str) -> bool,
+    ) -> String {
         let exists = |stem: &str| fs::symlink_metadata(self.archive_path(stem)).is_ok();
-        let taken = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let here = |name: &str| stems_of(name).iter().any(|stem| exists(stem));
+        let taken = |name: &str| here(name) || elsewhere(name);
         let name = file_name::free_name(&self.prefix, now, self.time_zone, taken);
         file_name::stem(&name, compression)
     }

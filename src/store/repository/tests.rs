@@ -64,7 +64,7 @@ fn a_name_that_was_used_before_the_clock_was_set_back_is_not_used_again() {
         (Compression::Gzip, "jorbites_backup_20250531_134109"),
         (Compression::Zstd, "jorbites_backup_20250531_134109.tar.zst"),
     ] {
-        assert_eq!(repository.free_stem(now, compression), free);
+        assert_eq!(repository.free_stem(now, compression, |_| false), free);
     }
 }
 

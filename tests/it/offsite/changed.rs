@@ -171,9 +171,12 @@ fn rclone_a_file_that_was_changed_there_is_an_alarm_and_stays() {
     assert_eq!((damaged.count(), listed.len()), (2, 3), "{listed:?}");
 }
 
-/// Two backups whose copies are on a disk; the first archive is gone here.
+/// Two backups whose copies are on a disk; the first archive is gone here. The clock stands: only its copy's name keeps the
+/// next archive from being called like it.
 fn with_one_gone_here() -> (Site, std::path::PathBuf, String) {
-    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with_clock("2026-01-01T02:00:00Z");
     let disk = site.path("disk2");
     fs::create_dir(&disk).unwrap();
     let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
@@ -208,6 +211,7 @@ fn a_checksum_that_is_gone_is_written_anew_also_where_the_archive_is_gone_here()
     fs::remove_file(&sidecar).unwrap();
     site.run(&["backup"]).done().saying(&["is there again"]);
     assert_eq!(fs::read(&sidecar).unwrap(), before);
+    assert!(!site.archives().contains(&first));
     site.run(&["verify", "--offsite", "--all"]).done();
 }
 
