@@ -25,6 +25,9 @@ pub(super) enum Command {
     /// One run of the scheduler
     #[command(name = scheduler::worker::ARGUMENT, hide = true)]
     Worker,
+    /// One notification of the scheduler
+    #[command(name = scheduler::delivery::ARGUMENT, hide = true)]
+    Send,
     /// Make one backup now: dumped, compressed, read back, verified; then remove what is old enough
     Backup(Output),
     /// How things are, at one look
@@ -75,6 +78,7 @@ impl Command {
             Command::Drill(arguments) => arguments.output.json,
             Command::Run
             | Command::Worker
+            | Command::Send
             | Command::ServeStatus
             | Command::NotifyTest
             | Command::Keygen(_) => false,
@@ -117,6 +121,7 @@ impl Command {
             Command::List(_)
                 | Command::Status(_)
                 | Command::ServeStatus
+                | Command::Send
                 | Command::Health(_)
                 | Command::Doctor(_)
                 | Command::Show(_)

@@ -133,6 +133,7 @@ async fn dispatch(
     match command {
         Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
+        Command::Send => commands::send::send(settings, ctx).await,
         Command::ServeStatus => commands::status::serve(settings, ctx).await,
         Command::Status(output) => commands::status::status(settings, ctx, output),
         Command::Backup(output) => commands::backup::backup(settings, ctx, output).await,

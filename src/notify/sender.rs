@@ -37,8 +37,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Starts with what was left unsent.
-    pub(crate) fn start(settings: &Settings, ctx: &Context) -> Self {
-        let channels = channels::of(settings, &ctx.redactor);
+    pub(crate) fn start(
+        channels: Vec<Arc<dyn Channel>>,
+        settings: &Settings,
+        ctx: &Context,
+    ) -> Self {
         let outbox = Arc::new(Outbox::of(settings, &channels));
         if !outbox.has_recipient(Interest::News) {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");

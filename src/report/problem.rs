@@ -3,10 +3,11 @@
 use crate::sys::atomic_file::FileError;
 use crate::sys::lock::LockError;
 use crate::sys::runtime::Runtime;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A problem as the owner is told it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
     /// What is wrong, and where.
     pub summary: String,

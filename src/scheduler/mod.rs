@@ -17,6 +17,7 @@
 
 mod clock_jump;
 mod copying;
+pub(crate) mod delivery;
 mod drills;
 mod metrics_file;
 mod resume;
@@ -32,6 +33,7 @@ pub(crate) mod worker;
 use crate::backup::{Failure, Notifier};
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
+use crate::notify::channels;
 use crate::notify::sender::Sender;
 use crate::report::Problem;
 use crate::schedule::timetable::{Ledger, Step, Timetable};
@@ -87,7 +89,11 @@ pub(crate) async fn run(
         ctx,
         repository: &repository,
         status: StateStore::new(repository.own_folder()),
-        sender: Sender::start(settings, ctx),
+        sender: Sender::start(
+            delivery::apart(channels::of(settings, &ctx.redactor)),
+            settings,
+            ctx,
+        ),
         systemd: Systemd::of(&ctx.environment),
     };
     let lock = match starting.until_possible().await {

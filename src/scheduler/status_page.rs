@@ -4,11 +4,11 @@ use crate::context::Context;
 use crate::settings::Settings;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
-use crate::sys::process::{self, CHILD_ARGUMENT};
+use crate::sys::process;
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -114,19 +114,11 @@ async fn keep_up(environment: Vec<(OsString, OsString)>) {
 }
 
 fn start(environment: &[(OsString, OsString)]) -> std::io::Result<Child> {
-    let own = process::own_program()?;
-    Command::new(&own)
-        // On the way it asks the kernel to be ended when we are.
-        .arg(CHILD_ARGUMENT)
-        .arg(std::process::id().to_string())
-        .arg(&own)
-        .arg(ARGUMENT)
+    process::own_command(ARGUMENT)?
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
         .spawn()
 }
 

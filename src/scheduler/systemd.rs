@@ -9,10 +9,11 @@ use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+use tokio::process::Command;
 use tokio::time::Instant;
 
 /// What systemd puts into our environment. It is meant for us alone, so that no child gets it.
-pub(super) const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_OF];
+const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_OF];
 const SOCKET: &str = "NOTIFY_SOCKET";
 /// In microseconds: without a sign of life for that long we are killed and started again.
 const WATCHDOG: &str = "WATCHDOG_USEC";
@@ -138,4 +139,12 @@ fn address(name: &OsStr) -> Option<SocketAddr> {
 /// A new line would begin another message.
 fn one_line(words: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A child, but for what systemd told us alone.
+pub(super) fn hidden_from(child: &mut Command) -> &mut Command {
+    for variable in VARIABLES {
+        child.env_remove(variable);
+    }
+    child
 }

@@ -6,14 +6,14 @@ use crate::backup::Queued;
 use crate::context::Context;
 use crate::state::Unsaved;
 use crate::sys::cancel::{Cancel, Interruption};
-use crate::sys::process::{self, CHILD_ARGUMENT};
+use crate::sys::process;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// The hidden command by which a run is started.
 pub(crate) const ARGUMENT: &str = "__run";
@@ -155,23 +155,9 @@ fn died(what: &str, status: std::io::Result<ExitStatus>) -> WorkerFailure {
 }
 
 fn start() -> std::io::Result<Child> {
-    let own = process::own_program()?;
-    let mut command = Command::new(&own);
-    // Only the parent talks to systemd.
-    for variable in systemd::VARIABLES {
-        command.env_remove(variable);
-    }
-    command
-        // On the way it asks the kernel to be ended when we are.
-        .arg(CHILD_ARGUMENT)
-        .arg(std::process::id().to_string())
-        .arg(&own)
-        .arg(ARGUMENT)
+    systemd::hidden_from(&mut process::own_command(ARGUMENT)?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // Ctrl-C is for us, who pass it on.
-        .process_group(0)
-        .kill_on_drop(true)
         .spawn()
 }
 

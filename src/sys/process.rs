@@ -311,6 +311,21 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     }
 }
 
+/// This program once more, for one of its hidden commands. On the way it asks the kernel to be ended when we are; it is
+/// killed when it is dropped, and a Ctrl-C is for us alone.
+pub(crate) fn own_command(argument: &str) -> io::Result<tokio::process::Command> {
+    let own = own_program()?;
+    let mut command = tokio::process::Command::new(&own);
+    command
+        .arg(CHILD_ARGUMENT)
+        .arg(std::process::id().to_string())
+        .arg(&own)
+        .arg(argument)
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok(command)
+}
+
 /// The reading end of a pipe that holds `content`, open to children.
 fn pipe_with(content: &[u8]) -> io::Result<OwnedFd> {
     // Nothing reads yet, so that more than a pipe holds would block for ever.

@@ -14,6 +14,7 @@ pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod restore_matched;
 pub(super) mod run;
+pub(super) mod send;
 pub(super) mod show;
 pub(super) mod status;
 pub(super) mod verify;

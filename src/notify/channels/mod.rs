@@ -9,6 +9,7 @@ use crate::report::Problem;
 use crate::settings::Settings;
 use crate::sys::redact::Redactor;
 use ping::PingChannel;
+use serde::{Deserialize, Serialize};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,8 @@ pub(crate) trait Channel: Send + Sync {
 }
 
 /// What became of a notification.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Delivery {
     /// It has arrived; there may still be something to say about it.
     Delivered { complaint: Option<Problem> },

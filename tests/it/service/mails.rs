@@ -239,6 +239,27 @@ fn a_folder_that_can_no_longer_be_written_to_is_told_by_mail_all_the_same() {
 }
 
 #[test]
+fn settings_that_are_no_longer_right_are_told_by_mail_all_the_same() {
+    let smtp = server();
+    let site = mailing(site(), &smtp);
+    let file = site.path("password");
+    fs::write(&file, PASSWORD).unwrap();
+    let site = site
+        .with("SMTP_PASSWORD", "")
+        .with("SMTP_PASSWORD_FILE", file.display());
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    // Neither a backup nor the sending has a process of its own now.
+    fs::remove_file(&file).unwrap();
+    running.signal(Signal::USR1);
+    running.until_it_says("the backup's process ended with exit code 2");
+    running.until_it_says("1 mail sent");
+    stop(running);
+    let mail = only_mail(&smtp);
+    assert_eq!(mail.subject, "jorbites backup FAILED while running");
+}
+
+#[test]
 fn a_run_that_is_killed_as_when_memory_runs_out_is_told_by_the_scheduler_which_lives_on() {
     let smtp = server();
     let proxy = Proxy::to(shared().port, Trap::Bytes(300_000), Then::Stall);

@@ -1,0 +1,101 @@
+//! A notification is sent by a process of its own: TLS and all that it takes is not kept in memory between two mails.
+
+use super::systemd;
+use crate::notify::channels::{Answer, Channel, Delivery, LONGEST_DELIVERY};
+use crate::notify::notification::{Interest, Notification};
+use crate::report::Problem;
+use crate::sys::process;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The hidden command by which it is started.
+pub(crate) const ARGUMENT: &str = "__send";
+/// How long a process may take beside the sending.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// What it is told on its standard input; it answers with a [`Delivery`] on its standard output.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SendRequest {
+    /// The id of the channel.
+    pub channel: String,
+    pub notification: Notification,
+}
+
+/// The same channels, each of which sends in a process of its own.
+pub(super) fn apart(channels: Vec<Arc<dyn Channel>>) -> Vec<Arc<dyn Channel>> {
+    channels
+        .into_iter()
+        .map(|channel| -> Arc<dyn Channel> { Arc::new(Apart(channel)) })
+        .collect()
+}
+
+struct Apart(Arc<dyn Channel>);
+
+impl Channel for Apart {
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    fn unit(&self) -> &'static str {
+        self.0.unit()
+    }
+
+    fn interest(&self) -> Interest {
+        self.0.interest()
+    }
+
+    fn probe(&self) -> Answer<'_, Result<String, Problem>> {
+        self.0.probe()
+    }
+
+    fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery> {
+        Box::pin(async move {
+            let sending = send(self.0.id(), notification);
+            match tokio::time::timeout(LONGEST_DELIVERY + SLACK, sending).await {
+                Ok(Ok(delivery)) => delivery,
+                // Whatever keeps a process from being started or from answering keeps no notification back.
+                Ok(Err(error)) => {
+                    tracing::debug!("no process of its own sends to {}: {error}", self.0.place());
+                    self.0.send(notification).await
+                }
+                Err(_) => Delivery::Retry(Problem::new(
+                    format!("{}: the process that sends does not end", self.0.place()),
+                    "See whether the disk hangs.",
+                )),
+            }
+        })
+    }
+}
+
+/// Killed when it is dropped.
+async fn send(channel: &str, notification: &Notification) -> io::Result<Delivery> {
+    let request = serde_json::to_vec(&SendRequest {
+        channel: channel.to_owned(),
+        notification: notification.clone(),
+    })?;
+    let mut child = systemd::hidden_from(&mut process::own_command(ARGUMENT)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&request).await?;
+    }
+    let mut answer = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        stdout.read_to_end(&mut answer).await?;
+    }
+    child.wait().await?;
+    Ok(serde_json::from_slice(&answer)?)
+}
