@@ -30,10 +30,15 @@ fn a_file_that_is_too_large_for_the_server_does_not_keep_the_others() {
 
 #[test]
 fn an_outage_in_the_middle_is_waited_for() {
-    let place = Place::s3();
-    let site = site().with_place(&place);
-    place.behave(r#"{"method": "PUT", "least": 1000, "do": "503", "times": 4}"#);
-    site.run(&["backup"]).done().saying(&["copied to"]);
+    for place in [Place::s3(), Place::webdav()] {
+        let site = site().with_place(&place);
+        for how in ["503", "cut"] {
+            place.behave(&format!(
+                r#"{{"method": "PUT", "least": 1000, "do": "{how}", "tenth": 5, "times": 4}}"#
+            ));
+            site.run(&["backup"]).done().saying(&["copied to"]);
+        }
+    }
 }
 
 #[test]

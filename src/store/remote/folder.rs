@@ -3,9 +3,9 @@
 use super::error::{StoreError, StoreErrorKind};
 use super::source::{Comparison, Source};
 use super::{Entry, Proof, Sink};
-use crate::sys::atomic_file::{FileError, Partial};
+use crate::sys::atomic_file::{FileError, Partial, partial_path};
 use rustix::fs::OFlags;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -21,11 +21,11 @@ pub(crate) struct FolderStore {
 
 impl FolderStore {
     /// The folder must be there: making it up would fill the disk below a mount point.
-    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        if folder.is_dir() {
-            return Ok(FolderStore {
-                folder: folder.to_owned(),
-            });
+    pub(super) async fn open(folder: &Path) -> Result<Self, StoreError> {
+        let own = folder.to_owned();
+        let (is_there, own) = blocking(move || (own.is_dir(), own)).await;
+        if is_there {
+            return Ok(FolderStore { folder: own });
         }
         Err(StoreError::new(
             StoreErrorKind::NoPlace,
@@ -39,12 +39,15 @@ impl FolderStore {
 
     pub(super) async fn put(&self, name: &str, mut source: Source) -> Result<Proof, StoreError> {
         let target = self.folder.join(name);
-        if fs::symlink_metadata(&target).is_ok() {
-            return Err(StoreError::exists(name));
-        }
-        let leftover = crate::sys::atomic_file::partial_path(&target);
-        let _ = fs::remove_file(leftover);
-        let partial = Partial::create(&target).map_err(of_file)?;
+        let beginning = blocking(move || {
+            if fs::symlink_metadata(&target).is_ok() {
+                return Ok(None);
+            }
+            let _ = fs::remove_file(partial_path(&target));
+            Partial::create(&target).map(Some)
+        });
+        let partial = beginning.await.map_err(of_file)?;
+        let partial = partial.ok_or_else(|| StoreError::exists(name))?;
         let mut position = 0;
         while let Some(piece) = source.next().await? {
             let (file, length) = (partial.file(), piece.len() as u64);
@@ -74,7 +77,7 @@ impl FolderStore {
     }
 
     pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        match fs::symlink_metadata(self.folder.join(name)) {
+        match self.look(name).await {
             Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
             Ok(_) => Err(StoreError::exists(name)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -82,9 +85,16 @@ impl FolderStore {
         }
     }
 
+    async fn look(&self, name: &str) -> io::Result<Metadata> {
+        let path = self.folder.join(name);
+        blocking(move || fs::symlink_metadata(path)).await
+    }
+
     /// The size of a file, and what tells it from another of its name.
-    pub(super) fn stamp(&self, name: &str) -> Result<(u64, String), StoreError> {
-        let metadata = fs::symlink_metadata(self.folder.join(name))
+    pub(super) async fn stamp(&self, name: &str) -> Result<(u64, String), StoreError> {
+        let looking = self.look(name);
+        let metadata = looking
+            .await
             .map_err(|error| StoreError::of_io("look at", name, &error))?;
         let tag = format!(
             "{}.{} {}",
@@ -102,11 +112,14 @@ impl FolderStore {
         sink: &mut Sink<'_>,
     ) -> Result<u64, StoreError> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits() as i32)
-            .open(self.folder.join(name))
-            .map_err(|error| StoreError::of_io("read", name, &error))?;
+        let path = self.folder.join(name);
+        let opening = blocking(move || {
+            let mut options = OpenOptions::new();
+            options.read(true).custom_flags(flags.bits() as i32);
+            options.open(path)
+        });
+        let opened = opening.await;
+        let file = opened.map_err(|error| StoreError::of_io("read", name, &error))?;
         read(Arc::new(file), name, range, sink).await
     }
 

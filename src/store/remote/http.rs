@@ -4,10 +4,12 @@ use super::Sink;
 use super::error::{StoreError, StoreErrorKind};
 use super::patience::Patience;
 use super::source::Source;
+use super::transfer::Share;
 use crate::sys::http::{Answer, Body, Client, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,11 +31,16 @@ const WAITS: [Duration; 3] = [
 const LONGEST_ASKING: Duration = Duration::from_secs(120);
 
 /// A body that is read as it is sent.
-pub(super) fn streamed(source: Source) -> Body {
-    let pieces = futures_util::stream::unfold(Some(source), |source| async move {
-        let mut source = source?;
-        match source.next().await {
-            Ok(Some(piece)) => Some((Ok(Frame::data(piece)), Some(source))),
+pub(super) fn streamed(source: Source, share: &Arc<Share>) -> Body {
+    let start = Some((source, Arc::clone(share), 0));
+    let pieces = futures_util::stream::unfold(start, |reading| async move {
+        let (mut source, share, mut end) = reading?;
+        match source.next_unhurried().await {
+            Ok(Some(piece)) => {
+                end += piece.len() as u64;
+                share.pass(piece.len(), end).await;
+                Some((Ok(Frame::data(piece)), Some((source, share, end))))
+            }
             Ok(None) => None,
             Err(error) => Some((Err(io::Error::other(error.to_string())), None)),
         }

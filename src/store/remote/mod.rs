@@ -105,7 +105,7 @@ impl Store {
         access: &Access<'_>,
     ) -> Result<Self, StoreError> {
         match place {
-            OffsitePlace::Folder(path) => Ok(Store::Folder(FolderStore::open(path)?)),
+            OffsitePlace::Folder(path) => Ok(Store::Folder(FolderStore::open(path).await?)),
             OffsitePlace::S3 { .. } => Ok(Store::S3(S3Store::new(place, access)?)),
             OffsitePlace::Sftp { .. } => {
                 Ok(Store::Sftp(Box::new(SftpStore::open(place, access).await?)))

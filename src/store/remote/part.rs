@@ -52,7 +52,7 @@ impl Store {
             Store::S3(store) => store.read_part(part, sink).await,
             Store::WebDav(store) => store.read_part(part, sink).await,
             Store::Folder(store) => {
-                let (bytes, tag) = store.stamp(name)?;
+                let (bytes, tag) = store.stamp(name).await?;
                 part.is_of(bytes, Some(&tag))?;
                 store.read(name, range, sink).await?;
                 Ok(Some(tag))

@@ -2,7 +2,9 @@
 
 use super::error::{StoreError, StoreErrorKind};
 use super::part::{Part, over_http};
+use super::patience::Patience;
 use super::source::{Comparison, Source};
+use super::transfer::Share;
 use super::{Access, Entry, Proof, Sink, http};
 use crate::settings::OffsitePlace;
 use crate::sys::atomic_file::partial_name;
@@ -13,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use roxmltree::{Document, Node};
 use std::ops::Range;
-use std::sync::Arc;
+use tokio::time::Instant;
 
 const LISTING: &str = r#"<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>"#;
 
@@ -144,27 +146,33 @@ impl WebDavStore {
 
     /// How many bytes were written.
     async fn write(&self, hidden: &str, name: &str, source: &Source) -> Result<u64, StoreError> {
-        let transfer = Arc::clone(source.transfer());
-        for _ in 0..2 {
+        let share = Share::of(source.transfer());
+        let mut patience = Patience::new(Instant::now());
+        loop {
             let attempt = source.again()?;
             let (bytes, length) = (attempt.bytes(), attempt.bytes().to_string());
             let headers = [("content-length", length.as_str())];
-            let request = self.request("PUT", hidden, &headers, http::streamed(attempt))?;
-            let answer = http::ask_once(&self.client, request)
+            let body = http::streamed(attempt, &share);
+            let request = self.request("PUT", hidden, &headers, body)?;
+            let result = http::ask_once(&self.client, request)
                 .await
-                .map_err(|error| transfer.blame(error))?;
-            if answer.status.is_success() {
-                return Ok(bytes);
+                .map_err(|error| source.transfer().blame(error));
+            let wait = match http::may_pass(&result) {
+                true => patience.wait(Instant::now(), share.reached()),
+                false => None,
+            };
+            if let Some(wait) = wait {
+                tracing::debug!("{bytes} bytes go again");
+                share.rest(wait).await;
+                continue;
             }
-            if answer.status == StatusCode::PAYLOAD_TOO_LARGE {
-                return Err(StoreError::too_large(name, RAISE_LIMIT));
-            }
-            if !http::is_busy(answer.status) {
-                return Err(self.refusal(&format!("take {name}"), &answer));
-            }
+            let answer = result?;
+            return match answer.status {
+                status if status.is_success() => Ok(bytes),
+                StatusCode::PAYLOAD_TOO_LARGE => Err(StoreError::too_large(name, RAISE_LIMIT)),
+                _ => Err(self.refusal(&format!("take {name}"), &answer)),
+            };
         }
-        let summary = format!("the server is too busy to take {name}");
-        Err(StoreError::new(StoreErrorKind::Unreachable, summary, ""))
     }
 
     async fn compare(
