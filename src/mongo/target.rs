@@ -50,6 +50,26 @@ impl Target {
             .unwrap_or_else(|_| Err(silent(uri, limit)))
     }
 
+    /// What is there by now.
+    pub(crate) async fn look_again(&self, limit: Duration) -> Result<Facts, ServerError> {
+        let looking = facts(&self.client, &self.uri, &[]);
+        let looked = tokio::time::timeout(limit, looking).await;
+        looked.unwrap_or_else(|_| Err(silent(&self.uri, limit)))
+    }
+
+    /// Drops one collection, view or time series.
+    pub(crate) async fn drop_collection(
+        &self,
+        namespace: &Namespace,
+        limit: Duration,
+    ) -> Result<(), ServerError> {
+        let collection = self.primary::<Document>(&namespace.database, &namespace.collection);
+        match tokio::time::timeout(limit, collection.drop()).await {
+            Ok(dropped) => dropped.map_err(|error| explain(&self.uri, "drop a collection", error)),
+            Err(_) => Err(silent(&self.uri, limit)),
+        }
+    }
+
     /// The server's own collections in a database, which [`Facts`] leave out; those in which time series and views are kept
     /// are not among them.
     pub(crate) async fn system_collections(

@@ -52,6 +52,15 @@ pub(crate) enum RestoreError {
         existing: String,
         rename: String,
     },
+    /// After the look, and after the safety backup.
+    #[error("made on {hosts} meanwhile, and in no backup: {appeared}")]
+    Appeared { hosts: String, appeared: String },
+    #[error("{namespace} could not be dropped: {reason}")]
+    NotDropped {
+        namespace: Namespace,
+        reason: String,
+        safety: String,
+    },
     #[error("there already, on {hosts}: {existing}; the archive's would be mixed with them")]
     UsersExist { hosts: String, existing: String },
     #[error(
@@ -130,6 +139,10 @@ impl Explain for RestoreError {
             }
             Self::Exists { rename, .. } => format!(
                 "restore beside them with {rename}, or replace them with --drop (they are backed up first)"
+            ),
+            Self::Appeared { .. } => "stop what writes to the server, such as your app, and run it again".into(),
+            Self::NotDropped { safety, .. } => format!(
+                "some of what was there may be dropped already; all of it is in {safety}, so run it again with --drop"
             ),
             Self::UsersExist { .. } => "replace all users and roles with --drop (they are backed up first), or leave them out \
                  with --exclude"

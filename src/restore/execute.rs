@@ -4,7 +4,10 @@ use super::error::RestoreError;
 use super::feed::{Load, most_readers};
 use super::indexes::{BuildOutcome, IndexBuilder};
 use super::plan::RestorePlan;
+use super::preflight::NAMED;
+use super::prepare;
 use super::reconcile::Reconciliation;
+use super::system::{is_auth_version, is_users_or_roles};
 use crate::archive::file_name;
 use crate::archive::namespace::Namespace;
 use crate::backup::archive_job;
@@ -14,6 +17,8 @@ use crate::mongo::uri::MongoUri;
 use crate::report::{IndexPolicy, RestoreReport};
 use crate::settings::{NamespacePattern, OplogMode, Settings};
 use crate::store::repository::Repository;
+use crate::sys::cancel::Cancel;
+use crate::sys::humanize::first_and_more;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -33,6 +38,8 @@ pub(crate) async fn execute(
         tracing::info!("what is about to be dropped is safe in {safety}");
         safety_archive = Some(safety);
     }
+    refuse_what_appeared(&plan, &existing, settings, &ctx.cancel).await?;
+    drop_saved(&plan, &existing, safety_archive.as_deref(), settings).await?;
     tracing::info!(
         "restoring; if interrupted, run the same command again with --drop; the archive is never modified"
     );
@@ -42,6 +49,52 @@ pub(crate) async fn execute(
     let report = reconciliation.into_report(safety_archive);
     plan.target.close().await;
     Ok(report)
+}
+
+/// Looks again: the question and the safety backup took their time, and what appeared meanwhile is in no archive.
+async fn refuse_what_appeared(
+    plan: &RestorePlan,
+    existing: &[Namespace],
+    settings: &Settings,
+    cancel: &Cancel,
+) -> Result<(), RestoreError> {
+    let looking = plan.target.look_again(settings.stall_timeout);
+    let facts = cancel.or(looking).await??;
+    let there = prepare::present(&plan.steps, &plan.target, &facts, cancel).await?;
+    let mut appeared: Vec<String> = there
+        .keys()
+        .filter(|to| !existing.contains(to) && !is_auth_version(to))
+        .map(ToString::to_string)
+        .collect();
+    appeared.sort();
+    if appeared.is_empty() {
+        return Ok(());
+    }
+    Err(RestoreError::Appeared {
+        hosts: plan.target.hosts().to_owned(),
+        appeared: first_and_more(&appeared, NAMED),
+    })
+}
+
+/// Drops what was saved, and nothing else: mongorestore with --drop takes whatever has the name by the time it gets there.
+/// Users and roles are left to it, since the server takes them as a whole.
+async fn drop_saved(
+    plan: &RestorePlan,
+    saved: &[Namespace],
+    safety_archive: Option<&str>,
+    settings: &Settings,
+) -> Result<(), RestoreError> {
+    for namespace in saved.iter().filter(|to| !is_users_or_roles(to)) {
+        let dropping = plan
+            .target
+            .drop_collection(namespace, settings.stall_timeout);
+        dropping.await.map_err(|error| RestoreError::NotDropped {
+            namespace: namespace.clone(),
+            reason: error.to_string(),
+            safety: safety_archive.unwrap_or_default().to_owned(),
+        })?;
+    }
+    Ok(())
 }
 
 /// What follows once mongorestore has ended, as far as it came.
@@ -93,7 +146,7 @@ fn load(plan: &RestorePlan, settings: &Settings) -> Load {
         steps: plan.steps.clone(),
         uri: plan.uri.clone(),
         tool: plan.tool.clone(),
-        drop: plan.selection.drop,
+        drop: plan.selection.drop && plan.existing().into_iter().any(is_users_or_roles),
         readers: most_readers(settings),
         operations,
     }

@@ -9,7 +9,8 @@ use crate::sys::cancel::Cancel;
 use crate::sys::humanize::first_and_more;
 
 /// Namespaces named in a refusal; the rest are counted.
-const NAMED: usize = 10;
+pub(super) const NAMED: usize = 10;
+
 impl RestorePlan {
     /// What stands in the way on the target.
     pub(crate) fn refusal(&self) -> Option<RestoreError> {

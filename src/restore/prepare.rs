@@ -12,6 +12,7 @@ use super::steps::{RestoreStep, steps};
 use super::system::system_collections;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::context::Context;
+use crate::mongo::client::Facts;
 use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
@@ -38,7 +39,8 @@ pub(crate) async fn prepare(
     let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;
-    let live = inspect_target(&steps, &target, cancel).await?;
+    let there = present(&steps, &target, &target.facts, cancel).await?;
+    let live = inspect_target(&steps, &there, &target, cancel).await?;
     let indexes = IndexCatalog::new(&contents, &steps);
     let server_version = &target.facts.server.version;
     let mut warnings = contents.warnings.clone();
@@ -73,20 +75,34 @@ pub(crate) async fn prepare(
     Ok(plan)
 }
 
+/// Which of the targets are there, by what `facts` say of the server.
+pub(super) async fn present(
+    steps: &[RestoreStep],
+    target: &Target,
+    facts: &Facts,
+    cancel: &Cancel,
+) -> Result<HashMap<Namespace, Kind>, RestoreError> {
+    let found = facts.found.iter();
+    let mut kinds: HashMap<&Namespace, Kind> =
+        found.map(|found| (&found.namespace, found.kind)).collect();
+    let system = system_collections(steps, target, cancel).await?;
+    kinds.extend(system.iter().map(|namespace| (namespace, Kind::Collection)));
+    let there = steps
+        .iter()
+        .filter_map(|step| Some((step.to.clone(), *kinds.get(&step.to)?)));
+    Ok(there.collect())
+}
+
 /// What is there already, and how much of it.
 async fn inspect_target(
     steps: &[RestoreStep],
+    there: &HashMap<Namespace, Kind>,
     target: &Target,
     cancel: &Cancel,
 ) -> Result<Vec<Live>, RestoreError> {
-    let found = target.facts.found.iter();
-    let kinds: HashMap<&Namespace, Kind> =
-        found.map(|found| (&found.namespace, found.kind)).collect();
-    let system = system_collections(steps, target, cancel).await?;
     let mut live = Vec::with_capacity(steps.len());
     for RestoreStep { to, .. } in steps {
-        let there = kinds.get(to).copied();
-        let there = there.or(system.contains(to).then_some(Kind::Collection));
+        let there = there.get(to);
         let documents = match there {
             Some(Kind::Collection) => cancel.or(target.estimate(to)).await??,
             _ => None,

@@ -1,7 +1,7 @@
 //! What is there is not lost: refused, or safe in an archive of its own first.
 
 use super::{only, restore, restore_of, same};
-use crate::support::{Before, Proxy, Server, Site, Then, Trap, shared};
+use crate::support::{Before, Proxy, Server, Site, Then, Trap, in_project, python, shared, tool};
 use std::fs;
 use std::time::Duration;
 
@@ -149,6 +149,47 @@ fn a_safety_backup_that_fails_half_way_drops_nothing() {
     assert!(!site.mongorestore_was_started());
     same(&before, &target.fingerprint());
     archives.still_holds();
+}
+
+/// The app goes on while the safety backup is made: what it makes then is in no archive.
+#[test]
+fn what_appears_during_the_safety_backup_is_not_dropped() {
+    let (site, target) = live();
+    target.change("drop", "shop.sessions");
+    let appears = format!(
+        "echo '{{\"insert\": {{\"_id\": \"new\"}}}}' | {} {} write '{}' shop.sessions; exec {} \"$@\"",
+        python().display(),
+        in_project("tests/support/mongo.py").display(),
+        target.uri(),
+        tool("mongodump").display(),
+    );
+    let site = site
+        .with_mongorestore_traced()
+        .with_false_mongodump_beside(&appears);
+    let outcome = restore(&site, &target, &[&SHOP[..], &["--drop"]].concat()).ended_with(1);
+    outcome.saying(&[
+        "nothing was restored: made on 127.0.0.1",
+        "shop.sessions",
+        "stop what writes to the server",
+    ]);
+    assert!(!site.mongorestore_was_started());
+    let found = target.find("shop.sessions", &["{}".into()]);
+    assert_eq!(found, [serde_json::json!(["new"])]);
+    assert!(target.fingerprint().contains_key("shop.orders"));
+}
+
+/// Nor what appears later: mongorestore is told to drop nothing.
+#[test]
+fn what_appears_while_it_loads_is_not_dropped() {
+    let (site, target) = live();
+    let site = site.with_false_mongorestore(
+        "case \" $* \" in *' --drop '*) echo 'Failed: it drops' >&2; exit 1;; esac; exec \"$REAL\" \"$@\"",
+    );
+    restore(&site, &target, &[&SHOP[..], &["--drop"]].concat()).done();
+    same(
+        &only(&shared().fingerprint(), &["shop.orders"]),
+        &only(&target.fingerprint(), &["shop.orders"]),
+    );
 }
 
 #[test]
