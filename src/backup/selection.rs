@@ -5,6 +5,7 @@ use crate::archive::manifest::{Entry, Manifest, Topology};
 use crate::archive::namespace::{Kind, Namespace};
 use crate::mongo::client::{Facts, Found};
 use crate::mongo::mongodump::Part;
+use crate::mongo::scratch_name::is_scratch;
 use crate::settings::{NamespacePattern, OplogMode, Settings};
 use crate::sys::humanize;
 use std::collections::HashSet;
@@ -65,7 +66,8 @@ impl DumpSelection {
         let server_has_some = facts
             .found
             .iter()
-            .any(|found| !is_servers_own(&found.namespace.database));
+            .map(|found| &found.namespace.database)
+            .any(|name| !is_servers_own(name) && !is_scratch(name));
         if selection.expected(facts).next().is_none() && server_has_some && !only_beside {
             return Err(JobError::NothingChosen);
         }
@@ -85,7 +87,10 @@ impl DumpSelection {
         let chosen = |name: &String| match self.databases.as_slice() {
             // A sharded cluster's configuration is of use only with everything else of it; and where mongodump refuses admin,
             // it leaves it out of everything, too.
-            [] => name != "config" && !(name == "admin" && facts.admin_withheld),
+            [] => {
+                let withheld = name == "admin" && facts.admin_withheld;
+                name != "config" && !withheld && !is_scratch(name)
+            }
             some => some.contains(name),
         };
         let databases = facts.databases.iter().filter(|name| chosen(name));
@@ -117,19 +122,13 @@ impl DumpSelection {
     }
 
     fn excludes(&self, namespace: &Namespace) -> bool {
-        self.exclude
-            .iter()
-            .any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
+        is_excluded(&self.databases, &self.exclude, namespace)
     }
 
     /// Turns down what appeared after the server was asked and is not wanted either.
     pub(super) fn filter(&self) -> impl Fn(&Namespace) -> bool + Send + 'static {
-        let exclude = self.exclude.clone();
-        move |namespace| {
-            !exclude
-                .iter()
-                .any(|pattern| pattern.matches(&namespace.database, &namespace.collection))
-        }
+        let (databases, exclude) = (self.databases.clone(), self.exclude.clone());
+        move |namespace| !is_excluded(&databases, &exclude, namespace)
     }
 
     /// The owner's collections that are to be dumped, as far as the server named them.
@@ -222,11 +221,17 @@ pub(super) fn unindexed_warning(unindexed: &[Namespace]) -> Option<String> {
 
 /// Whether a backup leaves this out because its settings say so.
 pub(crate) fn leaves_out(settings: &Settings, namespace: &Namespace) -> bool {
+    let databases = &settings.databases;
+    let chosen = databases.is_empty() || databases.contains(&namespace.database);
+    !chosen || is_excluded(databases, &settings.exclude, namespace)
+}
+
+/// Whether it matches a pattern, or is a drill's: those come and go, and are copies of what a backup holds anyway.
+fn is_excluded(databases: &[String], exclude: &[NamespacePattern], namespace: &Namespace) -> bool {
     let (database, collection) = (&namespace.database, &namespace.collection);
-    let chosen = settings.databases.is_empty() || settings.databases.contains(database);
-    !chosen
-        || settings
-            .exclude
+    let of_drill = is_scratch(database) && !databases.contains(database);
+    of_drill
+        || exclude
             .iter()
             .any(|pattern| pattern.matches(database, collection))
 }

@@ -1,6 +1,7 @@
 //! The databases that a drill makes, and makes sure to drop.
 
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::mongo::scratch_name;
 use crate::mongo::target::Target;
 use crate::restore::{self, Contents, RestoreError, RestoreStep, Selection};
 use crate::state::{LeftOver, StateStore};
@@ -12,8 +13,6 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What every scratch database's name begins with. Only such ones are ever dropped.
-const PREFIX: &str = "pantry_keeper_drill_";
 /// How long dropping may take; Docker kills us ten seconds after it asked us to stop.
 const LONGEST_DROP: Duration = Duration::from_secs(60);
 const LONGEST_DROP_WHEN_ASKED: Duration = Duration::from_secs(3);
@@ -33,7 +32,7 @@ impl Scratch {
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<RestoreStep>), RestoreError> {
         let random = RandomState::new().build_hasher().finish() as u32;
-        let stem = format!("{PREFIX}{}_{random:08x}", now.format("%Y%m%d%H%M%S"));
+        let stem = scratch_name::stem(now, random);
         let steps = restore::steps(contents, &Selection::default())?;
         let names: BTreeSet<&String> = steps.iter().map(|step| &step.to.database).collect();
         let databases: BTreeMap<String, String> = names
@@ -123,7 +122,7 @@ pub(super) async fn sweep(status: &mut StateStore, target: &Target) {
         .filter(|left| left.hosts == target.hosts())
         .flat_map(|left| left.databases)
         // A changed state file must not choose what is dropped.
-        .filter(|name| name.starts_with(PREFIX))
+        .filter(|name| scratch_name::is_scratch(name))
         .collect();
     for name in left {
         match tokio::time::timeout(LONGEST_DROP_WHEN_ASKED, target.drop_database(&name)).await {

@@ -1,6 +1,7 @@
 //! What is to be restored, and under which names.
 
-use crate::archive::namespace::{Namespace, SERVERS_OWN, is_database};
+use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace, SERVERS_OWN, is_database};
+use crate::mongo::scratch_name::is_scratch;
 use crate::report::IndexPolicy;
 use crate::settings::{NamespacePattern, Rename};
 use std::collections::HashSet;
@@ -22,10 +23,10 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Whether a namespace of the archive is wanted. Users and roles of the server stay as they are on the target, unless
-    /// they are asked for by their database's name.
+    /// they are asked for by their database's name; so do a drill's databases, which backups of earlier versions may hold.
     pub(crate) fn chooses(&self, namespace: &Namespace) -> bool {
         let (database, collection) = (namespace.database.as_str(), namespace.collection.as_str());
-        let own = SERVERS_OWN.contains(&database);
+        let own = SERVERS_OWN.contains(&database) || is_scratch(database);
         let by_name = self.include.iter().any(|pattern| pattern.is_of(database));
         let included = self.include.is_empty()
             || self
@@ -74,6 +75,20 @@ impl Selection {
         let to = self.chooses(from).then(|| self.target(from))?;
         (!untouchable.contains(&to)).then_some(to)
     }
+}
+
+/// Bytes of `database.collection` that servers since MongoDB 4.4 take.
+const LONGEST_NAMESPACE: usize = 255;
+
+/// Why no collection of that length can be made; a time series keeps its documents under a longer name.
+pub(super) fn too_long(kind: Kind, to: &Namespace) -> Option<&'static str> {
+    let prefix = match kind {
+        Kind::TimeSeries => BUCKETS_PREFIX.len(),
+        _ => 0,
+    };
+    let bytes = to.database.len() + 1 + prefix + to.collection.len();
+    (bytes > LONGEST_NAMESPACE)
+        .then_some("no server takes more than 255 bytes of database and collection together")
 }
 
 /// Why no collection can be called so.
@@ -200,6 +215,21 @@ mod tests {
                 && as_it_is(Namespace::new("a", "c\0")).is_some()
         );
         assert!(as_it_is(Namespace::new("admin", "system.users")).is_none());
+    }
+
+    #[test]
+    fn names_of_more_than_255_bytes_are_refused() {
+        let of = |bytes: usize| Namespace::new("old", "c".repeat(bytes - "old.".len()));
+        let fits = |kind, bytes| too_long(kind, &of(bytes)).is_none();
+        assert!(fits(Kind::Collection, 255) && !fits(Kind::Collection, 256));
+        assert!(fits(Kind::TimeSeries, 240) && !fits(Kind::TimeSeries, 241));
+    }
+
+    #[test]
+    fn databases_of_a_drill_are_left_out_unless_named() {
+        let scratch = Namespace::new("pk_drill_260531020000_0000beef_0", "orders");
+        assert!(!selection(&[], &[], &[]).chooses(&scratch));
+        assert!(selection(&["pk_drill_260531020000_0000beef_0.*"], &[], &[]).chooses(&scratch));
     }
 
     #[test]

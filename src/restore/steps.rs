@@ -31,7 +31,8 @@ pub(crate) fn steps(
     let mut steps = Vec::new();
     for (source, one) in contents.all().filter(|(_, one)| one.kind != Kind::Oplog) {
         let to = selection.target(&one.namespace);
-        if let Some(problem) = selection::unfit_name(&one.namespace, &to) {
+        let unfit = selection::unfit_name(&one.namespace, &to);
+        if let Some(problem) = unfit.or_else(|| selection::too_long(one.kind, &to)) {
             return Err(RestoreError::Name(match one.namespace == to {
                 true => Problem::new(
                     format!("{to} cannot be restored: {problem}"),

@@ -70,6 +70,32 @@ fn patterns_leave_collections_out() {
     assert_eq!(backed_up(&site).0, SHOP);
 }
 
+/// Those that a drill has left, or is making beside the backup: they are copies, and soon gone.
+#[test]
+fn databases_of_a_drill_are_left_out_at_no_cost_to_the_rest() {
+    let server = Server::start();
+    server.seed("small");
+    let site = Site::of(&server);
+    let (names, report) = backed_up(&site);
+    let one = ["{\"insert\": {\"_id\": 1}}".to_owned()];
+    for scratch in [
+        "pantry_keeper_drill_20260531020000_0000beef_0",
+        "pk_drill_260531020000_0000beef_0",
+    ] {
+        server.write(&format!("{scratch}.orders"), &one);
+    }
+    server.write("pk_drill_notes.mine", &one);
+    for old in site.archives() {
+        std::fs::remove_file(site.backups().join(old)).unwrap();
+    }
+    let (with_scratch, again) = backed_up(&site);
+    let mut expected = names.clone();
+    expected.push("pk_drill_notes.mine".into());
+    expected.sort();
+    assert_eq!(with_scratch, expected);
+    assert_eq!(report["point_in_time"], again["point_in_time"]);
+}
+
 /// mongodump's parser takes a value that begins so for one in quotation marks.
 #[test]
 fn a_collection_that_begins_with_a_quotation_mark_is_left_out() {

@@ -231,7 +231,7 @@ def clear(uri):
 def tamper(uri):
     server = client(uri)
     for name in server.list_database_names():
-        if not name.startswith("pantry_keeper_drill_"):
+        if not name.startswith("pk_drill_"):
             continue
         database = server[name]
         if "products" in database.list_collection_names():
@@ -245,7 +245,7 @@ def tamper(uri):
 def expire(uri):
     server = client(uri)
     for name in server.list_database_names():
-        if name.startswith("pantry_keeper_drill_"):
+        if name.startswith("pk_drill_"):
             server[name].sessions.create_index("at", name="at_1", expireAfterSeconds=7200)
 
 
