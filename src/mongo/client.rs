@@ -219,7 +219,9 @@ pub(super) async fn facts(
     let mut databases: Vec<String> = listed.into_iter().filter(|name| name != "local").collect();
     databases.sort();
     let mut found = Vec::new();
-    for name in &databases {
+    let wanted = |name: &&String| chosen.is_empty() || chosen.contains(*name);
+    // Of the others the user may see the name alone.
+    for name in databases.iter().filter(wanted) {
         match collections(&client.database(name)).await {
             Ok(listed) => found.extend(listed),
             Err(error) => {
@@ -269,7 +271,16 @@ pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error
 }
 
 pub(super) fn is_command(error: &Error, code: i32) -> bool {
-    matches!(&*error.kind, ErrorKind::Command(command) if command.code == code)
+    let ErrorKind::Command(command) = &*error.kind else {
+        return false;
+    };
+    let by_atlas = || is_refused_by_atlas(command.code, &command.message);
+    command.code == code || (code == NOT_AUTHORIZED && by_atlas())
+}
+
+/// The proxy before a free or shared cluster of Atlas has one code for all it refuses.
+fn is_refused_by_atlas(code: i32, message: &str) -> bool {
+    code == 8000 && message.contains("not allowed to do action")
 }
 
 /// The same as [`explain`], with the databases that the user may read where it is the role that is missing.
@@ -353,4 +364,20 @@ pub(super) fn explain(uri: &MongoUri, action: &'static str, error: Error) -> Ser
         }
     };
     unreachable(uri, SelectionFailure::Unknown(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_atlas_does_not_allow_is_a_matter_of_roles() {
+        let refusal = "user is not allowed to do action [dropDatabase] on [shop.]";
+        assert!(is_refused_by_atlas(8000, refusal));
+        assert!(!is_refused_by_atlas(
+            8000,
+            "db name must be at most 38 characters"
+        ));
+        assert!(!is_refused_by_atlas(1, refusal));
+    }
 }
