@@ -195,7 +195,14 @@ async fn prove(
         .await??;
     scratch::sweep(status, &target).await;
     let all = Selection::default();
-    let contents = restore::open(settings, ctx, &cancel, located, &all).await?;
+    let contents = match restore::open(settings, ctx, &cancel, located, &all).await {
+        Err(RestoreError::NothingChosen { name, .. }) => {
+            let report = nothing_to_prove(name, located, &target, begun);
+            target.close().await;
+            return Ok(report);
+        }
+        opened => opened?,
+    };
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(
@@ -223,4 +230,29 @@ async fn prove(
     report.warnings.extend(dropped.err());
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Of an archive without collections, such as the first one of a new server: whatever it lacks, it lacks nothing that it had.
+fn nothing_to_prove(
+    archive: String,
+    located: &Located,
+    target: &Target,
+    begun: Instant,
+) -> DrillReport {
+    DrillReport {
+        archive,
+        place: located.place().map(str::to_owned),
+        hosts: target.hosts().to_owned(),
+        proven: true,
+        documents: 0,
+        bytes: 0,
+        namespaces: 0,
+        indexes: 0,
+        problems: Vec::new(),
+        warnings: vec!["the archive holds no collections: there was nothing to restore".into()],
+        server_version: Some(target.facts.server.version.clone()),
+        restore_seconds: 0.0,
+        compare_seconds: 0.0,
+        elapsed_seconds: begun.elapsed().as_secs_f64(),
+    }
 }

@@ -63,6 +63,18 @@ fn everything_is_proven_and_nothing_stays_behind() {
     assert_eq!(state(&site)["left_over"], Value::Array(vec![]));
 }
 
+/// A new stack with a schedule of drills has nothing to be drilled yet; that is no alarm.
+#[test]
+fn an_archive_without_collections_is_proven_and_says_so() {
+    let (source, scratch) = (Server::start(), Server::standalone());
+    let site = drilling_on(Site::of(&source), &scratch);
+    site.run(&["backup"]).done();
+    site.run(&["drill"])
+        .done()
+        .saying(&["is proven", "the archive holds no collections"]);
+    assert!(scratch.is_empty());
+}
+
 #[test]
 fn on_the_same_server_when_told_so_and_its_databases_are_untouched() {
     let server = Server::standalone();
