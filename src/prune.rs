@@ -45,7 +45,16 @@ pub(crate) fn plan(
         settings.time_zone,
         now,
     );
-    match hold(settings, state) {
+    // Where there was only no room for more, keeping what is old would keep it so.
+    let no_room = state
+        .alerts
+        .failing()
+        .is_some_and(|failing| failing.no_room);
+    let hold = match no_room {
+        true => hold_beside_failing(state),
+        false => hold(settings, state),
+    };
+    match hold {
         Some(hold) if plan.halt.is_none() => plan.halted(hold),
         _ => plan,
     }
@@ -53,13 +62,6 @@ pub(crate) fn plan(
 
 /// Why nothing may go, however old.
 pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> {
-    let other = |problem: Problem| RetentionHold::Other {
-        reason: problem.summary,
-        help: problem.help,
-    };
-    if let Some(problem) = forgotten(state) {
-        return Some(other(problem));
-    }
     let failing = || {
         let since = state.alerts.failing()?.since;
         let since = since.with_timezone(&settings.time_zone);
@@ -71,7 +73,19 @@ pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> 
             "see backup.log, or run `pantry-keeper doctor`; the next success ends this",
         ))
     };
-    shrunk(state).or_else(failing).map(other)
+    hold_beside_failing(state).or_else(|| failing().map(other))
+}
+
+/// The same, whether backups fail or not.
+fn hold_beside_failing(state: &State) -> Option<RetentionHold> {
+    forgotten(state).or_else(|| shrunk(state)).map(other)
+}
+
+fn other(problem: Problem) -> RetentionHold {
+    RetentionHold::Other {
+        reason: problem.summary,
+        help: problem.help,
+    }
 }
 
 /// What is no longer known of earlier backups, and what to do about it; none while all is.

@@ -129,6 +129,39 @@ async fn retain(
         .unwrap_or_else(|| (PruneReport::empty(repository.folder()), None, None))
 }
 
+/// Where there is no room for a new archive, what retention lets go has to go before it: otherwise a full disk would stay
+/// full, since retention follows a success. All else that holds it does so here, and the newest archives stay as ever.
+pub(super) async fn make_room(
+    settings: &Settings,
+    ctx: &Context,
+    repository: &Arc<LockedRepository>,
+    state: State,
+) -> PruneReport {
+    let now = (ctx.now)();
+    let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
+    // Failing is what this is to end.
+    let state = State {
+        alerts: AlertHistory::default(),
+        ..state
+    };
+    let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
+        let listed = in_folder.list().unwrap_or_default();
+        // One that was not held against those before it may have lost what they still have.
+        let newest = listed.iter().max_by_key(|one| one.made_by_manifest());
+        if newest.map(|one| &one.archive) != state.compared.as_ref() {
+            return PruneReport::empty(in_folder.folder());
+        }
+        let plan = prune::plan(&settings, &listed, &state, now);
+        prune::apply(&in_folder, plan, stop)
+    });
+    let pruned = pruning.await;
+    let pruned = pruned.unwrap_or_else(|| PruneReport::empty(repository.folder()));
+    for removed in &pruned.removed {
+        tracing::info!("removed {} to make room", removed.archive);
+    }
+    pruned
+}
+
 /// What to say of a plan that lets nothing go; what was lost is said by itself.
 fn halt(plan: &Plan, state: &State) -> Option<Remark> {
     let hold = plan.halt.as_ref()?;

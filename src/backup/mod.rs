@@ -33,7 +33,7 @@ use crate::state::{Ended, Run, StateStore, StepTime, warn_unsaved};
 use crate::store::locked::LockedRepository;
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::humanize;
-use aftermath::settle;
+use aftermath::{make_room, settle};
 use archive_job::{Failed, JobError, SpaceEstimate, Stage};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -121,6 +121,7 @@ fn tell(
         stage: failed.stage.label(),
         problem,
         help: failed.stage.help(ctx.runtime()),
+        no_room: matches!(failed.error, JobError::NoRoom { .. }),
     };
     let queued = notifier.failure(status, &failure);
     let stage = failed.stage.label().into();
@@ -190,10 +191,23 @@ async fn make(
         .await
         .map_err(|reason| in_folder(reason.into()))?;
     let before = before.map_err(|error| in_folder(error.into()))?;
-    let report = archive_job::backup(settings, uri, ctx, repository, before.need).await?;
+    let mut made = archive_job::backup(settings, uri, ctx, repository, before.need).await;
+    let mut made_room = PruneReport::empty(repository.folder());
+    if made
+        .as_ref()
+        .is_err_and(|failed| matches!(failed.error, JobError::NoRoom { .. }))
+    {
+        made_room = make_room(settings, ctx, repository, status.state()).await;
+        if !made_room.removed.is_empty() {
+            made = archive_job::backup(settings, uri, ctx, repository, before.need).await;
+        }
+    }
+    let report = made?;
 
     // From here on there is an archive; nothing may turn the run into a failure any more.
-    let (pruned, concerns) = settle(settings, ctx, repository, status, &before, &report).await;
+    let (mut pruned, concerns) = settle(settings, ctx, repository, status, &before, &report).await;
+    pruned.freed_bytes += made_room.freed_bytes;
+    pruned.removed.splice(0..0, made_room.removed);
     Ok((report, pruned, concerns))
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Failure<'f> {
     pub problem: Problem,
     /// What else to do about it; may be empty.
     pub help: String,
+    /// Whether there was no room for the archive.
+    pub no_room: bool,
 }
 
 /// Where notifications are written and put into the outbox.
@@ -111,6 +113,7 @@ impl<'o> Notifier<'o> {
             stage: &stage,
             problem: Problem::new(error, ""),
             help: String::new(),
+            no_room: false,
         };
         let queued = self.queue([self.failed(&alerts, Some(day), &failure)]);
         warn_unsaved(status.change(|state| state.alerts = alerts).1);
@@ -158,14 +161,14 @@ impl<'o> Notifier<'o> {
     }
 
     fn failure_news(&self, alerts: &mut AlertHistory, failure: &Failure) -> Option<Notification> {
-        let day = self.count_failure(alerts)?;
+        let day = self.count_failure(alerts, failure.no_room)?;
         Some(self.failed(alerts, Some(day), failure))
     }
 
     /// Counts a failure; as which day of failing it is to be told now, if it is.
-    fn count_failure(&self, alerts: &mut AlertHistory) -> Option<u32> {
+    fn count_failure(&self, alerts: &mut AlertHistory, no_room: bool) -> Option<u32> {
         let now = (self.ctx.now)();
-        alerts.failed(now);
+        alerts.failed(now, no_room);
         // What nobody is told counts as untold, for the day on which somebody is.
         self.has_readers()
             .then(|| alerts.failure_due(now, self.settings.time_zone))

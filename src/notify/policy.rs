@@ -27,14 +27,17 @@ impl AlertHistory {
         self.failing.as_ref()
     }
 
-    /// Notes a run that failed.
-    pub(crate) fn failed(&mut self, now: DateTime<Utc>) {
+    /// Notes a run that failed; `no_room` says that it was for want of room.
+    pub(crate) fn failed(&mut self, now: DateTime<Utc>, no_room: bool) {
         let first = Failing {
             since: now,
             runs: 0,
             notified_on: None,
+            no_room,
         };
-        self.failing.get_or_insert(first).runs += 1;
+        let failing = self.failing.get_or_insert(first);
+        failing.runs += 1;
+        failing.no_room &= no_room;
     }
 
     /// Whether a notification about failing runs is due now: as which day of it, 1 for the first. Counts it as sent.
@@ -149,7 +152,7 @@ mod tests {
     }
 
     fn fail(alerts: &mut AlertHistory, hours: i64) -> Option<u32> {
-        alerts.failed(at(hours));
+        alerts.failed(at(hours), false);
         alerts.failure_due(at(hours), Tz::UTC)
     }
 
@@ -181,7 +184,7 @@ mod tests {
     fn the_day_is_the_owners() {
         let mut alerts = AlertHistory::default();
         let at = |hour| Utc.with_ymd_and_hms(2026, 5, 31, hour, 30, 0).unwrap();
-        alerts.failed(at(21));
+        alerts.failed(at(21), false);
         assert_eq!(alerts.failure_due(at(21), Tz::Europe__Madrid), Some(1));
         // In Madrid it is past midnight.
         assert_eq!(alerts.failure_due(at(22), Tz::Europe__Madrid), Some(2));

@@ -280,6 +280,7 @@ impl Service<'_> {
             stage,
             problem: Problem::new(error, ""),
             help: advice.into(),
+            no_room: false,
         };
         let queued = notifier.failure(&mut self.status, &failure);
         self.sender.post(queued);

@@ -26,6 +26,9 @@ pub(crate) struct Failing {
     /// The local day on which the owner was last told; none when that was not yet.
     #[serde(alias = "mailed_on")]
     pub notified_on: Option<NaiveDate>,
+    /// Whether there was no room for any of them, so that nothing is wrong with what they were to back up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_room: bool,
 }
 
 /// How often something happened on one day.
@@ -126,6 +129,7 @@ impl AlertHistory {
                 since: earlier.since.min(later.since),
                 runs: earlier.runs.saturating_add(later.runs),
                 notified_on: earlier.notified_on.max(later.notified_on),
+                no_room: earlier.no_room && later.no_room,
             }),
             (earlier, later) => earlier.or(later),
         };

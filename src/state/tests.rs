@@ -19,7 +19,7 @@ fn run(day: i64) -> Run {
 fn state_and_history_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut status = StateStore::new(folder.path().into());
-    let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH));
+    let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH, false));
     saved.unwrap();
     status.record(run(1)).unwrap();
     let again = StateStore::new(folder.path().into());
@@ -96,7 +96,7 @@ fn what_the_disk_does_not_take_is_kept_and_written_later_and_no_folder_is_made_u
     let mut status = StateStore::new(folder.clone());
     assert!(
         status
-            .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH))
+            .change(|state| state.alerts.failed(DateTime::UNIX_EPOCH, false))
             .1
             .is_err()
     );
@@ -125,7 +125,7 @@ fn a_damaged_state_stays_where_it_is_for_who_looks_and_is_set_aside_by_who_write
             assert_eq!(problem(), Some(StateProblem::Damaged(file.clone())));
         }
         let mut store = StateStore::new(folder.path().into());
-        let (_, saved) = store.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH));
+        let (_, saved) = store.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH, false));
         saved.unwrap();
         assert_eq!(fs::read_to_string(&aside).unwrap(), content);
         let state = store.state();
@@ -188,7 +188,7 @@ fn a_state_that_cannot_be_read_is_not_written_over_and_what_is_noted_meanwhile_j
         |status: &StateStore| matches!(status.state().problem, Some(StateProblem::Unreadable(_)));
     assert!(unreadable(&status));
     for runs in 1..3 {
-        let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH));
+        let (_, saved) = status.change(|state| state.alerts.failed(DateTime::UNIX_EPOCH, false));
         assert!(saved.is_err() && path.is_dir());
         let failing = status.state().alerts.failing;
         assert_eq!(failing.map(|failing| failing.runs), Some(runs));
@@ -221,7 +221,7 @@ fn what_was_noted_before_the_disk_came_does_not_hide_what_is_on_it() {
     let site = tempfile::tempdir().unwrap();
     let folder = site.path().join("late");
     let mut early = StateStore::new(folder.clone());
-    let (_, saved) = early.change(|state| state.starting.failed(DateTime::UNIX_EPOCH));
+    let (_, saved) = early.change(|state| state.starting.failed(DateTime::UNIX_EPOCH, false));
     assert!(saved.is_err());
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join(STATE_FILE), r#"{"compared": "a.tar.gz"}"#).unwrap();

@@ -6,8 +6,12 @@ use std::os::unix::fs::symlink;
 
 /// Archives made at noon on these days; nothing is removed while they are made.
 fn made_on(days: &[&str]) -> Site {
+    made_of("blog", days)
+}
+
+fn made_of(database: &str, days: &[&str]) -> Site {
     let mut site = Site::of(shared())
-        .with("BACKUP_DATABASES", "blog")
+        .with("BACKUP_DATABASES", database)
         .with("RETENTION_DAYS", 36_500);
     for day in days {
         site = site.with_clock(&format!("{day}T12:00:00Z"));
@@ -295,6 +299,45 @@ fn what_the_settings_leave_out_is_not_missed() {
     let site = site.with("BACKUP_EXCLUDE", "blog.posts");
     let outcome = site.run(&["backup"]).done();
     assert!(!outcome.stderr.contains("gone"), "{}", outcome.stderr);
+}
+
+/// Three archives of 3 MB, two of them old, in a folder without room for another one.
+fn with_a_full_disk(least: u32, last_words: &str) -> Site {
+    let days = ["2026-01-01", "2026-02-01", "2026-04-25"];
+    let site = made_of("bulk", &days).with("RETENTION_MIN_KEEP", least);
+    site.set_clock("2026-05-03T18:00:00Z");
+    let kept = site.path("kept");
+    fs::rename(site.backups(), &kept).unwrap();
+    fs::create_dir(site.backups()).unwrap();
+    let files = fs::read_dir(&kept).unwrap().flatten();
+    let bytes: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
+    // 16 MB are to stay free beside an archive: this is 3 MB short of both together.
+    let kilobytes = bytes / 1024 + 15 * 1024 + 512;
+    let script = format!(
+        "mount -t tmpfs -o size={kilobytes}k tmpfs \"$BACKUP_DIR\" && cp -a {}/. \"$BACKUP_DIR\" && {last_words}",
+        kept.display()
+    );
+    site.started_by(&["unshare", "-rm", "sh", "-c", &script, "sh"])
+}
+
+/// Retention follows a success: a full disk would stay full for ever.
+#[test]
+fn what_retention_lets_go_makes_room_where_there_is_none() {
+    let site = with_a_full_disk(1, "exec \"$@\"");
+    site.run(&["backup"]).done().saying(&[
+        "removed jorbites_backup_20260101_120000.tar.gz to make room",
+        "removed jorbites_backup_20260201_120000.tar.gz to make room",
+        "2 archives kept, 2 old ones removed",
+    ]);
+}
+
+#[test]
+fn for_want_of_room_alone_prune_is_not_held() {
+    let site = with_a_full_disk(3, "\"$@\"; RETENTION_MIN_KEEP=1 exec \"$1\" prune");
+    site.run(&["backup"])
+        .done()
+        .saying(&["there is not enough room in"])
+        .printing(&["2 archives removed"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Notifier<'_> {
         problem: &str,
         report: Option<&DrillReport>,
     ) -> Option<Notification> {
-        let day = self.count_failure(alerts)?;
+        let day = self.count_failure(alerts, false)?;
         let event = match day {
             0 | 1 => Event::DrillFailed,
             _ => Event::DrillStillFailing,

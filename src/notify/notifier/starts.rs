@@ -13,6 +13,7 @@ impl Notifier<'_> {
             stage: "starting",
             problem: Problem::new(error, ""),
             help: format!("After putting it right: {}", self.ctx.runtime().restart()),
+            no_room: false,
         };
         let mut starting = status.state().starting;
         let news = self.failure_news(&mut starting, &failure);
