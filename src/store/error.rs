@@ -43,7 +43,10 @@ impl Explain for RepositoryError {
         Some(match self {
             RepositoryError::File(error) => return error.help(runtime),
             RepositoryError::NotWritable { folder, user, .. } => {
-                format!("allow it with: sudo chown -R {user} {}", folder.display())
+                format!(
+                    "if a disk belongs there, see first that it is mounted; allow it with: sudo chown -R {user} {}",
+                    folder.display()
+                )
             }
             RepositoryError::NotTheDisk { own_folder, .. } => format!(
                 "mount the right disk; if this is a new one, say so with: mkdir -p {}",
