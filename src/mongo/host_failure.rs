@@ -83,9 +83,17 @@ impl HostFailure {
 
     pub(super) fn help(&self, host: &str, setting: &str, runtime: Runtime) -> String {
         match self {
-            Self::UnknownName => format!(
-                "check the host name in {setting}, and that this program is in the same network as MongoDB"
-            ),
+            Self::UnknownName => {
+                let elsewhere = match runtime {
+                    Runtime::Container => {
+                        ": for one of another compose project or on the host, see docs/deploy.md"
+                    }
+                    _ => "",
+                };
+                format!(
+                    "check the host name in {setting}, and that this program is in the same network as MongoDB{elsewhere}"
+                )
+            }
             Self::Closed => format!(
                 "with TLS on one side only it does that: tls=true in {setting} if the server wants TLS, no tls=true if it has none"
             ),
@@ -124,5 +132,17 @@ fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> 
         CertificateProblem::UnknownIssuer | CertificateProblem::Other(_) => format!(
             "if it is your own, add tlsCAFile=FILE to {setting}, with the certificate of its authority (CA)"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_container_an_unknown_name_has_a_recipe() {
+        let help = |runtime| HostFailure::UnknownName.help("db:27017", "MONGODB_URI", runtime);
+        assert!(help(Runtime::Container).contains("docs/deploy.md"));
+        assert!(!help(Runtime::Systemd).contains("docs/deploy.md"));
     }
 }
