@@ -1,5 +1,6 @@
 //! The relay before test servers refuses what MongoDB refuses, and takes what MongoDB takes.
 
+mod chosen;
 mod drill;
 
 use crate::support::{Manner, Server, Strict, Version};

@@ -92,6 +92,11 @@ fn allowed(roles: &[String], command: &str, database: &str, collection: &str) ->
     }
     match (command, database, collection) {
         ("applyOps", ..) => false,
+        // Roles of single databases, and nothing that reads the others.
+        ("listCollections", ..) if !any(&["backup", "restore"]) => {
+            let mut databases = roles.iter().filter_map(|role| role.split_once('@'));
+            databases.clone().next().is_none() || databases.any(|(_, one)| one == database)
+        }
         ("find" | "aggregate" | "count", "local" | "config", _) => any(&["backup"]),
         ("insert", "admin", "system.users" | "system.roles") => any(&["restore"]),
         _ => true,
