@@ -16,6 +16,7 @@ use crate::mongo::mongorestore::{LoadError, LoadOutcome};
 use crate::mongo::uri::MongoUri;
 use crate::report::{IndexPolicy, RestoreReport};
 use crate::settings::{NamespacePattern, OplogMode, Settings};
+use crate::store::locked::LockedRepository;
 use crate::store::repository::Repository;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize::first_and_more;
@@ -32,23 +33,48 @@ pub(crate) async fn execute(
         return Err(refusal);
     }
     let existing: Vec<Namespace> = plan.existing().into_iter().cloned().collect();
+    let folder = lock_folder(&plan, settings, !existing.is_empty())?;
     let mut safety_archive = None;
-    if !existing.is_empty() {
-        let safety = back_up_first(settings, ctx, &plan.uri, &existing).await?;
+    if let Some(repository) = folder.as_ref().filter(|_| !existing.is_empty()) {
+        let safety = back_up_first(settings, ctx, &plan.uri, &existing, repository).await?;
         tracing::info!("what is about to be dropped is safe in {safety}");
         safety_archive = Some(safety);
     }
     refuse_what_appeared(&plan, &existing, settings, &ctx.cancel).await?;
     drop_saved(&plan, &existing, safety_archive.as_deref(), settings).await?;
     tracing::info!(
-        "restoring; if interrupted, run the same command again with --drop; the archive is never modified"
+        "restoring; if interrupted, run the same command again with --drop, and with {} for its name; the archive is never modified",
+        plan.contents.name
     );
     let loaded = load(&plan, settings).run(settings, ctx, &ctx.cancel).await;
     let mut reconciliation = Reconciliation::new(&plan, ctx, &loaded);
     finish(&mut reconciliation, loaded, settings).await;
     let report = reconciliation.into_report(safety_archive);
     plan.target.close().await;
+    drop(folder);
     Ok(report)
+}
+
+/// Keeps backups out of a server that is half restored: such an archive would be the latest. Where nothing is to be saved, and
+/// the folder cannot be locked, as on a disk that is read-only, no backup can be made there either.
+fn lock_folder(
+    plan: &RestorePlan,
+    settings: &Settings,
+    saves: bool,
+) -> Result<Option<LockedRepository>, RestoreError> {
+    let backed_up = settings.mongodb.as_ref().map(MongoUri::hosts);
+    if !saves && backed_up != Some(plan.uri.hosts()) {
+        return Ok(None);
+    }
+    let safety = Settings {
+        prefix: file_name::safety_prefix(&settings.prefix),
+        ..settings.clone()
+    };
+    match Repository::of(&safety).lock(settings.require_mount) {
+        Ok(locked) => Ok(Some(locked)),
+        Err(error) if saves || error.is_busy() => Err(error.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Looks again: the question and the safety backup took their time, and what appeared meanwhile is in no archive.
@@ -102,7 +128,9 @@ async fn finish(reconciliation: &mut Reconciliation<'_>, loaded: LoadOutcome, se
     let plan = reconciliation.plan;
     match loaded.result {
         Err(LoadError::Interrupted(reason)) => reconciliation.problems.push(format!(
-            "{reason}: what was restored so far may be incomplete. The archive is as it was; run it again with --drop"
+            "{reason}: what was restored so far may be incomplete. The archive is as it was; run it again with --drop, and \
+             with {} for its name",
+            plan.contents.name
         )),
         Err(error) => {
             reconciliation.problems.push(error.to_string());
@@ -182,6 +210,7 @@ async fn back_up_first(
     ctx: &Context,
     uri: &MongoUri,
     existing: &[Namespace],
+    repository: &LockedRepository,
 ) -> Result<String, RestoreError> {
     let mut databases: Vec<String> = existing
         .iter()
@@ -199,9 +228,8 @@ async fn back_up_first(
         .await??;
     let there = facts.found.iter().map(|found| &found.namespace);
     let settings = safety_settings(settings, databases, existing, there);
-    let repository = Repository::of(&settings).lock(settings.require_mount)?;
     tracing::info!("backing up first what will be dropped");
-    let report = archive_job::backup(&settings, uri, ctx, &repository, None).await;
+    let report = archive_job::backup(&settings, uri, ctx, repository, None).await;
     let report = report.map_err(|failed| RestoreError::Safety(ctx.explain(&failed.error)))?;
     let stem = repository.find(&report.archive)?;
     let manifest = repository

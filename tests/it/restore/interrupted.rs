@@ -98,6 +98,23 @@ fn asked_to_end_it_ends_in_time_and_says_what_to_do() {
     }
 }
 
+/// It would hold half of everything, and be the latest.
+#[test]
+fn no_backup_is_made_while_the_server_that_is_backed_up_is_restored_into() {
+    let target = Server::standalone();
+    let proxy = Proxy::to(target.port, Trap::Sent("mongorestore"), Then::Stall);
+    let site = Site::new().with("MONGODB_URI", target.backup_uri_by(proxy.port));
+    site.with_sound_archive();
+    let running = site.start(&["restore", "latest", "--yes", "--exclude", "bulk.noise"]);
+    proxy.sprung();
+    running.until_it_says(&format!("and with {} for its name", site.archives()[0]));
+    site.run(&["backup"])
+        .ended_with(3)
+        .saying(&["another Pantry Keeper is at work in"]);
+    proxy.release();
+    running.end(Duration::from_secs(60)).done();
+}
+
 /// mongorestore would wait for ever: it asks a majority of a replica set, without a limit.
 #[test]
 fn a_server_that_does_not_confirm_the_last_documents_is_given_up() {
