@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The newest goes to every place before older ones go to any, and one that is made meanwhile goes before what is left. One
-//! archive is brought there in `sync/bring.rs`; what lies there is looked after in `sync/there.rs`. Nothing there is
+//! archive is brought there in `sync/bring.rs`, and what it should be is found out in `sync/known.rs`; what lies there is looked after in `sync/there.rs`. Nothing there is
 //! overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
 
 mod bring;
+mod known;
 mod there;
 
 use super::record::{self, Book, Record};
