@@ -1,5 +1,6 @@
 //! Which copies stay: the plan that is made for archives, over the copies that are proven to be there.
 
+use super::copies::named;
 use super::record::PlaceRecord;
 use super::{is_copy_of, needed};
 use crate::prune;
@@ -22,6 +23,8 @@ pub(super) fn plan(
     let mut all: Vec<Archive> = known
         .copies
         .iter()
+        // Those under an earlier BACKUP_PREFIX are another series, of which nothing is known here.
+        .filter(|(name, _)| named(settings, name).is_some())
         .map(|(name, copy)| Archive {
             name: name.clone(),
             made_at: copy.made_at,
