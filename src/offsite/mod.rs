@@ -262,7 +262,7 @@ pub(crate) fn waiting_since(
 ) -> Option<DateTime<Utc>> {
     // Those under an earlier BACKUP_PREFIX do not make up for what is missing of this one.
     let copies = known.copies.iter();
-    let copies = copies.filter(|(name, _)| copies::named(settings, name).is_some());
+    let copies = copies.filter(|(name, _)| is_ours(&settings.prefix, name));
     let copies = copies.map(|(_, copy)| copy);
     waiting_for(copies, needed(settings), listed, now, known.since)
 }
