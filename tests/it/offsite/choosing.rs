@@ -171,3 +171,18 @@ fn an_archive_that_was_sealed_on_its_way_is_found_by_the_name_it_had_here() {
         .done()
         .saying(&["reading", &sealed]);
 }
+
+#[test]
+fn what_the_disk_has_no_room_for_is_not_fetched() {
+    let (site, [disk, _]) = with_two_disks(Site::of(shared()));
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    let name = site.archives().remove(0);
+    fs::remove_file(site.archive()).unwrap();
+    // It takes no room itself: nothing was written in it.
+    let copy = fs::OpenOptions::new().write(true).open(disk.join(&name));
+    copy.unwrap().set_len(8 << 40).unwrap();
+    site.run(&["fetch", &name])
+        .ended_with(1)
+        .saying(&["has no room for it"]);
+}
