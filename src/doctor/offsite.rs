@@ -54,15 +54,24 @@ pub(super) async fn offsite(findings: &mut Findings, settings: &Settings, ctx: &
                 "name a folder on another disk in OFFSITE_URL",
             );
         }
-        let in_clear = matches!(place, OffsitePlace::S3 { endpoint: Some(endpoint), .. } if endpoint.starts_with("http://"));
-        if in_clear {
+        if is_in_clear(settings, place) {
             findings.advice(
                 "offsite",
                 format!("{place} is reached without TLS: archives are sent in clear"),
-                "use https:// in endpoint=, unless the network is yours alone",
+                "use https:// in endpoint= or AWS_ENDPOINT_URL, unless the network is yours alone",
             );
         }
     }
+}
+
+/// Whether a place is reached without TLS, wherever its address is given.
+fn is_in_clear(settings: &Settings, place: &OffsitePlace) -> bool {
+    let OffsitePlace::S3 { endpoint, .. } = place else {
+        return false;
+    };
+    let general = settings.offsite.credentials.aws_endpoint_url.as_ref();
+    let endpoint = endpoint.as_ref().or(general);
+    endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"))
 }
 
 fn is_same_disk(one: &Path, other: &Path) -> bool {

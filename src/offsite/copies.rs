@@ -1,7 +1,7 @@
 //! What lies at a place: looked at now, with what is known from before.
 
 use super::record::{PlaceRecord, Record};
-use super::{answered, needed, open, retention, waiting_since};
+use super::{answered, open, retention, waiting_since};
 use crate::archive::file_name;
 use crate::context::Context;
 use crate::report::ArchiveSummary;
@@ -93,7 +93,7 @@ pub(crate) async fn copies(
         place: place.to_string(),
         problem,
         copies,
-        waiting_since: waiting_since(&known, needed(settings), local, (ctx.now)()),
+        waiting_since: waiting_since(settings, &known, local, (ctx.now)()),
     }
 }
 

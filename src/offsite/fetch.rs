@@ -16,13 +16,19 @@ use crate::store::repository::{Repository, RepositoryError, RepositoryLockError}
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::{FileError, Partial};
 use crate::sys::cancel::Interruption;
+use crate::sys::humanize;
 use crate::sys::progress::{Meter, Unit};
+use rustix::fs::statvfs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long until the lock of the backup folder is tried again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+/// What comes home must leave the disk as much as this: backups need it more.
+const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 /// Why an archive is not here.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,12 @@ pub(crate) enum FetchError {
     Lock(#[from] RepositoryLockError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("the disk of {} has no room for it: it takes {}, and {} are free, of which backups need some", folder.display(), humanize::bytes(*bytes), humanize::bytes(*free))]
+    NoRoom {
+        folder: PathBuf,
+        bytes: u64,
+        free: u64,
+    },
     #[error("the copy arrived, but it is damaged: {0}")]
     Damaged(String),
     #[error(transparent)]
@@ -54,6 +66,21 @@ impl From<StoreError> for FetchError {
     }
 }
 
+/// Refuses what would leave backups no room.
+fn check_room(repository: &Repository, bytes: u64) -> Result<(), FetchError> {
+    let folder = repository.folder();
+    let disk = statvfs(folder);
+    let free = disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    match free {
+        Ok(free) if free < bytes.saturating_add(KEPT_FREE) => Err(FetchError::NoRoom {
+            folder: folder.to_owned(),
+            bytes,
+            free,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Brings one copy home under its own name, which must be free here; what its verification showed.
 pub(crate) async fn fetch(
     settings: &Settings,
@@ -67,6 +94,7 @@ pub(crate) async fn fetch(
     let reading = answered(settings, checksum(&store, &copy.archive));
     let sha256 = ctx.cancel.or(reading).await??;
     let repository = fetching.repository();
+    check_room(repository, copy.archive_bytes)?;
     let partial = fetching.begin(stem)?;
     download(settings, ctx, &store, copy, sha256, &partial).await?;
     partial.sync()?;

@@ -1,7 +1,7 @@
 //! Copies that are late, on a machine whose clock was once ahead.
 
 use super::record::{CopyRecord, PlaceRecord};
-use super::waiting_since;
+use super::waiting_for;
 use crate::report::ArchiveSummary;
 use crate::store::remote::Proof;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,7 +48,13 @@ fn copied(made_at: DateTime<Utc>) -> PlaceRecord {
 fn a_copy_from_the_future_does_not_make_up_for_those_that_are_missing() {
     let (ahead, old) = (now() + TimeDelta::days(1400), now() - TimeDelta::days(30));
     let waiting = |known: &PlaceRecord, listed: &[ArchiveSummary]| {
-        waiting_since(known, Proof::Read, listed, now())
+        waiting_for(
+            known.copies.values(),
+            Proof::Read,
+            listed,
+            now(),
+            known.since,
+        )
     };
     let known = copied(ahead);
     assert_eq!(waiting(&known, &[archive(old), archive(ahead)]), Some(old));

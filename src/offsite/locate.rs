@@ -282,6 +282,8 @@ fn is_named(candidate: &Candidate, name: &str) -> bool {
     candidate.archive == name
         || file_name::stem_of(&candidate.archive) == Some(name)
         || file_name::bare(&candidate.archive) == name
+        // Sealed on its way, it is still the archive that had this name here.
+        || file_name::unsealed(&candidate.archive) == name
 }
 
 async fn list(

@@ -198,7 +198,7 @@ pub(crate) fn distinct_problems(
         if let Some(text) = vanished(settings, place, known, now) {
             push("vanished", text);
         }
-        let waiting = waiting_since(known, needed(settings), listed, now);
+        let waiting = waiting_since(settings, known, listed, now);
         let lag = waiting.map(|since| (now - since).to_std().unwrap_or_default());
         if let Some(lag) = lag.filter(|lag| *lag > settings.offsite.max_lag) {
             let why = known.problem.as_ref().map(|why| format!(": {why}"));
@@ -255,14 +255,29 @@ fn never_begun(
 
 /// Since when the newest archives wait for their copies; none when the newest is there.
 pub(crate) fn waiting_since(
+    settings: &Settings,
     known: &PlaceRecord,
-    needed: Proof,
     listed: &[ArchiveSummary],
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
+    // Those under an earlier BACKUP_PREFIX do not make up for what is missing of this one.
+    let copies = known.copies.iter();
+    let copies = copies.filter(|(name, _)| is_ours(&settings.prefix, name));
+    let copies = copies.map(|(_, copy)| copy);
+    waiting_for(copies, needed(settings), listed, now, known.since)
+}
+
+/// The same, by the copies there and since when they go there.
+fn waiting_for<'c>(
+    copies: impl Iterator<Item = &'c CopyRecord>,
+    needed: Proof,
+    listed: &[ArchiveSummary],
+    now: DateTime<Utc>,
+    since: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
     // Archives that were made while the clock was ahead tell nothing: all others would seem older, and to be there.
     let is_past = |made_at: &DateTime<Utc>| *made_at <= now + CLOCK_DRIFT;
-    let there = known.copies.values().filter(|copy| copy.counts(needed));
+    let there = copies.filter(|copy| copy.counts(needed));
     let newest_there = there.filter_map(|copy| copy.made_at).filter(is_past).max();
     let here = listed.iter().filter(|one| one.is_good());
     let waiting = here
@@ -271,7 +286,7 @@ pub(crate) fn waiting_since(
         .filter(|made_at| newest_there.is_none_or(|there| *made_at > there))
         .min()?;
     // Archives from before there was such a place have not waited since then.
-    let since = known.since.map(|since| since.min(now));
+    let since = since.map(|since| since.min(now));
     Some(since.map_or(waiting, |since| waiting.max(since)))
 }
 

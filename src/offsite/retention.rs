@@ -1,7 +1,7 @@
 //! Which copies stay: the plan that is made for archives, over the copies that are proven to be there.
 
 use super::record::PlaceRecord;
-use super::{is_copy_of, needed};
+use super::{is_copy_of, is_ours, needed};
 use crate::prune;
 use crate::report::ArchiveSummary;
 use crate::retention::archive::Archive;
@@ -22,6 +22,8 @@ pub(super) fn plan(
     let mut all: Vec<Archive> = known
         .copies
         .iter()
+        // Those under an earlier BACKUP_PREFIX are another series, of which nothing is known here.
+        .filter(|(name, _)| is_ours(&settings.prefix, name))
         .map(|(name, copy)| Archive {
             name: name.clone(),
             made_at: copy.made_at,

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The newest goes to every place before older ones go to any, and one that is made meanwhile goes before what is left. One
-//! archive is brought there in `sync/bring.rs`; what lies there is looked after in `sync/there.rs`. Nothing there is
+//! archive is brought there in `sync/bring.rs`, and what it should be is found out in `sync/known.rs`; what lies there is looked after in `sync/there.rs`. Nothing there is
 //! overwritten: what lies under an archive's name and is not the archive is an alarm, and stays.
 
 mod bring;
+mod known;
 mod there;
 
 use super::record::{self, Book, Record};
@@ -283,7 +284,8 @@ impl Visit<'_> {
                 return Ok(Turn::Overtaken);
             }
         }
-        if errand == Errand::All {
+        // Nothing goes while nothing new is taken.
+        if errand == Errand::All && self.has_newest(&local) {
             self.retain(&store).await?;
         }
         Ok(Turn::Done)
@@ -315,9 +317,7 @@ impl Visit<'_> {
         there: &Listing,
     ) -> Result<Brought, StoreError> {
         let refused = match self.bring(store, archive, there).await {
-            Err(error) if !is_of_one_archive(&error) && !error.is(StoreErrorKind::Unreachable) => {
-                error
-            }
+            Err(error) if may_be_full(&error) => error,
             brought => return brought,
         };
         match self.retain(store).await {
@@ -370,6 +370,11 @@ fn is_overtaken(before: &[ArchiveSummary], now: &[ArchiveSummary]) -> bool {
 fn is_of_one_archive(error: &StoreError) -> bool {
     use StoreErrorKind::{Differs, Exists, Local};
     matches!(error.kind, Local | Differs | Exists)
+}
+
+/// Whether a place may take it once there is room.
+fn may_be_full(error: &StoreError) -> bool {
+    matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Other)
 }
 
 /// What is known of a copy, in words.

@@ -314,8 +314,20 @@ fn webdav(rest: &str) -> Result<OffsitePlace, Refusal> {
     }
     Ok(OffsitePlace::WebDav {
         authority: authority.to_owned(),
-        path: format!("/{}", folder(path)),
+        path: format!("/{}", folder(&encoded(path))),
     })
+}
+
+/// As it stands in a request: what is no ASCII is written in the URL as it reads. All else is left as it is.
+fn encoded(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte.is_ascii() {
+            true => encoded.push(byte.into()),
+            false => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// Without slashes at its start, with one at its end; or empty.
@@ -341,6 +353,7 @@ mod tests {
                 "webdavs://cloud.example.org/remote.php/dav/files/me/my%20dumps",
                 "webdavs://cloud.example.org/remote.php/dav/files/me/my%20dumps/",
             ),
+            ("webdavs://h/jörg/%C3%B6", "webdavs://h/j%C3%B6rg/%C3%B6/"),
             ("file:///mnt/disk2", "file:///mnt/disk2"),
             ("rclone:box:a/b", "rclone:box:a/b"),
         ] {

@@ -42,6 +42,38 @@ fn an_outage_in_the_middle_is_waited_for() {
 }
 
 #[test]
+fn a_connection_that_breaks_while_it_is_read_back_does_not_cost_the_upload() {
+    let place = Place::webdav();
+    let site = site().with_place(&place);
+    place.behave(r#"{"method": "GET", "do": "cut-answer", "times": 2}"#);
+    site.run(&["backup"]).done().saying(&["copied to"]);
+    let seen = place.seen();
+    let sent = seen.iter().filter(|line| line.starts_with("PUT"));
+    assert_eq!(sent.count(), 2, "{seen:?}");
+}
+
+#[test]
+fn an_s3_service_without_tls_is_told_of_wherever_its_address_is_given() {
+    let place = Place::s3();
+    let site = site().with_place(&place);
+    let endpoint = format!("http://127.0.0.1:{}", place.port);
+    let site = site
+        .with("OFFSITE_URL", "s3://pantry/backups")
+        .with("AWS_ENDPOINT_URL", endpoint);
+    let words = &["archives are sent in clear"];
+    site.run(&["doctor"]).done().printing(words);
+}
+
+#[test]
+fn a_bucket_with_object_lock_is_told_the_md5_of_all_that_is_sent() {
+    let place = Place::s3();
+    let site = site().with_place(&place);
+    place.behave(r#"{"method": "PUT", "do": "locked"}"#);
+    site.run(&["backup"]).done().saying(&["copied to"]);
+    site.run(&["doctor"]).done();
+}
+
+#[test]
 fn doctor_tries_to_write_each_time_also_where_nothing_can_be_removed() {
     let place = Place::s3();
     let site = site().with_place(&place);

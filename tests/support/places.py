@@ -6,17 +6,20 @@ Prints the port it listens on, on the loopback interface only. S3 has the bucket
 secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "too-large" | "clock",
+    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "too-large" | "clock" | "locked",
      "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
 After a "cut" with "then": "deny", what follows is denied. With "truncate", half of what was sent is kept, and all is said to be well.
 With "clock", a request that is dated more than 15 minutes off is refused as AWS does, which moto does not.
+With "locked", a body whose MD5 is not told, or another one, is refused as AWS does for buckets with object lock.
 For PROPFIND there is "lie": every file is said to be a byte longer than it is. For the answers to GET there is "cut-answer" (half of it comes, or as many tenths), "stall-answer" (the same, then nothing),
 "damage-answer" and "other-etag". FOLDER/seen has a line per request, FOLDER/served the length of each answer to GET.
 """
 
 import argparse
+import base64
 import datetime
+import hashlib
 import io
 import json
 import pathlib
@@ -163,6 +166,13 @@ class Misbehaving:
             now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
             if abs(now - dated) > datetime.timedelta(minutes=15):
                 return refuse("403 Forbidden", "RequestTimeTooSkewed")
+        if how and how["do"] == "locked":
+            body = sent.read(length)
+            told = environ.get("HTTP_CONTENT_MD5", "")
+            if told != base64.b64encode(hashlib.md5(body).digest()).decode():
+                sent = io.BytesIO()
+                return refuse("400 Bad Request", "InvalidRequest")
+            environ["wsgi.input"] = io.BytesIO(body)
         if how and how["do"] == "cut":
             left = length * how["tenth"] // 10
             while left > 0 and (piece := sent.read(min(left, 65536))):

@@ -11,4 +11,4 @@ mod writer;
 pub(crate) use keyring::{KeyError, Keyring, secrets_in};
 pub(crate) use recipient::{Recipient, generate};
 pub(crate) use unseal::{UnsealError, unseal};
-pub(crate) use writer::{Measured, Sealing, measure, seal};
+pub(crate) use writer::{Measured, Sealing, measure, payload_bytes, seal};

@@ -63,8 +63,7 @@ impl<R: Read> Sealing<R> {
     /// length each time.
     pub(crate) fn sealed_bytes(&self, plain_bytes: u64) -> u64 {
         let buffer = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let chunks = plain_bytes.div_ceil(CHUNK_BYTES as u64).max(1);
-        buffer.len() as u64 + plain_bytes + chunks * TAG_BYTES
+        buffer.len() as u64 + payload_bytes(plain_bytes)
     }
 
     /// Seals some more; false at the end.
@@ -91,6 +90,12 @@ impl<R: Read> Sealing<R> {
         std::mem::swap(&mut self.ready, &mut buffer);
         Ok(true)
     }
+}
+
+/// How many bytes so many become, without what stands in front of them.
+pub(crate) fn payload_bytes(plain_bytes: u64) -> u64 {
+    let chunks = plain_bytes.div_ceil(CHUNK_BYTES as u64).max(1);
+    plain_bytes + chunks * TAG_BYTES
 }
 
 impl<R: Read> Read for Sealing<R> {

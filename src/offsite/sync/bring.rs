@@ -3,32 +3,29 @@
 use super::super::checksums::{checksum, hash};
 use super::super::copies::sidecar_of;
 use super::super::record::CopyRecord;
-use super::super::sealed_note::SealedNote;
 use super::super::{answered, moving, needed};
 use super::{Listing, Visit, label};
 use crate::archive::file_name;
-use crate::archive::seal::{self, Measured};
-use crate::archive::sidecar::Sidecar;
+use crate::archive::seal::Measured;
 use crate::notify::notifier::DifferingCopy;
 use crate::report::ArchiveSummary;
 use crate::store::remote::{Proof, Source, Store, StoreError, StoreErrorKind, Transfer};
 use crate::sys::humanize;
 use crate::sys::progress::{Meter, Unit};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// An archive, and what its copy there is called.
-struct Parcel<'p> {
-    archive: &'p ArchiveSummary,
+pub(super) struct Parcel<'p> {
+    pub archive: &'p ArchiveSummary,
     /// Of the archive here.
-    stem: &'p str,
+    pub stem: &'p str,
     /// The file name of the copy.
-    copy: String,
+    pub copy: String,
 }
 
 impl Parcel<'_> {
-    fn is_sealed_on_its_way(&self) -> bool {
+    pub(super) fn is_sealed_on_its_way(&self) -> bool {
         self.copy != self.archive.archive
     }
 }
@@ -56,7 +53,7 @@ impl Visit<'_> {
             stem,
             copy,
         };
-        let known = self.known(&parcel);
+        let known = self.known(&parcel).await?;
         let there_bytes = there.get(&parcel.copy).copied();
         if let Some(damage) = known.as_ref().and_then(|copy| copy.damage.as_ref()) {
             let summary = format!("the copy {damage}");
@@ -137,77 +134,6 @@ impl Visit<'_> {
         match there.contains_key(&other) && !there.contains_key(&wanted) {
             true => other,
             false => wanted,
-        }
-    }
-
-    fn known(&mut self, parcel: &Parcel) -> Option<CopyRecord> {
-        let known = self.book.place(self.place).copies.get_mut(&parcel.copy)?;
-        // What was found by `verify` alone is known by its name until here.
-        if known.made_at.is_none() {
-            known.made_at = parcel.archive.made_by_manifest();
-        }
-        Some(known.clone())
-    }
-
-    fn note(&self, parcel: &Parcel) -> SealedNote {
-        SealedNote::on(self.repository, &self.shown, &parcel.copy)
-    }
-
-    /// What a copy that is there should be.
-    async fn expected(
-        &mut self,
-        store: &Store,
-        parcel: &Parcel<'_>,
-        there_bytes: u64,
-        has_sidecar: bool,
-    ) -> Result<Measured, StoreError> {
-        if !parcel.is_sealed_on_its_way() {
-            let sha256 = self.checksum(parcel.stem).await?;
-            let bytes = parcel.archive.archive_bytes;
-            return Ok(Measured { bytes, sha256 });
-        }
-        // What was sealed cannot be sealed the same way again: only what was noted then tells.
-        let known = self.known(parcel).and_then(|copy| {
-            let sha256 = hex::decode(copy.sha256).ok()?.try_into().ok()?;
-            let bytes = copy.bytes;
-            Some(Measured { bytes, sha256 })
-        });
-        if let Some(measured) = known.or_else(|| self.note(parcel).read()) {
-            return Ok(measured);
-        }
-        if has_sidecar {
-            let sha256 = answered(self.settings, checksum(store, &parcel.copy)).await?;
-            let bytes = there_bytes;
-            return Ok(Measured { bytes, sha256 });
-        }
-        Err(StoreError::new(
-            StoreErrorKind::Differs,
-            format!(
-                "{} is there without its .sha256, and was not sealed by this Pantry Keeper",
-                parcel.copy
-            ),
-            "it stays as it is: see what it is, then remove it there, and the archive is sent",
-        ))
-    }
-
-    /// The checksum that the archive had when it was verified.
-    async fn checksum(&self, stem: &str) -> Result<[u8; 32], StoreError> {
-        let local = |problem: String| StoreError::new(StoreErrorKind::Local, problem, "");
-        match self.repository.sidecar(stem) {
-            Sidecar::Sha256(sha256) => return Ok(sha256),
-            Sidecar::Missing => {}
-            Sidecar::Unreadable(problem) => return Err(local(format!("its .sha256 {problem}"))),
-        }
-        let opened = self.repository.open_as_it_lies(stem);
-        let hashing = tokio::task::spawn_blocking(move || {
-            let measured = seal::measure(opened.map_err(std::io::Error::other)?, &NEVER, &|_| {})?;
-            measured.ok_or(std::io::ErrorKind::Interrupted.into())
-        });
-        match hashing.await {
-            Ok(measured) => measured
-                .map(|measured: Measured| measured.sha256)
-                .map_err(|error: std::io::Error| local(error.to_string())),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 
@@ -301,7 +227,12 @@ impl Visit<'_> {
         Ok(Proof::Read)
     }
 
-    fn alarm(&mut self, parcel: &Parcel, expected: &Measured, error: StoreError) -> StoreError {
+    pub(super) fn alarm(
+        &mut self,
+        parcel: &Parcel,
+        expected: &Measured,
+        error: StoreError,
+    ) -> StoreError {
         let damage = error.problem.summary.clone();
         self.remember(parcel, expected, Proof::Sent, Some(damage.clone()));
         self.differing.push(DifferingCopy {
@@ -333,10 +264,8 @@ impl Visit<'_> {
         }
     }
 
-    fn meter(&self, what: &str, name: &str, bytes: u64) -> Arc<Meter> {
+    pub(super) fn meter(&self, what: &str, name: &str, bytes: u64) -> Arc<Meter> {
         let what = format!("{what} {name}");
         Meter::new(&what, Unit::Bytes, Some(bytes), &self.ctx.screen)
     }
 }
-
-static NEVER: AtomicBool = AtomicBool::new(false);

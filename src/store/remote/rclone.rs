@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::OnceCell;
 
 /// What rclone needs of our environment; whatever begins with `RCLONE_` is its own.
 const PASSED_ON: &[&str] = &[
@@ -31,6 +32,11 @@ const PASSED_ON: &[&str] = &[
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
+    "ALL_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+    "all_proxy",
 ];
 /// The longest answer that is kept: a listing.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -45,7 +51,14 @@ pub(crate) struct RcloneStore {
     remote: String,
     bandwidth: Option<u64>,
     scratch: PathBuf,
+    /// That it is new enough to send files was seen.
+    is_new: OnceCell<()>,
 }
+
+/// Older versions give a file its name before it is whole, on most services: what breaks off looks like a damaged copy.
+const OLDEST: (u32, u32) = (1, 63);
+/// rclone may be busy with checksums of the whole file while nothing moves: at least so many bytes a second.
+const SLOWEST_CHECKSUM: u64 = 5 * 1024 * 1024;
 
 /// A file as rclone lists it.
 #[derive(Deserialize)]
@@ -106,6 +119,7 @@ impl RcloneStore {
             remote: remote.clone(),
             bandwidth: access.bandwidth,
             scratch: access.scratch.to_owned(),
+            is_new: OnceCell::new(),
         })
     }
 
@@ -202,7 +216,24 @@ impl RcloneStore {
         Err(StoreError::new(kind, summary, help))
     }
 
+    /// An old rclone reads copies as well as any, but must not send them.
+    async fn refuse_if_old(&self) -> Result<(), StoreError> {
+        let printed = self.run("tell its version", &["version"], b"").await;
+        let printed = printed.ok().flatten().unwrap_or_default();
+        match version(&String::from_utf8_lossy(&printed)) {
+            Some((major, minor)) if (major, minor) < OLDEST => Err(StoreError::new(
+                StoreErrorKind::Denied,
+                format!(
+                    "this rclone is {major}.{minor}, which gives a file its name before it is whole"
+                ),
+                "install rclone 1.63 or newer, see https://rclone.org/downloads/",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn put(&self, name: &str, mut source: Source) -> Result<Proof, StoreError> {
+        self.is_new.get_or_try_init(|| self.refuse_if_old()).await?;
         if self.size(name).await?.is_some() {
             return Err(StoreError::exists(name));
         }
@@ -245,12 +276,19 @@ impl RcloneStore {
     ) -> Result<Proof, StoreError> {
         let target = self.path(name);
         let (transfer, seen) = (Arc::clone(transfer), AtomicU64::new(0));
+        let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
+        let patience = AtomicU64::new(bytes / SLOWEST_CHECKSUM);
         let heard = move |line: &str| match serde_json::from_str::<LogLine>(line) {
             Ok(LogLine {
                 stats: Some(stats), ..
             }) => {
                 let before = seen.swap(stats.bytes, Ordering::Relaxed);
-                transfer.advance(stats.bytes.saturating_sub(before));
+                // A line comes each second, whether anything moves or not.
+                if stats.bytes > before {
+                    transfer.advance(stats.bytes - before);
+                } else if spend(&patience) {
+                    transfer.stir();
+                }
                 false
             }
             _ => true,
@@ -365,6 +403,21 @@ impl RcloneStore {
     }
 }
 
+/// Major and minor version in what `rclone version` prints.
+fn version(printed: &str) -> Option<(u32, u32)> {
+    let mut numbers = printed.trim().strip_prefix("rclone v")?.split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+/// Takes one of what is left; false when nothing is.
+fn spend(left: &AtomicU64) -> bool {
+    let one_less = |left: u64| left.checked_sub(1);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+        .is_ok()
+}
+
 /// What a line of its log says; with `--use-json-log` it is one value among others, such as the time.
 fn message(line: &str) -> String {
     let parsed = serde_json::from_str::<LogLine>(line).ok();
@@ -440,6 +493,21 @@ mod tests {
             "error while reading 20260403",
         ] {
             assert!(!is_refusal(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_read_as_all_builds_print_it() {
+        for (printed, expected) in [
+            (
+                "rclone v1.60.1-DEV\n- os/version: debian 12\n",
+                Some((1, 60)),
+            ),
+            ("rclone v1.63.0\n", Some((1, 63))),
+            ("rclone v1.69.0-beta.8480.9b5b0a4ad\n", Some((1, 69))),
+            ("", None),
+        ] {
+            assert_eq!(version(printed), expected, "{printed}");
         }
     }
 

@@ -328,7 +328,7 @@ impl SftpStore {
                     for file in page
                         .files
                         .into_iter()
-                        .filter(|file| file.attrs.is_regular())
+                        .filter(|file| may_be_file(&file.filename, &file.attrs))
                     {
                         let bytes = file.attrs.size.unwrap_or_default();
                         if seen.insert(file.filename.clone()) {
@@ -353,6 +353,31 @@ impl SftpStore {
     }
 }
 
+/// Some servers do not say in a listing what is a file.
+fn may_be_file(name: &str, attributes: &FileAttributes) -> bool {
+    match attributes.permissions {
+        Some(_) => attributes.is_regular(),
+        None => name != "." && name != "..",
+    }
+}
+
 fn is(error: &Error, code: StatusCode) -> bool {
     matches!(error, Error::Status(status) if status.status_code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_listing_says_nothing_of_may_be_a_file() {
+        let with = |permissions| FileAttributes {
+            permissions,
+            ..FileAttributes::empty()
+        };
+        assert!(may_be_file("a", &with(None)));
+        assert!(!may_be_file("..", &with(None)));
+        assert!(may_be_file("a", &with(Some(0o100_600))));
+        assert!(!may_be_file("a", &with(Some(0o040_700))));
+    }
 }

@@ -182,16 +182,31 @@ impl WebDavStore {
         sent: u64,
         source: &Source,
     ) -> Result<(), StoreError> {
-        let mut comparison = Comparison::new(source.transfer());
-        let mut sink = |piece: &[u8]| {
-            comparison.update(piece);
-            Ok(())
-        };
-        // One byte more than there should be, so that too much is noticed as well.
-        self.read(hidden, 0..sent + 1, &mut sink).await?;
-        match source.outcome().is(comparison.finish()) {
-            true => Ok(()),
-            false => Err(StoreError::differs(name)),
+        let (mut patience, mut furthest, mut all) = (Patience::new(Instant::now()), 0, 0);
+        loop {
+            let mut comparison = Comparison::new(source.transfer());
+            let mut read = 0;
+            let mut sink = |piece: &[u8]| {
+                comparison.update(piece);
+                read += piece.len() as u64;
+                Ok(())
+            };
+            // One byte more than there should be, so that too much is noticed as well.
+            let result = self.read(hidden, 0..sent + 1, &mut sink).await;
+            (furthest, all) = (read.max(furthest), all + read);
+            let error = match result {
+                Ok(_) if source.outcome().is(comparison.finish()) => return Ok(()),
+                Ok(_) => return Err(StoreError::differs(name)),
+                Err(error) => error,
+            };
+            let wait = match error.is(StoreErrorKind::Unreachable) {
+                true => patience.wait(Instant::now(), (furthest, all)),
+                false => None,
+            };
+            // Much would be lost if it had to be sent again.
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!("{name} is read back again: {error}");
+            Share::of(source.transfer()).rest(wait).await;
         }
     }
 

@@ -157,3 +157,32 @@ fn backups_do_not_wait_for_a_fetch_and_one_that_was_killed_leaves_nothing() {
     site.run(&["backup"]).done();
     assert!(names(&fetching).is_empty());
 }
+
+#[test]
+fn an_archive_that_was_sealed_on_its_way_is_found_by_the_name_it_had_here() {
+    let (site, _) = with_two_disks(Site::of(shared()));
+    let (site, key) = super::with_key(site);
+    site.run(&["backup"]).done();
+    let name = site.archives().remove(0);
+    fs::remove_dir_all(site.backups()).unwrap();
+    let site = site.with("AGE_IDENTITY_FILE", key.display());
+    let sealed = format!("{name}.age");
+    site.run(&["show", &name])
+        .done()
+        .saying(&["reading", &sealed]);
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_not_fetched() {
+    let (site, [disk, _]) = with_two_disks(Site::of(shared()));
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    site.run(&["backup"]).done();
+    let name = site.archives().remove(0);
+    fs::remove_file(site.archive()).unwrap();
+    // It takes no room itself: nothing was written in it.
+    let copy = fs::OpenOptions::new().write(true).open(disk.join(&name));
+    copy.unwrap().set_len(8 << 40).unwrap();
+    site.run(&["fetch", &name])
+        .ended_with(1)
+        .saying(&["has no room for it"]);
+}

@@ -2,6 +2,7 @@
 
 mod changed;
 mod choosing;
+mod false_rclone;
 mod interrupted;
 mod order;
 mod reading;

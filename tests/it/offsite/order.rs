@@ -72,3 +72,28 @@ fn an_archive_that_is_made_in_the_middle_of_a_round_goes_before_what_is_left() {
     assert!(order[1..3].contains(&archives[3]), "{order:?}");
     assert_eq!(order[3], archives[0]);
 }
+
+#[test]
+fn nothing_goes_while_nothing_new_is_taken() {
+    let place = crate::support::Place::s3();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop")
+        .with("OFFSITE_RETENTION_DAYS", "30")
+        .with("OFFSITE_RETENTION_MIN_KEEP", "1")
+        .with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    site.set_clock("2026-03-01T02:00:00Z");
+    place.behave(r#"{"method": "PUT", "do": "deny"}"#);
+    site.run(&["backup"]).done().saying(&["AccessDenied"]);
+    assert_eq!(super::copies(&site).len(), 2);
+    place.behave_well();
+    site.run(&["backup"]).done();
+    let left = super::copies(&site);
+    assert!(
+        left.iter()
+            .all(|copy| copy["made_at"].as_str() > Some("2026-02")),
+        "{left:?}"
+    );
+}

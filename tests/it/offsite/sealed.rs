@@ -134,3 +134,78 @@ fn what_is_sealed_anew_does_not_lie_beside_the_checksum_of_what_is_gone() {
     fs::remove_file(site.backups().join(&site.archives()[0])).unwrap();
     site.run(&["fetch", &name]).done();
 }
+
+/// Two machines that agree on the name of an archive; the copy of the first is at the place.
+fn two_machines(sealed: bool, others: &str) -> (Site, Site) {
+    let first = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with_clock("2026-01-01T02:00:00Z");
+    let disk = first.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let second = Site::of(shared())
+        .with("BACKUP_DATABASES", others)
+        .with_clock("2026-01-01T02:00:00Z");
+    second.run(&["backup"]).done();
+    let url = format!("file://{}", disk.display());
+    let (mut first, mut second) = (
+        first.with("OFFSITE_URL", &url),
+        second.with("OFFSITE_URL", &url),
+    );
+    if sealed {
+        (first, second) = (with_key(first).0, with_key(second).0);
+    }
+    first.run(&["backup"]).done().saying(&["copied to"]);
+    assert_eq!(first.archives(), second.archives());
+    (first, second)
+}
+
+#[test]
+fn the_sealed_copy_of_another_machine_is_not_taken_for_ours() {
+    let (_first, second) = two_machines(true, "bulk");
+    second
+        .run(&["backup"])
+        .done()
+        .saying(&["is not this archive", "as this archive never has sealed"]);
+    assert!(copies(&second)[0]["damage"].is_string());
+}
+
+#[test]
+fn the_copy_of_another_machine_is_not_proven_by_verify() {
+    let (_first, second) = two_machines(false, "blog");
+    second.run(&["verify", "--offsite", "--all"]).done();
+    second.run(&["backup"]).done().saying(&["bytes instead of"]);
+    assert!(copies(&second)[0]["damage"].is_string());
+}
+
+#[test]
+fn a_sealed_copy_of_which_nothing_is_known_counts_once_a_key_opened_it() {
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with_clock("2026-01-01T02:00:00Z");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, key) = with_key(site);
+    site.run(&["backup"]).done();
+    fs::remove_file(site.backups().join(".pantry-keeper/offsite.json")).unwrap();
+    let words = "nothing here tells whether it is this archive";
+    site.run(&["backup"]).done().saying(&[words]);
+    assert_eq!(copies(&site)[0]["state"], "sent");
+    // Proof that it is what its checksum says is no proof of whose it is.
+    site.run(&["verify", "--offsite", "--all"]).done();
+    site.run(&["backup"]).done().saying(&[words]);
+    let site = site.with("AGE_IDENTITY_FILE", key.display());
+    let said = site.run(&["backup"]).done();
+    assert!(!said.stderr.contains(words), "{}", said.stderr);
+    let listed = copies(&site);
+    assert!(
+        listed
+            .iter()
+            .all(|copy| copy["state"] == "read" && copy["damage"].is_null()),
+        "{listed:?}"
+    );
+    assert!(
+        !listed[0]["kept"].to_string().contains("not verified"),
+        "{listed:?}"
+    );
+}

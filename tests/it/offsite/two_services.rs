@@ -115,3 +115,23 @@ fn what_another_machine_put_there_never_goes() {
     assert!(disk.join(&theirs).exists(), "it is not ours");
     assert!(!disk.join(&own).exists(), "ours goes when it is due");
 }
+
+#[test]
+fn copies_under_an_earlier_prefix_are_another_series() {
+    let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
+    let disk = site.path("disk2");
+    fs::create_dir(&disk).unwrap();
+    let site = site
+        .with("OFFSITE_URL", format!("file://{}", disk.display()))
+        .with("OFFSITE_RETENTION_DAYS", "30")
+        .with("OFFSITE_RETENTION_MIN_KEEP", "1")
+        .with_clock("2026-01-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    let before = super::names(&disk);
+    let site = site.with("BACKUP_PREFIX", "another");
+    site.set_clock("2026-03-01T02:00:00Z");
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    let after = super::names(&disk);
+    assert!(before.is_subset(&after), "{after:?}");
+}

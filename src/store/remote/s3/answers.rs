@@ -129,6 +129,10 @@ pub(super) fn refusal(action: &str, bucket: &str, answer: &Answer) -> StoreError
             StoreErrorKind::NoPlace,
             "create the bucket, or correct OFFSITE_URL",
         ),
+        ("InvalidObjectState", _) => (
+            StoreErrorKind::Local,
+            "it lies in an archive class such as Glacier: restore it there first; copies need a class that gives them at once",
+        ),
         ("NoSuchKey", _) => (StoreErrorKind::Missing, ""),
         ("PreconditionFailed", _) | (_, 412) => (StoreErrorKind::Exists, ""),
         (
@@ -201,6 +205,19 @@ mod tests {
         }
         let portal = page(b"<html><body>Log in first</body></html>", "b/");
         assert_eq!(portal.err().unwrap().kind, StoreErrorKind::Other);
+    }
+
+    #[test]
+    fn what_lies_in_an_archive_class_is_not_a_matter_of_the_key() {
+        let body = "<Error><Code>InvalidObjectState</Code><Message>no</Message></Error>";
+        let answer = Answer {
+            status: StatusCode::FORBIDDEN,
+            headers: HeaderMap::new(),
+            body: body.into(),
+        };
+        let error = refusal("give a", "pantry", &answer);
+        assert_ne!(error.kind, StoreErrorKind::Denied);
+        assert!(error.to_string().contains("Glacier"), "{error}");
     }
 
     #[test]

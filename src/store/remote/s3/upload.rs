@@ -11,6 +11,8 @@ use super::super::source::{PIECE_BYTES, Source};
 use super::super::transfer::Share;
 use super::{Ask, S3Store, answers};
 use crate::sys::http::{Answer, Body, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
@@ -128,6 +130,14 @@ impl S3Store {
 
     fn loaded(&self, ask: &Ask<'_>, load: &Load) -> Result<Request<Body>, StoreError> {
         let portion = &load.portion;
+        // Buckets with object lock take nothing without it.
+        let mut headers = vec![("content-md5", STANDARD.encode(portion.md5))];
+        headers.extend_from_slice(ask.headers);
+        let ask = &Ask {
+            headers: &headers,
+            body: ask.body.clone(),
+            ..*ask
+        };
         let mut request = self.request(ask, portion.sha256, portion.body(&load.share))?;
         let length = HeaderValue::from(portion.bytes);
         request.headers_mut().insert(CONTENT_LENGTH, length);
