@@ -160,6 +160,25 @@ fn write(file: &File, samples: &[Sample], plan: Plan) -> Result<(Written, Manife
     sink.finish(noon())
 }
 
+/// Writes an archive of one view that is defined by `metadata`.
+pub(crate) fn archive_of_view(file: &File, metadata: &str) -> Manifest {
+    let plan = plan(STEM, noon(), Compression::Gzip);
+    let mut sink = ArchiveSink::create(Arc::new(file.try_clone().unwrap()), plan).unwrap();
+    sink.header(&StreamHeader {
+        server_version: "8.0.0".into(),
+        tool_version: "100.12.2".into(),
+    })
+    .unwrap();
+    let mut view = Sample::new("shop", "view", Vec::new());
+    view.kind = Kind::View;
+    let mut announced = view.announced();
+    announced.metadata = metadata.into();
+    sink.announce(announced).unwrap();
+    sink.begin(&view.namespace).unwrap();
+    sink.end(view.totals()).unwrap();
+    sink.finish(noon()).unwrap().1
+}
+
 /// mongodump's archive stream for these samples.
 pub(crate) fn stream(samples: &[Sample]) -> Vec<u8> {
     const TERMINATOR: [u8; 4] = [0xff; 4];

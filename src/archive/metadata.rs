@@ -1,18 +1,41 @@
 //! Options and indexes of a collection, the text of `metadata.json`: Extended JSON of the second version, or of the first,
 //! which mongodump wrote until 4.2.
 
+use crate::archive::json;
 use crate::archive::namespace::printable;
 use chrono::DateTime;
 use mongodb::bson::error::Error;
 use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value, json};
+use std::thread::{self, ScopedJoinHandle};
 
 /// Characters of a problem that are told; it may quote any value.
 const TOLD: usize = 200;
 
+/// Deeper than this, a thread's usual stack may not last for the conversion to BSON …
+const USUAL_LEVELS: usize = 40;
+/// … and this one, in bytes, does.
+const DEEP_STACK: usize = 64 * 1024 * 1024;
+
 /// What the text says, or why it cannot be read.
 pub(crate) fn parse(text: &str) -> Result<Document, String> {
-    let json: Value = serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))?;
+    if json::depth(text.as_bytes()) <= USUAL_LEVELS {
+        return parse_here(text);
+    }
+    let joined = thread::scope(|scope| {
+        let deep = thread::Builder::new().stack_size(DEEP_STACK);
+        deep.spawn_scoped(scope, || parse_here(text))
+            .map(ScopedJoinHandle::join)
+    });
+    match joined.map_err(|error| unreadable(&error.to_string()))? {
+        Ok(parsed) => parsed,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn parse_here(text: &str) -> Result<Document, String> {
+    let json: Value =
+        json::from_slice(text.as_bytes()).map_err(|error| unreadable(&error.to_string()))?;
     let Bson::Document(document) = Bson::try_from(modern(json)).map_err(|error| explain(&error))?
     else {
         return Err(unreadable("it is not a document"));

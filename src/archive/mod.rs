@@ -11,6 +11,7 @@ pub(crate) mod extended_json;
 pub(crate) mod file_name;
 pub(crate) mod fingerprint;
 pub(crate) mod io;
+pub(crate) mod json;
 pub(crate) mod manifest;
 pub(crate) mod metadata;
 pub(crate) mod namespace;

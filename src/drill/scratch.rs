@@ -1,5 +1,6 @@
 //! The databases that a drill makes, and makes sure to drop.
 
+use crate::archive::json;
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use crate::mongo::scratch_name;
 use crate::mongo::target::Target;
@@ -169,7 +170,7 @@ fn forget(status: &mut StateStore, hosts: &str, name: &str) {
 
 /// Options under which nothing expires while it is compared. Indexes are built after that.
 fn without_expiry(metadata: &str) -> String {
-    let Ok(mut json) = serde_json::from_str::<Value>(metadata) else {
+    let Ok(mut json) = json::from_slice::<Value>(metadata.as_bytes()) else {
         return metadata.to_owned();
     };
     let options = json.get_mut("options").and_then(Value::as_object_mut);

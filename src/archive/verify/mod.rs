@@ -1,5 +1,7 @@
 //! Reads an archive from end to end and says whether it is sound; when it is not, which namespace is damaged and how.
 
+#[cfg(test)]
+mod deep_tests;
 mod native;
 mod other_format;
 pub(crate) mod report;

@@ -5,6 +5,7 @@ use super::other_format::OtherFormat;
 use super::system_indexes::is_system_indexes;
 use super::{Found, Options, native, untrusted};
 use crate::archive::container::{Damage, NativeArchive};
+use crate::archive::json;
 use crate::archive::namespace::{self, Kind, Namespace, Totals};
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
@@ -206,7 +207,7 @@ fn namespaces(survey: untrusted::Survey) -> Vec<Result<ArchivedNamespace, String
 
 fn origin(prelude: Option<&str>) -> Origin {
     let prelude: BTreeMap<String, String> = prelude
-        .and_then(|text| serde_json::from_str(text).ok())
+        .and_then(|text| json::from_slice(text.as_bytes()).ok())
         .unwrap_or_default();
     let field = |name: &str| prelude.get(name).cloned();
     Origin {
@@ -276,5 +277,5 @@ impl StoredMetadata {
 }
 
 fn stored_metadata(metadata: &str) -> StoredMetadata {
-    serde_json::from_str(metadata).unwrap_or_default()
+    json::from_slice(metadata.as_bytes()).unwrap_or_default()
 }
