@@ -151,7 +151,7 @@ fn each_operation(
 fn without_indexes(operation: Operation, indexes: &mut IndexCatalog) -> Option<Operation> {
     match operation {
         Operation::Command(entry) => indexes.replay(entry).map(Operation::Command),
-        on_document => Some(on_document),
+        on_document @ Operation::OnDocument(_) => Some(on_document),
     }
 }
 
