@@ -61,8 +61,8 @@ pub(crate) fn summarize(
         place: archive.place().map(str::to_owned),
         made_at: manifest.map(|manifest| manifest.started_at),
         archive_bytes: archive.archive_bytes,
-        documents: owners().map(|one| one.documents).sum(),
-        bytes: owners().map(|one| one.bytes).sum(),
+        documents: together(owners().map(|one| one.documents)),
+        bytes: together(owners().map(|one| one.bytes)),
         point_in_time: manifest.map(|manifest| manifest.point_in_time),
         server_version: manifest.map(|manifest| manifest.server.version.clone()),
         mongodump_version: manifest.map(|manifest| manifest.mongodump_version.clone()),
@@ -71,6 +71,11 @@ pub(crate) fn summarize(
         warnings,
         collections,
     })
+}
+
+/// What a manifest claims is not believed to be a number that can be added up.
+fn together(claimed: impl Iterator<Item = u64>) -> u64 {
+    claimed.fold(0, u64::saturating_add)
 }
 
 /// A collection whose indexes and options are still to be read; `before` are documents and bytes.
@@ -120,4 +125,15 @@ fn index_of(definition: Document) -> ShownIndex {
 
 fn relaxed(document: Document) -> serde_json::Value {
     extended_json::value(Bson::Document(document), JsonStyle::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_beyond_all_numbers_are_no_defect_of_ours() {
+        assert_eq!(together([u64::MAX, 5].into_iter()), u64::MAX);
+        assert_eq!(together([2, 5].into_iter()), 7);
+    }
 }
