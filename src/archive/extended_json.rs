@@ -92,6 +92,10 @@ pub(crate) fn value(value: Bson, style: JsonStyle) -> Value {
         }
         // It has no sign there, whatever its bits say.
         Bson::Double(number) if number.is_nan() => json!({ "$numberDouble": "NaN" }),
+        // Those that are next to nothing are written without their type otherwise.
+        Bson::Double(number) if number.is_subnormal() && style == JsonStyle::Canonical => {
+            json!({ "$numberDouble": format!("{number:e}") })
+        }
         Bson::DateTime(date) if !WRITTEN_DATES.contains(&date.timestamp_millis()) => {
             json!({ "$date": { "$numberLong": date.timestamp_millis().to_string() } })
         }
@@ -158,6 +162,14 @@ mod tests {
                 assert_eq!(json(&document, style), (wanted.into(), true));
             }
         }
+    }
+
+    #[test]
+    fn a_number_that_is_next_to_nothing_has_its_type() {
+        let document = rawdoc! { "a": 5e-324, "b": -2.5e-310 };
+        let (text, _) = json(&document, JsonStyle::Canonical);
+        let wanted = r#"{"a":{"$numberDouble":"5e-324"},"b":{"$numberDouble":"-2.5e-310"}}"#;
+        assert_eq!(text, wanted);
     }
 
     #[test]
