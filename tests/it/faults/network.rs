@@ -13,6 +13,14 @@ fn site_behind(proxy: &Proxy) -> Site {
         .with("BACKUP_STALL_TIMEOUT", "4s")
 }
 
+/// The rest of the large collection may be on its way already: others are still to be asked for.
+fn with_more_than_is_on_its_way() -> Server {
+    let server = Server::standalone();
+    server.seed("small");
+    server.seed("bulk");
+    server
+}
+
 #[test]
 fn a_connection_cut_mid_dump_is_a_failure() {
     let proxy = Proxy::to(shared().port, MID_DUMP, Then::Cut);
@@ -28,8 +36,7 @@ fn a_connection_cut_mid_dump_is_a_failure() {
 
 #[test]
 fn a_server_killed_mid_dump_is_a_failure() {
-    let server = Server::standalone();
-    server.seed("bulk");
+    let server = with_more_than_is_on_its_way();
     let proxy = Proxy::to(server.port, MID_DUMP, Then::Stall);
     let site = site_behind(&proxy).with("MONGODB_URI", server.backup_uri_by(proxy.port));
     let before = site.with_older_files();
@@ -94,8 +101,7 @@ fn a_server_that_freezes_while_it_is_asked_is_given_up() {
 
 #[test]
 fn a_server_frozen_by_a_signal_is_given_up() {
-    let server = Server::standalone();
-    server.seed("bulk");
+    let server = with_more_than_is_on_its_way();
     let proxy = Proxy::to(server.port, MID_DUMP, Then::Stall);
     let site = Site::new()
         .with("MONGODB_URI", server.backup_uri_by(proxy.port))

@@ -135,8 +135,16 @@ fn what_is_sealed_anew_does_not_lie_beside_the_checksum_of_what_is_gone() {
     site.run(&["fetch", &name]).done();
 }
 
-/// Two machines that agree on the name of an archive; the copy of the first is at the place.
+/// Two machines that agree on the name of an archive; the copy of the first is at the place. Where this one is busy, a second
+/// may pass between the two, which are made anew then.
 fn two_machines(sealed: bool, others: &str) -> (Site, Site) {
+    let mut attempts = (0..20).map(|_| two_backups(sealed, others));
+    attempts
+        .find(|(first, second)| first.archives() == second.archives())
+        .unwrap()
+}
+
+fn two_backups(sealed: bool, others: &str) -> (Site, Site) {
     let first = Site::of(shared())
         .with("BACKUP_DATABASES", "shop")
         .with_clock("2026-01-01T02:00:00Z");
@@ -155,7 +163,6 @@ fn two_machines(sealed: bool, others: &str) -> (Site, Site) {
         (first, second) = (with_key(first).0, with_key(second).0);
     }
     first.run(&["backup"]).done().saying(&["copied to"]);
-    assert_eq!(first.archives(), second.archives());
     (first, second)
 }
 

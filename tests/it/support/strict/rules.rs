@@ -92,8 +92,8 @@ fn allowed(roles: &[String], command: &str, database: &str, collection: &str) ->
     }
     match (command, database, collection) {
         ("applyOps", ..) => false,
-        // Roles of single databases, and nothing that reads the others.
-        ("listCollections", ..) if !any(&["backup", "restore"]) => {
+        // Others are shown the names of those databases alone that they may look into.
+        ("listCollections", ..) if any(&["clusterMonitor"]) && !any(&["backup", "restore"]) => {
             let mut databases = roles.iter().filter_map(|role| role.split_once('@'));
             databases.clone().next().is_none() || databases.any(|(_, one)| one == database)
         }
