@@ -3,9 +3,13 @@
 //! mongorestore replays an oplog whole or not at all, and under the old names. So entries are chosen and renamed here:
 //! what is about anything else is left out, and what cannot be told apart is refused.
 
+use crate::archive::element::{self, Element, elements, kind};
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::{Bson, Document, RawDocument};
 use std::collections::HashSet;
+
+#[cfg(test)]
+mod tests;
 
 /// Where operations on a namespace go; none when it is not restored.
 pub(super) type Target<'t> = dyn Fn(&Namespace) -> Option<Namespace> + 't;
@@ -44,16 +48,85 @@ const ABOUT_ONE: [&str; 12] = [
 /// Whether the first entry of an oplog is one that the dump holds already. mongodump begins with the last operation before
 /// the dump; only where a transaction or the build of an index was under way does that have a sequel. Left out, it spares a
 /// quiet server the whole replay.
-pub(super) fn is_before_the_dump(first: &Document) -> bool {
-    match first.get_str("op") {
-        Ok("i" | "u" | "d") => true,
-        Ok("c") => {
-            let command = first.get_document("o").ok();
-            let command = command.and_then(|command| command.keys().next());
-            command.is_some_and(|command| !HAVE_A_SEQUEL.contains(&command.as_str()))
+pub(super) fn is_before_the_dump(first: &RawDocument) -> bool {
+    let first = first.as_bytes();
+    match text(first, b"op") {
+        Some(b"i" | b"u" | b"d") => true,
+        Some(b"c") => {
+            let object = element::get(first, b"o").filter(|object| object.kind == kind::DOCUMENT);
+            let command = object.and_then(|object| elements(object.bytes).next());
+            command.is_some_and(|command| {
+                !HAVE_A_SEQUEL
+                    .iter()
+                    .any(|name| name.as_bytes() == command.key)
+            })
         }
         _ => false,
     }
+}
+
+/// An operation as it is to be replayed.
+pub(super) enum Operation {
+    /// On one document, whose bytes are those of the archive: what drivers cannot read or write, servers store all the same.
+    OnDocument(Vec<u8>),
+    Command(Document),
+}
+
+/// An entry of an oplog as it is to be replayed; none when it is about nothing that is restored.
+pub(super) fn chosen(raw: &RawDocument, target: &Target) -> Result<Option<Operation>, Unfit> {
+    match text(raw.as_bytes(), b"op") {
+        Some(b"n") => Ok(None),
+        Some(b"i" | b"u" | b"d") => {
+            let namespace = text(raw.as_bytes(), b"ns").unwrap_or_default();
+            let namespace = std::str::from_utf8(namespace)
+                .map_err(|_| Unfit("one on a collection whose name is not UTF-8".into()))?;
+            let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
+            match moved(database, collection, target) {
+                Some(to) => under(raw, &to).map(|bytes| Some(Operation::OnDocument(bytes))),
+                None => Ok(None),
+            }
+        }
+        _ => {
+            let entry = Document::try_from(raw)
+                .map_err(|error| Unfit(format!("one that cannot be read: {error}")))?;
+            Ok(rewrite(entry, target)?.map(Operation::Command))
+        }
+    }
+}
+
+/// The text of a field.
+fn text<'d>(document: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
+    let value = element::get(document, key).filter(|value| value.kind == kind::STRING)?;
+    Some(element::text(value.bytes))
+}
+
+/// The same operation on another collection, and to the byte the same but for that.
+fn under(raw: &RawDocument, namespace: &str) -> Result<Vec<u8>, Unfit> {
+    let raw = raw.as_bytes();
+    let too_long = |_| Unfit("one that is too long".into());
+    // Their lengths, and the zero behind the last element.
+    let (mut bytes, mut seen) = (vec![0; 4], 5);
+    for Element { key, value } in elements(raw) {
+        seen += key.len() + value.bytes.len() + 2;
+        bytes.push(value.kind);
+        bytes.extend_from_slice(key);
+        bytes.push(0);
+        if key == b"ns" {
+            let length = u32::try_from(namespace.len() + 1).map_err(too_long)?;
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(namespace.as_bytes());
+            bytes.push(0);
+        } else {
+            bytes.extend_from_slice(value.bytes);
+        }
+    }
+    if seen != raw.len() {
+        return Err(Unfit("one that cannot be read".into()));
+    }
+    bytes.push(0);
+    let length = u32::try_from(bytes.len()).map_err(too_long)?;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(bytes)
 }
 
 /// An entry as it is to be replayed; none when it is about nothing that is restored.
@@ -116,7 +189,14 @@ pub(super) struct Effects {
 
 impl Effects {
     /// Whether replaying this entry changes anything.
-    pub(super) fn applies(&mut self, entry: &Document) -> bool {
+    pub(super) fn applies(&mut self, operation: &Operation) -> bool {
+        match operation {
+            Operation::OnDocument(_) => true,
+            Operation::Command(entry) => self.command_applies(entry),
+        }
+    }
+
+    fn command_applies(&mut self, entry: &Document) -> bool {
         let (Ok("c"), Ok(object)) = (entry.get_str("op"), entry.get_document("o")) else {
             return true;
         };
@@ -199,135 +279,4 @@ fn several(object: &Document, in_transaction: bool, target: &Target) -> Result<R
     let mut object = object.clone();
     object.insert("applyOps", kept);
     Ok(Some((object, None)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mongodb::bson::doc;
-
-    /// Only `shop`, as `old`.
-    fn shop(namespace: &Namespace) -> Option<Namespace> {
-        (namespace.database == "shop")
-            .then(|| Namespace::new("old", format!("{}_then", namespace.collection)))
-    }
-
-    fn rewritten(entry: Document) -> Option<Document> {
-        rewrite(entry, &shop).unwrap()
-    }
-
-    #[test]
-    fn documents_go_where_their_collection_goes_and_others_are_left_out() {
-        for op in ["i", "u", "d"] {
-            let entry = |ns: &str| doc! { "op": op, "ns": ns, "o": { "_id": 1 }, "o2": { "_id": 1 }, "ui": 7 };
-            assert_eq!(rewritten(entry("shop.a.b")), Some(entry("old.a.b_then")));
-            assert_eq!(
-                rewritten(entry("shop.system.buckets.t")),
-                Some(entry("old.system.buckets.t_then"))
-            );
-            assert_eq!(rewritten(entry("blog.a")), None);
-        }
-        assert_eq!(
-            rewritten(doc! { "op": "n", "ns": "", "o": { "msg": "periodic noop" } }),
-            None
-        );
-    }
-
-    #[test]
-    fn commands_name_the_new_collection_and_its_database() {
-        let before = doc! { "op": "c", "ns": "shop.$cmd", "o": { "create": "a", "idIndex": { "v": 2, "ns": "shop.a" } } };
-        let after = doc! { "op": "c", "ns": "old.$cmd", "o": { "create": "a_then", "idIndex": { "v": 2, "ns": "old.a_then" } } };
-        assert_eq!(rewritten(before), Some(after));
-        assert_eq!(
-            rewritten(doc! { "op": "c", "ns": "blog.$cmd", "o": { "drop": "a" } }),
-            None
-        );
-    }
-
-    #[test]
-    fn of_operations_that_belong_together_the_chosen_ones_stay() {
-        let insert = |ns: &str| doc! { "op": "i", "ns": ns, "o": { "_id": 1 } };
-        let entry = |inner: Vec<Document>| doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner } };
-        let mixed = entry(vec![insert("shop.a"), insert("blog.a"), insert("shop.b")]);
-        assert_eq!(
-            rewritten(mixed),
-            Some(entry(vec![insert("old.a_then"), insert("old.b_then")]))
-        );
-        assert_eq!(rewritten(entry(vec![insert("blog.a")])), None);
-        let last_part = |inner: Vec<Document>| {
-            doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner, "count": 3 }, "txnNumber": 7_i64 }
-        };
-        assert_eq!(
-            rewritten(last_part(vec![insert("blog.a")])),
-            Some(last_part(vec![]))
-        );
-        let mut effects = Effects::default();
-        assert!(effects.applies(&last_part(vec![insert("old.a")])));
-        assert!(!effects.applies(&last_part(vec![])));
-        let commit = doc! { "op": "c", "ns": "admin.$cmd", "o": { "commitTransaction": 1 } };
-        assert_eq!(rewritten(commit.clone()), Some(commit));
-    }
-
-    #[test]
-    fn a_transaction_applies_where_it_ends() {
-        let part = |number: i64, inner: Vec<Document>, more: &str| {
-            doc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": inner, more: true }, "txnNumber": number }
-        };
-        let end = |number: i64, command: &str| doc! { "op": "c", "ns": "admin.$cmd", "o": { command: 1 }, "txnNumber": number };
-        let insert = || vec![doc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } }];
-        let mut effects = Effects::default();
-        assert!(!effects.applies(&part(1, insert(), "partialTxn")));
-        assert!(!effects.applies(&part(2, insert(), "prepare")));
-        assert!(!effects.applies(&part(3, insert(), "prepare")));
-        assert!(!effects.applies(&part(4, vec![], "partialTxn")));
-        // Its last part may hold nothing of what is restored.
-        assert!(effects.applies(&part(1, vec![], "last")));
-        assert!(effects.applies(&end(2, "commitTransaction")));
-        assert!(!effects.applies(&end(3, "abortTransaction")));
-        assert!(!effects.applies(&part(4, vec![], "last")));
-        // A document may look like a command.
-        assert!(
-            effects.applies(&doc! { "op": "i", "ns": "shop.a", "o": { "commitTransaction": 1 } })
-        );
-    }
-
-    #[test]
-    fn a_dropped_database_was_emptied_by_operations_of_their_own() {
-        let dropped = doc! { "op": "c", "ns": "shop.$cmd", "o": { "dropDatabase": 1 } };
-        assert_eq!(rewritten(dropped), None);
-    }
-
-    #[test]
-    fn what_the_dump_holds_already_is_left_out_unless_it_has_a_sequel() {
-        let command = |object| doc! { "op": "c", "ns": "shop.$cmd", "o": object };
-        for first in [
-            doc! { "op": "u", "ns": "shop.a", "o": {} },
-            command(doc! { "renameCollection": "shop.a", "to": "blog.a" }),
-            command(doc! { "drop": "a" }),
-            command(doc! { "somethingNew": 1 }),
-        ] {
-            assert!(is_before_the_dump(&first), "{first}");
-        }
-        for first in [
-            command(doc! { "applyOps": [], "prepare": true }),
-            command(doc! { "startIndexBuild": "a" }),
-            doc! { "op": "n", "ns": "", "o": {} },
-            doc! { "no": "operation" },
-        ] {
-            assert!(!is_before_the_dump(&first), "{first}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_told_apart_is_refused() {
-        for object in [
-            doc! { "renameCollection": "shop.a", "to": "blog.a" },
-            doc! { "somethingNew": 1 },
-            doc! {},
-        ] {
-            assert!(rewrite(doc! { "op": "c", "ns": "shop.$cmd", "o": object }, &shop).is_err());
-        }
-        assert!(rewrite(doc! { "op": "xi", "ns": "shop.a" }, &shop).is_err());
-        assert!(rewrite(doc! { "ns": "shop.a" }, &shop).is_err());
-    }
 }

@@ -4,14 +4,13 @@ use super::contents::{ArchivedId, Broken, Contents};
 use super::documents;
 use super::error::RestoreError;
 use super::indexes::IndexCatalog;
-use super::oplog::{self, Unfit};
+use super::oplog::{self, Operation, Unfit};
 use super::plan::{OplogEffects, RestorePlan};
 use crate::archive::container::reason;
 use crate::archive::crc64::Digest;
 use crate::archive::namespace::{DumpSink, Namespace, Totals};
 use crate::mongo::mongorestore::{Feed, FeedError};
 use crate::sys::cancel::Cancel;
-use mongodb::bson::Document;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Read;
@@ -63,9 +62,9 @@ pub(super) async fn inspect(
         };
         let (mut entries, mut fed) = (0, 0);
         let (mut there, mut left_over) = (oplog::Effects::default(), oplog::Effects::default());
-        let read = read_through(&contents, oplog, &target, cancelled, &mut |entry| {
-            entries += u64::from(there.applies(&entry));
-            let left = indexes.replay(entry);
+        let read = read_through(&contents, oplog, &target, cancelled, &mut |operation| {
+            entries += u64::from(there.applies(&operation));
+            let left = without_indexes(operation, &mut indexes);
             fed += u64::from(left.is_some_and(|left| left_over.applies(&left)));
             Ok(())
         });
@@ -112,7 +111,7 @@ pub(super) fn read_through(
     oplog: ArchivedId,
     target: &oplog::Target,
     cancelled: &AtomicBool,
-    visit: &mut dyn FnMut(Document) -> Result<(), OperationError>,
+    visit: &mut dyn FnMut(Operation) -> Result<(), OperationError>,
 ) -> Result<(), Broken<OperationError>> {
     contents.each(&|id| id == oplog, cancelled, &mut |_, content| {
         each_operation(content, target, visit)
@@ -123,18 +122,17 @@ pub(super) fn read_through(
 fn each_operation(
     content: &mut dyn Read,
     target: &oplog::Target,
-    visit: &mut dyn FnMut(Document) -> Result<(), OperationError>,
+    visit: &mut dyn FnMut(Operation) -> Result<(), OperationError>,
 ) -> Result<(), OperationError> {
     let (mut failed, mut first) = (None, true);
     let read = documents::each(content, |raw| {
         let bytes = raw.as_bytes().len();
-        let entry = Document::try_from(raw).map_err(std::io::Error::other)?;
-        if std::mem::take(&mut first) && oplog::is_before_the_dump(&entry) {
+        if std::mem::take(&mut first) && oplog::is_before_the_dump(raw) {
             return Ok(());
         }
-        let visited = match oplog::rewrite(entry, target) {
+        let visited = match oplog::chosen(raw, target) {
             Ok(Some(_)) if bytes > LARGEST_BYTES => Err(Unfit(TOO_LARGE.into()).into()),
-            Ok(Some(entry)) => visit(entry),
+            Ok(Some(operation)) => visit(operation),
             Ok(None) => Ok(()),
             Err(unfit) => Err(unfit.into()),
         };
@@ -146,6 +144,14 @@ fn each_operation(
     match (failed, read) {
         (Some(error), _) => Err(error),
         (None, read) => read.map_err(|error| OperationError::Other(reason(&error))),
+    }
+}
+
+/// What is left of an operation without what it does to indexes, which `indexes` takes over.
+fn without_indexes(operation: Operation, indexes: &mut IndexCatalog) -> Option<Operation> {
+    match operation {
+        Operation::Command(entry) => indexes.replay(entry).map(Operation::Command),
+        on_document @ Operation::OnDocument(_) => Some(on_document),
     }
 }
 
@@ -162,13 +168,14 @@ pub(super) fn feed(
         writer.begin(&contents[oplog].namespace)?;
         let (mut crc, mut totals) = (Digest::new(), Totals::default());
         let mut indexes = IndexCatalog::default();
-        let operated = each_operation(content, operations, &mut |entry| {
-            let Some(entry) = indexes.replay(entry) else {
-                return Ok(());
+        let operated = each_operation(content, operations, &mut |operation| {
+            let bytes = match without_indexes(operation, &mut indexes) {
+                None => return Ok(()),
+                Some(Operation::OnDocument(bytes)) => bytes,
+                Some(Operation::Command(entry)) => entry
+                    .to_vec()
+                    .map_err(|error| OperationError::Other(error.to_string()))?,
             };
-            let bytes = entry
-                .to_vec()
-                .map_err(|error| OperationError::Other(error.to_string()))?;
             crc.write(&bytes);
             totals.documents += 1;
             totals.bytes += bytes.len() as u64;

@@ -114,8 +114,8 @@ pub(super) async fn warning_of_oplog(
     let counting = cancel.blocking(move |cancelled| {
         let target = |from: &Namespace| (*from == about).then(|| from.clone());
         let (mut operations, mut effects) = (0, oplog::Effects::default());
-        let read = read_through(&reading, oplog, &target, cancelled, &mut |entry| {
-            operations += u64::from(effects.applies(&entry));
+        let read = read_through(&reading, oplog, &target, cancelled, &mut |operation| {
+            operations += u64::from(effects.applies(&operation));
             Ok(())
         });
         match read {
