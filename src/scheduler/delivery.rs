@@ -10,14 +10,14 @@ use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// The hidden command by which it is started.
 pub(crate) const ARGUMENT: &str = "__send";
 /// How long a process may take beside the sending.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// What it is told on its standard input; it answers with a [`Delivery`] on its standard output.
+/// What it is told on its standard input; it answers with a [`Delivery`] on a line of its standard output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SendRequest {
     /// The id of the channel.
@@ -94,8 +94,10 @@ async fn send(channel: &str, notification: &Notification) -> io::Result<Delivery
     }
     let mut answer = Vec::new();
     if let Some(stdout) = &mut child.stdout {
-        stdout.read_to_end(&mut answer).await?;
+        // Its end is not waited for: what was sent is to be noted before anything stops us.
+        BufReader::new(stdout)
+            .read_until(b'\n', &mut answer)
+            .await?;
     }
-    child.wait().await?;
     Ok(serde_json::from_slice(&answer)?)
 }

@@ -1,4 +1,5 @@
-//! One notification of the scheduler, in a process of its own: it reads the request on stdin and prints what became of it.
+//! One notification of the scheduler, in a process of its own: it reads the request on stdin and prints what became of it,
+//! on one line.
 
 use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
@@ -16,6 +17,7 @@ pub(crate) async fn send(settings: &Settings, ctx: &Context) -> Result<ExitStatu
     let channel = channels
         .find(|channel| channel.id() == request.channel)
         .ok_or_else(|| CommandError::usage("the settings have no such channel any more"))?;
-    output::json(&channel.send(&request.notification).await)?;
+    let delivery = channel.send(&request.notification).await;
+    output::deliver(&format!("{}\n", serde_json::json!(delivery)))?;
     Ok(ExitStatus::Done)
 }

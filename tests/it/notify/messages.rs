@@ -65,7 +65,7 @@ fn one_that_hangs_delays_no_other_nor_the_end() {
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
-    web.until_seen(1);
+    running.until_it_says("1 message sent");
     hanging.until_seen(1);
     running.signal(Signal::TERM);
     running.end(SOON * 3).done();
