@@ -87,6 +87,14 @@ fn offsite(settings: &Settings, repository: &Repository, now: DateTime<Utc>) -> 
         .collect()
 }
 
+/// Failing is no hold on what retention does in a run that succeeds, or that it is to make succeed.
+fn without_failing(state: State) -> State {
+    State {
+        alerts: AlertHistory::default(),
+        ..state
+    }
+}
+
 /// Removes what retention lets go; beside that what keeps it from removing anything, and when the disk will be full.
 async fn retain(
     settings: &Settings,
@@ -97,11 +105,7 @@ async fn retain(
 ) -> (PruneReport, Option<Remark>, Option<DateTime<Utc>>) {
     let now = (ctx.now)();
     let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
-    // Failing is what ends with this run.
-    let state = State {
-        alerts: AlertHistory::default(),
-        ..state
-    };
+    let state = without_failing(state);
     let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let Ok(mut listed) = in_folder.list() else {
             return (PruneReport::empty(in_folder.folder()), None, None);
@@ -139,11 +143,7 @@ pub(super) async fn make_room(
 ) -> PruneReport {
     let now = (ctx.now)();
     let (settings, in_folder) = (settings.clone(), Arc::clone(repository));
-    // Failing is what this is to end.
-    let state = State {
-        alerts: AlertHistory::default(),
-        ..state
-    };
+    let state = without_failing(state);
     let pruning = ctx.cancel.blocking_to_its_end(LAST_REMOVAL, move |stop| {
         let listed = in_folder.list().unwrap_or_default();
         // One that was not held against those before it may have lost what they still have.

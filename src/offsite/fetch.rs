@@ -12,13 +12,12 @@ use crate::context::Context;
 use crate::settings::{OffsitePlace, Settings};
 use crate::store::locked::{Fetching, LockedRepository};
 use crate::store::remote::{Comparison, Store, StoreError, StoreErrorKind, Transfer};
-use crate::store::repository::{Repository, RepositoryError, RepositoryLockError};
+use crate::store::repository::{KEPT_FREE, Repository, RepositoryError, RepositoryLockError};
 use crate::store::summary::VerificationRecord;
 use crate::sys::atomic_file::{FileError, Partial};
 use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::progress::{Meter, Unit};
-use rustix::fs::statvfs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,9 +25,6 @@ use std::time::Duration;
 
 /// How long until the lock of the backup folder is tried again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
-
-/// What comes home must leave the disk as much as this: backups need it more.
-const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 /// Why an archive is not here.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +64,9 @@ impl From<StoreError> for FetchError {
 
 /// Refuses what would leave backups no room.
 fn check_room(repository: &Repository, bytes: u64) -> Result<(), FetchError> {
-    let folder = repository.folder();
-    let disk = statvfs(folder);
-    let free = disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    match free {
-        Ok(free) if free < bytes.saturating_add(KEPT_FREE) => Err(FetchError::NoRoom {
-            folder: folder.to_owned(),
+    match repository.free_bytes() {
+        Some(free) if free < bytes.saturating_add(KEPT_FREE) => Err(FetchError::NoRoom {
+            folder: repository.folder().to_owned(),
             bytes,
             free,
         }),

@@ -29,6 +29,8 @@ const OWN_FOLDER: &str = ".pantry-keeper";
 
 /// A sidecar is one short line; anything longer is not one.
 const LONGEST_SIDECAR: u64 = 4096;
+/// Whatever else lies down on the disk must leave it as much as this, in bytes: backups need it more.
+pub(crate) const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 /// The folder and what our files in it are called.
 #[derive(Debug, Clone)]

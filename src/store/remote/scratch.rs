@@ -2,14 +2,12 @@
 //! sealed the same way again.
 
 use super::error::{StoreError, StoreErrorKind};
+use crate::store::repository::KEPT_FREE;
 use crate::sys::atomic_file::{self, Partial};
 use bytes::Bytes;
 use rustix::fs::statvfs;
 use std::io::{self, Write};
 use std::path::Path;
-
-/// What lies there must leave the disk as much as this: backups need it more.
-const KEPT_FREE: u64 = 256 * 1024 * 1024;
 
 /// A file that is gone when it is dropped.
 pub(super) struct Scratch {

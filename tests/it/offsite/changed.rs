@@ -1,7 +1,7 @@
 //! What is changed elsewhere while it is sent, between sending and proof, or afterwards: it is never taken for the archive, an
 //! alarm, and never repaired.
 
-use super::{copies, names};
+use super::{copies, names, with_disk};
 use crate::support::{Elsewhere, Place, Site, shared};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -177,9 +177,7 @@ fn with_one_gone_here() -> (Site, std::path::PathBuf, String) {
     let site = Site::of(shared())
         .with("BACKUP_DATABASES", "shop")
         .with_clock("2026-01-01T02:00:00Z");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     site.run(&["backup"]).done();
     site.run(&["backup"]).done();
     let first = site.archives().remove(0);

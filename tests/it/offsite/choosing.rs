@@ -1,6 +1,6 @@
 //! Several places: which copy is brought home, and which are read back.
 
-use super::names;
+use super::{names, with_disk};
 use crate::support::{SOON, Site, shared, until};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,9 +103,7 @@ fn verify_reads_the_newest_at_each_place_and_says_where_there_is_none() {
 #[test]
 fn damage_that_is_found_while_copies_are_on_their_way_is_kept() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     site.run(&["backup"]).done();
     let [name] = site.archives().try_into().unwrap();
     flip(&disk.join(&name));

@@ -30,6 +30,14 @@ fn copies(site: &Site) -> Vec<serde_json::Value> {
     listed["places"][0]["copies"].as_array().unwrap().clone()
 }
 
+/// Copies go to a second disk; where that is.
+fn with_disk(site: Site) -> (Site, PathBuf) {
+    let disk = site.path("disk2");
+    std::fs::create_dir(&disk).unwrap();
+    let url = format!("file://{}", disk.display());
+    (site.with("OFFSITE_URL", url), disk)
+}
+
 /// With a key; where its private half is.
 fn with_key(site: Site) -> (Site, PathBuf) {
     let path = site.path("key.txt");

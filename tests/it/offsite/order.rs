@@ -1,7 +1,7 @@
 //! In which order copies are sent: the newest first, to every place before older ones go to any, also when it was made in the
 //! middle of a round.
 
-use super::names;
+use super::{names, with_disk};
 use crate::support::{SOON, Site, shared, until};
 use std::fs;
 
@@ -52,11 +52,8 @@ fn an_archive_that_is_made_in_the_middle_of_a_round_goes_before_what_is_left() {
     for _ in 0..2 {
         site.run(&["backup"]).done();
     }
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site
-        .with("OFFSITE_URL", format!("file://{}", disk.display()))
-        .with("OFFSITE_BANDWIDTH", "1MB");
+    let (site, disk) = with_disk(site);
+    let site = site.with("OFFSITE_BANDWIDTH", "1MB");
     let running = site.start(&["backup"]);
     until("the newest is there", SOON, || {
         names(&disk).iter().any(|name| name.ends_with(".sha256"))

@@ -1,6 +1,6 @@
 //! Reading archives where they lie: all of them, and single collections out of large ones.
 
-use super::with_key;
+use super::{with_disk, with_key};
 use crate::support::{Place, SOON, Server, Site, Sshd, empty_port, rewrite, shared, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -183,9 +183,7 @@ fn one_small_collection_takes_few_bytes() {
 #[test]
 fn damage_there_is_noticed_and_nothing_is_restored() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", DATABASES);
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     site.run(&["backup"]).done();
     let name = site.archives().remove(0);
     fs::remove_dir_all(site.backups()).unwrap();

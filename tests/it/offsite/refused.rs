@@ -1,7 +1,7 @@
 //! What goes wrong elsewhere: the local backup is as ever, nothing half lies there under a final name, the owner is told,
 //! and what is missing is made up for.
 
-use super::{copies, names};
+use super::{copies, names, with_disk};
 use crate::support::{Place, SOON, Site, Sshd, shared, until};
 use rustix::process::Signal;
 use std::fs;
@@ -218,9 +218,7 @@ fn a_disk_that_is_not_there_is_not_made_up_and_one_that_was_changed_is_not_fille
 #[test]
 fn a_disk_whose_only_copy_was_damaged_and_removed_by_hand_is_the_disk_it_was() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     site.run(&["backup"]).done();
     let name = site.archives().remove(0);
     fs::write(disk.join(&name), "something else").unwrap();

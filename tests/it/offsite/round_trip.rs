@@ -1,6 +1,6 @@
 //! There and back: a backup, its copy, the proof, what retention takes, and an archive brought home.
 
-use super::{copies, names};
+use super::{copies, names, with_disk};
 use crate::support::{Place, Server, Site, Sshd, Versity, shared};
 use std::fs;
 
@@ -38,9 +38,7 @@ fn there_and_back(site: &Site, state: &str) {
 #[test]
 fn a_folder() {
     let site = Site::of(shared());
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     there_and_back(&site, "read");
     assert_eq!(names(&disk).len(), 4);
 }

@@ -1,6 +1,6 @@
 //! Sealed while they are sent: what stays is plain, what leaves is not, and only the key opens it.
 
-use super::{copies, names, with_key};
+use super::{copies, names, with_disk, with_key};
 use crate::support::{Place, Site, Sshd, shared};
 use std::fs;
 
@@ -43,9 +43,7 @@ fn sealed_there_and_back(site: Site, state: &str) -> Site {
 #[test]
 fn a_folder() {
     let site = Site::of(shared());
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     let _site = sealed_there_and_back(site, "read");
     let there = names(&disk);
     assert!(
@@ -104,9 +102,7 @@ fn an_archive_that_changed_after_it_was_verified_is_not_sent() {
 #[test]
 fn what_is_sealed_anew_does_not_lie_beside_the_checksum_of_what_is_gone() {
     let site = Site::of(shared());
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, disk) = with_disk(site);
     let (site, _) = with_key(site.with("BACKUP_DATABASES", "shop"));
     site.run(&["backup"]).done();
     // Another copy stays, so that it is the disk it was.
@@ -189,9 +185,7 @@ fn a_sealed_copy_of_which_nothing_is_known_counts_once_a_key_opened_it() {
     let site = Site::of(shared())
         .with("BACKUP_DATABASES", "shop")
         .with_clock("2026-01-01T02:00:00Z");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
-    let site = site.with("OFFSITE_URL", format!("file://{}", disk.display()));
+    let (site, _) = with_disk(site);
     let (site, key) = with_key(site);
     site.run(&["backup"]).done();
     fs::remove_file(site.backups().join(".pantry-keeper/offsite.json")).unwrap();

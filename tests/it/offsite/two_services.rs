@@ -1,6 +1,6 @@
 //! A bucket of one name at two services: two places, whose copies are not taken for each other.
 
-use super::copies;
+use super::{copies, with_disk};
 use crate::support::{OLDER, Place, Site, shared};
 use serde_json::Value;
 use std::fs;
@@ -92,10 +92,8 @@ fn one_place_by_two_names_is_refused() {
 #[test]
 fn what_another_machine_put_there_never_goes() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
+    let (site, disk) = with_disk(site);
     let site = site
-        .with("OFFSITE_URL", format!("file://{}", disk.display()))
         .with("OFFSITE_RETENTION_MIN_KEEP", 1)
         .with("OFFSITE_RETENTION_DAYS", 1)
         .with_clock("2026-01-01T02:00:00Z");
@@ -119,10 +117,8 @@ fn what_another_machine_put_there_never_goes() {
 #[test]
 fn copies_under_an_earlier_prefix_are_another_series() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop");
-    let disk = site.path("disk2");
-    fs::create_dir(&disk).unwrap();
+    let (site, disk) = with_disk(site);
     let site = site
-        .with("OFFSITE_URL", format!("file://{}", disk.display()))
         .with("OFFSITE_RETENTION_DAYS", "30")
         .with("OFFSITE_RETENTION_MIN_KEEP", "1")
         .with_clock("2026-01-01T02:00:00Z");

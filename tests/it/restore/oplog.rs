@@ -25,16 +25,21 @@ fn entry(second: u32, op: &str, namespace: &str, object: Document) -> Document {
     doc! { "op": op, "ns": namespace, "ts": at(second), "v": 2_i64, "o": object }
 }
 
+fn bytes(operations: &[Document]) -> Vec<u8> {
+    let entries = operations.iter();
+    entries.flat_map(|entry| entry.to_vec().unwrap()).collect()
+}
+
 /// A site with a dump folder, packed by hand, of which these are the operations.
 fn site(operations: &[Document]) -> Site {
-    let bytes: Vec<u8> = operations
-        .iter()
-        .flat_map(|entry| entry.to_vec().unwrap())
-        .collect();
+    site_of(&bytes(operations))
+}
+
+fn site_of(operations: &[u8]) -> Site {
     let posts = doc! { "_id": 1 }.to_vec().unwrap();
     let dump = Craft::dump()
         .collection("blog", "posts", &posts)
-        .file("dump/oplog.bson", &bytes);
+        .file("dump/oplog.bson", operations);
     let site = Site::new();
     site.with_older(dump.packed());
     site
@@ -106,22 +111,13 @@ fn operations_on_what_is_chosen_are_sent_last_and_under_their_new_names() {
 /// Servers store texts that are not UTF-8, and an oplog has them, too.
 #[test]
 fn an_operation_with_a_text_that_is_not_utf8_is_no_damage() {
-    let mut bytes: Vec<u8> = operations()
-        .iter()
-        .flat_map(|entry| entry.to_vec().unwrap())
-        .collect();
+    let mut bytes = bytes(&operations());
     let odd = entry(8, "i", "blog.posts", doc! { "_id": 4, "name": "caf#" });
     let mut odd = odd.to_vec().unwrap();
     let at = odd.windows(4).position(|part| part == b"caf#").unwrap();
     odd[at + 3] = 0xe9;
     bytes.extend(odd);
-    let posts = doc! { "_id": 1 }.to_vec().unwrap();
-    let dump = Craft::dump()
-        .collection("blog", "posts", &posts)
-        .file("dump/oplog.bson", &bytes);
-    let site = Site::new();
-    site.with_older(dump.packed());
-    let site = site.with_false_mongorestore(RECORDER);
+    let site = site_of(&bytes).with_false_mongorestore(RECORDER);
     let target = Server::standalone();
     restore(&site, &target, &["--include", "shop.*"]);
     assert_eq!(recorded(&site).1.documents[".oplog"].len(), 3);
