@@ -223,7 +223,7 @@ async fn prove(
     };
     let tried = attempt.run(begun).await;
     let dropped = scratch
-        .drop_all(&target, status, cancel.is_cancelled())
+        .drop_all(&target, status, cancel.is_cancelled(), ctx)
         .await;
     target.close().await;
     let mut report = tried?;

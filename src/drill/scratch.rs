@@ -2,6 +2,7 @@
 
 use crate::archive::json;
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::context::Context;
 use crate::mongo::scratch_name;
 use crate::mongo::target::Target;
 use crate::restore::{self, Contents, RestoreError, RestoreStep, Selection};
@@ -84,6 +85,7 @@ impl Scratch {
         target: &Target,
         status: &mut StateStore,
         asked: bool,
+        ctx: &Context,
     ) -> Result<(), String> {
         let mut left = Vec::new();
         // For all of them together: a server that hangs hangs at each.
@@ -97,7 +99,7 @@ impl Scratch {
             let dropped = tokio::time::timeout_at(by, target.drop_database(name)).await;
             match dropped
                 .map_err(|_| "the server did not answer".to_owned())
-                .and_then(|done| done.map_err(|error| error.to_string()))
+                .and_then(|done| done.map_err(|error| ctx.explain(&error)))
             {
                 Ok(()) => forget(status, target.hosts(), name),
                 Err(problem) => left.push((name, problem)),
@@ -106,7 +108,7 @@ impl Scratch {
         match left.first() {
             None => Ok(()),
             Some((name, problem)) => Err(format!(
-                "{} left on {}, such as {name}: {problem}; the next drill drops them",
+                "{} left on {}, such as {name}, for the next drill to drop: {problem}",
                 humanize::counted(left.len() as u64, "scratch database"),
                 target.hosts()
             )),

@@ -20,6 +20,11 @@ pub(crate) fn grant_restore(uri: &MongoUri) -> Option<String> {
     Some(grant_roles(uri, user(uri)?, &["restore", "backup"]))
 }
 
+/// The same for what is dropped whole.
+pub(super) fn grant_drop(uri: &MongoUri) -> String {
+    grant_roles(uri, user(uri).unwrap_or("USER"), &["dbAdminAnyDatabase"])
+}
+
 /// The line for `mongosh` that gives `user` these roles of `admin`.
 pub(super) fn grant_roles(uri: &MongoUri, user: &str, roles: &[&str]) -> String {
     let auth = uri

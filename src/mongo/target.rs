@@ -5,17 +5,20 @@ use super::client::{
     require_primary, silent,
 };
 use super::error::ServerError;
+use super::privileges::grant_drop;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
 use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
-use mongodb::{Client, Collection};
+use mongodb::{Client, Collection, Database};
 use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
 const BATCH: u32 = 1000;
+/// Where a server keeps what views and time series are.
+const VIEWS: &str = "system.views";
 
 /// A connection that is kept for as long as something is restored.
 pub(crate) struct Target {
@@ -76,20 +79,27 @@ impl Target {
         &self,
         database: &str,
     ) -> Result<Vec<Namespace>, ServerError> {
+        let mut names = self.listed(database).await?;
+        names.retain(|name| {
+            let kept_elsewhere = name.starts_with(BUCKETS_PREFIX) || name == VIEWS;
+            name.starts_with("system.") && !kept_elsewhere
+        });
+        let named = |name| Namespace::new(database, name);
+        Ok(names.into_iter().map(named).collect())
+    }
+
+    /// The name of everything in a database, the server's own included.
+    async fn listed(&self, database: &str) -> Result<Vec<String>, ServerError> {
         let failed = |error| explain(&self.uri, "list collections", error);
         let command = doc! { "listCollections": 1, "nameOnly": true };
-        let database_there = self.client.database(database);
-        let listing = database_there.run_cursor_command(command);
+        let database = self.client.database(database);
+        let listing = database.run_cursor_command(command);
         let mut cursor = listing.await.map_err(failed)?;
-        let mut found = Vec::new();
+        let mut names = Vec::new();
         while let Some(info) = cursor.try_next().await.map_err(failed)? {
-            let name = info.get_str("name").unwrap_or_default();
-            let kept_elsewhere = name.starts_with(BUCKETS_PREFIX) || name == "system.views";
-            if name.starts_with("system.") && !kept_elsewhere {
-                found.push(Namespace::new(database, name));
-            }
+            names.push(info.get_str("name").unwrap_or_default().to_owned());
         }
-        Ok(found)
+        Ok(names)
     }
 
     /// Whether the server still answers, within `limit`.
@@ -212,20 +222,37 @@ impl Target {
     /// Drops a whole database, collection by collection where we may not drop it at once.
     pub(crate) async fn drop_database(&self, name: &str) -> Result<(), ServerError> {
         let database = self.client.database(name);
-        let failed = |error| explain(&self.uri, "drop a scratch database", error);
         match database.drop().await {
-            Err(error) if is_command(&error, NOT_AUTHORIZED) => {
-                for found in collections(&database).await.map_err(failed)? {
-                    database
-                        .collection::<Document>(&found.namespace.collection)
-                        .drop()
-                        .await
-                        .map_err(failed)?;
-                }
-                Ok(())
-            }
-            result => result.map_err(failed),
+            Err(error) if is_command(&error, NOT_AUTHORIZED) => self.drop_each(&database).await,
+            result => result.map_err(|error| self.not_dropped(error)),
         }
+    }
+
+    /// Once a database had a view or a time series the server keeps their list in it, and the database with it. The role
+    /// `restore` does not reach that.
+    async fn drop_each(&self, database: &Database) -> Result<(), ServerError> {
+        let listed = collections(database).await;
+        let listed = listed.map_err(|error| self.not_dropped(error))?;
+        let names = listed.into_iter().map(|found| found.namespace.collection);
+        for name in names.chain([VIEWS.to_owned()]) {
+            match database.collection::<Document>(&name).drop().await {
+                Err(error) if name == VIEWS && is_command(&error, NOT_AUTHORIZED) => {}
+                result => result.map_err(|error| self.not_dropped(error))?,
+            }
+        }
+        if self.listed(database.name()).await?.is_empty() {
+            return Ok(());
+        }
+        Err(ServerError::Role {
+            setting: self.uri.setting(),
+            action: "drop the empty list of its views",
+            grant: grant_drop(&self.uri),
+            readable: Vec::new(),
+        })
+    }
+
+    fn not_dropped(&self, error: mongodb::error::Error) -> ServerError {
+        explain(&self.uri, "drop a scratch database", error)
     }
 
     pub(crate) async fn close(self) {

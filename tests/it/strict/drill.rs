@@ -31,3 +31,25 @@ fn a_drill_with_a_ttl_index_is_proven_where_the_server_is_strict() {
         assert!(scratch.is_empty());
     }
 }
+
+/// A user with the roles of the guide may not drop a database at once, nor the list of views that the server keeps in it: what
+/// stays is said, with the role that takes it away.
+#[test]
+fn what_the_roles_do_not_let_a_drill_drop_is_named() {
+    let source = Server::start();
+    source.seed("options");
+    let mut site = Site::of(&source);
+    site.run(&["backup"]).done();
+    let scratch = Server::start();
+    let manner = Manner::of(Version::V7_0).with_roles(&["backup", "restore"]);
+    let strict = Strict::before(scratch.port, manner);
+    let uri = format!("{}&directConnection=true", strict.uri());
+    site = site.with("DRILL_URI", uri);
+    let outcome = site.run(&["drill"]).done().saying(&[
+        "is proven",
+        "1 scratch database left on",
+        "may not drop the empty list of its views",
+        "dbAdminAnyDatabase",
+    ]);
+    assert!(scratch.is_empty(), "{}", outcome.stderr);
+}

@@ -14,6 +14,7 @@ pub(crate) use manner::{Manner, Version};
 pub(super) use wire::Refusal;
 
 use mongodb::bson::{Document, doc};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,8 @@ struct Shared {
     closed: AtomicBool,
     /// Whether the user who is connected was replaced.
     user_is_gone: AtomicBool,
+    /// Databases in which a view or a time series was made: the server keeps their list in it.
+    with_views: Mutex<BTreeSet<String>>,
     sockets: Mutex<Vec<TcpStream>>,
     refused: Mutex<Vec<(String, Refusal)>>,
 }
@@ -51,6 +54,7 @@ impl Strict {
             manner,
             closed: AtomicBool::new(false),
             user_is_gone: AtomicBool::new(false),
+            with_views: Mutex::default(),
             sockets: Mutex::default(),
             refused: Mutex::default(),
         });
@@ -187,7 +191,15 @@ impl Shared {
                 .push((name.clone(), refusal.clone()));
             return Some(refusal.document());
         }
+        self.note_views(database, command);
         match name.as_str() {
+            "listCollections" if self.keeps_views(database, command) => {
+                let mut list = server.ask(database, doc! { "listCollections": 1 });
+                let batch = list.get_document_mut("cursor").unwrap();
+                let batch = batch.get_array_mut("firstBatch").unwrap();
+                batch.push(doc! { "name": "system.views", "type": "collection" }.into());
+                Some(list)
+            }
             "applyOps" => Some(replay::apply(command, &mut server)),
             "listCollections" if database == "admin" => {
                 let mut list = self.manner.admin_collections()?;
@@ -214,6 +226,26 @@ impl Shared {
             }
             "connectionStatus" => self.manner.connection_status(command),
             _ => None,
+        }
+    }
+
+    /// Whether the stand-in leaves the list of views out of this answer, which a user with roles may see.
+    fn keeps_views(&self, database: &str, command: &Document) -> bool {
+        let known = self.with_views.lock().unwrap().contains(database);
+        known && self.manner.roles.is_some() && !command.contains_key("filter")
+    }
+
+    fn note_views(&self, database: &str, command: &Document) {
+        let made = ["viewOn", "timeseries"]
+            .iter()
+            .any(|option| command.contains_key(option));
+        let mut known = self.with_views.lock().unwrap();
+        if command.contains_key("create") && made {
+            known.insert(database.to_owned());
+        } else if command.contains_key("dropDatabase")
+            || command.get_str("drop").is_ok_and(|name| name == "system.views")
+        {
+            known.remove(database);
         }
     }
 }

@@ -92,6 +92,9 @@ fn allowed(roles: &[String], command: &str, database: &str, collection: &str) ->
     }
     match (command, database, collection) {
         ("applyOps", ..) => false,
+        ("dropDatabase", ..) | ("drop", _, "system.views") if any(&["backup", "restore"]) => {
+            any(&["dbAdminAnyDatabase"])
+        }
         // Others are shown the names of those databases alone that they may look into.
         ("listCollections", ..) if any(&["clusterMonitor"]) && !any(&["backup", "restore"]) => {
             let mut databases = roles.iter().filter_map(|role| role.split_once('@'));
@@ -206,7 +209,7 @@ fn drop_collection(
         return Some(Refusal::new(20, "IllegalOperation", words));
     }
     // Later versions are content when there is nothing to drop.
-    if version == Version::V4_4 {
+    if version == Version::V4_4 && collection != "system.views" {
         let nothing = catalog(database, collection, server).is_empty();
         return nothing.then(|| Refusal::new(26, "NamespaceNotFound", "ns not found"));
     }
