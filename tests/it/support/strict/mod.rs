@@ -197,7 +197,8 @@ impl Shared {
                 let mut list = server.ask(database, doc! { "listCollections": 1 });
                 let batch = list.get_document_mut("cursor").unwrap();
                 let batch = batch.get_array_mut("firstBatch").unwrap();
-                batch.push(doc! { "name": "system.views", "type": "collection" }.into());
+                let views = doc! { "name": "system.views", "type": "collection", "options": {}, "info": { "readOnly": false } };
+                batch.push(views.into());
                 Some(list)
             }
             "applyOps" => Some(replay::apply(command, &mut server)),
@@ -243,7 +244,9 @@ impl Shared {
         if command.contains_key("create") && made {
             known.insert(database.to_owned());
         } else if command.contains_key("dropDatabase")
-            || command.get_str("drop").is_ok_and(|name| name == "system.views")
+            || command
+                .get_str("drop")
+                .is_ok_and(|name| name == "system.views")
         {
             known.remove(database);
         }
