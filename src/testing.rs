@@ -113,6 +113,7 @@ fn plan(name: &str, started_at: DateTime<Utc>, compression: Compression) -> Plan
         compression,
         level: 6,
         threads: NonZeroUsize::new(2).unwrap(),
+        waiting: 7,
         started_at,
         server: Server {
             version: "8.0.0".into(),

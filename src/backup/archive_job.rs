@@ -40,6 +40,10 @@ use tokio::time::Instant;
 /// The first wait before another attempt; each further one is three times as long.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
+/// Blocks that may wait to be compressed. mongodump hands over 16 MiB at a time and asks the server for more only when it is
+/// rid of them. Taking in much of that at once keeps the server busy while we compress.
+const WAITING: usize = 7;
+
 /// What the archive will probably need of the disk: bytes, and the documents they are reckoned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpaceEstimate {
@@ -254,7 +258,9 @@ impl Attempt<'_> {
         unindexed: &mut Vec<Namespace>,
     ) -> Result<(Manifest, u64), JobError> {
         let failed = |error| self.proof.write_error(error);
-        let mut sink = self.proof.sink(partial, stem, facts.server.clone())?;
+        let mut sink = self
+            .proof
+            .sink(partial, stem, facts.server.clone(), WAITING)?;
         let meter = Meter::new("dumping", Unit::Documents, None, &self.proof.ctx.screen);
         let _counting = self.count(selection, facts, &meter);
         for part in &selection.parts {

@@ -17,6 +17,9 @@ use std::cell::Cell;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
+/// Blocks that may wait to be compressed: a server is asked for each of these documents, and that takes longer.
+const WAITING: usize = 1;
+
 /// What is handed over.
 pub(crate) enum Handed {
     /// One document, in its BSON bytes.
@@ -72,7 +75,7 @@ async fn make(
     let stem = proof.free_stem();
     let partial = proof.repository.begin(&stem)?;
     proof.stage.set(Stage::Dump);
-    let sink = proof.sink(&partial, &stem, origin.server.clone())?;
+    let sink = proof.sink(&partial, &stem, origin.server.clone(), WAITING)?;
     let now = ctx.now;
     let writing = proof.cancel.blocking(move |_| {
         let (sink, count) = write(sink, origin, documents)?;

@@ -51,18 +51,20 @@ impl Proof<'_> {
             .free_stem(now, compression, |name| copies.knows(name))
     }
 
-    /// Begins an archive in this file, as the settings want archives.
+    /// Begins an archive in this file, as the settings want archives; so many of its blocks may wait to be compressed.
     pub(super) fn sink(
         &self,
         partial: &Partial,
         stem: &str,
         server: Server,
+        waiting: usize,
     ) -> Result<ArchiveSink, JobError> {
         let plan = Plan {
             name: file_name::bare(stem).to_owned(),
             compression: self.settings.compression,
             level: self.settings.compression_level,
             threads: self.settings.threads,
+            waiting,
             started_at: (self.ctx.now)(),
             server,
         };

@@ -17,12 +17,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-/// Blocks that may wait for a thread to compress them.
-///
-/// mongodump hands over 16 MiB at a time and asks the server for more only when it is rid of them. Taking in much of that
-/// at once keeps the server busy while we compress; memory is what it costs.
-const WAITING: usize = 7;
-
 /// From this many waiting blocks on, compression is made quicker. While we are behind, the server has to keep a dump's
 /// cursors open; a few percent of disk are the lesser evil, and only where processors are few.
 const BEHIND: usize = 5;
@@ -63,18 +57,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts writing at the file's beginning. `modified_at` (seconds since 1970) dates every file in the archive.
+    /// Starts writing at the file's beginning. So many blocks may wait to be compressed. `modified_at` (seconds since 1970) dates every file in the archive.
     pub(super) fn start(
         file: Arc<File>,
         codec: &'static dyn Codec,
         level: u8,
         threads: NonZeroUsize,
+        waiting: usize,
         modified_at: u64,
     ) -> Result<Self, WriteError> {
-        let pool = Pool::start(threads, WAITING, "compress", || {
+        let pool = Pool::start(threads, waiting, "compress", || {
             let mut packer = codec.packer(level);
-            move |mut slot: Slot, waiting| {
-                let effort = if waiting >= BEHIND {
+            move |mut slot: Slot, behind| {
+                let effort = if behind >= BEHIND {
                     Effort::Quick
                 } else {
                     Effort::Thorough
@@ -83,7 +78,7 @@ impl Writer {
                 slot
             }
         })?;
-        let slots = threads.get() + WAITING;
+        let slots = threads.get() + waiting;
         let (free_sender, free) = bounded(slots);
         for _ in 0..slots {
             let _ = free_sender.send(Slot::new());

@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     /// 1 (fast) to 9 (small).
     pub level: u8,
     pub threads: NonZeroUsize,
+    /// Blocks of 1 MiB that may wait for a thread to compress them: what takes in much at once keeps its sender busy, and
+    /// takes memory.
+    pub waiting: usize,
     pub started_at: DateTime<Utc>,
     pub server: Server,
 }
@@ -60,6 +63,7 @@ impl ArchiveSink {
             codec::of(plan.compression),
             plan.level,
             plan.threads,
+            plan.waiting,
             modified_at,
         )?;
         Ok(ArchiveSink {
