@@ -8,7 +8,7 @@ use mongodb::bson::RawDocument;
 use std::collections::HashMap;
 
 /// Bytes that a server may send at once, if its documents are about as long as the archive's.
-const ANSWER_BYTES: usize = 1024 * 1024;
+const ANSWER_BYTES: usize = 512 * 1024;
 
 /// A document that is there.
 pub(super) struct Present<'d> {

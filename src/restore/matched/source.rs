@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{Sender, channel};
 
 /// A batch is full with so many documents, or so many bytes. One document alone may be longer.
 const BATCH_DOCUMENTS: usize = 500;
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
 /// What a server holds in one document at most.
 const LONGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 
