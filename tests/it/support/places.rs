@@ -175,7 +175,7 @@ impl Drop for Sshd {
     }
 }
 
-/// A second implementation of S3: versitygw, where it is on `PATH`.
+/// A second implementation of S3: versitygw, which scripts/setup builds where it can.
 pub(crate) struct Versity {
     port: u16,
     folder: TempDir,
@@ -199,7 +199,7 @@ impl Versity {
             .spawn();
         let Ok(child) = started else {
             eprintln!(
-                "SKIPPED: there is no versitygw on PATH; see https://github.com/versity/versitygw"
+                "SKIPPED: there is no versitygw on PATH; scripts/setup says why it was not built"
             );
             return None;
         };
