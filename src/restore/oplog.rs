@@ -117,7 +117,7 @@ fn keeps_its_view(raw: &RawDocument, target: &Target) -> Result<bool, Unfit> {
         None => Ok(false),
         Some(to) if to == view => Ok(true),
         Some(_) => Err(Unfit(format!(
-            "one on the view {view}, which has another name now"
+            "one on the view {view}, which is restored under another name"
         ))),
     }
 }
