@@ -4,10 +4,7 @@
 //! with its own length. [`BsonFramer`] hops from length to length over whatever window of bytes is at hand, so a 16 MB
 //! document needs no 16 MB of memory; [`check`] looks inside a single document, for bytes that no checksum vouches for.
 
-use mongodb::bson::RawArray;
-use mongodb::bson::RawDocument;
-use mongodb::bson::error::Error as BsonError;
-use mongodb::bson::raw::RawBsonRef;
+use super::element::{Element, Value, elements, kind};
 
 /// The smallest document: a length and the closing zero byte.
 const SHORTEST_BYTES: u32 = 5;
@@ -123,39 +120,140 @@ impl BsonFramer {
 
 /// Walks every element of one document, nested ones too, and says what is wrong with it.
 ///
-/// Strings that are not UTF-8 pass: servers do store them, and a backup has to keep what is there.
+/// Texts and keys that are not UTF-8 pass, and what an old binary says of its own inside: servers do store them, and a
+/// backup has to keep what is there.
 pub(crate) fn check(document: &[u8]) -> Result<(), String> {
-    let raw = RawDocument::from_bytes(document).map_err(|error| describe(&error))?;
-    check_elements(raw, 0)
+    check_elements(document, 0).map_err(|problem| match problem {
+        Invalid::TooDeep => format!("nested deeper than {DEEPEST_LEVEL} levels"),
+        Invalid::Bytes(what) => format!("not valid BSON: {what}"),
+    })
 }
 
-fn check_elements(document: &RawDocument, level: usize) -> Result<(), String> {
+enum Invalid {
+    TooDeep,
+    Bytes(&'static str),
+}
+
+fn check_elements(document: &[u8], level: usize) -> Result<(), Invalid> {
     if level > DEEPEST_LEVEL {
-        return Err(format!("nested deeper than {DEEPEST_LEVEL} levels"));
+        return Err(Invalid::TooDeep);
     }
-    for element in document.iter_elements() {
-        let element = element.map_err(|error| describe(&error))?;
-        match element.value() {
-            Ok(RawBsonRef::Document(inner)) => check_elements(inner, level + 1)?,
-            Ok(RawBsonRef::Array(inner)) => check_array(inner, level + 1)?,
-            Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => check_elements(code.scope, level + 1)?,
-            Ok(_) => {}
-            Err(error) if is_utf8(&error) => {}
-            Err(error) => return Err(describe(&error)),
+    if length_in(document) != Some(document.len()) {
+        return Err(Invalid::Bytes("a document is not as long as it says"));
+    }
+    // Its length, and the zero behind the last element.
+    let mut seen = 4 + 1;
+    for Element { key, value } in elements(document) {
+        seen += 1 + key.len() + 1 + value.bytes.len();
+        check_value(value, level)?;
+    }
+    match seen == document.len() && document.last() == Some(&0) {
+        true => Ok(()),
+        false => Err(Invalid::Bytes(
+            "an element is of no known type, or reaches beyond its document",
+        )),
+    }
+}
+
+fn check_value(value: Value, level: usize) -> Result<(), Invalid> {
+    let bytes = value.bytes;
+    let sound = match value.kind {
+        kind::DOCUMENT | kind::ARRAY => return check_elements(bytes, level + 1),
+        kind::CODE_WITH_SCOPE => {
+            let code = bytes.get(4..).unwrap_or_default();
+            let code_bytes = length_in(code).and_then(|length| length.checked_add(4));
+            let Some((code, scope)) = code_bytes.and_then(|at| code.split_at_checked(at)) else {
+                return Err(Invalid::Bytes("code reaches beyond its element"));
+            };
+            check_elements(scope, level + 1)?;
+            is_text(code)
+        }
+        kind::STRING | kind::SYMBOL | kind::CODE => is_text(bytes),
+        kind::DB_POINTER => is_text(&bytes[..bytes.len().saturating_sub(12)]),
+        kind::BOOLEAN => matches!(bytes, [0 | 1]),
+        _ => true,
+    };
+    match sound {
+        true => Ok(()),
+        false => Err(Invalid::Bytes("a value is not as its type demands")),
+    }
+}
+
+fn length_in(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?);
+    usize::try_from(length).ok()
+}
+
+/// Whether a text ends with the zero that its length counts.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.len() > 4 && length_in(bytes) == Some(bytes.len() - 4) && bytes.last() == Some(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use mongodb::bson::{
+        Binary, Bson, DateTime, Decimal128, JavaScriptCodeWithScope, RawDocument, Regex, Timestamp,
+        cstr, doc, oid::ObjectId, rawdoc, spec::BinarySubtype,
+    };
+
+    fn replaced(mut bytes: Vec<u8>, part: &[u8], by: &[u8]) -> Vec<u8> {
+        let at = bytes.windows(part.len()).position(|one| one == part);
+        let at = at.unwrap();
+        bytes[at..at + by.len()].copy_from_slice(by);
+        bytes
+    }
+
+    #[test]
+    fn what_servers_store_and_drivers_cannot_read_is_sound() {
+        let odd = rawdoc! { "caf#": [{ "caf#": 1 }], "text": "caf#" }.into_bytes();
+        let odd: Vec<u8> = odd
+            .iter()
+            .map(|byte| if *byte == b'#' { 0xe9 } else { *byte })
+            .collect();
+        assert_eq!(check(&odd), Ok(()));
+        let old = Binary {
+            subtype: BinarySubtype::BinaryOld,
+            bytes: b"hello".to_vec(),
+        };
+        let old = replaced(
+            doc! { "b": old }.to_vec().unwrap(),
+            b"\x05\0\0\0hello",
+            &[9],
+        );
+        assert_eq!(check(&old), Ok(()));
+    }
+
+    /// Whatever bit changes, this check misses nothing that the driver's own reading finds, but for what servers store.
+    #[test]
+    fn no_changed_bit_passes_that_a_driver_refuses() {
+        let whole = doc! {
+            "a": 1.5, "b": "text", "c": { "d": 1 }, "e": [1, "2"],
+            "g": Bson::Undefined, "h": ObjectId::from_bytes([1; 12]), "i": true, "j": DateTime::from_millis(5), "k": Bson::Null,
+            "l": Regex { pattern: cstr!("^a").into(), options: cstr!("i").into() },
+            "m": Bson::JavaScriptCode("f()".into()), "n": Bson::Symbol("s".into()),
+            "p": Timestamp { time: 1, increment: 2 }, "q": 5_i64,
+            "r": "1.5".parse::<Decimal128>().unwrap(), "s": Bson::MaxKey, "t": Bson::MinKey,
+            "u": JavaScriptCodeWithScope { code: "f()".into(), scope: doc! { "x": 1 } },
+        };
+        let whole = whole.to_vec().unwrap();
+        assert_eq!(check(&whole), Ok(()));
+        for cut in 0..whole.len() {
+            assert!(check(&whole[..cut]).is_err(), "cut after {cut}");
+        }
+        let is_read = |bytes: &[u8]| {
+            let raw = RawDocument::from_bytes(bytes).map_err(|error| error.to_string())?;
+            bson::Document::try_from(raw)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            if let (Ok(()), Err(problem)) = (check(&flipped), is_read(&flipped)) {
+                let is_stored = problem.to_lowercase().contains("utf");
+                assert!(is_stored, "bit {bit}: {problem}");
+            }
         }
     }
-    Ok(())
-}
-
-fn check_array(array: &RawArray, level: usize) -> Result<(), String> {
-    let document = RawDocument::from_bytes(array.as_bytes()).map_err(|error| describe(&error))?;
-    check_elements(document, level)
-}
-
-fn is_utf8(error: &BsonError) -> bool {
-    matches!(error.kind, bson::error::ErrorKind::Utf8Encoding { .. })
-}
-
-fn describe(error: &BsonError) -> String {
-    format!("not valid BSON: {error}")
 }

@@ -1,11 +1,12 @@
 //! Documents as MongoDB Extended JSON, one a line.
 
 use super::bson_framer;
+use super::element::{self, Element, elements, kind};
 use mongodb::bson::error::Error;
-use mongodb::bson::raw::RawElement;
-use mongodb::bson::{Bson, JavaScriptCodeWithScope, RawBson, RawBsonRef, RawDocument};
+use mongodb::bson::{Binary, Bson, JavaScriptCodeWithScope, RawBson, RawDocumentBuf};
 use serde_json::map::Entry;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Dates that relaxed JSON writes for people, in milliseconds: from 1970 to the end of the year 9999.
 const WRITTEN_DATES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799_999;
@@ -19,14 +20,16 @@ pub(crate) enum JsonStyle {
     Canonical,
 }
 
-/// A document on one line, and whether all of it is in there: a text that is not UTF-8 has no place in JSON, and is replaced;
-/// of a key that is there twice the first is written, by which queries go.
+/// A document on one line, and whether all of it is in there: a text or a key that is not UTF-8 has no place in JSON, and is
+/// replaced; of a key that is there twice the first is written, by which queries go; an old binary that says another length
+/// of its inside than it has is written with all of its bytes.
 pub(crate) fn to_json(document: &[u8], style: JsonStyle) -> Result<(String, bool), String> {
     // Before anything goes into its depth.
     bson_framer::check(document)?;
-    let raw = RawDocument::from_bytes(document).map_err(|error| error.to_string())?;
     let mut writer = Writer { style, whole: true };
-    let json = writer.document(raw).map_err(|error| error.to_string())?;
+    let json = writer
+        .document(document)
+        .map_err(|error| error.to_string())?;
     Ok((json.to_string(), writer.whole))
 }
 
@@ -37,12 +40,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn document(&mut self, document: &RawDocument) -> Result<Value, Error> {
+    fn document(&mut self, document: &[u8]) -> Result<Value, Error> {
         let mut fields = Map::new();
-        for element in document.iter_elements() {
-            let element = element?;
-            let value = self.element(&element)?;
-            match fields.entry(element.key().as_str()) {
+        for Element { key, value } in elements(document) {
+            let value = self.value(value)?;
+            let key = String::from_utf8_lossy(key);
+            self.whole &= matches!(key, Cow::Borrowed(_));
+            match fields.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert(value);
                 }
@@ -52,27 +56,57 @@ impl Writer {
         Ok(Value::Object(fields))
     }
 
-    fn element(&mut self, element: &RawElement) -> Result<Value, Error> {
-        let owned = match element.value() {
-            Ok(RawBsonRef::Document(document)) => return self.document(document),
-            Ok(RawBsonRef::Array(array)) => {
-                let values = array.iter_elements().map(|one| self.element(&one?));
+    fn value(&mut self, found: element::Value) -> Result<Value, Error> {
+        match found.kind {
+            kind::DOCUMENT => return self.document(found.bytes),
+            kind::ARRAY => {
+                let values = elements(found.bytes).map(|one| self.value(one.value));
                 return values.collect::<Result<_, _>>().map(Value::Array);
             }
+            _ => {}
+        }
+        // Alone in a document, for the driver to read.
+        let alone = RawDocumentBuf::from_bytes(alone(found))?;
+        let Some(element) = alone.iter_elements().next().transpose()? else {
+            return Ok(Value::Null);
+        };
+        let owned = match element.value() {
             Ok(value) => RawBson::from(value),
-            // Only texts can be what was not read: all else was looked at before.
             Err(_) => {
                 self.whole = false;
-                element.value_utf8_lossy()?
+                match found.kind {
+                    kind::BINARY => RawBson::Binary(all_of(found.bytes)),
+                    _ => element.value_utf8_lossy()?,
+                }
             }
         };
         match owned {
             RawBson::JavaScriptCodeWithScope(code) => Ok(json!({
                 "$code": code.code,
-                "$scope": self.document(&code.scope)?,
+                "$scope": self.document(code.scope.as_bytes())?,
             })),
             other => Ok(value(Bson::try_from(other)?, self.style)),
         }
+    }
+}
+
+/// A document with one value under an empty key.
+fn alone(value: element::Value) -> Vec<u8> {
+    let length = 4 + 2 + value.bytes.len() + 1;
+    let mut bytes = Vec::with_capacity(length);
+    // No document is as long as 4 GiB.
+    bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&[value.kind, 0]);
+    bytes.extend_from_slice(value.bytes);
+    bytes.push(0);
+    bytes
+}
+
+/// An old binary as it lies there, with the length in its inside.
+fn all_of(bytes: &[u8]) -> Binary {
+    Binary {
+        subtype: bytes.get(4).copied().unwrap_or_default().into(),
+        bytes: bytes.get(5..).unwrap_or_default().to_vec(),
     }
 }
 
@@ -109,7 +143,8 @@ pub(crate) fn value(value: Bson, style: JsonStyle) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::{DateTime, doc, rawdoc};
+    use mongodb::bson::spec::BinarySubtype;
+    use mongodb::bson::{DateTime, RawDocument, doc, rawdoc};
 
     fn json(document: &RawDocument, style: JsonStyle) -> (String, bool) {
         to_json(document.as_bytes(), style).unwrap()
@@ -193,5 +228,25 @@ mod tests {
             lost,
             ("{\"a\":{\"b\":[\"\u{fffd}ext\"]},\"c\":1}".into(), false)
         );
+    }
+
+    #[test]
+    fn what_no_driver_reads_is_replaced_and_the_loss_is_told() {
+        let old = Binary {
+            subtype: BinarySubtype::BinaryOld,
+            bytes: b"hello".to_vec(),
+        };
+        let whole = doc! { "b": old, "key": [{ "key": 1 }] }.to_vec().unwrap();
+        assert!(to_json(&whole, JsonStyle::Relaxed).unwrap().1);
+        let changed = |part: &[u8], by: u8| {
+            let mut bytes = whole.clone();
+            let at = bytes.windows(part.len()).position(|one| one == part);
+            bytes[at.unwrap()] = by;
+            to_json(&bytes, JsonStyle::Relaxed).unwrap()
+        };
+        let (text, is_whole) = changed(b"\x05\0\0\0hello", 9);
+        assert!(!is_whole && text.contains("CQAAAGhlbGxv"), "{text}");
+        let (text, is_whole) = changed(b"key\0\x01\0\0\0", 0xff);
+        assert!(!is_whole && text.contains("{\"\u{fffd}ey\":1}"), "{text}");
     }
 }

@@ -156,8 +156,8 @@ impl Documents<'_> {
 
     /// Replaces the document of this `_id` if it is still as it was `seen`.
     ///
-    /// The server compares by value: numbers of another type count as the same, and what cannot be compared there, being too
-    /// long or no UTF-8, is replaced whatever it is. What it was in truth comes back.
+    /// The server compares by value: numbers of another type count as the same, and what cannot be sent to be compared, being
+    /// too long, no UTF-8, or with a key that is there twice, is replaced whatever it is. What it was in truth comes back.
     pub(crate) async fn replace(
         &self,
         id: Bson,
@@ -166,7 +166,7 @@ impl Documents<'_> {
     ) -> Result<ReplaceEnd, ServerError> {
         let mut filter = doc! { "_id": id };
         if seen.as_bytes().len() + by.as_bytes().len() <= LONGEST_GUARDED_BYTES
-            && let Ok(seen) = Document::try_from(&**seen)
+            && let Some(seen) = as_it_is(seen)
         {
             let unchanged = doc! { "$eq": ["$$ROOT", { "$literal": seen }] };
             filter.insert("$expr", unchanged);
@@ -186,6 +186,13 @@ impl Documents<'_> {
         })
         .await
     }
+}
+
+/// A document as the driver sends it, where that is to the byte what it is.
+fn as_it_is(document: &RawDocumentBuf) -> Option<Document> {
+    let read = Document::try_from(&**document).ok()?;
+    let sent = read.to_vec().ok()?;
+    (sent == document.as_bytes()).then_some(read)
 }
 
 /// Whether other documents may fare better. Servers have many reasons not to take a document, and more with each version:
@@ -215,6 +222,7 @@ fn refused(error: Error) -> Result<Refused, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mongodb::bson::rawdoc;
 
     #[test]
     fn what_a_server_has_against_a_document_ends_nothing_and_what_is_about_all_does() {
@@ -228,5 +236,14 @@ mod tests {
         for code in [13, 18, 50, 262, 10107, 11600] {
             assert!(!is_about_the_document(code), "{code}");
         }
+    }
+
+    #[test]
+    fn what_would_be_sent_as_another_document_is_not_compared() {
+        let once = rawdoc! { "_id": 1, "of": "FIRST", "list": [1, 2] };
+        assert!(as_it_is(&once).is_some());
+        let mut twice = once;
+        twice.append(mongodb::bson::cstr!("of"), "SECOND");
+        assert!(as_it_is(&twice).is_none());
     }
 }

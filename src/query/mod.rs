@@ -44,7 +44,7 @@ enum Predicate {
 enum Test {
     Compare(Comparison, Operand),
     /// One of these, or a text that one of these fits.
-    In(Vec<Operand>, Vec<Pattern>),
+    In(OneOf, Vec<Pattern>),
     Exists,
     Pattern(Pattern),
 }
@@ -71,6 +71,33 @@ impl Operand {
             kind: self.kind,
             bytes: &self.bytes,
         }
+    }
+}
+
+/// Values of which one has to be equal. Lists may be long, and collections longer.
+#[derive(Debug)]
+struct OneOf {
+    /// In MongoDB's order.
+    sorted: Vec<Operand>,
+    has_null: bool,
+}
+
+impl OneOf {
+    fn new(mut operands: Vec<Operand>) -> Self {
+        operands.sort_by(|one, two| compare::values(one.value(), two.value()));
+        OneOf {
+            has_null: operands.iter().any(|one| one.kind == kind::NULL),
+            sorted: operands,
+        }
+    }
+
+    fn holds(&self, found: Option<Value>) -> bool {
+        // What is missing is null.
+        let Some(found) = found else {
+            return self.has_null;
+        };
+        let order = |one: &Operand| compare::values(one.value(), found);
+        self.sorted.binary_search_by(order).is_ok()
     }
 }
 
@@ -105,8 +132,7 @@ impl Test {
             Test::Pattern(pattern) => found.is_some_and(|value| pattern.fits(value)),
             Test::Compare(comparison, operand) => comparison.holds(found, operand.value()),
             Test::In(operands, patterns) => {
-                let mut operands = operands.iter();
-                operands.any(|operand| Comparison::Equal.holds(found, operand.value()))
+                operands.holds(found)
                     || found.is_some_and(|value| patterns.iter().any(|one| one.fits(value)))
             }
         }

@@ -2,7 +2,7 @@
 
 use super::path::Path;
 use super::pattern::Pattern;
-use super::{Comparison, Operand, Predicate, QueryError, Test};
+use super::{Comparison, OneOf, Operand, Predicate, QueryError, Test};
 use crate::archive::element::elements;
 use crate::archive::namespace::printable;
 use mongodb::bson::{Bson, Document, doc};
@@ -145,7 +145,7 @@ fn list(value: &Bson) -> Result<Test, QueryError> {
             value => operands.push(operand(value)?),
         }
     }
-    Ok(Test::In(operands, patterns))
+    Ok(Test::In(OneOf::new(operands), patterns))
 }
 
 /// Whatever is not false, zero or null asks for a field that is there.

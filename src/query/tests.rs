@@ -2,6 +2,7 @@
 
 use super::*;
 use mongodb::bson::{Bson, Document};
+use proptest::prelude::*;
 
 fn bytes(json: &str) -> Vec<u8> {
     let json: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -476,4 +477,88 @@ fn bytes_that_make_no_sense_fit_nothing_and_break_nothing() {
         }
     }
     assert!(!query.fits(&Document::new().to_vec().unwrap()));
+}
+
+/// Values of many types, many of them equal to others.
+fn any_value() -> impl Strategy<Value = Bson> {
+    let small = prop_oneof![
+        (-3..3_i32).prop_map(Bson::Int32),
+        (-3..3_i64).prop_map(Bson::Int64),
+        (-6..6_i32).prop_map(|half| Bson::Double(f64::from(half) / 2.0)),
+        prop_oneof![
+            Just(f64::NAN),
+            Just(f64::INFINITY),
+            Just(-0.0),
+            Just(5e-324)
+        ]
+        .prop_map(Bson::Double),
+        prop_oneof![
+            Just("1"),
+            Just("1.50"),
+            Just("NaN"),
+            Just("-Infinity"),
+            Just("0E+9")
+        ]
+        .prop_map(|text| Bson::Decimal128(text.parse().unwrap())),
+        prop_oneof![
+            Just(i64::MAX),
+            Just(i64::MIN),
+            Just(1 << 53),
+            Just((1 << 53) + 1)
+        ]
+        .prop_map(Bson::Int64),
+        Just(Bson::Double(9_007_199_254_740_992.0)),
+        prop_oneof![
+            Just(Bson::Null),
+            Just(Bson::Undefined),
+            Just(Bson::MinKey),
+            Just(Bson::MaxKey)
+        ],
+        any::<bool>().prop_map(Bson::Boolean),
+        "[ab]{0,2}".prop_map(Bson::String),
+        "[ab]{0,2}".prop_map(Bson::Symbol),
+    ];
+    small.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Bson::Array),
+            inner.prop_map(|one| Bson::Document(mongodb::bson::doc! { "x": one })),
+        ]
+    })
+}
+
+fn operand(value: &Bson) -> Operand {
+    let document = mongodb::bson::doc! { "v": value }.to_vec().unwrap();
+    let value = crate::archive::element::get(&document, b"v").unwrap();
+    Operand {
+        kind: value.kind,
+        bytes: value.bytes.to_vec(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_list_fits_what_one_of_it_fits(
+        list in prop::collection::vec(any_value(), 0..12),
+        found in prop::option::of(any_value()),
+    ) {
+        let operands: Vec<Operand> = list.iter().map(operand).collect();
+        let found = found.as_ref().map(operand);
+        let found = found.as_ref().map(Operand::value);
+        let one_by_one = operands
+            .iter()
+            .any(|one| Comparison::Equal.holds(found, one.value()));
+        prop_assert_eq!(OneOf::new(operands).holds(found), one_by_one);
+    }
+}
+
+#[test]
+fn a_long_list_costs_no_more_than_a_short_one() {
+    let ids: Vec<String> = (0..200_000).map(|id| id.to_string()).collect();
+    let query = Query::parse(&format!(r#"{{"a": {{"$in": [{}]}}}}"#, ids.join(","))).unwrap();
+    let (last, none) = (bytes(r#"{"a": 199999}"#), bytes(r#"{"a": "none"}"#));
+    // One by one that would be 20 thousand million comparisons.
+    for _ in 0..50_000 {
+        assert!(query.fits(&last));
+        assert!(!query.fits(&none));
+    }
 }

@@ -98,7 +98,7 @@ pub(crate) struct CollectionDifference {
     #[serde(rename = "type")]
     pub kind: Kind,
     pub state: DifferenceState,
-    /// None on the side that does not have it.
+    /// None on the side that does not have it, and where it is not known.
     pub documents_from: Option<u64>,
     /// Of a server, by its own statistics.
     pub documents_to: Option<u64>,

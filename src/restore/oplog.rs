@@ -3,7 +3,7 @@
 //! mongorestore replays an oplog whole or not at all, and under the old names. So entries are chosen and renamed here:
 //! what is about anything else is left out, and what cannot be told apart is refused.
 
-use crate::archive::element::{self, Element, elements, kind};
+use crate::archive::element::{self, Element, Value, elements, kind};
 use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
 use mongodb::bson::{Bson, Document, RawDocument};
 use std::collections::HashSet;
@@ -28,6 +28,9 @@ const HAVE_A_SEQUEL: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("during the dump there was an operation that cannot be replayed: {0}")]
 pub(crate) struct Unfit(pub String);
+
+/// The collection of a database that holds the definitions of its views.
+const VIEWS: &str = "system.views";
 
 /// Commands about one collection, which they name as their value.
 const ABOUT_ONE: [&str; 12] = [
@@ -81,16 +84,95 @@ pub(super) fn chosen(raw: &RawDocument, target: &Target) -> Result<Option<Operat
             let namespace = std::str::from_utf8(namespace)
                 .map_err(|_| Unfit("one on a collection whose name is not UTF-8".into()))?;
             let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
-            match moved(database, collection, target) {
+            let to = moved(database, collection, target);
+            if collection == VIEWS && to.is_some() && !keeps_its_view(raw, target)? {
+                return Ok(None);
+            }
+            match to {
                 Some(to) => under(raw, &to).map(|bytes| Some(Operation::OnDocument(bytes))),
                 None => Ok(None),
             }
         }
-        _ => {
-            let entry = Document::try_from(raw)
-                .map_err(|error| Unfit(format!("one that cannot be read: {error}")))?;
-            Ok(rewrite(entry, target)?.map(Operation::Command))
+        _ => match command(raw, target)? {
+            Some(entry) => Ok(rewrite(entry, target)?.map(Operation::Command)),
+            None => Ok(None),
+        },
+    }
+}
+
+/// Whether an operation on the definition of a view is to be replayed. Definitions name their view, and what it is on, in
+/// full: under other names they would be others.
+fn keeps_its_view(raw: &RawDocument, target: &Target) -> Result<bool, Unfit> {
+    let raw = raw.as_bytes();
+    let named = [&b"o2"[..], b"o"].into_iter().find_map(|field| {
+        let object = element::get(raw, field).filter(|object| object.kind == kind::DOCUMENT)?;
+        text(object.bytes, b"_id")
+    });
+    let view = named.and_then(|name| std::str::from_utf8(name).ok()?.split_once('.'));
+    let Some((database, view)) = view else {
+        return Err(Unfit("one on a view without a name".into()));
+    };
+    let view = Namespace::new(database, view);
+    match target(&view) {
+        None => Ok(false),
+        Some(to) if to == view => Ok(true),
+        Some(_) => Err(Unfit(format!(
+            "one on the view {view}, which is restored under another name"
+        ))),
+    }
+}
+
+/// A command, decoded; none when it is about nothing that is restored and cannot be decoded.
+fn command(raw: &RawDocument, target: &Target) -> Result<Option<Document>, Unfit> {
+    let unfit = match decoded(raw) {
+        Ok(entry) => return Ok(Some(entry)),
+        unfit => unfit.map(Some),
+    };
+    if !concerns(raw.as_bytes(), target) {
+        return Ok(None);
+    }
+    let object = element::get(raw.as_bytes(), b"o").filter(|one| one.kind == kind::DOCUMENT);
+    let first = object.and_then(|object| Some((object, elements(object.bytes).next()?)));
+    let Some((object, first)) = first else {
+        return unfit;
+    };
+    if first.key != b"applyOps" || first.value.kind != kind::ARRAY {
+        return unfit;
+    }
+    let kept = elements(first.value.bytes)
+        .filter(|one| one.value.kind != kind::DOCUMENT || concerns(one.value.bytes, target));
+    let operations = written(kept)?;
+    let object = replaced(object.bytes, b"applyOps", kind::ARRAY, &operations)?;
+    let entry = replaced(raw.as_bytes(), b"o", kind::DOCUMENT, &object)?;
+    let entry = RawDocument::from_bytes(&entry);
+    entry.map_or(unfit, |entry| decoded(entry).map(Some))
+}
+
+fn decoded(raw: &RawDocument) -> Result<Document, Unfit> {
+    Document::try_from(raw).map_err(|error| Unfit(format!("one that cannot be read: {error}")))
+}
+
+/// Whether an operation may be about something that is restored.
+fn concerns(operation: &[u8], target: &Target) -> bool {
+    let namespace = text(operation, b"ns").unwrap_or_default();
+    let namespace = String::from_utf8_lossy(namespace);
+    let (database, collection) = namespace.split_once('.').unwrap_or((&namespace, ""));
+    match text(operation, b"op") {
+        Some(b"n") => false,
+        Some(b"i" | b"u" | b"d") => moved(database, collection, target).is_some(),
+        Some(b"c") => {
+            let object = element::get(operation, b"o").filter(|one| one.kind == kind::DOCUMENT);
+            let Some(command) = object.and_then(|object| elements(object.bytes).next()) else {
+                return true;
+            };
+            let is_about_one = ABOUT_ONE.iter().any(|name| name.as_bytes() == command.key);
+            if !is_about_one || command.value.kind != kind::STRING {
+                return true;
+            }
+            let collection = String::from_utf8_lossy(element::text(command.value.bytes));
+            moved(database, &collection, target).is_some()
         }
+        _ => true,
     }
 }
 
@@ -102,31 +184,46 @@ fn text<'d>(document: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
 
 /// The same operation on another collection, and to the byte the same but for that.
 fn under(raw: &RawDocument, namespace: &str) -> Result<Vec<u8>, Unfit> {
-    let raw = raw.as_bytes();
-    let too_long = |_| Unfit("one that is too long".into());
-    // Their lengths, and the zero behind the last element.
-    let (mut bytes, mut seen) = (vec![0; 4], 5);
-    for Element { key, value } in elements(raw) {
-        seen += key.len() + value.bytes.len() + 2;
+    let length = u32::try_from(namespace.len() + 1).map_err(too_long)?;
+    let mut value = length.to_le_bytes().to_vec();
+    value.extend_from_slice(namespace.as_bytes());
+    value.push(0);
+    replaced(raw.as_bytes(), b"ns", kind::STRING, &value)
+}
+
+/// A document with another value under a key, and to the byte the same but for that.
+fn replaced(document: &[u8], key: &[u8], kind: u8, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
+    // Its length, and the zero behind the last element.
+    let seen = |sum: usize, one: Element| sum + one.key.len() + one.value.bytes.len() + 2;
+    if elements(document).fold(5, seen) != document.len() {
+        return Err(Unfit("one that cannot be read".into()));
+    }
+    written(elements(document).map(|element| match element.key == key {
+        true => Element {
+            key,
+            value: Value { kind, bytes },
+        },
+        false => element,
+    }))
+}
+
+/// A document of these elements.
+fn written<'e>(elements: impl Iterator<Item = Element<'e>>) -> Result<Vec<u8>, Unfit> {
+    let mut bytes = vec![0; 4];
+    for Element { key, value } in elements {
         bytes.push(value.kind);
         bytes.extend_from_slice(key);
         bytes.push(0);
-        if key == b"ns" {
-            let length = u32::try_from(namespace.len() + 1).map_err(too_long)?;
-            bytes.extend_from_slice(&length.to_le_bytes());
-            bytes.extend_from_slice(namespace.as_bytes());
-            bytes.push(0);
-        } else {
-            bytes.extend_from_slice(value.bytes);
-        }
-    }
-    if seen != raw.len() {
-        return Err(Unfit("one that cannot be read".into()));
+        bytes.extend_from_slice(value.bytes);
     }
     bytes.push(0);
     let length = u32::try_from(bytes.len()).map_err(too_long)?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)
+}
+
+fn too_long(_: std::num::TryFromIntError) -> Unfit {
+    Unfit("one that is too long".into())
 }
 
 /// An entry as it is to be replayed; none when it is about nothing that is restored.

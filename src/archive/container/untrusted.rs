@@ -35,15 +35,15 @@ pub(crate) struct Walked {
     pub problem: Option<String>,
 }
 
-/// Reads `source` from where it stands to its end and shows each regular file to `visit`: its path below the dump's top
-/// folder (`DB/FILE`, or `FILE` at the top), and its content.
+/// Reads `source` from where it stands to its end and shows each regular file to `visit`: its whole path, the part of it
+/// below the dump's top folder (`DB/FILE`, or `FILE` at the top), and its content.
 ///
 /// `moved` is told the compressed bytes read so far. Only being interrupted, or a file that cannot be read, is an error.
 pub(crate) fn walk(
     source: Source,
     stop: &AtomicBool,
     moved: &dyn Fn(u64),
-    visit: &mut Visit,
+    visit: &mut VisitPlaced,
 ) -> Result<Walked, Damage> {
     let input = Watched {
         input: Hashing::new(source, u64::MAX),
@@ -56,12 +56,13 @@ pub(crate) fn walk(
     };
     let mut seen = HashSet::new();
     let (mut unpacked, outcome) = files(unpacked, &mut |name, content| {
-        let path = inside(name)
+        let parts = inside(name)
             .ok_or_else(|| format!("{:?} points outside the archive", shortened(name)))?;
+        let path = below_the_top(&parts);
         if !seen.insert(path.clone()) {
             return Err(format!("{:?} is there twice", shortened(name)));
         }
-        visit(&path, content)
+        visit(&parts.join("/"), &path, content)
     });
     // The checksum of the last member stands behind the end of the tar.
     let outcome = outcome.and_then(|()| only_padding(&mut unpacked));
@@ -77,6 +78,9 @@ pub(crate) fn walk(
 
 /// Is shown a file's name and content, and says what is wrong with them.
 pub(super) type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> Result<(), String> + 'v;
+
+/// The same, with its whole path in front.
+pub(crate) type VisitPlaced<'v> = dyn FnMut(&str, &str, &mut dyn Read) -> Result<(), String> + 'v;
 
 /// Shows each regular file of a tar to `visit`, and gives the input back. Ends at the first problem.
 pub(crate) fn files<R: Read>(input: R, visit: &mut Visit) -> (R, Result<(), String>) {
@@ -180,8 +184,8 @@ fn only_padding(unpacked: &mut impl Read) -> Result<(), String> {
     }
 }
 
-/// A path without what stands above the dump's own folders; none when it climbs out of the archive.
-fn inside(name: &str) -> Option<String> {
+/// The parts of a path; none when it climbs out of the archive.
+fn inside(name: &str) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     for component in Path::new(name).components() {
         match component {
@@ -190,22 +194,22 @@ fn inside(name: &str) -> Option<String> {
             _ => return None,
         }
     }
-    // `dump/db/coll.bson` and `db/coll.bson` are both met; what counts is the last two.
-    let keep = parts.len().saturating_sub(2);
-    let tail = &parts[keep..];
-    Some(match tail {
-        [_, file] if parts.len() == 2 && is_top_level(file) => (*file).to_owned(),
-        _ => tail.join("/"),
-    })
+    Some(parts)
 }
 
-/// Files that lie beside the databases' folders.
+/// A path without what stands above the dump's own folders.
+fn below_the_top(parts: &[&str]) -> String {
+    // `dump/db/coll.bson` and `db/coll.bson` are both met; what counts is the last two.
+    match parts {
+        [_, file] if is_top_level(file) => (*file).to_owned(),
+        _ => parts[parts.len().saturating_sub(2)..].join("/"),
+    }
+}
+
+/// Files that lie beside the databases' folders, and are never those of a collection.
 fn is_top_level(file: &str) -> bool {
     let plain = file.strip_suffix(".gz").unwrap_or(file);
-    matches!(
-        plain,
-        "oplog.bson" | "prelude.json" | crate::archive::manifest::FILE_NAME
-    )
+    matches!(plain, "prelude.json" | crate::archive::manifest::FILE_NAME)
 }
 
 /// The file, which can be told to stop.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod deep_tests;
 mod native;
+mod oplog_place;
 mod other_format;
 pub(crate) mod report;
 mod scan;

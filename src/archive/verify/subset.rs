@@ -157,18 +157,16 @@ pub(crate) fn survey(source: Source, options: &Options) -> Result<(Parts, Origin
 }
 
 /// What a walk came across, namespace by namespace, or why it cannot be one.
-fn namespaces(survey: untrusted::Survey) -> Vec<Result<ArchivedNamespace, String>> {
-    let untrusted::Survey {
-        data,
-        mut metadata,
-        system_indexes,
-        ..
-    } = survey;
+fn namespaces(mut survey: untrusted::Survey) -> Vec<Result<ArchivedNamespace, String>> {
+    let (data, mut metadata) = (
+        std::mem::take(&mut survey.data),
+        std::mem::take(&mut survey.metadata),
+    );
     let mut found = Vec::new();
     for (file, totals) in data {
-        let (named, kind) = untrusted::namespace_of(&file);
+        let (named, kind) = survey.namespace_of(&file);
         let text = metadata.remove(&metadata_path(&file));
-        let text = text.or_else(|| system_indexes.metadata(&named));
+        let text = text.or_else(|| survey.system_indexes.metadata(&named));
         let text = text.unwrap_or_default();
         found.push(
             located(named, kind, &file, &text).map(|namespace| ArchivedNamespace {

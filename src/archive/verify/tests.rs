@@ -1,5 +1,6 @@
 use super::{Options, verify};
 use crate::archive::compression::Compression;
+use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::report::VerifyReport;
@@ -240,6 +241,44 @@ fn a_dump_folder_packed_by_hand_passes_and_says_what_was_not_checked() {
             "{report:?}"
         );
     }
+}
+
+#[test]
+fn a_collection_called_oplog_is_not_taken_for_the_oplog_of_the_dump() {
+    let document = || encode(&doc! { "_id": 1 });
+    let oplog = Namespace::new("shop", "oplog");
+    let kinds = |files: &[(&str, Vec<u8>)]| {
+        let report = check(&file_of(&by_hand(files)), &Sidecar::Missing);
+        let kinds: Vec<(String, Kind)> = report
+            .namespaces
+            .iter()
+            .map(|one| (one.namespace.to_string(), one.kind))
+            .collect();
+        (report.sound, kinds)
+    };
+    let (orders, data) = (
+        ("shop/orders.bson", document()),
+        ("shop/oplog.bson", document()),
+    );
+    let metadata = ("shop/oplog.metadata.json", br#"{"indexes":[]}"#.to_vec());
+    for files in [
+        vec![orders.clone(), data.clone(), metadata.clone()],
+        vec![data.clone(), metadata.clone()],
+        vec![metadata.clone(), data.clone()],
+    ] {
+        let (sound, kinds) = kinds(&files);
+        assert!(
+            sound && kinds.contains(&(oplog.to_string(), Kind::Collection)),
+            "{kinds:?}"
+        );
+    }
+    let both = [orders, data.clone(), ("oplog.bson", document())];
+    let (sound, found) = kinds(&both);
+    assert!(sound, "{found:?}");
+    let oplogs = found.iter().filter(|(_, kind)| *kind == Kind::Oplog);
+    assert_eq!(oplogs.count(), 1, "{found:?}");
+    let unclear = [data, metadata, ("shop/shop/orders.bson", document())];
+    assert!(!kinds(&unclear).0);
 }
 
 #[test]

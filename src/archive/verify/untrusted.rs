@@ -3,6 +3,7 @@
 //!
 //! There is no checksum from mongodump to compare with, so every element of every document is looked at.
 
+use super::oplog_place::{Meant, OPLOG_FILE, Places};
 use super::other_format::OtherFormat;
 use super::scan::{self, Depth};
 use super::system_indexes::{SystemIndexes, is_system_indexes};
@@ -27,8 +28,6 @@ const MOST_UNPACKED: u64 = 1100;
 /// On top of that, for any size of archive.
 const ALWAYS_UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// The only collection that belongs to no database.
-const OPLOG_FILE: &str = "oplog.bson";
 /// Files of macOS lie beside others under their names with this in front …
 const MACOS_PREFIX: &str = "._";
 /// … and begin so, as no BSON and no JSON does: AppleDouble, AppleSingle.
@@ -53,10 +52,12 @@ pub(super) fn verify(
         ..Survey::default()
     };
     let moved = |bytes| (options.moved)(bytes);
-    let walked = container::walk(source, options.cancelled, &moved, &mut |path, content| {
-        survey.file(path, content, found)
-    })?;
+    let visit = &mut |whole: &str, path: &str, content: &mut dyn Read| {
+        survey.file(whole, path, content, found)
+    };
+    let walked = container::walk(source, options.cancelled, &moved, visit)?;
     found.damage.extend(walked.problem);
+    survey.tell_oplogs(found);
     survey.report(found);
     found.sha256 = Some(walked.sha256);
     Ok(survey)
@@ -74,6 +75,9 @@ pub(super) struct Survey {
     pub manifest: Option<Manifest>,
     /// Indexes of collections that have no metadata.
     pub system_indexes: SystemIndexes,
+    /// The file of the dump's oplog.
+    oplog: Option<String>,
+    places: Places,
     metadata_bytes: usize,
     namespaces: HashSet<Namespace>,
     /// The first of those that mongodump does not write, and how many more there are.
@@ -83,6 +87,10 @@ pub(super) struct Survey {
     of_macos: u64,
     /// Bytes that may still come out of files that are compressed inside the archive.
     left: u64,
+}
+
+fn without_gz(path: &str) -> &str {
+    path.strip_suffix(".gz").unwrap_or(path)
 }
 
 /// A file's content as mongodump wrote it: the `.gz` of `mongodump --gzip` is taken off. With the path without it.
@@ -105,10 +113,11 @@ pub(crate) fn read_untrusted(
     cancelled: &AtomicBool,
     show: &mut Show,
 ) -> Result<(), String> {
-    let walked = container::walk(source.at(0), cancelled, &|_| {}, &mut |path, content| {
+    let visit = &mut |_: &str, path: &str, content: &mut dyn Read| {
         let (path, mut content) = plain(path, content);
         show(path, &mut *content)
-    });
+    };
+    let walked = container::walk(source.at(0), cancelled, &|_| {}, visit);
     match walked.map_err(|damage| damage.to_string())?.problem {
         Some(problem) => Err(problem),
         None => Ok(()),
@@ -118,6 +127,7 @@ pub(crate) fn read_untrusted(
 impl Survey {
     fn file(
         &mut self,
+        whole: &str,
         path: &str,
         content: &mut dyn Read,
         found: &mut Found,
@@ -131,6 +141,7 @@ impl Survey {
                 return Ok(());
             }
         }
+        self.places.note(without_gz(whole), without_gz(path));
         let mut content = head.as_slice().chain(content);
         let (plain, content) = plain(path, &mut content);
         let mut content = Bounded {
@@ -263,6 +274,38 @@ impl Survey {
         carry_on
     }
 
+    /// Now that all files are known: which of those called `oplog.bson` is the dump's oplog.
+    fn tell_oplogs(&mut self, found: &mut Found) {
+        for (path, meant) in self.places.oplogs() {
+            let (as_collection, _) = namespace_of(path);
+            match meant {
+                Meant::Collection => {}
+                Meant::Unclear => found.damage.push(format!(
+                    "{path} may be the dump's oplog or a collection called oplog: there are files of collections both beside it and \
+                     in folders below; pack it again with one dump folder only"
+                )),
+                Meant::Oplog if self.oplog.is_some() => {
+                    found.damage.push("the dump's oplog is there twice".into());
+                }
+                Meant::Oplog => {
+                    let mut checks = found.namespaces.iter_mut();
+                    if let Some(check) = checks.find(|one| one.namespace == as_collection) {
+                        (check.namespace, check.kind) = namespace_of(OPLOG_FILE);
+                    }
+                    self.oplog = Some(path.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Whose documents a file has.
+    pub(super) fn namespace_of(&self, path: &str) -> (Namespace, Kind) {
+        match self.oplog.as_deref() == Some(path) {
+            true => namespace_of(OPLOG_FILE),
+            false => namespace_of(path),
+        }
+    }
+
     fn report(&mut self, found: &mut Found) {
         if self.data.is_empty() && self.metadata.is_empty() {
             found.damage.push("there is no MongoDB dump in it".into());
@@ -306,6 +349,7 @@ impl Survey {
     fn compare(&self, manifest: &Manifest, found: &mut Found) {
         for Entry {
             namespace,
+            kind,
             documents,
             bytes,
             crc64,
@@ -315,7 +359,8 @@ impl Survey {
         } in &manifest.namespaces
         {
             if let Some(place) = data {
-                match self.data.get(&place.path) {
+                let oplog = self.oplog.as_ref().filter(|_| *kind == Kind::Oplog);
+                match self.data.get(oplog.unwrap_or(&place.path)) {
                     None => found
                         .damage
                         .push(format!("{namespace}: its documents are missing")),

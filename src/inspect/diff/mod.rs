@@ -39,9 +39,18 @@ pub(crate) type Teller<'t> = dyn Fn(&Namespace) -> Option<Tell> + 't;
 struct Held<'t> {
     source: Source<'t>,
     kind: Kind,
-    documents: u64,
+    /// Not known of a time series on a server, and of what the user may not count.
+    documents: Option<u64>,
     /// Not known of a collection on a server.
     totals: Option<Totals>,
+}
+
+impl Held<'_> {
+    /// Whether the documents of both are compared one by one.
+    fn is_read_against(&self, other: &Held) -> bool {
+        let same = self.totals.is_some() && self.totals == other.totals;
+        !same && self.kind != Kind::View && other.kind != Kind::View
+    }
 }
 
 type Collections<'t> = BTreeMap<Namespace, Held<'t>>;
@@ -84,6 +93,9 @@ pub(crate) async fn diff(
             difference.added = counts.added;
             difference.removed = counts.removed;
             difference.changed = counts.changed;
+            if there.is_read_against(here) {
+                difference.documents_to = Some(counted_there(there.documents, &counts));
+            }
             compare_definitions(
                 &mut difference,
                 one_definitions.get(name),
@@ -121,8 +133,13 @@ fn compare_definitions(
     difference.options_changed = found.options_changed;
 }
 
+/// Documents of the second side: as it says, or as they were read.
+fn counted_there(said: Option<u64>, counts: &Counts) -> u64 {
+    said.unwrap_or(counts.equal + counts.changed + counts.added)
+}
+
 fn empty(name: &Namespace, here: Option<&Held>, there: Option<&Held>) -> CollectionDifference {
-    let documents = |held: Option<&Held>| held.map(|held| held.documents);
+    let documents = |held: Option<&Held>| held.and_then(|held| held.documents);
     let (kind, state) = match (here, there) {
         (Some(one), None) => (one.kind, DifferenceState::Removed),
         (_, Some(two)) => (
@@ -171,7 +188,7 @@ fn archived<'t>(archive: &Arc<Archive>, to: &Other) -> Collections<'t> {
         let held = Held {
             source: Source::Archived(Arc::clone(archive), index),
             kind: one.kind,
-            documents: one.totals.documents,
+            documents: Some(one.totals.documents),
             totals: Some(one.totals),
         };
         (one.namespace.clone(), held)
@@ -199,12 +216,13 @@ async fn live<'t>(
         }
         let documents = match one.kind {
             Kind::Collection => cancel.or(target.estimate(&one.namespace)).await??,
-            _ => None,
+            Kind::TimeSeries => None,
+            _ => Some(0),
         };
         let held = Held {
             source: Source::Live(target, one.namespace.clone(), one.kind),
             kind: one.kind,
-            documents: documents.unwrap_or_default(),
+            documents,
             totals: None,
         };
         found.insert(one.namespace.clone(), held);
@@ -292,11 +310,11 @@ async fn documents(
     tell: Option<Tell>,
     cancel: &Cancel,
 ) -> Result<Counts, InspectError> {
-    let same = one.totals.is_some() && one.totals == two.totals;
-    if same || one.kind == Kind::View || two.kind == Kind::View {
+    if !one.is_read_against(two) {
         return Ok(Counts::default());
     }
-    let mut comparison = Comparison::new(one.documents.max(two.documents), tell);
+    let expected = one.documents.max(two.documents).unwrap_or_default();
+    let mut comparison = Comparison::new(expected, tell);
     while comparison.has_more() {
         let step =
             |mut comparison: Comparison, one, two| comparison.pass(one, two).map(|()| comparison);
@@ -336,4 +354,24 @@ async fn together(
         comparing,
     );
     compared?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_does_not_say_is_what_was_read_and_not_nothing() {
+        let counts = Counts {
+            equal: 40,
+            added: 50,
+            removed: 7,
+            changed: 3,
+            twins: 0,
+        };
+        assert_eq!(counted_there(None, &counts), 93);
+        assert_eq!(counted_there(Some(90), &counts), 90);
+        let difference = empty(&Namespace::new("shop", "measured"), None, None);
+        assert_eq!(difference.documents_to, None);
+    }
 }

@@ -173,3 +173,48 @@ fn what_cannot_be_told_apart_is_refused() {
     assert!(rewrite(doc! { "op": "xi", "ns": "shop.a" }, &shop).is_err());
     assert!(rewrite(doc! { "ns": "shop.a" }, &shop).is_err());
 }
+
+/// As the bytes of a text in Latin-1.
+fn in_latin1(entry: &RawDocument) -> RawDocumentBuf {
+    let odd = |byte: &u8| if *byte == b'#' { 0xe9 } else { *byte };
+    RawDocumentBuf::from_bytes(entry.as_bytes().iter().map(odd).collect()).unwrap()
+}
+
+#[test]
+fn what_cannot_be_read_and_is_about_nothing_that_is_restored_stands_in_no_way() {
+    let create = |ns: &str| in_latin1(&rawdoc! { "op": "c", "ns": ns, "o": { "create": "caf#" } });
+    assert!(chosen(&create("blog.$cmd"), &shop).unwrap().is_none());
+    assert!(chosen(&create("shop.$cmd"), &shop).is_err());
+
+    let transaction = |other: &str| {
+        in_latin1(
+            &rawdoc! { "op": "c", "ns": "admin.$cmd", "txnNumber": 7_i64, "o": { "applyOps": [
+                { "op": "i", "ns": other, "o": { "_id": 1, "name": "caf#" } },
+                { "op": "i", "ns": "shop.a", "o": { "_id": 1 } },
+            ] } },
+        )
+    };
+    let Some(Operation::Command(left)) = chosen(&transaction("blog.a"), &shop).unwrap() else {
+        panic!("nothing is left");
+    };
+    let insert = doc! { "op": "i", "ns": "old.a_then", "o": { "_id": 1 } };
+    let wanted =
+        doc! { "op": "c", "ns": "admin.$cmd", "txnNumber": 7_i64, "o": { "applyOps": [insert] } };
+    assert_eq!(left, wanted);
+    assert!(chosen(&transaction("shop.b"), &shop).is_err());
+}
+
+#[test]
+fn a_view_is_replayed_under_its_own_name_only() {
+    let view = rawdoc! { "op": "i", "ns": "shop.system.views", "o": { "_id": "shop.v", "viewOn": "a", "pipeline": [] } };
+    let same = |namespace: &Namespace| Some(namespace.clone());
+    let kept = chosen(&view, &same).unwrap();
+    assert!(matches!(kept, Some(Operation::OnDocument(bytes)) if bytes == view.as_bytes()));
+    let unfit = chosen(&view, &shop).err().unwrap().to_string();
+    assert!(unfit.contains("the view shop.v"), "{unfit}");
+    let not_the_view =
+        |namespace: &Namespace| (namespace.collection != "v").then(|| namespace.clone());
+    assert!(chosen(&view, &not_the_view).unwrap().is_none());
+    let update = rawdoc! { "op": "u", "ns": "shop.system.views", "o2": { "_id": "shop.v" }, "o": { "$v": 2 } };
+    assert!(chosen(&update, &shop).is_err());
+}

@@ -125,6 +125,23 @@ fn an_operation_with_a_text_that_is_not_utf8_is_no_damage() {
     all.printing(&["operations of the oplog"]);
 }
 
+/// `tar -C dump -czf x.tar.gz .` leaves nothing above the databases' folders.
+#[test]
+fn a_collection_called_oplog_comes_back_from_a_dump_packed_from_within() {
+    let document = doc! { "_id": 1, "of": "soup" };
+    let bytes = document.to_vec().unwrap();
+    let metadata = br#"{"indexes":[],"collectionName":"oplog","type":"collection","options":{}}"#;
+    let dump = Craft::default()
+        .file("./shop/oplog.bson", &bytes)
+        .file("./shop/oplog.metadata.json", metadata);
+    let site = Site::new().with_false_mongorestore(RECORDER);
+    site.with_older(dump.packed());
+    restore(&site, &Server::standalone(), &[]);
+    let (arguments, sent) = recorded(&site);
+    assert!(!arguments.contains("oplogReplay"), "{arguments}");
+    assert_eq!(sent.documents["shop.oplog"], [document]);
+}
+
 #[test]
 fn without_the_oplog_nothing_of_it_is_sent() {
     let site = site(&operations()).with_false_mongorestore(RECORDER);
