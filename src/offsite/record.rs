@@ -5,6 +5,7 @@
 mod findings;
 
 use crate::archive::file_name;
+use crate::archive::seal::Measured;
 use crate::report::CopyState;
 use crate::settings::OffsitePlace;
 use crate::store::remote::Proof;
@@ -130,6 +131,21 @@ impl CopyRecord {
             (None, Proof::Confirmed) => CopyState::Confirmed,
             (None, Proof::Read) => CopyState::Read,
         }
+    }
+
+    /// What was sent, or read when it was verified.
+    pub(super) fn measured(&self) -> Option<Measured> {
+        let sha256 = hex::decode(&self.sha256).ok()?.try_into().ok()?;
+        let bytes = self.bytes;
+        Some(Measured { bytes, sha256 })
+    }
+
+    /// What is wrong with it, where it has so many bytes there.
+    pub(super) fn damage_at(&self, bytes: u64) -> Option<String> {
+        let differs = || {
+            (bytes != self.bytes).then(|| format!("has {bytes} bytes instead of {}", self.bytes))
+        };
+        self.damage.clone().or_else(differs)
     }
 
     pub(crate) fn counts(&self, needed: Proof) -> bool {

@@ -98,10 +98,12 @@ impl Visit<'_> {
                 continue;
             };
             copy.is_bare = !there.contains_key(&sidecar_of(archive));
-            if copy.damage.is_some() || *bytes == copy.bytes {
+            if copy.damage.is_some() {
                 continue;
             }
-            let damage = format!("has {bytes} bytes instead of {}", copy.bytes);
+            let Some(damage) = copy.damage_at(*bytes) else {
+                continue;
+            };
             tracing::warn!("{}: the copy of {archive} {damage}", self.shown);
             (copy.damage, copy.at) = (Some(damage.clone()), now);
             self.differing.push(DifferingCopy {

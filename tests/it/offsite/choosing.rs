@@ -2,6 +2,7 @@
 
 use super::{names, with_disk};
 use crate::support::{SOON, Site, shared, until};
+use sha2::Digest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -180,7 +181,60 @@ fn what_the_disk_has_no_room_for_is_not_fetched() {
     // It takes no room itself: nothing was written in it.
     let copy = fs::OpenOptions::new().write(true).open(disk.join(&name));
     copy.unwrap().set_len(8 << 40).unwrap();
+    // As on a new machine, which does not know its size.
+    fs::remove_file(site.backups().join(".pantry-keeper/offsite.json")).unwrap();
     site.run(&["fetch", &name])
         .ended_with(1)
         .saying(&["has no room for it"]);
+}
+
+/// Changes a copy, and its `.sha256` with it.
+fn replace(disk: &Path, name: &str) {
+    let path = disk.join(name);
+    let mut content = fs::read(&path).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    let sha256 = hex::encode(sha2::Sha256::digest(&content));
+    fs::write(&path, content).unwrap();
+    fs::write(
+        disk.join(format!("{name}.sha256")),
+        format!("{sha256}  {name}\n"),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_copy_that_was_replaced_together_with_its_checksum_is_the_last_choice_and_never_fetched() {
+    let (site, [first, second]) = with_two_disks(Site::of(shared()));
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    let [older, newer] = site.archives().try_into().unwrap();
+    for name in [&older, &newer] {
+        fs::remove_file(site.backups().join(name)).unwrap();
+    }
+    let show = |name: &str| site.run(&["show", name, "--json", "--from", "offsite"]);
+    let shown = |name: &str| {
+        let shown = show(name).done().json();
+        [&shown["archive"], &shown["place"]].map(|value| value.as_str().unwrap().to_owned())
+    };
+    let at = |disk: &Path| format!("file://{}", disk.display());
+    replace(&first, &newer);
+    for name in ["latest", &newer] {
+        assert_eq!(shown(name), [newer.clone(), at(&second)]);
+    }
+    replace(&second, &newer);
+    assert_eq!(shown("latest"), [older.clone(), at(&first)]);
+    show(&newer).saying(&["is not what was sent; there is no better one"]);
+    site.run(&["fetch", &newer])
+        .ended_with(1)
+        .saying(&["is not what was sent", "trying the next copy"]);
+    assert!(site.archives().is_empty());
+    // Of another size, it is seen before anything is read.
+    fs::write(second.join(&newer), "something else").unwrap();
+    fs::rename(first.join(&newer), site.path("aside")).unwrap();
+    show(&newer).saying(&["has 14 bytes instead of", "there is no better one"]);
+    site.run(&["fetch", &newer])
+        .ended_with(1)
+        .saying(&["is not what was sent"]);
+    site.run(&["fetch", &older]).done();
 }
