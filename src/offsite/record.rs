@@ -3,6 +3,7 @@
 //! nothing tells it from one of another machine's.
 
 mod findings;
+mod gone;
 
 use crate::archive::file_name;
 use crate::archive::seal::Measured;
@@ -19,6 +20,7 @@ use std::fs;
 use std::path::PathBuf;
 
 pub(super) use findings::Finding;
+use gone::GoneCopy;
 
 const FILE: &str = "offsite.json";
 const LOCK: &str = "offsite.lock";
@@ -37,8 +39,9 @@ impl Record {
 
     /// Whether a copy is or was at any place whose name is this but for its extensions.
     pub(crate) fn knows(&self, bare: &str) -> bool {
-        let mut copies = self.places.values().flat_map(|place| place.copies.keys());
-        copies.any(|archive| file_name::bare(archive) == bare)
+        let places = self.places.values();
+        let mut names = places.flat_map(|place| place.copies.keys().chain(place.gone.keys()));
+        names.any(|archive| file_name::bare(archive) == bare)
     }
 
     /// Takes over what was found meanwhile, unless something newer is known; the files in which it was.
@@ -96,6 +99,9 @@ pub(crate) struct PlaceRecord {
     pub keeps_all: bool,
     /// When all copies were last found gone at once.
     pub vanished: Option<Vanished>,
+    /// What is known of copies that were gone at the last look: nothing counts them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, GoneCopy>,
 }
 
 /// All copies at a place, which were gone though nobody here had removed them.
