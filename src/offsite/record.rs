@@ -66,16 +66,20 @@ impl Record {
         files
     }
 
-    /// Finds what was written under a place's short name, if that can only mean one of `places`.
+    /// Finds what earlier versions wrote under a place's address as it was given, or its short name, if that can only mean one
+    /// of `places`. No record is written under those any more, so what was taken over goes to no other service later.
     fn renamed(mut self, places: &[OffsitePlace]) -> Self {
         for place in places {
             let (short, identity) = (place.short_name(), place.identity());
             let mut same = places.iter().filter(|other| other.short_name() == short);
             let is_alone = same.nth(1).is_none();
-            if is_alone
-                && !self.places.contains_key(&identity)
-                && let Some(known) = self.places.remove(&short)
-            {
+            let given = Some(place.as_given()).filter(|given| *given != identity);
+            if self.places.contains_key(&identity) {
+                continue;
+            }
+            let given = given.and_then(|given| self.places.remove(&given));
+            let by_short_name = || is_alone.then(|| self.places.remove(&short)).flatten();
+            if let Some(known) = given.or_else(by_short_name) {
                 self.places.insert(identity, known);
             }
         }
@@ -229,6 +233,7 @@ mod tests {
             prefix: "a/".into(),
             region: None,
             endpoint: Some(endpoint.into()),
+            service: None,
             shown_whole: false,
         }
     }
@@ -255,5 +260,23 @@ mod tests {
             later.clone().renamed(std::slice::from_ref(&two)).of(&two),
             None
         );
+    }
+
+    #[test]
+    fn what_was_known_of_a_place_as_it_was_given_goes_to_no_second_service() {
+        let at_service = |service: &str| OffsitePlace::S3 {
+            bucket: "b".into(),
+            prefix: "a/".into(),
+            region: Some("x".into()),
+            endpoint: None,
+            service: Some(service.into()),
+            shown_whole: false,
+        };
+        let (one, two) = (at_service("endpoint=one"), at_service("endpoint=two"));
+        let places = BTreeMap::from([("s3://b/a/?region=x".to_owned(), PlaceRecord::default())]);
+        let taken_over = Record { places }.renamed(std::slice::from_ref(&one));
+        assert!(taken_over.of(&one).is_some());
+        let moved = taken_over.renamed(std::slice::from_ref(&two));
+        assert!(moved.of(&one).is_some() && moved.of(&two).is_none());
     }
 }
