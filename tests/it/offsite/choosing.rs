@@ -238,3 +238,30 @@ fn a_copy_that_was_replaced_together_with_its_checksum_is_the_last_choice_and_ne
         .saying(&["is not what was sent"]);
     site.run(&["fetch", &older]).done();
 }
+
+#[test]
+fn fetch_says_when_the_next_backup_removes_it_again() {
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("RETENTION_DAYS", "1")
+        .with("RETENTION_MIN_KEEP", "1")
+        .with("OFFSITE_RETENTION_DAYS", "99")
+        .with_clock("2026-01-01T02:00:00Z");
+    let (site, _disk) = with_disk(site);
+    site.run(&["backup"]).done();
+    let old = site.archives().remove(0);
+    let fetch = || {
+        for name in [old.clone(), format!("{old}.sha256")] {
+            let _ = fs::remove_file(site.backups().join(name));
+        }
+        site.run(&["fetch", &old]).done().stderr
+    };
+    let words = "the next backup removes it again";
+    assert!(!fetch().contains(words));
+    site.set_clock("2026-01-02T12:00:00Z");
+    site.run(&["backup"]).done();
+    let said = fetch();
+    assert!(said.contains(words), "{said}");
+    site.run(&["backup"]).done();
+    assert!(!site.archives().contains(&old));
+}
