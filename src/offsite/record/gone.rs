@@ -50,8 +50,11 @@ impl PlaceRecord {
         now: DateTime<Utc>,
     ) -> Vec<String> {
         let mut names = Vec::new();
-        let is_back = |name: &String, _: &mut GoneCopy| there.contains_key(name);
-        for (name, GoneCopy { copy, .. }) in self.gone.extract_if(.., is_back) {
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        let (back, gone): (BTreeMap<_, _>, _) =
+            gone.partition(|(name, _)| there.contains_key(name));
+        self.gone = gone;
+        for (name, GoneCopy { copy, .. }) in back {
             match self.copies.get_mut(&name) {
                 // What `verify` found meanwhile does not tell that it is ours.
                 Some(known) if known.made_at.is_none() && known.measured() == copy.measured() => {
