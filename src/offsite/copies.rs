@@ -1,8 +1,9 @@
 //! What lies at a place: looked at now, with what is known from before.
 
-use super::record::{PlaceRecord, Record};
+use super::record::{CopyRecord, PlaceRecord, Record};
 use super::{answered, open, retention, waiting_since};
 use crate::archive::file_name;
+use crate::archive::seal::Measured;
 use crate::context::Context;
 use crate::report::ArchiveSummary;
 use crate::retention::policy::Plan;
@@ -32,6 +33,9 @@ pub(crate) struct Copy {
     /// Whether its `.sha256` is there: without one it can be neither fetched nor verified.
     #[serde(skip)]
     pub is_whole: bool,
+    /// What it should be, where that was written down.
+    #[serde(skip)]
+    pub expected: Option<Measured>,
 }
 
 /// The copies at one place, oldest first.
@@ -99,10 +103,7 @@ pub(crate) async fn copies(
 
 /// What is known of a copy of this size.
 fn describe(archive: &str, archive_bytes: u64, known: &PlaceRecord, plan: &Plan) -> Copy {
-    let before = known
-        .copies
-        .get(archive)
-        .filter(|copy| copy.bytes == archive_bytes || copy.damage.is_some());
+    let before = known.copies.get(archive);
     let kept = plan.keep.iter().find(|kept| kept.archive.name == archive);
     let goes = plan.go.iter().any(|going| going.name == archive);
     let reasons = kept.map(|kept| kept.reasons.iter().map(ToString::to_string).collect());
@@ -112,13 +113,14 @@ fn describe(archive: &str, archive_bytes: u64, known: &PlaceRecord, plan: &Plan)
         archive_bytes,
         state: before.map_or(Proof::Sent, |copy| copy.proof),
         proven_at: before.map(|copy| copy.at),
-        damage: before.and_then(|copy| copy.damage.clone()),
+        damage: before.and_then(|copy| copy.damage_at(archive_bytes)),
         kept: reasons.unwrap_or_else(|| match goes {
             true => Vec::new(),
             false => vec!["not verified".to_owned()],
         }),
         goes_at: kept.and_then(|kept| kept.goes_at),
         is_whole: false,
+        expected: before.and_then(CopyRecord::measured),
     }
 }
 

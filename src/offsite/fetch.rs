@@ -5,6 +5,7 @@ use super::checksums::checksum;
 use super::copies::Copy;
 use super::{answered, moving, open};
 use crate::archive::file_name;
+use crate::archive::seal::Measured;
 use crate::archive::sidecar::Sidecar;
 use crate::archive::source::Source;
 use crate::archive::verify::{self, report::VerifyReport};
@@ -74,6 +75,26 @@ fn check_room(repository: &Repository, bytes: u64) -> Result<(), FetchError> {
     }
 }
 
+/// Refuses what is not what was sent, before it is read for hours: whoever can replace a copy can replace its `.sha256` too.
+fn check_identity(copy: &Copy, sha256: [u8; 32]) -> Result<(), FetchError> {
+    let bytes = copy.archive_bytes;
+    let there = Measured { bytes, sha256 };
+    if copy.expected.as_ref().is_none_or(|sent| *sent == there) {
+        return Ok(());
+    }
+    Err(FetchError::Store(StoreError::new(
+        StoreErrorKind::Differs,
+        format!(
+            "the copy of {} or its .sha256 is not what was sent",
+            copy.archive
+        ),
+        format!(
+            "`pantry-keeper verify --offsite {}` tells which",
+            copy.archive
+        ),
+    )))
+}
+
 /// Brings one copy home under its own name, which must be free here; what its verification showed.
 pub(crate) async fn fetch(
     settings: &Settings,
@@ -86,6 +107,7 @@ pub(crate) async fn fetch(
     let store = ctx.cancel.or(open(settings, ctx, place)).await??;
     let reading = answered(settings, checksum(&store, &copy.archive));
     let sha256 = ctx.cancel.or(reading).await??;
+    check_identity(copy, sha256)?;
     let repository = fetching.repository();
     check_room(repository, copy.archive_bytes)?;
     let partial = fetching.begin(stem)?;

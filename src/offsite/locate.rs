@@ -3,7 +3,7 @@
 
 use super::checksums::checksum;
 use super::copies::{named, words};
-use super::record::{self, Record};
+use super::record::{self, CopyRecord, Record};
 use super::{answered_within, open, way};
 use crate::archive::file_name;
 use crate::archive::sidecar::Sidecar;
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 /// How long looking at a place may take, or reading a `.sha256`.
 const LONGEST_LOOK: Duration = Duration::from_secs(120);
+const NOT_WHAT_WAS_SENT: &str = "or its .sha256 is not what was sent";
 const ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
@@ -90,6 +91,8 @@ struct Candidate {
     bytes: u64,
     at: Option<DateTime<Utc>>,
     damage: Option<String>,
+    /// The checksum that was written down of it, until its `.sha256` was held against that.
+    unchecked: Option<[u8; 32]>,
 }
 
 /// Finds the archive of this name, or the latest, and says so where it is not read from the backup folder.
@@ -170,12 +173,50 @@ impl Search {
                     search.problems.push(problem);
                 }
             }
+            if name == "latest" {
+                continue;
+            }
+            search.check(settings, ctx, name).await?;
             let sound = |one: &Candidate| one.damage.is_none() && is_named(one, name);
-            if name != "latest" && search.candidates.iter().any(sound) {
+            if search.candidates.iter().any(sound) {
                 break;
             }
         }
+        search.check(settings, ctx, name).await?;
         Ok(search)
+    }
+
+    /// Holds the `.sha256` of the copy that would be taken against what was written down of that copy, and of the next one
+    /// where it is another: whoever can replace a copy can replace its `.sha256` too.
+    async fn check(
+        &mut self,
+        settings: &Settings,
+        ctx: &Context,
+        name: &str,
+    ) -> Result<(), LocateError> {
+        loop {
+            let first = self.chosen(name).first().copied();
+            let first = first.filter(|one| one.damage.is_none());
+            let unchecked = first.and_then(|one| Some((one, one.unchecked?)));
+            let Some((one, sent)) = unchecked else {
+                return Ok(());
+            };
+            let (place, archive) = (one.place, one.archive.clone());
+            let Some((_, store)) = self.stores.iter().find(|(at, _)| *at == place) else {
+                return Ok(());
+            };
+            let reading = bounded(settings, || checksum(store, &archive));
+            let differs = match ctx.cancel.or(reading).await? {
+                Ok(found) => found != sent,
+                // What cannot be read is told of when that copy is taken.
+                Err(error) => error.is(StoreErrorKind::Differs),
+            };
+            let mut all = self.candidates.iter_mut();
+            if let Some(one) = all.find(|one| one.place == place && one.archive == archive) {
+                one.unchecked = None;
+                one.damage = differs.then(|| NOT_WHAT_WAS_SENT.to_owned());
+            }
+        }
     }
 
     fn add(&mut self, settings: &Settings, record: &Record, at: usize, entries: &[Entry]) {
@@ -198,7 +239,8 @@ impl Search {
                 archive: name.clone(),
                 bytes: *bytes,
                 at: copy.and_then(|copy| copy.made_at).or(time),
-                damage: copy.and_then(|copy| copy.damage.clone()),
+                damage: copy.and_then(|copy| copy.damage_at(*bytes)),
+                unchecked: copy.and_then(CopyRecord::measured).map(|sent| sent.sha256),
             });
         }
     }

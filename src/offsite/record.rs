@@ -3,8 +3,10 @@
 //! nothing tells it from one of another machine's.
 
 mod findings;
+mod gone;
 
 use crate::archive::file_name;
+use crate::archive::seal::Measured;
 use crate::report::CopyState;
 use crate::settings::OffsitePlace;
 use crate::store::remote::Proof;
@@ -18,6 +20,7 @@ use std::fs;
 use std::path::PathBuf;
 
 pub(super) use findings::Finding;
+use gone::GoneCopy;
 
 const FILE: &str = "offsite.json";
 const LOCK: &str = "offsite.lock";
@@ -36,8 +39,9 @@ impl Record {
 
     /// Whether a copy is or was at any place whose name is this but for its extensions.
     pub(crate) fn knows(&self, bare: &str) -> bool {
-        let mut copies = self.places.values().flat_map(|place| place.copies.keys());
-        copies.any(|archive| file_name::bare(archive) == bare)
+        let places = self.places.values();
+        let mut names = places.flat_map(|place| place.copies.keys().chain(place.gone.keys()));
+        names.any(|archive| file_name::bare(archive) == bare)
     }
 
     /// Takes over what was found meanwhile, unless something newer is known; the files in which it was.
@@ -62,16 +66,20 @@ impl Record {
         files
     }
 
-    /// Finds what was written under a place's short name, if that can only mean one of `places`.
+    /// Finds what earlier versions wrote under a place's address as it was given, or its short name, if that can only mean one
+    /// of `places`. No record is written under those any more, so what was taken over goes to no other service later.
     fn renamed(mut self, places: &[OffsitePlace]) -> Self {
         for place in places {
             let (short, identity) = (place.short_name(), place.identity());
             let mut same = places.iter().filter(|other| other.short_name() == short);
             let is_alone = same.nth(1).is_none();
-            if is_alone
-                && !self.places.contains_key(&identity)
-                && let Some(known) = self.places.remove(&short)
-            {
+            let given = Some(place.as_given()).filter(|given| *given != identity);
+            if self.places.contains_key(&identity) {
+                continue;
+            }
+            let given = given.and_then(|given| self.places.remove(&given));
+            let by_short_name = || is_alone.then(|| self.places.remove(&short)).flatten();
+            if let Some(known) = given.or_else(by_short_name) {
                 self.places.insert(identity, known);
             }
         }
@@ -95,6 +103,9 @@ pub(crate) struct PlaceRecord {
     pub keeps_all: bool,
     /// When all copies were last found gone at once.
     pub vanished: Option<Vanished>,
+    /// What is known of copies that were gone at the last look: nothing counts them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, GoneCopy>,
 }
 
 /// All copies at a place, which were gone though nobody here had removed them.
@@ -130,6 +141,21 @@ impl CopyRecord {
             (None, Proof::Confirmed) => CopyState::Confirmed,
             (None, Proof::Read) => CopyState::Read,
         }
+    }
+
+    /// What was sent, or read when it was verified.
+    pub(super) fn measured(&self) -> Option<Measured> {
+        let sha256 = hex::decode(&self.sha256).ok()?.try_into().ok()?;
+        let bytes = self.bytes;
+        Some(Measured { bytes, sha256 })
+    }
+
+    /// What is wrong with it, where it has so many bytes there.
+    pub(super) fn damage_at(&self, bytes: u64) -> Option<String> {
+        let differs = || {
+            (bytes != self.bytes).then(|| format!("has {bytes} bytes instead of {}", self.bytes))
+        };
+        self.damage.clone().or_else(differs)
     }
 
     pub(crate) fn counts(&self, needed: Proof) -> bool {
@@ -207,6 +233,7 @@ mod tests {
             prefix: "a/".into(),
             region: None,
             endpoint: Some(endpoint.into()),
+            service: None,
             shown_whole: false,
         }
     }
@@ -233,5 +260,23 @@ mod tests {
             later.clone().renamed(std::slice::from_ref(&two)).of(&two),
             None
         );
+    }
+
+    #[test]
+    fn what_was_known_of_a_place_as_it_was_given_goes_to_no_second_service() {
+        let at_service = |service: &str| OffsitePlace::S3 {
+            bucket: "b".into(),
+            prefix: "a/".into(),
+            region: Some("x".into()),
+            endpoint: None,
+            service: Some(service.into()),
+            shown_whole: false,
+        };
+        let (one, two) = (at_service("endpoint=one"), at_service("endpoint=two"));
+        let places = BTreeMap::from([("s3://b/a/?region=x".to_owned(), PlaceRecord::default())]);
+        let taken_over = Record { places }.renamed(std::slice::from_ref(&one));
+        assert!(taken_over.of(&one).is_some());
+        let moved = taken_over.renamed(std::slice::from_ref(&two));
+        assert!(moved.of(&one).is_some() && moved.of(&two).is_none());
     }
 }

@@ -131,7 +131,7 @@ fn judge(
 fn sent_sha256(settings: &Settings, place: &OffsitePlace, copy: &Copy) -> Option<[u8; 32]> {
     let record = record::read(&Repository::of(settings), &settings.offsite.places);
     let known = record.of(place)?.copies.get(&copy.archive)?;
-    hex::decode(&known.sha256).ok()?.try_into().ok()
+    known.measured().map(|sent| sent.sha256)
 }
 
 fn remember(

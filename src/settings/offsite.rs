@@ -10,6 +10,9 @@ use std::time::Duration;
 const ACCEPTED: &str = "use s3://BUCKET/PREFIX?region=…&endpoint=…, sftp://USER@HOST:PORT/PATH, webdavs://HOST/PATH, \
                         file:///PATH or rclone:REMOTE:PATH; several of them with commas between";
 
+/// Where nothing else is said.
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+
 /// Copies elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OffsiteSettings {
@@ -60,6 +63,8 @@ pub(crate) enum OffsitePlace {
         prefix: String,
         region: Option<String>,
         endpoint: Option<String>,
+        /// Where the address names no endpoint: region and endpoint that are meant all the same.
+        service: Option<String>,
         /// Another place has this bucket's name and prefix, so that region and endpoint are shown as well.
         shown_whole: bool,
     },
@@ -87,7 +92,7 @@ impl fmt::Display for OffsitePlace {
         match self {
             OffsitePlace::S3 {
                 shown_whole: true, ..
-            } => write!(out, "{}", self.identity()),
+            } => write!(out, "{}", self.as_given()),
             OffsitePlace::S3 { .. } => write!(out, "{}", self.short_name()),
             OffsitePlace::Sftp {
                 user,
@@ -110,6 +115,42 @@ impl fmt::Display for OffsitePlace {
 impl OffsitePlace {
     /// What tells it from all other places: of two services, each may have a bucket of one name.
     pub(crate) fn identity(&self) -> String {
+        match self {
+            OffsitePlace::S3 {
+                service: Some(service),
+                ..
+            } => format!("{}?{service}", self.short_name()),
+            _ => self.as_given(),
+        }
+    }
+
+    /// Settles which service is meant where the address does not name it. With AWS, another region is another bucket; others
+    /// have regions in name only.
+    pub(super) fn settle(&mut self, credentials: &OffsiteCredentials) {
+        let OffsitePlace::S3 {
+            region,
+            endpoint: None,
+            service,
+            ..
+        } = self
+        else {
+            return;
+        };
+        *service = Some(match &credentials.aws_endpoint_url {
+            Some(endpoint) => {
+                let region = region.as_ref().map(|region| format!("region={region}&"));
+                format!("{}endpoint={endpoint}", region.unwrap_or_default())
+            }
+            None => {
+                let region = region.as_ref().or(credentials.aws_region.as_ref());
+                let region = region.map_or(DEFAULT_REGION, String::as_str);
+                format!("region={region}&endpoint=https://s3.{region}.amazonaws.com")
+            }
+        });
+    }
+
+    /// Its whole address, as it was given: what told it from others in earlier versions.
+    pub(crate) fn as_given(&self) -> String {
         let OffsitePlace::S3 {
             bucket,
             prefix,
@@ -237,6 +278,7 @@ fn s3(rest: &str) -> Result<OffsitePlace, Refusal> {
         prefix: folder(prefix),
         region,
         endpoint,
+        service: None,
         shown_whole: false,
     })
 }

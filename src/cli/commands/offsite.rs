@@ -8,6 +8,7 @@ use crate::cli::output::{self, OutputError};
 use crate::context::Context;
 use crate::offsite::verify::{VerifiedCopy, candidates, find};
 use crate::offsite::{self, Copies, Copy, record};
+use crate::prune;
 use crate::settings::Settings;
 use crate::state::StateStore;
 use crate::store::repository::{Repository, RepositoryLockError};
@@ -197,6 +198,7 @@ pub(crate) async fn fetch(
             Ok(report) => {
                 let place = &places[*at].place;
                 fetched(&repository, copy, place, &report, &arguments.output)?;
+                warn_short_stay(settings, ctx, &repository, &copy.archive);
                 return Ok(ExitStatus::Done);
             }
             Err(error) => error,
@@ -229,6 +231,21 @@ fn nothing_to_fetch(places: &[Copies], name: &str) -> CommandError {
         || no_copy(name),
         |problem| CommandError::failed("nothing was fetched", problem),
     )
+}
+
+/// Says so where retention would take it away again, after what may have been hours of fetching.
+fn warn_short_stay(settings: &Settings, ctx: &Context, repository: &Repository, archive: &str) {
+    let Ok(listed) = repository.list() else {
+        return;
+    };
+    let state = StateStore::new(repository.own_folder()).state();
+    let plan = prune::plan(settings, &listed, &state, (ctx.now)());
+    if plan.go.iter().any(|going| going.name == archive) {
+        tracing::warn!(
+            "{archive} is older than what RETENTION_… keeps: the next backup removes it again; \
+             to keep it, copy it out of BACKUP_DIR before, or raise RETENTION_DAYS"
+        );
+    }
 }
 
 /// Says what was brought home.

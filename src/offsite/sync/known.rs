@@ -44,7 +44,7 @@ impl Visit<'_> {
                 true => self.note(parcel).read(),
                 false => Some(self.as_it_lies(parcel).await?),
             };
-            if ours.is_some() && ours == measured(&known) {
+            if ours.is_some() && ours == known.measured() {
                 known.made_at = parcel.archive.made_by_manifest();
                 let copies = &mut self.book.place(self.place).copies;
                 copies.insert(parcel.copy.clone(), known.clone());
@@ -71,7 +71,7 @@ impl Visit<'_> {
         // What was sealed cannot be sealed the same way again: only what was noted then tells.
         let known = self.known(parcel).await?;
         let known = known.filter(|copy| copy.made_at.is_some());
-        if let Some(ours) = known.as_ref().and_then(measured) {
+        if let Some(ours) = known.as_ref().and_then(CopyRecord::measured) {
             return Ok(ours);
         }
         if let Some(ours) = self.note(parcel).read() {
@@ -188,10 +188,4 @@ impl Visit<'_> {
 
 fn local(problem: String) -> StoreError {
     StoreError::new(StoreErrorKind::Local, problem, "")
-}
-
-fn measured(copy: &CopyRecord) -> Option<Measured> {
-    let sha256 = hex::decode(&copy.sha256).ok()?.try_into().ok()?;
-    let bytes = copy.bytes;
-    Some(Measured { bytes, sha256 })
 }

@@ -68,26 +68,29 @@ impl Visit<'_> {
         Ok(true)
     }
 
-    /// Takes note of copies that are gone, and that of their going if it was all of them.
+    /// Takes note of copies that are gone, that of their going if it was all of them, and of those that are back.
     fn forget_gone(&mut self, there: &Listing) {
+        let now = (self.ctx.now)();
         let vanished = self.have_all_gone(there).then(|| Vanished {
-            at: (self.ctx.now)(),
+            at: now,
             copies: self.sound().len(),
         });
         let known = self.book.place(self.place);
         if vanished.is_some() && !matches!(self.place, OffsitePlace::Folder(_)) {
             known.vanished = vanished;
         }
-        known.copies.retain(|archive, _| {
-            let stays = there.contains_key(archive);
-            if !stays {
-                tracing::warn!(
-                    "{}: the copy of {archive} is gone, and nobody here removed it",
-                    self.shown
-                );
-            }
-            stays
-        });
+        for archive in known.put_aside(there, now) {
+            tracing::warn!(
+                "{}: the copy of {archive} is gone, and nobody here removed it",
+                self.shown
+            );
+        }
+        for archive in known.take_back(there, now) {
+            tracing::info!(
+                "{}: the copy of {archive} is there again; it counts once it is read back",
+                self.shown
+            );
+        }
     }
 
     /// Holds what is known of the copies against what a look shows, also of those whose archives are gone here.
@@ -98,10 +101,12 @@ impl Visit<'_> {
                 continue;
             };
             copy.is_bare = !there.contains_key(&sidecar_of(archive));
-            if copy.damage.is_some() || *bytes == copy.bytes {
+            if copy.damage.is_some() {
                 continue;
             }
-            let damage = format!("has {bytes} bytes instead of {}", copy.bytes);
+            let Some(damage) = copy.damage_at(*bytes) else {
+                continue;
+            };
             tracing::warn!("{}: the copy of {archive} {damage}", self.shown);
             (copy.damage, copy.at) = (Some(damage.clone()), now);
             self.differing.push(DifferingCopy {

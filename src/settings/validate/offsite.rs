@@ -14,7 +14,7 @@ pub(super) fn offsite(
     backup_dir: Option<&Path>,
     local: Result<RetentionPolicy, Faulty>,
 ) -> Result<OffsiteSettings, Faulty> {
-    let places = checker.optional(&table::OFFSITE_URL);
+    let mut places = checker.optional(&table::OFFSITE_URL);
     let verify = checker.value(&table::OFFSITE_VERIFY);
     let bandwidth = checker.optional(&table::OFFSITE_BANDWIDTH);
     let max_lag = checker.value(&table::OFFSITE_MAX_LAG);
@@ -23,8 +23,11 @@ pub(super) fn offsite(
     if let (Ok(Some(places)), true) = (&places, needs != Needs::Knowledge) {
         keys(checker, places);
     }
-    if let (Ok(Some(places)), Ok(credentials)) = (&places, &credentials) {
-        each_once(checker, places, credentials.aws_endpoint_url.as_ref())?;
+    if let (Ok(Some(places)), Ok(credentials)) = (&mut places, &credentials) {
+        for place in places.iter_mut() {
+            place.settle(credentials);
+        }
+        each_once(checker, places, credentials.aws_endpoint_url.is_some())?;
     }
     if let (Ok(Some(places)), Some(backup_dir)) = (&places, backup_dir) {
         elsewhere(checker, places, backup_dir)?;
@@ -90,23 +93,20 @@ fn credentials(checker: &mut Checker) -> Result<OffsiteCredentials, Faulty> {
 fn each_once(
     checker: &mut Checker,
     places: &[OffsitePlace],
-    service: Option<&String>,
+    has_service: bool,
 ) -> Result<(), Faulty> {
     let mut seen = BTreeSet::new();
-    for place in places {
-        let mut place = place.clone();
-        if let OffsitePlace::S3 { endpoint, .. } = &mut place {
-            *endpoint = endpoint.take().or_else(|| service.cloned());
-        }
-        if !seen.insert(place.identity()) {
-            let refusal = Refusal::new(
-                "names one place twice, since AWS_ENDPOINT_URL is where its buckets are",
-                "name each place once",
-            );
-            return Err(checker.refuse(&table::OFFSITE_URL.setting, None, refusal));
-        }
+    if places.iter().all(|place| seen.insert(place.identity())) {
+        return Ok(());
     }
-    Ok(())
+    let problem = match has_service {
+        true => "names one place twice, since AWS_ENDPOINT_URL is where its buckets are",
+        false => {
+            "names one place twice, since AWS is where its buckets are, in the region of AWS_REGION"
+        }
+    };
+    let refusal = Refusal::new(problem, "name each place once");
+    Err(checker.refuse(&table::OFFSITE_URL.setting, None, refusal))
 }
 
 /// Refuses the backup folder itself, where retention for copies would remove the archives.

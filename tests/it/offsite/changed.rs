@@ -237,3 +237,36 @@ fn copies_that_are_all_gone_at_once_are_told_of_for_a_week() {
     site.set_clock("2026-01-09T02:00:00Z");
     assert!(!told());
 }
+
+#[test]
+fn copies_that_were_out_of_sight_once_are_ours_again() {
+    let place = Place::webdav();
+    let site = Site::of(shared())
+        .with_place(&place)
+        .with("BACKUP_DATABASES", "shop");
+    site.run(&["backup"]).done();
+    let first = site.archives().remove(0);
+    let sidecar = format!("{first}.sha256");
+    let moved = |from: &Path, to: &Path| {
+        for name in [&first, &sidecar] {
+            fs::rename(from.join(name), to.join(name)).unwrap();
+        }
+    };
+    for name in [&first, &sidecar] {
+        fs::remove_file(site.backups().join(name)).unwrap();
+    }
+    // As where a volume is not mounted.
+    let (there, aside) = (place.files(), site.path("aside"));
+    fs::create_dir(&aside).unwrap();
+    moved(&there, &aside);
+    site.run(&["backup"])
+        .done()
+        .saying(&["is gone, and nobody"]);
+    assert_eq!(copies(&site).len(), 1);
+    moved(&aside, &there);
+    site.run(&["backup"]).done().saying(&["is there again"]);
+    let kept = || copies(&site)[0]["kept"].to_string();
+    assert!(kept().contains("not verified"), "{}", kept());
+    site.run(&["verify", "--offsite", "--all"]).done();
+    assert!(!kept().contains("not verified"), "{}", kept());
+}

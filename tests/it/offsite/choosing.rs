@@ -2,6 +2,7 @@
 
 use super::{names, with_disk};
 use crate::support::{SOON, Site, shared, until};
+use sha2::Digest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -180,7 +181,87 @@ fn what_the_disk_has_no_room_for_is_not_fetched() {
     // It takes no room itself: nothing was written in it.
     let copy = fs::OpenOptions::new().write(true).open(disk.join(&name));
     copy.unwrap().set_len(8 << 40).unwrap();
+    // As on a new machine, which does not know its size.
+    fs::remove_file(site.backups().join(".pantry-keeper/offsite.json")).unwrap();
     site.run(&["fetch", &name])
         .ended_with(1)
         .saying(&["has no room for it"]);
+}
+
+/// Changes a copy, and its `.sha256` with it.
+fn replace(disk: &Path, name: &str) {
+    let path = disk.join(name);
+    let mut content = fs::read(&path).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    let sha256 = hex::encode(sha2::Sha256::digest(&content));
+    fs::write(&path, content).unwrap();
+    fs::write(
+        disk.join(format!("{name}.sha256")),
+        format!("{sha256}  {name}\n"),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_copy_that_was_replaced_together_with_its_checksum_is_the_last_choice_and_never_fetched() {
+    let (site, [first, second]) = with_two_disks(Site::of(shared()));
+    site.run(&["backup"]).done();
+    site.run(&["backup"]).done();
+    let [older, newer] = site.archives().try_into().unwrap();
+    for name in [&older, &newer] {
+        fs::remove_file(site.backups().join(name)).unwrap();
+    }
+    let show = |name: &str| site.run(&["show", name, "--json", "--from", "offsite"]);
+    let shown = |name: &str| {
+        let shown = show(name).done().json();
+        [&shown["archive"], &shown["place"]].map(|value| value.as_str().unwrap().to_owned())
+    };
+    let at = |disk: &Path| format!("file://{}", disk.display());
+    replace(&first, &newer);
+    for name in ["latest", &newer] {
+        assert_eq!(shown(name), [newer.clone(), at(&second)]);
+    }
+    replace(&second, &newer);
+    assert_eq!(shown("latest"), [older.clone(), at(&first)]);
+    show(&newer).saying(&["is not what was sent; there is no better one"]);
+    site.run(&["fetch", &newer])
+        .ended_with(1)
+        .saying(&["is not what was sent", "trying the next copy"]);
+    assert!(site.archives().is_empty());
+    // Of another size, it is seen before anything is read.
+    fs::write(second.join(&newer), "something else").unwrap();
+    fs::rename(first.join(&newer), site.path("aside")).unwrap();
+    show(&newer).saying(&["has 14 bytes instead of", "there is no better one"]);
+    site.run(&["fetch", &newer])
+        .ended_with(1)
+        .saying(&["is not what was sent"]);
+    site.run(&["fetch", &older]).done();
+}
+
+#[test]
+fn fetch_says_when_the_next_backup_removes_it_again() {
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with("RETENTION_DAYS", "1")
+        .with("RETENTION_MIN_KEEP", "1")
+        .with("OFFSITE_RETENTION_DAYS", "99")
+        .with_clock("2026-01-01T02:00:00Z");
+    let (site, _disk) = with_disk(site);
+    site.run(&["backup"]).done();
+    let old = site.archives().remove(0);
+    let fetch = || {
+        for name in [old.clone(), format!("{old}.sha256")] {
+            let _ = fs::remove_file(site.backups().join(name));
+        }
+        site.run(&["fetch", &old]).done().stderr
+    };
+    let words = "the next backup removes it again";
+    assert!(!fetch().contains(words));
+    site.set_clock("2026-01-02T12:00:00Z");
+    site.run(&["backup"]).done();
+    let said = fetch();
+    assert!(said.contains(words), "{said}");
+    site.run(&["backup"]).done();
+    assert!(!site.archives().contains(&old));
 }

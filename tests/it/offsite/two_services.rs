@@ -65,6 +65,40 @@ fn each_has_a_record_and_one_that_was_written_under_the_short_name_is_found() {
 }
 
 #[test]
+fn another_service_by_aws_endpoint_url_is_another_place() {
+    let (one, two) = (Place::s3(), Place::s3());
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "shop")
+        .with_place(&one)
+        .with("OFFSITE_URL", "s3://pantry/backups");
+    let at = |place: &Place| format!("http://127.0.0.1:{}", place.port);
+    let site = site.with("AWS_ENDPOINT_URL", at(&one));
+    site.run(&["backup"]).done().saying(&["copied to"]);
+    // As it was written when the service stood in no record.
+    let path = site.backups().join(".pantry-keeper/offsite.json");
+    let written = || -> Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let key = |place: &Place| format!("s3://pantry/backups/?endpoint={}", at(place));
+    let mut record = written();
+    let places = record["places"].as_object_mut().unwrap();
+    let known = places.remove(&key(&one)).unwrap();
+    places.insert("s3://pantry/backups/".into(), known);
+    fs::write(&path, record.to_string()).unwrap();
+    let said = site.run(&["backup"]).done();
+    let read_back = |line: &String| line.starts_with("GET /") && line.contains(".tar.gz");
+    assert!(!one.seen().iter().any(read_back), "{:?}", one.seen());
+    assert_eq!(said.stderr.matches("copied to").count(), 1);
+    assert_eq!(written()["places"].as_object().unwrap().len(), 1);
+    // The bucket of that name at another service has none of them, which is no loss.
+    let site = site.with("AWS_ENDPOINT_URL", at(&two));
+    let said = site.run(&["backup"]).done();
+    assert_eq!(said.stderr.matches("copied to").count(), 3);
+    assert!(!said.stderr.contains("gone"), "{}", said.stderr);
+    for place in [&one, &two] {
+        assert!(written()["places"][key(place)].is_object());
+    }
+}
+
+#[test]
 fn one_place_by_two_names_is_refused() {
     let site = Site::of(shared());
     for (urls, words) in [

@@ -12,7 +12,7 @@ mod upload;
 use super::error::{StoreError, StoreErrorKind};
 use super::source::Source;
 use super::{Access, Entry, Proof, Sink, http};
-use crate::settings::OffsitePlace;
+use crate::settings::{DEFAULT_REGION, OffsitePlace};
 use crate::sys::http::{Answer, Body, Client, Request, body};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -72,7 +72,7 @@ impl S3Store {
             return Err(StoreError::new(StoreErrorKind::Denied, summary, ""));
         };
         let region = region.clone().or_else(|| credentials.aws_region.clone());
-        let region = region.unwrap_or_else(|| "us-east-1".into());
+        let region = region.unwrap_or_else(|| DEFAULT_REGION.into());
         let endpoint = endpoint
             .clone()
             .or_else(|| credentials.aws_endpoint_url.clone());

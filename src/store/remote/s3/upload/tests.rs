@@ -161,6 +161,7 @@ fn store(address: SocketAddr, scratch: &std::path::Path) -> S3Store {
         prefix: String::new(),
         region: None,
         endpoint: Some(format!("http://{address}")),
+        service: None,
         shown_whole: false,
     };
     let access = Access {
