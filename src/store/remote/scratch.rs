@@ -16,16 +16,16 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// For so many bytes of what `name` becomes.
+    /// For so many bytes of what `name` becomes. A backup that is made meanwhile finds room for as much again.
     pub(super) fn create(folder: &Path, name: &str, bytes: u64) -> Result<Self, StoreError> {
         atomic_file::create_folder(folder).map_err(|error| failed(name, &error.source))?;
         let free = statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.is_ok_and(|free| free < bytes.saturating_add(KEPT_FREE)) {
+        if free.is_ok_and(|free| free < bytes.saturating_mul(2).saturating_add(KEPT_FREE)) {
             let folder = folder.display();
             return Err(StoreError::new(
                 StoreErrorKind::Local,
                 format!("the disk of {folder} has no room to seal it there"),
-                "make room on it: what is sealed lies there while it is sent",
+                "make room on it: what is sealed lies there while it is sent, and backups need as much beside it",
             ));
         }
         let partial = Partial::create(&folder.join(name));
