@@ -40,7 +40,12 @@ impl Places {
     /// Each `oplog.bson`, by what it is called elsewhere, and what it is.
     pub(super) fn oplogs(&self) -> Vec<(&str, Meant)> {
         let of_oplogs = self.oplogs.iter().map(|(folder, _)| folder);
-        let above: HashSet<&str> = self.folders.iter().chain(of_oplogs).map(above).collect();
+        let above: HashSet<&str> = self
+            .folders
+            .iter()
+            .chain(of_oplogs)
+            .map(|folder| above(folder))
+            .collect();
         let top_folders = self.folders.iter().filter(|one| is_at_the_top(one)).count();
         let has_one_at_the_top = self.oplogs.iter().any(|(folder, _)| folder.is_empty());
         let meant = |folder: &String| {
@@ -64,7 +69,7 @@ impl Places {
     }
 }
 
-fn above(folder: &String) -> &str {
+fn above(folder: &str) -> &str {
     folder.rsplit_once('/').map_or("", |(above, _)| above)
 }
 

@@ -242,7 +242,7 @@ fn warn_short_stay(settings: &Settings, ctx: &Context, repository: &Repository, 
     let plan = prune::plan(settings, &listed, &state, (ctx.now)());
     if plan.go.iter().any(|going| going.name == archive) {
         tracing::warn!(
-            "{archive} is older than what RETENTION_… keeps: the next backup removes it again; \
+            "RETENTION_DAYS no longer keeps {archive}: the next backup removes it again; \
              to keep it, copy it out of BACKUP_DIR before, or raise RETENTION_DAYS"
         );
     }
