@@ -1,12 +1,12 @@
 """Real servers for copies elsewhere, for the tests: S3 (moto) or WebDAV (wsgidav). Ends when its standard input closes.
 
-    places.py s3|webdav FOLDER [--certificate NAME]
+    places.py s3|s3s|webdav FOLDER [--certificate NAME]
 
 Prints the port it listens on, on the loopback interface only. S3 has the bucket `pantry`; the key is `right-key-id`, its
-secret `right-secret-key`. WebDAV speaks TLS and serves FOLDER/files to `me` with the password `right-password`.
+secret `right-secret-key`; as s3s it speaks TLS. So does WebDAV, which serves FOLDER/files to `me` with the password `right-password`.
 
 How it misbehaves is in FOLDER/behave, a JSON object, read anew for every request:
-    {"method": "PUT", "least": 1000, "do": "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "too-large" | "clock" | "locked",
+    {"method": "PUT", "least": 1000, "do": "500" | "503" | "cut" | "damage" | "truncate" | "deny" | "full" | "too-large" | "clock" | "locked",
      "tenth": 0 to 9, "times": N}
 Only requests of that method with a body of at least so many bytes count. With "after", the first N go well.
 After a "cut" with "then": "deny", what follows is denied. With "truncate", half of what was sent is kept, and all is said to be well.
@@ -47,10 +47,13 @@ def s3():
     return DomainDispatcherApplication(create_backend_app)
 
 
-def make_bucket(port):
+def make_bucket(port, scheme):
     import boto3
+    import urllib3
 
-    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+    # The certificate may be one of those that are none.
+    urllib3.disable_warnings()
+    client = boto3.client("s3", endpoint_url=f"{scheme}://127.0.0.1:{port}", region_name="us-east-1", verify=False,
                           aws_access_key_id="right-key-id", aws_secret_access_key="right-secret-key")
     client.create_bucket(Bucket="pantry")
 
@@ -150,9 +153,11 @@ class Misbehaving:
             start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
 
-        if self.kind == "s3" and "Credential=right-key-id/" not in environ.get("HTTP_AUTHORIZATION", ""):
+        if self.kind != "webdav" and "Credential=right-key-id/" not in environ.get("HTTP_AUTHORIZATION", ""):
             return refuse("403 Forbidden", "InvalidAccessKeyId")
         how = self.due(method, length)
+        if how and how["do"] == "500":
+            return refuse("500 Internal Server Error", "InternalError")
         if how and how["do"] == "503":
             return refuse("503 Service Unavailable", "SlowDown")
         if how and how["do"] == "deny":
@@ -198,20 +203,20 @@ class Misbehaving:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["s3", "webdav"])
+    parser.add_argument("kind", choices=["s3", "s3s", "webdav"])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--certificate", default="server")
     given = parser.parse_args()
     context = None
-    if given.kind == "webdav":
+    if given.kind != "s3":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATES / f"{given.certificate}.pem", CERTIFICATES / f"{given.certificate}.key")
-    app = s3() if given.kind == "s3" else webdav(given.folder)
+    app = webdav(given.folder) if given.kind == "webdav" else s3()
     app = Misbehaving(app, given.folder, given.kind)
     server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    if given.kind == "s3":
-        make_bucket(server.port)
+    if given.kind != "webdav":
+        make_bucket(server.port, "https" if context else "http")
     print(server.port, flush=True)
     sys.stdin.read()
 

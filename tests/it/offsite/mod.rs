@@ -3,6 +3,7 @@
 mod changed;
 mod choosing;
 mod false_rclone;
+mod faulty;
 mod interrupted;
 mod order;
 mod reading;

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 
 /// The backup succeeds and says what is wrong with its copy; no secret is said.
-fn backed_up_but(site: &Site, words: &[&str]) {
+pub(super) fn backed_up_but(site: &Site, words: &[&str]) {
     let outcome = site.run(&["backup"]).done().saying(words);
     for secret in [
         "right-secret-key",

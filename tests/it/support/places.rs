@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// `s3` or `webdav`, by `tests/support/places.py`.
+/// `s3`, `s3s` or `webdav`, by `tests/support/places.py`.
 pub(crate) struct Place {
     kind: &'static str,
     pub port: u16,
@@ -55,6 +55,10 @@ impl Place {
         match self.kind {
             "s3" => format!(
                 "s3://pantry/backups?endpoint=http://127.0.0.1:{}",
+                self.port
+            ),
+            "s3s" => format!(
+                "s3://pantry/backups?endpoint=https://localhost:{}",
                 self.port
             ),
             _ => format!("webdavs://localhost:{}/", self.port),
