@@ -49,7 +49,12 @@ impl Pattern {
             )));
         }
         let has = |option| options.contains(option);
-        let rewritten = rewrite(pattern, has('x'), has('m')).map_err(refused)?;
+        let mode = Mode {
+            case_insensitive: has('i'),
+            multi_line: has('m'),
+            ignore_whitespace: has('x'),
+        };
+        let rewritten = rewrite(pattern, mode).map_err(refused)?;
         let syntax = syntax::Config::new()
             .utf8(false)
             .nest_limit(DEEPEST)
@@ -91,10 +96,10 @@ impl Pattern {
 }
 
 /// The expression as this engine has to be told it.
-fn rewrite(pattern: &str, ignore_whitespace: bool, multi_line: bool) -> Result<String, String> {
+fn rewrite(pattern: &str, mut mode: Mode) -> Result<String, String> {
     let mut parser = ParserBuilder::new()
         .nest_limit(DEEPEST)
-        .ignore_whitespace(ignore_whitespace)
+        .ignore_whitespace(mode.ignore_whitespace)
         .build();
     let ast = parser.parse(pattern).map_err(|error| match error.kind() {
         ErrorKind::UnsupportedLookAround => {
@@ -109,10 +114,6 @@ fn rewrite(pattern: &str, ignore_whitespace: bool, multi_line: bool) -> Result<S
         pattern,
         edits: Vec::new(),
     };
-    let mut mode = Mode {
-        multi_line,
-        ignore_whitespace,
-    };
     rewriter.walk(&ast, &mut mode)?;
     let mut rewritten = pattern.to_owned();
     // From the end, so that what is before an edit stays where it is.
@@ -125,6 +126,7 @@ fn rewrite(pattern: &str, ignore_whitespace: bool, multi_line: bool) -> Result<S
 /// Options that hold at one place of an expression; they may change inside it.
 #[derive(Clone, Copy)]
 struct Mode {
+    case_insensitive: bool,
     multi_line: bool,
     ignore_whitespace: bool,
 }
@@ -138,7 +140,8 @@ struct Rewriter<'p> {
 impl Rewriter<'_> {
     fn walk(&mut self, ast: &Ast, mode: &mut Mode) -> Result<(), String> {
         match ast {
-            Ast::Empty(_) | Ast::Dot(_) | Ast::ClassUnicode(_) => Ok(()),
+            Ast::Empty(_) | Ast::Dot(_) => Ok(()),
+            Ast::ClassUnicode(class) => self.unicode(&class.span, *mode),
             Ast::Flags(set) => set_mode(&set.flags, mode),
             Ast::Literal(literal) => self.literal(literal),
             Ast::Assertion(assertion) => self.assertion(assertion, *mode),
@@ -152,6 +155,10 @@ impl Rewriter<'_> {
                     "a repetition of a repetition, such as a++, which never gives back what it took, is not understood here"
                         .into(),
                 ),
+                _ if self.written(&repetition.op.span).contains(char::is_whitespace) => Err(format!(
+                    "{:?} stands for itself in MongoDB; write it without blanks, or \\{{ for the text",
+                    self.written(&repetition.op.span)
+                )),
                 inner => self.walk(inner, mode),
             },
             Ast::Group(group) => {
@@ -223,6 +230,17 @@ impl Rewriter<'_> {
         self.edit(&class.span, around(set));
     }
 
+    /// What a property fits when upper and lower case are the same is another matter there, and not the same in all versions.
+    fn unicode(&self, span: &Span, mode: Mode) -> Result<(), String> {
+        match mode.case_insensitive {
+            true => Err(format!(
+                "{} with the option i means another thing in MongoDB",
+                self.written(span)
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn bracketed(&mut self, class: &ClassBracketed, mode: Mode) -> Result<(), String> {
         let written = self.written(&class.span);
         if mode.ignore_whitespace && written.contains(|c: char| c.is_whitespace() || c == '#') {
@@ -231,12 +249,12 @@ impl Rewriter<'_> {
             ));
         }
         match &class.kind {
-            ClassSet::Item(item) => self.item(item),
+            ClassSet::Item(item) => self.item(item, mode),
             ClassSet::BinaryOp(_) => Err(format!("{written} means another thing in MongoDB")),
         }
     }
 
-    fn item(&mut self, item: &ClassSetItem) -> Result<(), String> {
+    fn item(&mut self, item: &ClassSetItem, mode: Mode) -> Result<(), String> {
         match item {
             ClassSetItem::Literal(literal) => self.literal(literal),
             ClassSetItem::Perl(class) => {
@@ -249,11 +267,12 @@ impl Rewriter<'_> {
                     "{written} inside brackets means another thing in MongoDB"
                 ))
             }
-            ClassSetItem::Union(union) => union.items.iter().try_for_each(|item| self.item(item)),
-            ClassSetItem::Empty(_)
-            | ClassSetItem::Range(_)
-            | ClassSetItem::Ascii(_)
-            | ClassSetItem::Unicode(_) => Ok(()),
+            ClassSetItem::Union(union) => {
+                let mut items = union.items.iter();
+                items.try_for_each(|item| self.item(item, mode))
+            }
+            ClassSetItem::Unicode(class) => self.unicode(&class.span, mode),
+            ClassSetItem::Empty(_) | ClassSetItem::Range(_) | ClassSetItem::Ascii(_) => Ok(()),
         }
     }
 
@@ -268,6 +287,7 @@ fn set_mode(flags: &Flags, mode: &mut Mode) -> Result<(), String> {
     for item in &flags.items {
         match item.kind {
             FlagsItemKind::Negation => on = false,
+            FlagsItemKind::Flag(Flag::CaseInsensitive) => mode.case_insensitive = on,
             FlagsItemKind::Flag(Flag::MultiLine) => mode.multi_line = on,
             FlagsItemKind::Flag(Flag::IgnoreWhitespace) => mode.ignore_whitespace = on,
             FlagsItemKind::Flag(Flag::Unicode | Flag::CRLF) => {

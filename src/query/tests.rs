@@ -456,10 +456,22 @@ fn regular_expressions_that_would_mean_another_thing_are_refused() {
         ("(?>a)", "flag"),
         ("a{1000}{1000}", "repetition"),
         ("(a{1000}){1000}", "too large"),
+        ("a{ 2 }", "stands for itself"),
+        (r"(?i)\\p{Lu}", "option i"),
+        (r"(?i:[a\\p{Lu}])", "option i"),
     ] {
         refused(&format!(r#"{{"a": {{"$regex": "{pattern}"}}}}"#), naming);
     }
     refused(r#"{"a": {"$regex": "a", "$options": "g"}}"#, "\"g\"");
+    refused(
+        r#"{"a": {"$regex": "\\P{Ll}", "$options": "i"}}"#,
+        "option i",
+    );
+    check(
+        r#"{"a": {"$regex": "(?i)a(?-i:\\p{Lu})"}}"#,
+        &[r#"{"a": "AX"}"#],
+        &[r#"{"a": "Ax"}"#],
+    );
     refused(r#"{"a": {"$regex": "[a b]", "$options": "x"}}"#, "blanks");
 }
 

@@ -155,7 +155,14 @@ impl SftpStore {
                 return ssh::explain(&lines, &error);
             }
         };
-        StoreError::new(kind, format!("cannot {action} {name}: {error}"), help)
+        let reason = match &error {
+            // Few servers say more than the code's own word.
+            Error::Status(status) if status.error_message == status.status_code.to_string() => {
+                status.error_message.clone()
+            }
+            other => other.to_string(),
+        };
+        StoreError::new(kind, format!("cannot {action} {name}: {reason}"), help)
     }
 
     pub(super) async fn put(&self, name: &str, mut source: Source) -> Result<Proof, StoreError> {
