@@ -4,7 +4,7 @@
 //! with its own length. [`BsonFramer`] hops from length to length over whatever window of bytes is at hand, so a 16 MB
 //! document needs no 16 MB of memory; [`check`] looks inside a single document, for bytes that no checksum vouches for.
 
-use super::element::{Element, Value, elements, kind};
+use super::element::{Value, elements, kind};
 
 /// The smallest document: a length and the closing zero byte.
 const SHORTEST_BYTES: u32 = 5;
@@ -141,13 +141,11 @@ fn check_elements(document: &[u8], level: usize) -> Result<(), Invalid> {
     if length_in(document) != Some(document.len()) {
         return Err(Invalid::Bytes("a document is not as long as it says"));
     }
-    // Its length, and the zero behind the last element.
-    let mut seen = 4 + 1;
-    for Element { key, value } in elements(document) {
-        seen += 1 + key.len() + 1 + value.bytes.len();
-        check_value(value, level)?;
+    let mut walk = elements(document);
+    for element in walk.by_ref() {
+        check_value(element.value, level)?;
     }
-    match seen == document.len() && document.last() == Some(&0) {
+    match walk.is_at_end() {
         true => Ok(()),
         false => Err(Invalid::Bytes(
             "an element is of no known type, or reaches beyond its document",

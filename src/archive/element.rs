@@ -54,6 +54,13 @@ pub(crate) fn elements(document: &[u8]) -> Elements<'_> {
     }
 }
 
+impl Elements<'_> {
+    /// Whether only the zero is left that ends a document: all of it made sense.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest == [0]
+    }
+}
+
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 

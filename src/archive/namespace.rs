@@ -14,6 +14,9 @@ const CUT_ESCAPED: usize = 208;
 /// Time series keep their data in a collection of this name, and mongodump writes that one's documents.
 pub(crate) const BUCKETS_PREFIX: &str = "system.buckets.";
 
+/// The collection in which a database keeps what its views and time series are.
+pub(crate) const VIEWS: &str = "system.views";
+
 /// A server's own databases: users and roles, a cluster's configuration, what belongs to one machine.
 pub(crate) const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 

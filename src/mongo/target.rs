@@ -6,7 +6,7 @@ use super::client::{
 };
 use super::error::ServerError;
 use super::privileges::grant_drop;
-use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace, VIEWS};
 use crate::mongo::uri::MongoUri;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
@@ -17,8 +17,6 @@ use std::time::Duration;
 
 /// Documents asked for at once. A batch is held in memory whole, and the server ends it at 16 MB.
 const BATCH: u32 = 1000;
-/// Where a server keeps what views and time series are.
-const VIEWS: &str = "system.views";
 
 /// A connection that is kept for as long as something is restored.
 pub(crate) struct Target {

@@ -4,7 +4,7 @@
 //! what is about anything else is left out, and what cannot be told apart is refused.
 
 use crate::archive::element::{self, Element, Value, elements, kind};
-use crate::archive::namespace::{BUCKETS_PREFIX, Namespace};
+use crate::archive::namespace::{BUCKETS_PREFIX, Namespace, VIEWS};
 use mongodb::bson::{Bson, Document, RawDocument};
 use std::collections::HashSet;
 
@@ -28,9 +28,6 @@ const HAVE_A_SEQUEL: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("during the dump there was an operation that cannot be replayed: {0}")]
 pub(crate) struct Unfit(pub String);
-
-/// The collection of a database that holds the definitions of its views.
-const VIEWS: &str = "system.views";
 
 /// Commands about one collection, which they name as their value.
 const ABOUT_ONE: [&str; 12] = [
@@ -193,18 +190,19 @@ fn under(raw: &RawDocument, namespace: &str) -> Result<Vec<u8>, Unfit> {
 
 /// A document with another value under a key, and to the byte the same but for that.
 fn replaced(document: &[u8], key: &[u8], kind: u8, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
-    // Its length, and the zero behind the last element.
-    let seen = |sum: usize, one: Element| sum + one.key.len() + one.value.bytes.len() + 2;
-    if elements(document).fold(5, seen) != document.len() {
-        return Err(Unfit("one that cannot be read".into()));
-    }
-    written(elements(document).map(|element| match element.key == key {
+    let mut walk = elements(document);
+    let replacing = walk.by_ref().map(|element| match element.key == key {
         true => Element {
             key,
             value: Value { kind, bytes },
         },
         false => element,
-    }))
+    });
+    let written = written(replacing)?;
+    match walk.is_at_end() {
+        true => Ok(written),
+        false => Err(Unfit("one that cannot be read".into())),
+    }
 }
 
 /// A document of these elements.

@@ -33,9 +33,7 @@ pub(crate) use encrypt::EncryptSettings;
 pub(crate) use env_file::env_file_hint;
 pub(crate) use fault::{Faults, Refusal};
 pub(crate) use names::{NamespacePattern, Rename};
-pub(crate) use offsite::{
-    DEFAULT_REGION, OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify,
-};
+pub(crate) use offsite::{OffsiteCredentials, OffsitePlace, OffsiteSettings, OffsiteVerify};
 pub(crate) use raw::without_bom;
 pub(crate) use urls::{Login, NotifyUrl, PingUrl};
 

@@ -11,7 +11,7 @@ const ACCEPTED: &str = "use s3://BUCKET/PREFIX?region=…&endpoint=…, sftp://U
                         file:///PATH or rclone:REMOTE:PATH; several of them with commas between";
 
 /// Where nothing else is said.
-pub(crate) const DEFAULT_REGION: &str = "us-east-1";
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// Copies elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,15 @@ pub(crate) struct OffsiteCredentials {
     pub webdav_username: Option<String>,
     pub webdav_password: Option<Secret>,
     pub rclone_config: Option<PathBuf>,
+}
+
+impl OffsiteCredentials {
+    /// The region of a bucket whose address may name one.
+    pub(crate) fn region_of<'c>(&'c self, named: Option<&'c str>) -> &'c str {
+        named
+            .or(self.aws_region.as_deref())
+            .unwrap_or(DEFAULT_REGION)
+    }
 }
 
 /// What it takes for a copy to count as there.
@@ -142,8 +151,7 @@ impl OffsitePlace {
                 format!("{}endpoint={endpoint}", region.unwrap_or_default())
             }
             None => {
-                let region = region.as_ref().or(credentials.aws_region.as_ref());
-                let region = region.map_or(DEFAULT_REGION, String::as_str);
+                let region = credentials.region_of(region.as_deref());
                 format!("region={region}&endpoint=https://s3.{region}.amazonaws.com")
             }
         });

@@ -57,7 +57,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts writing at the file's beginning. So many blocks may wait to be compressed. `modified_at` (seconds since 1970) dates every file in the archive.
+    /// Starts writing at the file's beginning. So many blocks may wait to be compressed. `modified_at` (seconds since 1970)
+    /// dates every file in the archive.
     pub(super) fn start(
         file: Arc<File>,
         codec: &'static dyn Codec,

@@ -12,7 +12,7 @@ mod upload;
 use super::error::{StoreError, StoreErrorKind};
 use super::source::Source;
 use super::{Access, Entry, Proof, Sink, http};
-use crate::settings::{DEFAULT_REGION, OffsitePlace};
+use crate::settings::OffsitePlace;
 use crate::sys::http::{Answer, Body, Client, Request, body};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -71,8 +71,7 @@ impl S3Store {
             let summary = "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set";
             return Err(StoreError::new(StoreErrorKind::Denied, summary, ""));
         };
-        let region = region.clone().or_else(|| credentials.aws_region.clone());
-        let region = region.unwrap_or_else(|| DEFAULT_REGION.into());
+        let region = credentials.region_of(region.as_deref()).to_owned();
         let endpoint = endpoint
             .clone()
             .or_else(|| credentials.aws_endpoint_url.clone());
