@@ -179,7 +179,7 @@ impl Drop for Sshd {
     }
 }
 
-/// A second implementation of S3: versitygw, which scripts/setup builds where it can.
+/// A second implementation of S3: versitygw, which scripts/setup --s3 builds where it can.
 pub(crate) struct Versity {
     port: u16,
     folder: TempDir,
@@ -202,9 +202,7 @@ impl Versity {
             .stderr(Stdio::null())
             .spawn();
         let Ok(child) = started else {
-            eprintln!(
-                "SKIPPED: there is no versitygw on PATH; scripts/setup says why it was not built"
-            );
+            eprintln!("SKIPPED: there is no versitygw on PATH; scripts/setup --s3 builds it");
             return None;
         };
         let versity = Versity {
