@@ -2,7 +2,8 @@
 
 use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::context::Context;
-use crate::mongo::target::{Definition, Target};
+use crate::mongo::definitions::Definition;
+use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::{DrillReport, IndexProblem};
@@ -181,10 +182,11 @@ impl Attempt<'_> {
         built: &BuildOutcome,
     ) -> Result<(u64, Vec<String>), RestoreError> {
         let (mut indexes, mut problems) = (0, Vec::new());
+        let restored: Vec<_> = self.steps.iter().map(|step| &step.to).collect();
+        let mut there = self.cancel.or(self.target.definitions(&restored)).await??;
         for step in &self.steps {
             let holding = &self.contents[step.source];
-            let there = self.cancel.or(self.target.definition(&step.to)).await??;
-            let found = match (there, self.stored(step)) {
+            let found = match (there.remove(&step.to), self.stored(step)) {
                 (None, _) => vec!["it did not come back".into()],
                 (Some(_), Err(problem)) => vec![problem],
                 (Some(definition), Ok(stored)) => {

@@ -1,6 +1,7 @@
 //! The MongoDB server, asked through the driver, and the MongoDB Database Tools, run as child processes.
 
 pub(crate) mod client;
+pub(crate) mod definitions;
 mod document_batches;
 pub(crate) mod documents_by_id;
 pub(crate) mod driver_options;

@@ -25,14 +25,6 @@ pub(crate) struct Target {
     pub facts: Facts,
 }
 
-/// What a server says of a collection beside its documents.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Definition {
-    pub options: Document,
-    /// None of a view; not known where we may not list them.
-    pub indexes: Option<Vec<Document>>,
-}
-
 impl Target {
     /// Connects and asks what is there. A server that takes longer than `limit` to answer is treated as unreachable.
     pub(crate) async fn connect(uri: &MongoUri, limit: Duration) -> Result<Self, ServerError> {
@@ -175,46 +167,6 @@ impl Target {
             visit(cursor.current());
         }
         Ok(())
-    }
-
-    /// Options and indexes of a namespace; none when it is not there.
-    pub(crate) async fn definition(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<Definition>, ServerError> {
-        let failed = |error| explain(&self.uri, "list collections", error);
-        let database = self.client.database(&namespace.database);
-        let command = doc! { "listCollections": 1, "filter": { "name": &namespace.collection } };
-        let mut cursor = database.run_cursor_command(command).await.map_err(failed)?;
-        let Some(info) = cursor.try_next().await.map_err(failed)? else {
-            return Ok(None);
-        };
-        let options = info.get_document("options").cloned().unwrap_or_default();
-        let is_view = info.get_str("type").is_ok_and(|kind| kind == "view");
-        let indexes = match is_view {
-            true => Some(Vec::new()),
-            false => self.list_indexes(namespace).await?,
-        };
-        Ok(Some(Definition { options, indexes }))
-    }
-
-    /// The indexes of a collection; none when we may not list them.
-    async fn list_indexes(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<Vec<Document>>, ServerError> {
-        let failed = |error| explain(&self.uri, "list indexes", error);
-        let database = self.client.database(&namespace.database);
-        let command = doc! { "listIndexes": &namespace.collection };
-        let mut cursor = match database.run_cursor_command(command).await {
-            Err(error) if is_command(&error, NOT_AUTHORIZED) => return Ok(None),
-            result => result.map_err(failed)?,
-        };
-        let mut indexes = Vec::new();
-        while let Some(index) = cursor.try_next().await.map_err(failed)? {
-            indexes.push(index);
-        }
-        Ok(Some(indexes))
     }
 
     /// Drops a whole database, collection by collection where we may not drop it at once.

@@ -1,7 +1,7 @@
 //! Options and indexes of a collection, as an archive has them, held against those on a server.
 
 use crate::archive::metadata;
-use crate::mongo::target::Definition;
+use crate::mongo::definitions::Definition;
 use crate::restore::mongosh::script;
 use mongodb::bson::{Bson, Document};
 

@@ -16,7 +16,7 @@ use crate::mongo::uri::MongoUri;
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
 use crate::sys::progress::{Meter, Unit};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Handed to mongorestore at a time, in bytes.
 const WINDOW_BYTES: usize = 256 * 1024;
 
+/// Collections that mongorestore takes at once. It would wait forever for the end of one while a fifth begins.
+const COLLECTIONS_AT_ONCE: usize = 4;
 /// Connections that should be inserting at any time. More of them made nothing faster.
 const INSERTING: u64 = 4;
 /// Documents that a worker of mongorestore sends at a time.
@@ -38,15 +40,15 @@ pub(crate) struct Load {
     pub uri: MongoUri,
     pub tool: Tool,
     pub drop: bool,
-    /// How many collections may be under way at once.
+    /// How many collections may be under way at once; at least one.
     pub readers: usize,
     /// Where operations of the oplog go; none when it is not replayed.
     pub operations: Option<Operations>,
 }
 
-/// mongorestore takes four collections at once; each takes memory of it, and time of a processor.
+/// Each collection that is under way takes memory of mongorestore, and time of a processor.
 pub(crate) fn most_readers(settings: &Settings) -> usize {
-    settings.threads.get().min(4)
+    settings.threads.get().min(COLLECTIONS_AT_ONCE)
 }
 
 impl Load {
@@ -97,9 +99,9 @@ impl Load {
     fn feed(&self, mut writer: Feed, cancelled: &AtomicBool) -> Result<(), FeedError> {
         let targets = self.announce(&mut writer)?.into_iter();
         // First what mongorestore takes before everything else only.
-        let (first, targets) =
+        let (first, mut targets): (HashMap<_, _>, HashMap<_, _>) =
             targets.partition(|(id, _)| is_taken_first(&self.contents[*id].namespace));
-        self.feed_in_order(&first, &HashSet::new(), &mut writer, cancelled)?;
+        self.feed_in_order(first, 0, &mut writer, cancelled)?;
         // Views, and collections that are options only.
         for step in &self.steps {
             if self.contents[step.source].file.is_none() {
@@ -114,7 +116,8 @@ impl Load {
             &mut writer,
             cancelled,
         )?;
-        self.feed_in_order(&targets, &fed, &mut writer, cancelled)?;
+        targets.retain(|id, _| !fed.contains(id));
+        self.feed_in_order(targets, self.readers - 1, &mut writer, cancelled)?;
         // Last, and on its own: mongorestore wants everything else before.
         if let (Some(oplog), Some(operations)) = (self.contents.oplog(), &self.operations) {
             replay::feed(&self.contents, oplog, operations, &mut writer, cancelled)
@@ -123,19 +126,33 @@ impl Load {
         writer.finish().map_err(FeedError::from)
     }
 
-    /// Feeds what was not fed yet, one after the other, as the archive has it.
+    /// Feeds one after the other, as the archive has them. Up to `ahead` of the next ones are begun before it is their turn: to
+    /// make a collection is to wait for the server, and it makes several while it waits.
     fn feed_in_order(
         &self,
-        targets: &HashMap<ArchivedId, Namespace>,
-        fed: &HashSet<ArchivedId>,
+        targets: HashMap<ArchivedId, Namespace>,
+        ahead: usize,
         writer: &mut Feed,
         cancelled: &AtomicBool,
     ) -> Result<(), FeedError> {
-        let rest = |id: ArchivedId| targets.contains_key(&id) && !fed.contains(&id);
-        let documents = self.contents.each(&rest, cancelled, &mut |id, content| {
-            let (archived, to) = (&self.contents[id], &targets[&id]);
-            writer.begin(to)?;
-            let totals = copy(content, writer, archived)?;
+        let wanted = |id: ArchivedId| targets.contains_key(&id);
+        let with_documents = self.contents.all().filter(|(_, one)| one.file.is_some());
+        let ids = with_documents.map(|(id, _)| id).filter(|id| wanted(*id));
+        let mut waiting: VecDeque<ArchivedId> = ids.collect();
+        let mut begun = HashSet::new();
+        let documents = self.contents.each(&wanted, cancelled, &mut |id, content| {
+            begun.remove(&id);
+            if let Some(at) = waiting.iter().position(|one| *one == id) {
+                waiting.remove(at);
+            }
+            while begun.len() < ahead
+                && let Some(next) = waiting.pop_front()
+            {
+                writer.begin(&targets[&next])?;
+                begun.insert(next);
+            }
+            writer.begin(&targets[&id])?;
+            let totals = copy(content, writer, &self.contents[id])?;
             writer.end(totals).map_err(FeedError::from)
         });
         documents.map_err(broken)

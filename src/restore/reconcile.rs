@@ -10,13 +10,13 @@ use super::system;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
+use crate::mongo::definitions::Definition;
 use crate::mongo::error::ServerError;
 use crate::mongo::mongorestore::LoadOutcome;
-use crate::mongo::target::Definition;
 use crate::report::{Differences, Explain, IndexPolicy, IndexReport, RestoreReport, Restored};
 use crate::sys::humanize::{self, count, counted};
 use crate::sys::progress::{Meter, Unit};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -132,17 +132,14 @@ impl<'p> Reconciliation<'p> {
         expiring: &mut Vec<Namespace>,
     ) -> Result<(), Box<dyn Error>> {
         let (plan, cancel) = (self.plan, &self.ctx.cancel);
-        let mut suspects: Vec<Pair> = Vec::new();
+        let mut uncounted: BTreeSet<&Namespace> = BTreeSet::new();
         for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
             if system::is_auth_version(&step.to) {
                 continue;
             }
             let archived = &plan.contents[step.source];
             let documents = archived.totals.documents;
-            // The oplog has made it another collection; a time series counts in another way than it stores.
-            let counted_alone =
-                archived.kind == Kind::Collection && !plan.oplog.replayed.contains(&step.to);
-            if counted_alone {
+            if is_counted_alone(step, plan) {
                 let mut there = cancel.or(plan.target.estimate(&step.to)).await??;
                 if there.is_some_and(|there| there != documents) {
                     there = cancel.or(plan.target.count(&step.to)).await??;
@@ -163,15 +160,21 @@ impl<'p> Reconciliation<'p> {
                 }
             }
             // What is not there counts zero as well.
-            let nothing_counted =
-                (!counted_alone || documents == 0) && !system::is_users_or_roles(&step.to);
-            if nothing_counted {
-                let definition = plan.target.definition(&step.to);
-                if cancel.or(definition).await??.is_none() {
-                    one.problem.get_or_insert_with(|| "it is not there".into());
-                }
+            if (!is_counted_alone(step, plan) || documents == 0)
+                && !system::is_users_or_roles(&step.to)
+            {
+                uncounted.insert(&step.to);
             }
-            if one.problem.is_some() && counted_alone {
+        }
+        let asked: Vec<_> = uncounted.iter().copied().collect();
+        let existing = plan.target.existing(&asked);
+        let existing = cancel.or(existing).await??;
+        let mut suspects: Vec<Pair> = Vec::new();
+        for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
+            if uncounted.contains(&step.to) && !existing.contains(&step.to) {
+                one.problem.get_or_insert_with(|| "it is not there".into());
+            }
+            if one.problem.is_some() && is_counted_alone(step, plan) {
                 suspects.push((step.source, step.to.clone()));
             }
         }
@@ -195,15 +198,14 @@ impl<'p> Reconciliation<'p> {
     /// Holds options and indexes of all that was restored against the archive's, and says how building ended.
     pub(super) async fn definitions(&mut self, built: &BuildOutcome) {
         let plan = self.plan;
-        let mut found = HashMap::new();
+        let mut found = BTreeMap::new();
         match &built.end {
             // Told already.
             BuildEnd::Complete if self.silent => {}
-            BuildEnd::Complete => {
-                if let Err(problem) = self.inspect_definitions(&mut found).await {
-                    self.tell(&*problem);
-                }
-            }
+            BuildEnd::Complete => match self.inspect_definitions().await {
+                Ok(definitions) => found = definitions,
+                Err(problem) => self.tell(&*problem),
+            },
             BuildEnd::Interrupted(reason) => self.problems.push(format!(
                 "{reason}, while indexes were built: the documents are there. Build the missing indexes with the commands \
                  below, or run it again with --drop"
@@ -250,23 +252,15 @@ impl<'p> Reconciliation<'p> {
         }
     }
 
-    async fn inspect_definitions(
-        &self,
-        found: &mut HashMap<Namespace, Definition>,
-    ) -> Result<(), Box<dyn Error>> {
+    async fn inspect_definitions(&self) -> Result<BTreeMap<Namespace, Definition>, Box<dyn Error>> {
         let plan = self.plan;
         let is_users = |step: &&RestoreStep| !step.to.collection.starts_with("system.");
         let restored = plan.steps.iter().filter(is_users).map(|step| &step.to);
         let indexed = plan.indexes.collections().map(|(namespace, _)| namespace);
-        for namespace in restored.chain(indexed) {
-            if found.contains_key(namespace) {
-                continue;
-            }
-            let definition = plan.target.definition(namespace);
-            let definition = self.ctx.cancel.or(definition).await??;
-            found.extend(definition.map(|definition| (namespace.clone(), definition)));
-        }
-        Ok(())
+        let all: BTreeSet<&Namespace> = restored.chain(indexed).collect();
+        let all: Vec<_> = all.into_iter().collect();
+        let definitions = plan.target.definitions(&all);
+        Ok(self.ctx.cancel.or(definitions).await??)
     }
 
     /// All of it, beside what was planned.
@@ -360,6 +354,13 @@ fn problems_of(
         problems.push("the oplog was not replayed".into());
     }
     problems
+}
+
+/// Not where the oplog has made it another collection, nor a time series, which counts in another way than it stores.
+fn is_counted_alone(step: &RestoreStep, plan: &RestorePlan) -> bool {
+    plan.contents[step.source].kind == Kind::Collection
+        && !plan.oplog.replayed.contains(&step.to)
+        && !system::is_auth_version(&step.to)
 }
 
 fn not_compared(problem: impl fmt::Display) -> String {

@@ -284,10 +284,10 @@ async fn live_definitions(
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<Namespace, Definition>, InspectError> {
     let mut found = BTreeMap::new();
-    for name in live.keys().filter(|name| archived.contains_key(name)) {
-        let Some(there) = cancel.or(target.definition(name)).await?? else {
-            continue;
-        };
+    let on_both_sides = live.keys().filter(|name| archived.contains_key(name));
+    let on_both_sides: Vec<_> = on_both_sides.collect();
+    let listed = cancel.or(target.definitions(&on_both_sides)).await??;
+    for (name, there) in listed {
         if there.indexes.is_none() {
             warnings.push(format!(
                 "{name}: its indexes were not compared: the user may not list them"
@@ -298,7 +298,7 @@ async fn live_definitions(
             indexes: there.indexes,
             unreadable: None,
         };
-        found.insert(name.clone(), definition);
+        found.insert(name, definition);
     }
     Ok(found)
 }

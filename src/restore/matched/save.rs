@@ -8,7 +8,7 @@ use crate::archive::file_name;
 use crate::archive::fingerprint::checksum;
 use crate::backup::handed::{self, Handed, Origin};
 use crate::context::Context;
-use crate::mongo::target::Definition;
+use crate::mongo::definitions::Definition;
 use crate::restore::RestoreError;
 use crate::settings::Settings;
 use crate::store::repository::Repository;

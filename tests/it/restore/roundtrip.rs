@@ -1,7 +1,7 @@
 //! What goes in comes out again.
 
 use super::{restore, same};
-use crate::support::{Before, Server, Site};
+use crate::support::{Before, Server, Site, sent};
 use std::time::{Duration, Instant};
 
 /// Odd and long names, views, capped collections, collations, validators, indexes of all kinds, every BSON type, a 16 MB
@@ -97,6 +97,27 @@ fn many(collections: u32) -> Duration {
     let took = begun.elapsed();
     same(&source.fingerprint(), &target.fingerprint());
     took
+}
+
+/// The next collections are begun while one is on its way, and no more of them than the threads that there are: mongorestore
+/// takes four at once, and waits forever for the end of one while a fifth begins.
+#[test]
+fn collections_are_begun_ahead_and_come_back_whatever_the_threads() {
+    let source = Server::standalone();
+    source.seed("small");
+    source.seed_many(12);
+    let site = Site::of(&source);
+    site.run(&["backup"]).done();
+    let stream = site.path("stream");
+    let script = format!("tee {} | \"$REAL\" \"$@\"", stream.display());
+    let mut site = site.with_false_mongorestore(&script);
+    for (threads, at_once) in [(1, 1), (3, 3), (9, 4)] {
+        let target = Server::standalone();
+        site = site.with("BACKUP_THREADS", threads);
+        restore(&site, &target, &[]).done();
+        same(&source.fingerprint(), &target.fingerprint());
+        assert_eq!(sent(&stream).most_open, at_once, "{threads} threads");
+    }
 }
 
 #[test]

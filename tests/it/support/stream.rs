@@ -1,7 +1,7 @@
 //! What mongorestore was sent, read by the description of mongodump's archive format, without our own code.
 
 use mongodb::bson::Document;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What a stream holds.
@@ -13,6 +13,8 @@ pub(crate) struct Sent {
     pub documents: BTreeMap<String, Vec<Document>>,
     /// Namespaces whose end was said.
     pub ended: Vec<String>,
+    /// How many had been begun, and not ended, at most.
+    pub most_open: usize,
 }
 
 /// Reads a recorded stream, which must be whole.
@@ -36,14 +38,18 @@ pub(crate) fn sent_in(bytes: &[u8]) -> Sent {
         let metadata = announced.get_str("metadata").unwrap().to_owned();
         sent.announced.push((namespace(&announced), metadata));
     }
+    let mut open = BTreeSet::new();
     while !rest.is_empty() {
         let header = document(&mut rest).expect("a segment's header");
         let name = namespace(&header);
+        open.insert(name.clone());
+        sent.most_open = sent.most_open.max(open.len());
         let documents = sent.documents.entry(name.clone()).or_default();
         while let Some(found) = document(&mut rest) {
             documents.push(found);
         }
         if header.get_bool("EOF").unwrap() {
+            open.remove(&name);
             sent.ended.push(name);
         }
     }

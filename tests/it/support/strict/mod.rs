@@ -13,7 +13,7 @@ mod wire;
 pub(crate) use manner::{Manner, Version};
 pub(super) use wire::Refusal;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -199,22 +199,13 @@ impl Shared {
                 let batch = batch.get_array_mut("firstBatch").unwrap();
                 let views = doc! { "name": "system.views", "type": "collection", "options": {}, "info": { "readOnly": false } };
                 batch.push(views.into());
+                keep_named(&mut list, command);
                 Some(list)
             }
             "applyOps" => Some(replay::apply(command, &mut server)),
             "listCollections" if database == "admin" => {
                 let mut list = self.manner.admin_collections()?;
-                // mongorestore asks for its temporary collections by name.
-                if let Ok(filter) = command.get_document("filter")
-                    && let Ok(name) = filter.get_str("name")
-                    && let Ok(cursor) = list.get_document_mut("cursor")
-                    && let Ok(batch) = cursor.get_array_mut("firstBatch")
-                {
-                    batch.retain(|one| {
-                        one.as_document()
-                            .is_some_and(|one| one.get_str("name").is_ok_and(|one| one == name))
-                    });
-                }
+                keep_named(&mut list, command);
                 Some(list)
             }
             "getParameter" if command.contains_key("authSchemaVersion") => {
@@ -277,4 +268,28 @@ impl Upstream {
         let answer = Message::read(stream)?.and_then(|message| message.document());
         answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
+}
+
+/// Leaves of a list of collections what a command asks for by name: mongorestore its temporary collections, a restore what it
+/// has restored.
+fn keep_named(list: &mut Document, command: &Document) {
+    let Some(wanted) = command
+        .get_document("filter")
+        .ok()
+        .and_then(|filter| filter.get("name"))
+    else {
+        return;
+    };
+    let names: Vec<&str> = match wanted {
+        Bson::Document(wanted) => {
+            let names = wanted.get_array("$in").expect("names are asked for by $in");
+            names.iter().filter_map(Bson::as_str).collect()
+        }
+        name => name.as_str().into_iter().collect(),
+    };
+    let cursor = list.get_document_mut("cursor").unwrap();
+    cursor.get_array_mut("firstBatch").unwrap().retain(|one| {
+        let name = one.as_document().and_then(|one| one.get_str("name").ok());
+        name.is_some_and(|name| names.contains(&name))
+    });
 }
