@@ -2,7 +2,7 @@
 
 use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::context::Context;
-use crate::mongo::definitions::Definition;
+use crate::mongo::definitions::{Definition, NAMES_AT_ONCE};
 use crate::mongo::target::Target;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
@@ -182,20 +182,23 @@ impl Attempt<'_> {
         built: &BuildOutcome,
     ) -> Result<(u64, Vec<String>), RestoreError> {
         let (mut indexes, mut problems) = (0, Vec::new());
-        let restored: Vec<_> = self.steps.iter().map(|step| &step.to).collect();
-        let mut there = self.cancel.or(self.target.definitions(&restored)).await??;
-        for step in &self.steps {
-            let holding = &self.contents[step.source];
-            let found = match (there.remove(&step.to), self.stored(step)) {
-                (None, _) => vec!["it did not come back".into()],
-                (Some(_), Err(problem)) => vec![problem],
-                (Some(definition), Ok(stored)) => {
-                    indexes += stored.indexes.len() as u64;
-                    self.differences(step, &stored, catalog, built, &definition)
-                }
-            };
-            let named = |problem| format!("{}: {problem}", holding.namespace);
-            problems.extend(found.into_iter().map(named));
+        for steps in self.steps.chunks(NAMES_AT_ONCE) {
+            let restored: Vec<_> = steps.iter().map(|step| &step.to).collect();
+            let asking = self.target.definitions(&restored);
+            let there = self.cancel.or(asking).await??;
+            for step in steps {
+                let holding = &self.contents[step.source];
+                let found = match (there.get(&step.to), self.stored(step)) {
+                    (None, _) => vec!["it did not come back".into()],
+                    (Some(_), Err(problem)) => vec![problem],
+                    (Some(definition), Ok(stored)) => {
+                        indexes += stored.indexes.len() as u64;
+                        self.differences(step, &stored, catalog, built, definition)
+                    }
+                };
+                let named = |problem| format!("{}: {problem}", holding.namespace);
+                problems.extend(found.into_iter().map(named));
+            }
         }
         Ok((indexes, problems))
     }

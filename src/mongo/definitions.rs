@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that a server is asked about at once. It looks each of them up; whoever asks for one at a time may find that some
 /// servers list all there are, each time.
-const NAMES_AT_ONCE: usize = 1000;
+pub(crate) const NAMES_AT_ONCE: usize = 1000;
 
 /// What a server says of a collection beside its documents.
 #[derive(Debug, Clone, PartialEq)]

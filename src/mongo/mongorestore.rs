@@ -75,10 +75,8 @@ pub(crate) async fn run(
 ) -> LoadOutcome {
     let parsed = Arc::new(Mutex::new(MongorestoreOutput::default()));
     let result = load(options, feed, meter, cancel, &parsed).await;
-    let output = parsed
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let mut parsed = parsed.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = std::mem::take(&mut *parsed);
     LoadOutcome { output, result }
 }
 

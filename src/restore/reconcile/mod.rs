@@ -1,8 +1,9 @@
 //! Whether all that should be there is there: mongorestore's figures and the server's, against the archive's.
 
+mod definitions;
+
 use super::definition::StoredDefinition;
 use super::diff::{self, Pair};
-use super::indexes::{BuildEnd, BuildOutcome};
 use super::plan::RestorePlan;
 use super::preflight;
 use super::steps::RestoreStep;
@@ -10,13 +11,12 @@ use super::system;
 use crate::archive::namespace::{Kind, Namespace};
 use crate::archive::verify::ArchivedNamespace;
 use crate::context::Context;
-use crate::mongo::definitions::Definition;
 use crate::mongo::error::ServerError;
 use crate::mongo::mongorestore::LoadOutcome;
-use crate::report::{Differences, Explain, IndexPolicy, IndexReport, RestoreReport, Restored};
-use crate::sys::humanize::{self, count, counted};
+use crate::report::{Differences, IndexReport, RestoreReport, Restored};
+use crate::sys::humanize::{count, counted};
 use crate::sys::progress::{Meter, Unit};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -193,74 +193,6 @@ impl<'p> Reconciliation<'p> {
             one.differences = differences.remove(&step.source);
         }
         Ok(())
-    }
-
-    /// Holds options and indexes of all that was restored against the archive's, and says how building ended.
-    pub(super) async fn definitions(&mut self, built: &BuildOutcome) {
-        let plan = self.plan;
-        let mut found = BTreeMap::new();
-        match &built.end {
-            // Told already.
-            BuildEnd::Complete if self.silent => {}
-            BuildEnd::Complete => match self.inspect_definitions().await {
-                Ok(definitions) => found = definitions,
-                Err(problem) => self.tell(&*problem),
-            },
-            BuildEnd::Interrupted(reason) => self.problems.push(format!(
-                "{reason}, while indexes were built: the documents are there. Build the missing indexes with the commands \
-                 below, or run it again with --drop"
-            )),
-            BuildEnd::Server(error) => self.problems.push(format!(
-                "the documents are there, but not all indexes could be built: {}",
-                error.problem(self.ctx.runtime())
-            )),
-        }
-        for (step, one) in plan.steps.iter().zip(&mut self.outcomes) {
-            let metadata = &plan.contents[step.source].metadata;
-            let stored = match StoredDefinition::parse(metadata) {
-                Ok(stored) => stored,
-                Err(problem) => {
-                    one.problem.get_or_insert(problem);
-                    continue;
-                }
-            };
-            // What the oplog changed, it may have changed the options of.
-            if plan.oplog.replayed.contains(&step.to) {
-                continue;
-            }
-            let definition = found.get(&step.to);
-            if let Some(difference) = definition.and_then(|found| stored.option_difference(found)) {
-                one.problem.get_or_insert(difference);
-            }
-        }
-        self.indexes.built = built.built();
-        if self.indexes.policy == IndexPolicy::None {
-            if self.indexes.archived > 0 {
-                let left_out = humanize::indexes(self.indexes.archived);
-                self.warnings.push(format!(
-                    "{left_out} of the archive not built, as asked with --indexes none: only those of _id are there"
-                ));
-            }
-            return;
-        }
-        for (namespace, specs) in plan.indexes.collections() {
-            let there = found
-                .get(namespace)
-                .and_then(|found| found.indexes.as_deref());
-            let problems = built.problems(namespace, specs, there);
-            self.indexes.problems.extend(problems);
-        }
-    }
-
-    async fn inspect_definitions(&self) -> Result<BTreeMap<Namespace, Definition>, Box<dyn Error>> {
-        let plan = self.plan;
-        let is_users = |step: &&RestoreStep| !step.to.collection.starts_with("system.");
-        let restored = plan.steps.iter().filter(is_users).map(|step| &step.to);
-        let indexed = plan.indexes.collections().map(|(namespace, _)| namespace);
-        let all: BTreeSet<&Namespace> = restored.chain(indexed).collect();
-        let all: Vec<_> = all.into_iter().collect();
-        let definitions = plan.target.definitions(&all);
-        Ok(self.ctx.cancel.or(definitions).await??)
     }
 
     /// All of it, beside what was planned.
