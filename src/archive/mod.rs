@@ -1,6 +1,7 @@
 //! What an archive is: its names, its manifest, its bytes, and the proof that they are sound.
 
 pub(crate) mod bson_framer;
+pub(crate) mod buffer;
 pub(crate) mod compression;
 pub(crate) mod container;
 pub(crate) mod crc64;

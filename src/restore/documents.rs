@@ -1,6 +1,7 @@
 //! The documents of one collection, one after another.
 
 use crate::archive::bson_framer::LONGEST_BYTES;
+use crate::archive::buffer::set_length;
 use mongodb::bson::RawDocument;
 use std::io::{self, BufReader, Read};
 
@@ -38,7 +39,7 @@ pub(super) fn next(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<boo
     }
     let at = bytes.len();
     bytes.extend_from_slice(&length);
-    bytes.resize(at + document_bytes as usize, 0);
+    set_length(bytes, at + document_bytes as usize);
     input.read_exact(&mut bytes[at + 4..])?;
     Ok(true)
 }

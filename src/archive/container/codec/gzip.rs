@@ -7,6 +7,7 @@ use super::{
     BLOCK_BYTES, Codec, Effort, LARGEST_BYTES, MemberError, Pack, QUICKER, ReadError, TAR_END,
     Unpack,
 };
+use crate::archive::buffer::set_length;
 use crate::archive::container::tar_header::TAR_BLOCK;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use std::io::Read;
@@ -89,7 +90,11 @@ struct Unpacker(Decompressor);
 
 impl Unpack for Unpacker {
     fn unpack(&mut self, member: &[u8], block: &mut Vec<u8>) -> Result<(), MemberError> {
-        block.resize(BLOCK_BYTES, 0);
+        // Its last bytes say how long it becomes; libdeflate holds them to it.
+        let length = member
+            .last_chunk()
+            .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+        set_length(block, length.min(BLOCK_BYTES));
         let length = self
             .0
             .gzip_decompress(member, block)
@@ -128,9 +133,8 @@ impl Codec for Gzip {
         if size as u64 > most {
             return Err(MemberError::Size(size as u32).into());
         }
-        member.clear();
-        member.extend_from_slice(&header);
-        member.resize(size, 0);
+        set_length(member, size);
+        member[..HEADER_BYTES].copy_from_slice(&header);
         Ok(input.read_exact(&mut member[HEADER_BYTES..])?)
     }
 

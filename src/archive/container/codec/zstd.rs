@@ -14,6 +14,7 @@ use super::{
     BLOCK_BYTES, Codec, Effort, LARGEST_BYTES, MemberError, Pack, QUICKER, ReadError, TAR_END,
     Unpack,
 };
+use crate::archive::buffer::set_length;
 use crate::archive::container::tar_header::TAR_BLOCK;
 use std::io::{self, Read};
 use zstd::bulk::{Compressor, Decompressor};
@@ -204,7 +205,7 @@ impl Frame<'_> {
         if from + bytes > self.most {
             return Err(MemberError::Size((from + bytes) as u32).into());
         }
-        self.member.resize(from + bytes, 0);
+        set_length(self.member, from + bytes);
         Ok(self.input.read_exact(&mut self.member[from..])?)
     }
 }
