@@ -155,24 +155,13 @@ impl IndexBuilder<'_> {
         outcome: &mut BuildOutcome,
         meter: &Meter,
     ) -> Result<(), ServerError> {
-        let wanted = catalog.collections().map(|(namespace, _)| namespace);
-        let wanted: Vec<_> = wanted.collect();
-        let there = self.target.existing(&wanted).await?;
-        // A server would make the collection, and it would look as if it were restored.
-        let (there, gone): (Vec<_>, Vec<_>) = catalog
-            .collections()
-            .partition(|(namespace, _)| there.contains(*namespace));
-        for (namespace, indexes) in gone {
-            let states = vec![IndexState::NoCollection; indexes.len()];
-            outcome.states.insert(namespace.clone(), states);
-        }
         let done = AtomicU64::new(0);
         let show = |namespace: &Namespace, index: &IndexSpec| {
             let shown = format!("{namespace} {}", printable(index.name()));
             tracing::debug!("building {shown}");
             meter.set_at(done.load(Ordering::Relaxed) + 1, &shown);
         };
-        let builds = there.into_iter().map(|(namespace, indexes)| {
+        let builds = catalog.collections().map(|(namespace, indexes)| {
             let show = &show;
             async move {
                 let states = self.build_collection(namespace, indexes, show).await;
@@ -197,6 +186,10 @@ impl IndexBuilder<'_> {
         indexes: &[IndexSpec],
         show: &impl Fn(&Namespace, &IndexSpec),
     ) -> Result<Vec<IndexState>, ServerError> {
+        // A server would make the collection, and it would look as if it were restored.
+        if self.target.existing(&[namespace]).await?.is_empty() {
+            return Ok(vec![IndexState::NoCollection; indexes.len()]);
+        }
         if let [first, _, ..] = indexes {
             show(namespace, first);
             let all: Vec<Document> = indexes.iter().map(|one| one.document().clone()).collect();
