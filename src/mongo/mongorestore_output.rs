@@ -14,7 +14,7 @@ pub(crate) struct Finished {
 }
 
 /// What mongorestore printed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct MongorestoreOutput {
     /// By `database.collection`, as it writes it.
     pub finished: HashMap<String, Finished>,
