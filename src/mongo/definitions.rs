@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that a server is asked about at once. It looks each of them up; whoever asks for one at a time may find that some
 /// servers list all there are, each time.
-pub(crate) const NAMES_AT_ONCE: usize = 1000;
+pub(crate) const NAMES_AT_ONCE: usize = 200;
 
 /// What a server says of a collection beside its documents.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,17 @@ pub(crate) struct Definition {
     /// None of a view; not known where we may not list them.
     pub indexes: Option<Vec<Document>>,
 }
+
+/// What a server says when it is asked for the indexes of a collection.
+enum IndexAnswer {
+    All(Vec<Document>),
+    NotAllowed,
+    /// It was dropped since it was listed.
+    NoCollection,
+}
+
+/// MongoDB's code for a collection that is not there.
+const NAMESPACE_NOT_FOUND: i32 = 26;
 
 /// An entry of a server's list of collections.
 struct Listed {
@@ -45,7 +56,11 @@ impl Target {
         for listed in self.list(namespaces).await? {
             let indexes = match listed.is_view {
                 true => Some(Vec::new()),
-                false => self.list_indexes(&listed.namespace).await?,
+                false => match self.list_indexes(&listed.namespace).await? {
+                    IndexAnswer::All(indexes) => Some(indexes),
+                    IndexAnswer::NotAllowed => None,
+                    IndexAnswer::NoCollection => continue,
+                },
             };
             let options = listed.options;
             found.insert(listed.namespace, Definition { options, indexes });
@@ -98,22 +113,23 @@ impl Target {
         Ok(())
     }
 
-    /// The indexes of a collection; none when we may not list them.
-    async fn list_indexes(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<Vec<Document>>, ServerError> {
+    async fn list_indexes(&self, namespace: &Namespace) -> Result<IndexAnswer, ServerError> {
         let failed = |error| explain(&self.uri, "list indexes", error);
         let database = self.client.database(&namespace.database);
         let command = doc! { "listIndexes": &namespace.collection };
         let mut cursor = match database.run_cursor_command(command).await {
-            Err(error) if is_command(&error, NOT_AUTHORIZED) => return Ok(None),
+            Err(error) if is_command(&error, NOT_AUTHORIZED) => {
+                return Ok(IndexAnswer::NotAllowed);
+            }
+            Err(error) if is_command(&error, NAMESPACE_NOT_FOUND) => {
+                return Ok(IndexAnswer::NoCollection);
+            }
             result => result.map_err(failed)?,
         };
         let mut indexes = Vec::new();
         while let Some(index) = cursor.try_next().await.map_err(failed)? {
             indexes.push(index);
         }
-        Ok(Some(indexes))
+        Ok(IndexAnswer::All(indexes))
     }
 }

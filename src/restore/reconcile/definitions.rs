@@ -42,20 +42,18 @@ impl Reconciliation<'_> {
         let all: Vec<&Namespace> = all.into_iter().collect();
         // What the server says of thousands is not held at once.
         for some in all.chunks(NAMES_AT_ONCE) {
-            let mut found = BTreeMap::new();
-            if asks {
-                match self.ask(some).await {
-                    Ok(definitions) => found = definitions,
-                    Err(problem) => {
-                        self.tell(&*problem);
-                        asks = false;
-                    }
-                }
-            }
+            let mut asked = some.to_vec();
+            asked.retain(|one| asks && self.is_compared(one));
+            let found = self.ask(&asked).await.unwrap_or_else(|problem| {
+                self.tell(&*problem);
+                asks = false;
+                BTreeMap::new()
+            });
             for namespace in some {
                 let there = found.get(*namespace);
                 if let Some(&at) = steps.get(namespace) {
-                    self.compare_options(at, there);
+                    let is_lost = asks && there.is_none() && self.is_compared(namespace);
+                    self.compare_options(at, there, is_lost);
                 }
                 self.compare_indexes(namespace, there, built);
             }
@@ -66,20 +64,28 @@ impl Reconciliation<'_> {
         &self,
         namespaces: &[&Namespace],
     ) -> Result<BTreeMap<Namespace, Definition>, Box<dyn Error>> {
-        let indexes = &self.plan.indexes;
-        let mut asked = namespaces.to_vec();
-        asked.retain(|one| !one.collection.starts_with(SYSTEM) || !indexes.indexes(one).is_empty());
-        let definitions = self.plan.target.definitions(&asked);
+        if namespaces.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let definitions = self.plan.target.definitions(namespaces);
         Ok(self.ctx.cancel.or(definitions).await??)
     }
 
-    fn compare_options(&mut self, at: usize, there: Option<&Definition>) {
+    /// The server's own collections have the options that it gives them.
+    fn is_compared(&self, namespace: &Namespace) -> bool {
+        let indexes = self.plan.indexes.indexes(namespace);
+        !namespace.collection.starts_with(SYSTEM) || !indexes.is_empty()
+    }
+
+    /// `is_lost`: the server was asked, and does not have it.
+    fn compare_options(&mut self, at: usize, there: Option<&Definition>, is_lost: bool) {
         let (plan, one) = (self.plan, &mut self.outcomes[at]);
         let step = &plan.steps[at];
         let problem = match StoredDefinition::parse(&plan.contents[step.source].metadata) {
             Err(problem) => Some(problem),
-            // What the oplog changed, it may have changed the options of.
+            // What the oplog changed, it may have dropped, or changed the options of.
             Ok(_) if plan.oplog.replayed.contains(&step.to) => None,
+            Ok(_) if is_lost => Some("it is no longer there".into()),
             Ok(stored) => there.and_then(|there| stored.option_difference(there)),
         };
         if let Some(problem) = problem {

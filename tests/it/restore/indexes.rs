@@ -213,6 +213,32 @@ fn ended_while_indexes_are_built_it_names_those_that_are_missing() {
     }
 }
 
+/// Seen until the end: before its indexes are asked for, and, being the last of more than are asked for at once, before it is
+/// asked for at all.
+#[test]
+fn a_collection_that_is_dropped_while_definitions_are_compared_is_not_said_to_be_restored() {
+    let mut craft = Craft::default();
+    for number in 0..=200 {
+        craft = craft.collection("shop", &format!("c{number:03}"), &[]);
+    }
+    let (site, target) = (site(craft), Server::standalone());
+    let proxy = Proxy::to(target.port, Trap::Sent("listIndexes"), Then::Hold);
+    let uri = target.backup_uri_by(proxy.port);
+    let running = site.start(&["restore", OLDER, "--to", &uri, "--yes"]);
+    proxy.sprung();
+    for lost in ["c007", "c200"] {
+        target.change("drop", &format!("shop.{lost}"));
+    }
+    proxy.release();
+    let outcome = running.end(Duration::from_secs(60)).ended_with(1);
+    let outcome = outcome.saying(&[
+        "was NOT restored completely",
+        "shop.c007: it is no longer there",
+        "shop.c200: it is no longer there",
+    ]);
+    assert!(!outcome.stderr.contains("shop.c008"), "{}", outcome.stderr);
+}
+
 /// A long build is no stall, and a server that answers nothing else either is gone.
 #[test]
 fn a_server_that_hangs_while_it_builds_is_not_waited_for() {
