@@ -9,6 +9,8 @@ pub(crate) const FORMAT: u32 = 1;
 
 /// The manifest's file name inside the archive's folder.
 pub(crate) const FILE_NAME: &str = "manifest.json";
+/// The file name of what the dump said of itself, in the same place.
+pub(crate) const PRELUDE_NAME: &str = "prelude.json";
 
 /// Everything needed to prove an archive, and to find one collection in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,14 +29,14 @@ pub(super) struct Attempt<'d> {
     pub contents: &'d Arc<Contents>,
     pub tool: Tool,
     pub target: &'d Target,
-    pub steps: Vec<RestoreStep>,
+    pub steps: Arc<[RestoreStep]>,
 }
 
 impl Attempt<'_> {
     pub(super) async fn run(&self, begun: Instant) -> Result<DrillReport, RestoreError> {
         let load = Load {
             contents: Arc::clone(self.contents),
-            steps: self.steps.clone(),
+            steps: Arc::clone(&self.steps),
             uri: self.uri.clone(),
             tool: self.tool.clone(),
             drop: false,
@@ -142,7 +142,7 @@ impl Attempt<'_> {
             BuildEnd::Interrupted(reason) => return Err(reason.into()),
             BuildEnd::Server(error) => return Err(error.into()),
         }
-        for step in &self.steps {
+        for step in self.steps.iter() {
             if let Ok(stored) = self.stored(step)
                 && let Some(expiry) = stored.expiry()
             {

@@ -219,7 +219,7 @@ async fn prove(
         contents: &contents,
         tool,
         target: &target,
-        steps,
+        steps: steps.into(),
     };
     let tried = attempt.run(begun).await;
     let dropped = scratch

@@ -54,7 +54,7 @@ impl Scratch {
             .enumerate()
             .map(|(number, step)| RestoreStep {
                 to: scratch(&databases[&step.to.database], step.to.collection, number),
-                metadata: without_expiry(&step.metadata),
+                metadata: without_expiry(&contents[step.source].metadata),
                 ..step
             })
             .collect();
@@ -170,16 +170,12 @@ fn forget(status: &mut StateStore, hosts: &str, name: &str) {
     }
 }
 
-/// Options under which nothing expires while it is compared. Indexes are built after that.
-fn without_expiry(metadata: &str) -> String {
-    let Ok(mut json) = json::from_slice::<Value>(metadata.as_bytes()) else {
-        return metadata.to_owned();
-    };
-    let options = json.get_mut("options").and_then(Value::as_object_mut);
-    match options.and_then(|options| options.remove("expireAfterSeconds")) {
-        Some(_) => json.to_string(),
-        None => metadata.to_owned(),
-    }
+/// Options under which nothing expires while it is compared, where it would. Indexes are built after that.
+fn without_expiry(metadata: &str) -> Option<String> {
+    let mut json = json::from_slice::<Value>(metadata.as_bytes()).ok()?;
+    let options = json.get_mut("options").and_then(Value::as_object_mut)?;
+    options.remove("expireAfterSeconds")?;
+    Some(json.to_string())
 }
 
 #[cfg(test)]
@@ -190,10 +186,10 @@ mod tests {
     #[test]
     fn nothing_expires_during_a_drill_and_everything_else_stays_to_the_letter() {
         let plain = r#"{ "options": {"capped":true},  "indexes": [{"name": "a_1"}] }"#;
-        assert_eq!(without_expiry(plain), plain);
-        assert_eq!(without_expiry(""), "");
+        assert_eq!(without_expiry(plain), None);
+        assert_eq!(without_expiry(""), None);
         let expiring = r#"{"options":{"expireAfterSeconds":5,"timeseries":{}},"indexes":[{"key":{"z":1,"a":-1}}]}"#;
-        let changed: Value = serde_json::from_str(&without_expiry(expiring)).unwrap();
+        let changed: Value = serde_json::from_str(&without_expiry(expiring).unwrap()).unwrap();
         assert_eq!(changed["options"], json!({ "timeseries": {} }));
     }
 }

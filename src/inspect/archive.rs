@@ -13,6 +13,7 @@ use crate::archive::source::Source;
 use crate::archive::verify::{self, ArchivedNamespace, Options, Show, Unusable};
 use crate::store::located::Located;
 use crate::sys::humanize::first_and_more;
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -155,16 +156,16 @@ impl Archive {
             return Ok(());
         };
         for section in sections {
-            let here = section.files.iter().filter_map(|file| match file.role {
-                Role::Metadata(index) if wanted(index) => Some((file.path.as_str(), index)),
+            let here = section.files.iter().filter_map(|role| match *role {
+                Role::Metadata(index) if wanted(index) => Some((native.path(*role), index)),
                 _ => None,
             });
-            let here: Vec<(&str, usize)> = here.collect();
+            let here: HashMap<String, usize> = here.collect();
             if here.is_empty() {
                 continue;
             }
             let (_, outcome) = container::files(native.extract(section), &mut |name, content| {
-                if let Some((_, index)) = here.iter().find(|(path, _)| *path == name) {
+                if let Some(index) = here.get(name) {
                     visit(*index, &verify::json(content)?);
                 }
                 Ok(())
@@ -290,12 +291,7 @@ fn read_native(
     show: &mut Show,
 ) -> Result<(), String> {
     let root = format!("{}/", native.manifest.archive);
-    let holds = |section: &&Section| {
-        section
-            .files
-            .iter()
-            .any(|file| file.role == Role::Data(index))
-    };
+    let holds = |section: &&Section| section.files.contains(&Role::Data(index));
     let Some(section) = sections.iter().find(holds) else {
         return Ok(());
     };

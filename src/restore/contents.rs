@@ -288,9 +288,9 @@ impl Contents {
         };
         let root = format!("{}/", native.manifest.archive);
         let source = |section: &Section| match section.files.as_slice() {
-            [file] => self
+            [role] => self
                 .by_file
-                .get(file.path.strip_prefix(&root)?)
+                .get(native.path(*role).strip_prefix(&root)?)
                 .copied()
                 .filter(|id| wanted(*id)),
             _ => None,
@@ -338,7 +338,7 @@ fn read_sections(
         let holds = section
             .files
             .iter()
-            .any(|file| matches!(file.role, Role::Data(_)) && wanted(&below(&file.path)));
+            .any(|role| matches!(role, Role::Data(_)) && wanted(&below(&native.path(*role))));
         if holds {
             let (_, outcome) = container::files(native.extract(section), &mut |name, content| {
                 show(&below(name), content)

@@ -171,7 +171,7 @@ fn load(plan: &RestorePlan, settings: &Settings) -> Load {
     });
     Load {
         contents: Arc::clone(&plan.contents),
-        steps: plan.steps.clone(),
+        steps: Arc::clone(&plan.steps),
         uri: plan.uri.clone(),
         tool: plan.tool.clone(),
         drop: plan.selection.drop && plan.existing().into_iter().any(is_users_or_roles),

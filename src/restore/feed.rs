@@ -36,7 +36,7 @@ const BATCHES_BYTES: u64 = 64 * 1024 * 1024;
 /// What mongorestore is given, and where it puts it.
 pub(crate) struct Load {
     pub contents: Arc<Contents>,
-    pub steps: Vec<RestoreStep>,
+    pub steps: Arc<[RestoreStep]>,
     pub uri: MongoUri,
     pub tool: Tool,
     pub drop: bool,
@@ -103,7 +103,7 @@ impl Load {
             targets.partition(|(id, _)| is_taken_first(&self.contents[*id].namespace));
         self.feed_in_order(first, 0, &mut writer, cancelled)?;
         // Views, and collections that are options only.
-        for step in &self.steps {
+        for step in self.steps.iter() {
             if self.contents[step.source].file.is_none() {
                 writer.begin(&step.to)?;
                 writer.end(Totals::default())?;
@@ -130,7 +130,7 @@ impl Load {
     /// make a collection is to wait for the server, and it makes several while it waits.
     fn feed_in_order(
         &self,
-        targets: HashMap<ArchivedId, Namespace>,
+        targets: HashMap<ArchivedId, &Namespace>,
         ahead: usize,
         writer: &mut Feed,
         cancelled: &AtomicBool,
@@ -148,10 +148,10 @@ impl Load {
             while begun.len() < ahead
                 && let Some(next) = waiting.pop_front()
             {
-                writer.begin(&targets[&next])?;
+                writer.begin(targets[&next])?;
                 begun.insert(next);
             }
-            writer.begin(&targets[&id])?;
+            writer.begin(targets[&id])?;
             let totals = copy(content, writer, &self.contents[id])?;
             writer.end(totals).map_err(FeedError::from)
         });
@@ -159,20 +159,22 @@ impl Load {
     }
 
     /// Says what will come. Where each namespace goes.
-    fn announce(&self, writer: &mut Feed) -> Result<HashMap<ArchivedId, Namespace>, FeedError> {
+    fn announce(&self, writer: &mut Feed) -> Result<HashMap<ArchivedId, &Namespace>, FeedError> {
         let origin = &self.contents.origin;
         writer.header(&StreamHeader {
             server_version: origin.server_version.clone().unwrap_or_default(),
             tool_version: origin.tool_version.clone().unwrap_or_default(),
         })?;
-        let mut targets: HashMap<ArchivedId, Namespace> = HashMap::new();
-        for step in &self.steps {
+        let mut targets = HashMap::with_capacity(self.steps.len());
+        for step in self.steps.iter() {
+            let archived = &self.contents[step.source];
+            let metadata = step.metadata.as_ref().unwrap_or(&archived.metadata);
             writer.announce(Announced {
                 namespace: step.to.clone(),
-                kind: self.contents[step.source].kind,
-                metadata: step.metadata.clone(),
+                kind: archived.kind,
+                metadata: metadata.clone(),
             })?;
-            targets.insert(step.source, step.to.clone());
+            targets.insert(step.source, &step.to);
         }
         if self.operations.is_some()
             && let Some(oplog) = self.contents.oplog()

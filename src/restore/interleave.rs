@@ -26,7 +26,7 @@ struct OpenCollection<'c> {
 pub(super) fn feed(
     contents: &Contents,
     readers: usize,
-    targets: &HashMap<ArchivedId, Namespace>,
+    targets: &HashMap<ArchivedId, &Namespace>,
     writer: &mut Feed,
     cancelled: &AtomicBool,
 ) -> Result<HashSet<ArchivedId>, FeedError> {
@@ -61,7 +61,7 @@ pub(super) fn feed(
             let archived = &contents[one.reader.source];
             let more = next_turn(&mut one.reader.content, &mut turn)
                 .map_err(|error| broken_in(archived, &error))?;
-            writer.begin(&targets[&one.reader.source])?;
+            writer.begin(targets[&one.reader.source])?;
             one.checked.update(&turn);
             writer.data(&turn)?;
             if !more {

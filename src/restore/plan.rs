@@ -21,7 +21,7 @@ pub(crate) struct RestorePlan {
     pub uri: MongoUri,
     pub tool: Tool,
     pub selection: Selection,
-    pub steps: Vec<RestoreStep>,
+    pub steps: Arc<[RestoreStep]>,
     /// What the target has under the name of each step.
     pub live: Vec<Live>,
     pub oplog: OplogEffects,

@@ -21,6 +21,7 @@ use crate::settings::Settings;
 use crate::store::located::Located;
 use crate::sys::cancel::Cancel;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Looks at the archive and at the target, and refuses what cannot work. Changes nothing.
@@ -35,7 +36,7 @@ pub(crate) async fn prepare(
     let cancel = &ctx.cancel;
     let tool = cancel.or(Tool::find("mongorestore", ctx.path())).await??;
     let contents = contents::open(settings, ctx, cancel, located, &selection).await?;
-    let steps = steps(&contents, &selection)?;
+    let steps: Arc<[RestoreStep]> = steps(&contents, &selection)?.into();
     let target = cancel
         .or(Target::connect(uri, settings.stall_timeout))
         .await??;

@@ -14,8 +14,8 @@ const CHANGE_IT: &str = "change --rename";
 pub(crate) struct RestoreStep {
     pub source: ArchivedId,
     pub to: Namespace,
-    /// Its options and indexes, as mongorestore is told them.
-    pub metadata: String,
+    /// Options and indexes that mongorestore is told in place of the archive's.
+    pub metadata: Option<String>,
 }
 
 /// What becomes of each namespace of the archive that was chosen.
@@ -51,7 +51,7 @@ pub(crate) fn steps(
         steps.push(RestoreStep {
             source,
             to,
-            metadata: one.metadata.clone(),
+            metadata: None,
         });
     }
     Ok(steps)

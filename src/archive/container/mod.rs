@@ -14,6 +14,6 @@ mod writer;
 
 pub(crate) use appender::WriteError;
 pub(crate) use decoder::decoder;
-pub(crate) use reader::{Damage, Expected, NativeArchive, Opened, Role, Section, open, reason};
+pub(crate) use reader::{Damage, NativeArchive, Opened, Role, Section, open, reason};
 pub(crate) use untrusted::{files, walk};
 pub(crate) use writer::{ArchiveSink, Plan};

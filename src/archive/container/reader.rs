@@ -4,7 +4,7 @@
 
 use super::codec::{self, Codec, MemberError, ReadError};
 use super::member_cache::MemberCache;
-use crate::archive::manifest::{self, Manifest};
+use crate::archive::manifest::{self, Manifest, Place};
 use crate::archive::source::Source;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
@@ -44,26 +44,19 @@ pub(crate) enum Role {
     Manifest,
 }
 
-/// A file that the manifest says is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Expected {
-    /// With the archive's folder in front.
-    pub path: String,
-    pub role: Role,
-}
-
 /// A run of members that begins with a tar header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
     pub start: u64,
     pub end: u64,
-    pub files: Vec<Expected>,
+    /// The files that the manifest says are here; see [`NativeArchive::path`].
+    pub files: Vec<Role>,
 }
 
 impl Section {
     /// Whether it holds anything of the manifest's namespaces that `chosen` names.
     pub(crate) fn holds(&self, chosen: &dyn Fn(usize) -> bool) -> bool {
-        self.files.iter().any(|file| match file.role {
+        self.files.iter().any(|role| match *role {
             Role::Metadata(index) | Role::Data(index) => chosen(index),
             Role::Prelude | Role::Manifest => false,
         })
@@ -159,7 +152,7 @@ fn read_manifest(source: &Source, mut members: Members) -> Result<Manifest, Dama
     let entry = entries
         .next()
         .ok_or_else(|| damaged("it is missing".into()))?;
-    let mut entry = entry.map_err(|error| damaged(error.to_string()))?;
+    let entry = entry.map_err(|error| damaged(error.to_string()))?;
     if !entry.path_bytes().ends_with(manifest::FILE_NAME.as_bytes()) {
         return Err(damaged("another file stands in its place".into()));
     }
@@ -167,13 +160,13 @@ fn read_manifest(source: &Source, mut members: Members) -> Result<Manifest, Dama
     if entry.header().entry_type() != EntryType::Regular {
         return Err(damaged("it is not a regular file".into()));
     }
-    let mut json = Vec::new();
-    entry
-        .by_ref()
-        .take(LONGEST_MANIFEST)
-        .read_to_end(&mut json)
-        .map_err(|error| damaged(error.to_string()))?;
-    Manifest::from_json(&json).map_err(|error| damaged(error.to_string()))
+    // It lies there as a whole: no second copy of what may be large.
+    let json = usize::try_from(entry.raw_file_position())
+        .ok()
+        .zip(usize::try_from(entry.size()).ok())
+        .and_then(|(start, bytes)| tar.get(start..start.checked_add(bytes)?))
+        .ok_or_else(|| damaged("it is cut short".into()))?;
+    Manifest::from_json(json).map_err(|error| damaged(error.to_string()))
 }
 
 /// Walks from member to member.
@@ -206,17 +199,25 @@ impl Members {
 }
 
 impl NativeArchive {
+    /// Where a file lies in the tar: the archive's folder, and the path below it. With thousands of collections too much to
+    /// be held for each.
+    pub(crate) fn path(&self, role: Role) -> String {
+        let entry = |index: usize| self.manifest.namespaces.get(index);
+        let below = match role {
+            Role::Prelude => Some(manifest::PRELUDE_NAME),
+            Role::Manifest => Some(manifest::FILE_NAME),
+            Role::Metadata(index) => entry(index).and_then(|entry| path_of(&entry.metadata)),
+            Role::Data(index) => entry(index).and_then(|entry| path_of(&entry.data)),
+        };
+        format!("{}/{}", self.manifest.archive, below.unwrap_or_default())
+    }
+
     /// The archive's sections, in file order, or what in the manifest contradicts itself.
     pub(crate) fn sections(&self) -> Result<Vec<Section>, Damage> {
-        let mut starts: BTreeMap<u64, Vec<Expected>> = BTreeMap::new();
-        let root = &self.manifest.archive;
-        let inside = |path: &str| format!("{root}/{path}");
+        let mut starts: BTreeMap<u64, Vec<Role>> = BTreeMap::new();
         let first = self.codec.head().len() as u64;
         if self.manifest_position > first {
-            starts.entry(first).or_default().push(Expected {
-                path: inside("prelude.json"),
-                role: Role::Prelude,
-            });
+            starts.entry(first).or_default().push(Role::Prelude);
         }
         for (index, entry) in self.manifest.namespaces.iter().enumerate() {
             let metadata = entry
@@ -231,20 +232,13 @@ impl NativeArchive {
                         entry.namespace
                     )));
                 }
-                starts.entry(place.position).or_default().push(Expected {
-                    path: inside(&place.path),
-                    role,
-                });
+                starts.entry(place.position).or_default().push(role);
             }
         }
-        let manifest = Expected {
-            path: inside(manifest::FILE_NAME),
-            role: Role::Manifest,
-        };
         starts
             .entry(self.manifest_position)
             .or_default()
-            .push(manifest);
+            .push(Role::Manifest);
         let end = self.archive_bytes - self.codec.trailer_bytes() as u64;
         let ends: Vec<u64> = starts.keys().copied().skip(1).chain([end]).collect();
         Ok(starts
@@ -253,6 +247,10 @@ impl NativeArchive {
             .map(|((start, files), end)| Section { start, end, files })
             .collect())
     }
+}
+
+fn path_of(place: &Option<Place>) -> Option<&str> {
+    place.as_ref().map(|place| place.path.as_str())
 }
 
 /// The damage below an input's error, without the layers that carried it.

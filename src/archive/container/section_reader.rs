@@ -2,7 +2,7 @@
 
 use super::codec::{BLOCK_BYTES, Unpack};
 use super::member_cache::MemberCache;
-use super::reader::{Damage, Expected, Members, NativeArchive, Role, Section};
+use super::reader::{Damage, Members, NativeArchive, Role, Section};
 use super::tar_header::padding;
 use std::io::{self, Read};
 use std::sync::{MutexGuard, PoisonError};
@@ -43,13 +43,7 @@ impl NativeArchive {
         &self,
         section: &Section,
     ) -> io::Result<Option<io::Take<Extract<'_>>>> {
-        if !matches!(
-            section.files.as_slice(),
-            [Expected {
-                role: Role::Data(_),
-                ..
-            }]
-        ) {
+        if !matches!(section.files.as_slice(), [Role::Data(_)]) {
             return Ok(None);
         }
         let mut extract = self.extract(section);

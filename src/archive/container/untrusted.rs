@@ -7,6 +7,7 @@
 use super::decoder::decoder;
 use super::reader::{Damage, reason};
 use crate::archive::io::Hashing;
+use crate::archive::manifest;
 use crate::archive::source::Source;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -209,7 +210,7 @@ fn below_the_top(parts: &[&str]) -> String {
 /// Files that lie beside the databases' folders, and are never those of a collection.
 fn is_top_level(file: &str) -> bool {
     let plain = file.strip_suffix(".gz").unwrap_or(file);
-    matches!(plain, "prelude.json" | crate::archive::manifest::FILE_NAME)
+    matches!(plain, manifest::PRELUDE_NAME | manifest::FILE_NAME)
 }
 
 /// The file, which can be told to stop.

@@ -151,7 +151,7 @@ impl DumpSink for ArchiveSink {
                 "ServerVersion": header.server_version,
                 "ToolVersion": header.tool_version,
             });
-            let path = self.inside("prelude.json");
+            let path = self.inside(manifest::PRELUDE_NAME);
             self.writer.file(&path, prelude.to_string().as_bytes())?;
             self.header = Some(header.clone());
         }

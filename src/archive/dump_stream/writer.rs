@@ -6,7 +6,7 @@ use crate::archive::namespace::{
 };
 use crate::sys::progress::DumpWatch;
 use mongodb::bson::{Document, doc};
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 
 /// Headers of many small collections go together; documents come in larger pieces and pass through.
@@ -16,7 +16,8 @@ const BUFFER_BYTES: usize = 128 * 1024;
 pub(crate) struct StreamWriter<W: Write> {
     output: BufWriter<W>,
     watch: DumpWatch,
-    kinds: HashMap<Namespace, Kind>,
+    /// Time series, which lie under another name than they are announced with.
+    time_series: HashSet<Namespace>,
     announcing: bool,
     current: Option<Namespace>,
     written_bytes: u64,
@@ -29,7 +30,7 @@ impl<W: Write> StreamWriter<W> {
         StreamWriter {
             output: BufWriter::with_capacity(BUFFER_BYTES, output),
             watch,
-            kinds: HashMap::new(),
+            time_series: HashSet::new(),
             announcing: true,
             current: None,
             written_bytes: 0,
@@ -64,9 +65,9 @@ impl<W: Write> StreamWriter<W> {
     }
 
     fn segment(&mut self, namespace: &Namespace, end: Option<u64>) -> io::Result<()> {
-        let collection = match self.kinds.get(namespace) {
-            Some(Kind::TimeSeries) => format!("{BUCKETS_PREFIX}{}", namespace.collection),
-            _ => namespace.collection.clone(),
+        let collection = match self.time_series.contains(namespace) {
+            true => format!("{BUCKETS_PREFIX}{}", namespace.collection),
+            false => namespace.collection.clone(),
         };
         let (ended, crc64) = (end.is_some(), end.unwrap_or_default() as i64);
         self.document(&doc! { "db": &namespace.database, "collection": collection, "EOF": ended, "CRC": crc64 })
@@ -108,7 +109,9 @@ impl<W: Write> DumpSink for StreamWriter<W> {
         self.document(&doc! {
             "db": database, "collection": collection, "metadata": announced.metadata, "size": 0, "type": kind,
         })?;
-        self.kinds.insert(announced.namespace, announced.kind);
+        if announced.kind == Kind::TimeSeries {
+            self.time_series.insert(announced.namespace);
+        }
         Ok(())
     }
 

@@ -2,13 +2,13 @@
 
 use super::scan::{self, Depth};
 use super::{Found, Options};
-use crate::archive::container::{self, Damage, Expected, NativeArchive, Role, Section, reason};
+use crate::archive::container::{self, Damage, NativeArchive, Role, Section, reason};
 use crate::archive::json::{self, JsonError};
 use crate::archive::manifest::{Entry, Manifest, Place};
 use crate::archive::metadata;
 use crate::archive::namespace::NameError;
 use crate::archive::verify::report::NamespaceCheck;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,7 @@ pub(super) fn verify(
         options.cancelled,
         moved,
         |section, input| {
-            check_section(&native.manifest, section, input, found);
+            check_section(native, section, input, found);
         },
     )?;
     found.sha256 = Some(scanned.sha256);
@@ -61,7 +61,7 @@ pub(super) fn verify_part(
             input: &mut extract,
             cancelled: options.cancelled,
         };
-        check_section(&native.manifest, section, &mut input, found);
+        check_section(native, section, &mut input, found);
         if options.cancelled.load(Ordering::Relaxed) {
             return Err(Damage::Interrupted);
         }
@@ -134,17 +134,23 @@ impl<R: Read> Read for Stopped<'_, R> {
     }
 }
 
-fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, found: &mut Found) {
+fn check_section(
+    native: &NativeArchive,
+    section: &Section,
+    input: &mut dyn Read,
+    found: &mut Found,
+) {
     // Files that share a section may stand in any order, each of them once.
-    let mut missing: Vec<&Expected> = section.files.iter().collect();
+    let files = section.files.iter();
+    let mut missing: BTreeMap<String, Role> =
+        files.map(|role| (native.path(*role), *role)).collect();
     let (_, outcome) = container::files(input, &mut |name, content| {
-        let Some(at) = missing.iter().position(|file| file.path == name) else {
+        // Every file that is met is out of `missing`; one that is not sound takes the blame itself.
+        let Some((path, role)) = missing.remove_entry(name) else {
             return Err(format!("{name:?} does not belong here"));
         };
-        // Every file that is met is out of `missing`; one that is not sound takes the blame itself.
-        let file = missing.remove(at);
-        if let Err(problem) = check_file(manifest, file, content, found) {
-            record_damage(file, problem, found);
+        if let Err(problem) = check_file(&native.manifest, role, content, found) {
+            record_damage(&path, role, problem, found);
         }
         Ok(())
     });
@@ -153,23 +159,23 @@ fn check_section(manifest: &Manifest, section: &Section, input: &mut dyn Read, f
         Err(problem) => {
             if missing.is_empty() {
                 // What is wrong stands behind the last file, and belongs to no other file.
-                missing.extend(section.files.last());
+                missing.extend(section.files.last().map(|role| (native.path(*role), *role)));
             }
             problem
         }
     };
-    for file in missing {
-        record_damage(file, problem.clone(), found);
+    for (path, role) in missing {
+        record_damage(&path, role, problem.clone(), found);
     }
 }
 
 fn check_file(
     manifest: &Manifest,
-    file: &Expected,
+    role: Role,
     input: &mut dyn Read,
     found: &mut Found,
 ) -> Result<(), String> {
-    match file.role {
+    match role {
         Role::Manifest => io::copy(input, &mut io::sink())
             .map(drop)
             .map_err(|error| reason(&error)),
@@ -244,13 +250,13 @@ pub(crate) fn json(input: &mut dyn Read) -> Result<String, String> {
     }
 }
 
-fn record_damage(file: &Expected, problem: String, found: &mut Found) {
-    match file.role {
+fn record_damage(path: &str, role: Role, problem: String, found: &mut Found) {
+    match role {
         Role::Data(index) | Role::Metadata(index) => {
             if let Some(checked) = found.namespaces.get_mut(index) {
                 checked.damage.get_or_insert(problem);
             }
         }
-        Role::Prelude | Role::Manifest => found.damage.push(format!("{}: {problem}", file.path)),
+        Role::Prelude | Role::Manifest => found.damage.push(format!("{path}: {problem}")),
     }
 }

@@ -118,10 +118,13 @@ pub(crate) async fn restore(
     if !arguments.yes {
         ask(&preview, output.json, ctx).await?;
     }
+    let told = planned.warnings.len();
+    // Of thousands of collections it is large, and the restore takes its time.
+    drop((planned, preview));
     let report = restore::execute(plan, settings, ctx)
         .await
         .map_err(refused)?;
-    let lines = output::restore::after(&report, planned.warnings.len());
+    let lines = output::restore::after(&report, told);
     if report.restored {
         tracing::info!("{lines}");
     } else {
