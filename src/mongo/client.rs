@@ -12,7 +12,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
-use mongodb::results::CollectionType;
 use mongodb::{Client, Database};
 use std::time::Duration;
 
@@ -251,14 +250,19 @@ pub(super) async fn facts(
 
 pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error> {
     let mut listed = Vec::new();
-    let mut cursor = database.list_collections().await?;
+    // Without their options, which for thousands of collections would be much to send and to hold.
+    let command = doc! { "listCollections": 1, "nameOnly": true };
+    let mut cursor = database.run_cursor_command(command).await?;
     while let Some(collection) = cursor.try_next().await? {
-        let kind = match collection.collection_type {
-            CollectionType::View => Kind::View,
-            CollectionType::Timeseries => Kind::TimeSeries,
+        let kind = match collection.get_str("type") {
+            Ok("view") => Kind::View,
+            Ok("timeseries") => Kind::TimeSeries,
             _ => Kind::Collection,
         };
-        listed.push((collection.name, kind));
+        listed.push((
+            collection.get_str("name").unwrap_or_default().to_owned(),
+            kind,
+        ));
     }
     // The server's own collections are dumped where mongodump dumps them; they are not chosen.
     listed.retain(|(name, _)| !name.starts_with("system."));
