@@ -1,7 +1,7 @@
 //! Proving that an archive can be restored, by restoring it. It reads top to bottom:
 //!
 //! ```text
-//! lock → leftovers of a drill that was cut off → verify → restore documents into scratch databases
+//! lock → leftovers of a drill that was cut off → verify → is there room → restore documents into scratch databases
 //!     → compare documents → build indexes → compare indexes and options → drop → history → notifications
 //! ```
 //!
@@ -15,6 +15,7 @@ mod attempt;
 mod scratch;
 
 use crate::archive::file_name;
+use crate::archive::namespace::Kind;
 use crate::backup::{Notifier, Queued};
 use crate::context::Context;
 use crate::mongo::target::Target;
@@ -23,7 +24,7 @@ use crate::mongo::uri::MongoUri;
 use crate::notify::notification::Interest;
 use crate::offsite::{self, Within};
 use crate::report::DrillReport;
-use crate::restore::{self, RestoreError, Selection};
+use crate::restore::{self, Contents, RestoreError, Selection};
 use crate::settings::Settings;
 use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
 use crate::store::located::Located;
@@ -203,6 +204,7 @@ async fn prove(
         }
         opened => opened?,
     };
+    cancel.or(check_room(&contents, &target)).await??;
     let (scratch, steps) = Scratch::plan(&contents, &target, (ctx.now)())?;
     scratch.write_down(status, &target);
     tracing::info!(
@@ -230,6 +232,27 @@ async fn prove(
     report.warnings.extend(dropped.err());
     report.elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// A drill must never be what fills a server's disk. What the documents take before the server compresses them leaves room for
+/// their indexes.
+async fn check_room(contents: &Contents, target: &Target) -> Result<(), RestoreError> {
+    let restored = contents.all().filter(|(_, one)| one.kind != Kind::Oplog);
+    let databases = restored
+        .clone()
+        .map(|(_, one)| one.namespace.database.as_str());
+    let Some(free) = target.free_bytes(databases).await else {
+        return Ok(());
+    };
+    let documents = restored.map(|(_, one)| one.totals.bytes).sum();
+    match free < documents {
+        true => Err(RestoreError::NoRoom {
+            hosts: target.hosts().to_owned(),
+            free,
+            documents,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Of an archive without collections, such as the first one of a new server: whatever it lacks, it lacks nothing that it had.

@@ -16,6 +16,7 @@ pub(crate) mod mongorestore;
 mod mongorestore_output;
 pub(crate) mod privileges;
 pub(crate) mod replay_access;
+mod room;
 pub(crate) mod scratch_name;
 pub(crate) mod supervise;
 pub(crate) mod target;

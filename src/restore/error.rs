@@ -11,6 +11,7 @@ use crate::store::located::ReadFailure;
 use crate::store::repository::{OpenError, RepositoryError, RepositoryLockError};
 use crate::sys::atomic_file::FileError;
 use crate::sys::cancel::Interruption;
+use crate::sys::humanize;
 use crate::sys::runtime::Runtime;
 
 /// Why nothing was restored, or not everything.
@@ -89,6 +90,17 @@ pub(crate) enum RestoreError {
     Interrupted(#[from] Interruption),
     #[error("the scratch databases {stem}_… are there already, and are not the drill's own")]
     ScratchTaken { stem: String },
+    /// Of the disk with the server's data.
+    #[error(
+        "the disk of {hosts} has {} free, and a drill would bring {} of documents, before the server compresses them; \
+         MongoDB ends when its disk becomes full",
+        humanize::bytes(*free), humanize::bytes(*documents)
+    )]
+    NoRoom {
+        hosts: String,
+        free: u64,
+        documents: u64,
+    },
 }
 
 impl RestoreError {
@@ -159,6 +171,7 @@ impl Explain for RestoreError {
             ),
             Self::Oplog(_) => "restore without the oplog: --no-oplog".into(),
             Self::ScratchTaken { .. } => "try again".into(),
+            Self::NoRoom { .. } => "make room there, or have drills on another server: DRILL_URI".into(),
             Self::Load(_)
             | Self::OtherFormat { .. }
             | Self::NothingChosen { .. }

@@ -6,7 +6,7 @@ use super::system::{SYSTEM, is_auth_version, is_users_or_roles};
 use crate::archive::namespace::Namespace;
 use crate::mongo::replay_access;
 use crate::sys::cancel::Cancel;
-use crate::sys::humanize::first_and_more;
+use crate::sys::humanize::{self, first_and_more};
 
 /// Namespaces named in a refusal; the rest are counted.
 pub(super) const NAMED: usize = 10;
@@ -84,6 +84,25 @@ pub(super) fn warning_of_users(plan: &RestorePlan) -> Option<String> {
             "users and roles of {} are replaced by those of the archive, the user who restores included: log in with \
              the archive's users and passwords afterwards",
             plan.target.hosts()
+        )
+    })
+}
+
+/// Said before the server's disk may become full, where the server tells of it.
+pub(super) async fn warning_of_room(plan: &RestorePlan) -> Option<String> {
+    let databases = plan.steps.iter().map(|step| step.to.database.as_str());
+    let free = plan.target.free_bytes(databases).await?;
+    let sizes = plan.steps.iter();
+    let documents: u64 = sizes
+        .map(|step| plan.contents[step.source].totals.bytes)
+        .sum();
+    (free < documents).then(|| {
+        format!(
+            "the disk of {} has {} free, and {} of documents are to come, before the server compresses them: MongoDB ends \
+             when its disk becomes full",
+            plan.target.hosts(),
+            humanize::bytes(free),
+            humanize::bytes(documents)
         )
     })
 }

@@ -69,6 +69,8 @@ pub(crate) async fn prepare(
     }
     preflight::check_replay(&plan, cancel).await?;
     plan.warnings.extend(preflight::warning_of_users(&plan));
+    let of_room = cancel.or(preflight::warning_of_room(&plan)).await?;
+    plan.warnings.extend(of_room);
     if plan.selection.indexes != IndexPolicy::None {
         let left_out = describe_left_out(&plan.indexes, &Namespace::clone);
         plan.warnings.extend(left_out);

@@ -32,6 +32,53 @@ fn a_drill_with_a_ttl_index_is_proven_where_the_server_is_strict() {
     }
 }
 
+/// MongoDB ends when its disk is full, and the owner's app with it.
+#[test]
+fn a_drill_never_fills_the_disk_of_a_server_that_tells_of_it() {
+    let source = Server::start();
+    source.seed("small");
+    let mut site = Site::of(&source);
+    site.run(&["backup"]).done();
+    let disks = [(999_000, false), (900_000, true)];
+    for (used, proven) in disks {
+        for version in Version::ALL {
+            let scratch = Server::start();
+            let manner = Manner::of(version).with_disk(used, 1_000_000);
+            let strict = Strict::before(scratch.port, manner);
+            let uri = format!("{}&directConnection=true", strict.uri());
+            site = site.with("DRILL_URI", uri);
+            let outcome = site.run(&["drill"]);
+            match proven {
+                true => outcome.done().saying(&["is proven"]),
+                false => outcome.ended_with(1).saying(&[
+                    "has 1.0 kB free, and a drill would bring ",
+                    "make room there, or have drills on another server: DRILL_URI",
+                ]),
+            };
+            assert!(scratch.is_empty());
+        }
+    }
+}
+
+/// A restore is the owner's own decision, and is told before it begins. Who may not ask is told nothing.
+#[test]
+fn a_restore_says_before_that_a_disk_is_too_small() {
+    let source = Server::start();
+    source.seed("small");
+    let site = Site::of(&source);
+    site.run(&["backup"]).done();
+    let full = Manner::of(Version::V8_0).with_disk(999_000, 1_000_000);
+    let words = "has 1.0 kB free, and ";
+    for (roles, told) in [(["root"], true), (["restore"], false)] {
+        let target = Server::start();
+        let strict = Strict::before(target.port, full.clone().with_roles(&roles));
+        let uri = format!("{}&directConnection=true", strict.uri());
+        let preview = site.run(&["restore", "latest", "--to", &uri, "--dry-run"]);
+        let preview = preview.done();
+        assert_eq!(preview.stderr.contains(words), told, "{}", preview.stderr);
+    }
+}
+
 /// A user with the roles of the guide may not drop a database at once, nor the list of views that the server keeps in it: what
 /// stays is said, with the role that takes it away.
 #[test]

@@ -55,6 +55,8 @@ pub(crate) struct Manner {
     /// Of the user who is connected; none when everything is allowed.
     pub roles: Option<Vec<String>>,
     shows_users: bool,
+    /// Bytes of its disk: used, and in all.
+    disk: Option<(i64, i64)>,
 }
 
 impl Manner {
@@ -66,6 +68,7 @@ impl Manner {
             has_primary: true,
             roles: None,
             shows_users: false,
+            disk: None,
         }
     }
 
@@ -85,6 +88,23 @@ impl Manner {
             let cursor = doc! { "id": 0_i64, "ns": "admin.$cmd.listCollections", "firstBatch": named.to_vec() };
             doc! { "cursor": cursor, "ok": 1.0 }
         })
+    }
+
+    /// Has a disk of so many bytes, so many of them used.
+    pub(crate) fn with_disk(self, used: i64, total: i64) -> Self {
+        Manner {
+            disk: Some((used, total)),
+            ..self
+        }
+    }
+
+    /// What MongoDB says of a database that is there.
+    pub(crate) fn statistics(&self, database: &str) -> Option<Document> {
+        let (used, total) = self.disk?;
+        let (used, total) = (used as f64, total as f64);
+        Some(
+            doc! { "db": database, "collections": 1, "fsUsedSize": used, "fsTotalSize": total, "ok": 1.0 },
+        )
     }
 
     /// Says that it speaks no newer protocol than this.

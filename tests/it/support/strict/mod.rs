@@ -217,6 +217,7 @@ impl Shared {
                 Some(doc! { "ok": 1.0 })
             }
             "connectionStatus" => self.manner.connection_status(command),
+            "dbStats" => self.manner.statistics(database),
             _ => None,
         }
     }

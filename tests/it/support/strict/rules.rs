@@ -102,6 +102,12 @@ fn allowed(roles: &[String], command: &str, database: &str, collection: &str) ->
         }
         ("find" | "aggregate" | "count", "local" | "config", _) => any(&["backup"]),
         ("insert", "admin", "system.users" | "system.roles") => any(&["restore"]),
+        ("dbStats", ..) => {
+            let of_it =
+                |role: &String| role.split_once('@').is_some_and(|(_, one)| one == database);
+            any(&["clusterMonitor", "dbAdminAnyDatabase", "readAnyDatabase"])
+                || roles.iter().any(of_it)
+        }
         _ => true,
     }
 }
