@@ -6,11 +6,17 @@ use crate::archive::container::{ArchiveSink, Plan, WriteError};
 use crate::archive::crc64;
 use crate::archive::manifest::{Manifest, Server, Topology};
 use crate::archive::namespace::{Announced, DumpSink, Kind, Namespace, StreamHeader, Totals};
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Document, doc};
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+
+/// A time zone that there is.
+pub(crate) fn zone(name: &str) -> Tz {
+    name.parse().unwrap()
+}
 
 /// A namespace and its documents, as BSON.
 #[derive(Clone)]

@@ -6,8 +6,8 @@
 //! anything else. So two archives of one name but for that end are two, and what is remembered of archives keeps its keys.
 
 use crate::archive::compression::Compression;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 pub(crate) const SEALED_EXTENSION: &str = ".age";
 const SIDECAR_EXTENSION: &str = ".sha256";
@@ -143,12 +143,13 @@ pub(crate) fn prefix_of(file_name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::zone;
     use chrono::TimeZone;
 
     #[test]
     fn names_are_in_local_time_and_read_back() {
         let at = Utc.with_ymd_and_hms(2025, 5, 31, 11, 41, 8).unwrap();
-        let stem = bare_at("jorbites", at, chrono_tz::Europe::Madrid);
+        let stem = bare_at("jorbites", at, zone("Europe/Madrid"));
         assert_eq!(stem, "jorbites_backup_20250531_134108");
         assert_eq!(
             time_of("jorbites", &stem).unwrap().to_string(),
@@ -202,9 +203,7 @@ mod tests {
     #[test]
     fn a_taken_name_moves_on_by_seconds() {
         let at = Utc.with_ymd_and_hms(2025, 12, 31, 23, 59, 59).unwrap();
-        let name = free_name("p", at, chrono_tz::UTC, |stem| {
-            stem < "p_backup_20260101_000001"
-        });
+        let name = free_name("p", at, Tz::UTC, |stem| stem < "p_backup_20260101_000001");
         assert_eq!(name, "p_backup_20260101_000001");
     }
 }

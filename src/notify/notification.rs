@@ -1,7 +1,7 @@
 //! What happened, as data. It is kept like this until every channel has it; each channel says it in its own form.
 
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Which notifications are due: the owner learns of everything that matters, and is never flooded.
 
 use crate::state::alerts::{AlertHistory, Concern, Failing, Today, Topic};
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use std::collections::BTreeSet;
 
 /// Notifications about a first failure on one day. Runs that fail and succeed in turns must not bring one each.
@@ -142,6 +142,7 @@ impl AlertHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::zone;
     use chrono::NaiveDate;
     use chrono::TimeZone;
     use proptest::prelude::*;
@@ -185,9 +186,9 @@ mod tests {
         let mut alerts = AlertHistory::default();
         let at = |hour| Utc.with_ymd_and_hms(2026, 5, 31, hour, 30, 0).unwrap();
         alerts.failed(at(21), false);
-        assert_eq!(alerts.failure_due(at(21), Tz::Europe__Madrid), Some(1));
+        assert_eq!(alerts.failure_due(at(21), zone("Europe/Madrid")), Some(1));
         // In Madrid it is past midnight.
-        assert_eq!(alerts.failure_due(at(22), Tz::Europe__Madrid), Some(2));
+        assert_eq!(alerts.failure_due(at(22), zone("Europe/Madrid")), Some(2));
     }
 
     #[test]

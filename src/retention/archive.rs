@@ -1,7 +1,7 @@
 //! Archives, as far as retention is concerned.
 
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Datelike, Utc};
-use chrono_tz::Tz;
 
 /// One archive in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

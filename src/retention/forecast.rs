@@ -6,8 +6,8 @@ mod tests;
 use crate::retention::archive::{Archive, Dated};
 use crate::retention::policy::{self, RetentionPolicy};
 use crate::schedule::Schedule;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 /// The rate is read from so many of the newest verified archives.
 const ARCHIVES_FOR_PACE: usize = 10;

@@ -8,8 +8,8 @@ mod tests;
 
 use super::archive::{Archive, Dated};
 use super::hold::{self, RetentionHold};
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use std::collections::HashSet;
 use std::fmt;
 

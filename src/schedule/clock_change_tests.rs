@@ -1,24 +1,25 @@
 //! Slots where clocks change, against an oracle that shares nothing with the code: it walks local dates and minutes.
 
 use super::Schedule;
+use crate::sys::time_zone::Tz;
+use crate::testing::zone;
 use chrono::{
     DateTime, Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
     TimeZone as _,
 };
 use chrono::{Timelike as _, Utc, Weekday};
-use chrono_tz::Tz;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-const ZONES: [Tz; 7] = [
-    Tz::America__New_York,
-    Tz::Australia__Lord_Howe,
-    Tz::Africa__Casablanca,
-    Tz::Europe__Madrid,
-    Tz::UTC,
-    Tz::Asia__Kolkata,
-    Tz::Pacific__Apia,
+const ZONES: [&str; 7] = [
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Europe/Madrid",
+    "UTC",
+    "Asia/Kolkata",
+    "Pacific/Apia",
 ];
 
 /// A schedule as sets, in which the oracle looks up local times.
@@ -201,7 +202,7 @@ fn five_years_of_slots_in_seven_zones_are_the_ones_of_the_oracle() {
         sets("0 * * * *", true, every_day, |_, m, s| (m, s) == (0, 0)),
     ];
     let (first, last) = (date(2024, 12, 30), date(2030, 1, 2));
-    for tz in ZONES {
+    for tz in ZONES.map(zone) {
         for sets in &all {
             assert!(compare(sets, tz, first, last) >= 59);
         }
@@ -232,10 +233,10 @@ fn dense_schedules_are_the_oracle_s_for_a_spring_and_around_every_change_of_five
         }),
     ];
     let mut seen = 0;
-    for tz in ZONES {
+    for tz in ZONES.map(zone) {
         for sets in &all {
             compare(sets, tz, date(2027, 2, 1), date(2027, 4, 10));
-            for change in changes(tz, date(2025, 1, 1), date(2030, 1, 1)) {
+            for change in changes(tz, date(2019, 1, 1), date(2024, 1, 1)) {
                 compare(
                     sets,
                     tz,
@@ -246,8 +247,8 @@ fn dense_schedules_are_the_oracle_s_for_a_spring_and_around_every_change_of_five
             }
         }
     }
-    // Two a year in each of four zones, and Casablanca's for the Ramadan of January 2030.
-    assert_eq!(seen, all.len() * 41);
+    // Two a year in each of four zones, and Apia's last five: years that no government changes any more.
+    assert_eq!(seen, all.len() * 45);
 }
 
 #[test]
@@ -259,7 +260,7 @@ fn a_slot_that_is_a_year_or_eight_away_is_found_at_once() {
     ] {
         let start = Instant::now();
         assert_eq!(
-            schedule.next_after(instant(after), Tz::America__New_York),
+            schedule.next_after(instant(after), zone("America/New_York")),
             Some(instant(slot))
         );
         assert!(
@@ -272,7 +273,7 @@ fn a_slot_that_is_a_year_or_eight_away_is_found_at_once() {
 
 #[test]
 fn seconds_in_hours_that_are_jumped_over_or_come_twice_are_found_at_once() {
-    let tz = Tz::America__New_York;
+    let tz = zone("America/New_York");
     for text in [
         "* * * * * *",
         "1-59 * * * * *",
@@ -304,7 +305,7 @@ fn seconds_in_hours_that_are_jumped_over_or_come_twice_are_found_at_once() {
 #[test]
 fn a_day_that_a_zone_left_out_does_not_stop_a_schedule() {
     // Apia went from 29 to 31 December 2011 to change sides of the date line.
-    let tz = Tz::Pacific__Apia;
+    let tz = zone("Pacific/Apia");
     let next = |text: &str| {
         Schedule::parse(text)
             .unwrap()
@@ -317,7 +318,7 @@ fn a_day_that_a_zone_left_out_does_not_stop_a_schedule() {
 #[test]
 fn the_ends_of_the_calendar_give_no_slot_and_no_panic() {
     let schedule = Schedule::parse("0 2 * * *").unwrap();
-    for tz in ZONES {
+    for tz in ZONES.map(zone) {
         assert_eq!(schedule.next_after(DateTime::<Utc>::MAX_UTC, tz), None);
         let _ = schedule.next_after(DateTime::<Utc>::MIN_UTC, tz);
         assert_eq!(
@@ -386,9 +387,9 @@ proptest! {
 
     #[test]
     fn any_schedule_around_any_change_is_what_minutes_of_real_time_show(
-        minutes in field(60), hours in field(24), zone in 0..ZONES.len(), which in any::<prop::sample::Index>(),
+        minutes in field(60), hours in field(24), place in 0..ZONES.len(), which in any::<prop::sample::Index>(),
     ) {
-        let tz = ZONES[zone];
+        let tz = zone(ZONES[place]);
         let all = changes(tz, date(2025, 1, 1), date(2030, 1, 1));
         let day = if all.is_empty() { date(2026, 3, 1) } else { all[which.index(all.len())] };
         let rhythm = hours.0.contains('*');
@@ -415,10 +416,10 @@ proptest! {
     #[test]
     fn between_two_slots_the_next_one_is_the_same_from_everywhere(
         minutes in field(60), hours in field(24), weekday in prop_oneof![Just("*"), Just("SUN"), Just("MON-FRI")],
-        second in 0..60u32, zone in 0..ZONES.len(), start in 0..157_000_000i64,
+        second in 0..60u32, place in 0..ZONES.len(), start in 0..157_000_000i64,
         places in prop::collection::vec(0.0..1.0f64, 8),
     ) {
-        let tz = ZONES[zone];
+        let tz = zone(ZONES[place]);
         let text = format!("{second} {} {} * * {weekday}", minutes.0, hours.0);
         let schedule = Schedule::parse(&text).unwrap();
         let mut at = utc(date(2025, 1, 1)) + TimeDelta::seconds(start);
@@ -436,9 +437,9 @@ proptest! {
 
     #[test]
     fn the_last_of_many_slots_is_the_end_of_their_chain(
-        zone in 0..ZONES.len(), start in 0..157_000_000i64, length in 1..400_000i64,
+        place in 0..ZONES.len(), start in 0..157_000_000i64, length in 1..400_000i64,
     ) {
-        let tz = ZONES[zone];
+        let tz = zone(ZONES[place]);
         let schedule = Schedule::parse("*/7 1-3 * * *").unwrap();
         let after = utc(date(2025, 1, 1)) + TimeDelta::seconds(start);
         let until = after + TimeDelta::seconds(length);

@@ -2,8 +2,8 @@
 
 use super::Schedule;
 use super::local_time::{Slot, offset};
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone as _, Timelike as _, Utc};
-use chrono_tz::{OffsetName as _, Tz};
 
 /// No schedule pauses for longer, so looking back this far finds the slot before any.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::days(super::LONGEST_WAIT_DAYS);
@@ -80,9 +80,10 @@ pub(crate) fn moment(at: DateTime<Utc>, tz: Tz) -> String {
         .format(&format!("%A %-d %B %Y at %H:%M{seconds}"))
         .to_string();
     // Where people have no letters for their zone, the database has digits: better with their sign explained.
-    let zone = match local.offset().abbreviation() {
-        Some(letters) if letters.starts_with(char::is_alphabetic) => letters.to_owned(),
-        _ => local.format("UTC%:z").to_string(),
+    let letters = local.offset().to_string();
+    let zone = match letters.starts_with(char::is_alphabetic) {
+        true => letters,
+        false => local.format("UTC%:z").to_string(),
     };
     format!("{shown} {zone}")
 }
@@ -117,6 +118,7 @@ fn rounded(time: TimeDelta) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::zone;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -128,7 +130,7 @@ mod tests {
         for (slot, tz, words) in [
             (
                 "2026-05-31T00:00:00Z",
-                Tz::Europe__Madrid,
+                zone("Europe/Madrid"),
                 "Sunday 31 May 2026 at 02:00 CEST, in 3 days 4 h",
             ),
             (
@@ -148,7 +150,7 @@ mod tests {
             ),
             (
                 "2026-05-27T18:00:00Z",
-                Tz::America__New_York,
+                zone("America/New_York"),
                 "Wednesday 27 May 2026 at 14:00 EDT, 2 h ago",
             ),
             (
@@ -158,12 +160,12 @@ mod tests {
             ),
             (
                 "2026-05-28T20:00:00Z",
-                Tz::Africa__Casablanca,
+                zone("Africa/Casablanca"),
                 "Thursday 28 May 2026 at 21:00 UTC+01:00, in 1 day",
             ),
             (
                 "2026-06-03T19:59:58Z",
-                Tz::Asia__Kolkata,
+                zone("Asia/Kolkata"),
                 "Thursday 4 June 2026 at 01:29:58 IST, in 7 days",
             ),
         ] {
@@ -216,7 +218,7 @@ mod tests {
         let forward = "02:00 does not exist that day: clocks go forward";
         let found = notes(
             "0 2 * * *",
-            Tz::America__New_York,
+            zone("America/New_York"),
             "2026-03-07T00:00:00Z",
             3,
         );
@@ -228,7 +230,7 @@ mod tests {
         let back = "clocks have gone back by 1 h since the one before";
         let found = notes(
             "45 1 * * *",
-            Tz::America__New_York,
+            zone("America/New_York"),
             "2026-10-31T00:00:00Z",
             4,
         );
@@ -245,7 +247,7 @@ mod tests {
 
         let found = notes(
             "0 * * * *",
-            Tz::America__New_York,
+            zone("America/New_York"),
             "2026-11-01T04:30:00Z",
             3,
         );
@@ -260,7 +262,7 @@ mod tests {
 
         let found = notes(
             "0 3 * * *",
-            Tz::Australia__Lord_Howe,
+            zone("Australia/Lord_Howe"),
             "2026-10-03T00:00:00Z",
             1,
         );
@@ -275,7 +277,12 @@ mod tests {
 
     #[test]
     fn the_first_of_a_list_is_compared_with_the_one_that_has_passed() {
-        let found = notes("0 2 * * SUN", Tz::Europe__Madrid, "2026-10-26T12:00:00Z", 1);
+        let found = notes(
+            "0 2 * * SUN",
+            zone("Europe/Madrid"),
+            "2026-10-26T12:00:00Z",
+            1,
+        );
         expect(
             &found,
             &[(

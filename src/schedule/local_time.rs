@@ -3,11 +3,11 @@
 //! The cron crate only searches the calendar here. Its own treatment of time zones takes two fixed times a day for a
 //! rhythm, and so drops or doubles slots where clocks change.
 
+use crate::sys::time_zone::Tz;
 use chrono::{
     DateTime, LocalResult, NaiveDateTime, Offset as _, SubsecRound as _, TimeDelta, TimeZone as _,
     Utc,
 };
-use chrono_tz::{GapInfo, Tz};
 use croner::Cron;
 
 /// A cron expression as a set of local times.
@@ -75,26 +75,28 @@ impl Pattern {
         loop {
             let named = self.cron.find_next_occurrence(&local, false).ok()?;
             let at = match tz.from_local_datetime(&named) {
-                LocalResult::Single(at) => Some(at),
-                LocalResult::Ambiguous(first, _) if first > instant => Some(first),
-                LocalResult::Ambiguous(_, second) => Some(second),
+                LocalResult::Single(at) => Some(at.to_utc()),
+                LocalResult::Ambiguous(first, _) if first > instant => Some(first.to_utc()),
+                LocalResult::Ambiguous(_, second) => Some(second.to_utc()),
                 LocalResult::None => self.after_gap(named, tz),
             };
             if let Some(at) = at {
-                return Some(Slot {
-                    at: at.to_utc(),
-                    named,
-                });
+                return Some(Slot { at, named });
             }
             local = named;
         }
     }
 
     /// Where a slot goes that clocks jump over; `None` if another takes its place.
-    fn after_gap(&self, named: NaiveDateTime, tz: Tz) -> Option<DateTime<Tz>> {
-        let GapInfo { begin, end } = GapInfo::new(&named, &tz)?;
-        let (end, (_, before)) = (end?, begin?);
-        let jump = end.offset().fix().local_minus_utc() - before.fix().local_minus_utc();
+    fn after_gap(&self, named: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
+        let (before, after) = tz.gap(named)?;
+        let (before, after) = (before.fix(), after.fix());
+        let end = change_between(
+            named.checked_sub_offset(after)?.and_utc(),
+            named.checked_sub_offset(before)?.and_utc(),
+            tz,
+        );
+        let jump = after.local_minus_utc() - before.local_minus_utc();
         // What is due each half past two and half past three keeps its distance by coming at half past three only.
         let same_distance = named + TimeDelta::seconds(jump.into());
         let takes_its_place =
@@ -116,8 +118,7 @@ pub(super) fn offset(instant: DateTime<Utc>, tz: Tz) -> i32 {
         .local_minus_utc()
 }
 
-/// The first instant at which the offset is that of `second` and no longer that of `first`; the time zone database is
-/// not to be had as a list of changes.
+/// The first instant at which the offset is that of `second` and no longer that of `first`.
 fn change_between(first: DateTime<Utc>, second: DateTime<Utc>, tz: Tz) -> DateTime<Utc> {
     let before = offset(first, tz);
     let (mut low, mut high) = (first, second);

@@ -1,7 +1,7 @@
 //! When something is due: a cron expression, the instants it names in a time zone, and how to say them.
 
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use chrono_tz::Tz;
 use croner::parser::{CronParser, Year};
 use local_time::Pattern;
 use std::fmt;

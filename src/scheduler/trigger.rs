@@ -5,8 +5,8 @@ use crate::schedule::in_words;
 use crate::schedule::timetable::ON_TIME;
 use crate::sys::humanize;
 use crate::sys::logging::SCHEDULER;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use tokio::time::Instant;
 
 /// Why a run is made.

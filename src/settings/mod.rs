@@ -4,7 +4,7 @@
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
-use chrono_tz::Tz;
+use crate::sys::time_zone::Tz;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

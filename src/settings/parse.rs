@@ -6,7 +6,7 @@ use super::suggest;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::{Schedule, ScheduleError};
 use crate::sys::redact::Secret;
-use chrono_tz::{TZ_VARIANTS, Tz};
+use crate::sys::time_zone::Tz;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -70,8 +70,7 @@ pub(super) fn time_zone(text: &str) -> Result<Tz, Refusal> {
     // POSIX writes the name of a zone file with a colon in front.
     let name = text.strip_prefix(':').unwrap_or(text);
     name.parse().map_err(|_| {
-        let names = TZ_VARIANTS.iter().map(|zone| zone.name());
-        let accepted = match suggest::time_zone(name, names) {
+        let accepted = match suggest::time_zone(name, Tz::names()) {
             Some(near) => format!("did you mean {near}?"),
             None => "use a name of the IANA list, such as Europe/Madrid".to_owned(),
         };

@@ -14,7 +14,7 @@ use crate::archive::seal::Recipient;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
 use crate::sys::redact::Secret;
-use chrono_tz::Tz;
+use crate::sys::time_zone::Tz;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

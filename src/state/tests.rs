@@ -40,9 +40,9 @@ fn a_state_of_an_earlier_version_says_who_was_told_what() {
     assert!(alerts.failing().unwrap().was_notified() && state.problem.is_none());
     // Told on that day already, and due on the next.
     let at = |time: &str| time.parse().unwrap();
-    let due = alerts.failure_due(at("2025-05-31T20:00:00Z"), chrono_tz::Tz::UTC);
+    let due = alerts.failure_due(at("2025-05-31T20:00:00Z"), crate::sys::time_zone::Tz::UTC);
     assert_eq!(due, None);
-    let due = alerts.failure_due(at("2025-06-01T02:00:00Z"), chrono_tz::Tz::UTC);
+    let due = alerts.failure_due(at("2025-06-01T02:00:00Z"), crate::sys::time_zone::Tz::UTC);
     assert_eq!(due, Some(4));
 }
 

@@ -2,8 +2,8 @@
 
 use crate::report::{ArchiveSummary, Day, DayOutcome};
 use crate::state::{Ended, Run};
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
-use chrono_tz::Tz;
 use std::collections::BTreeMap;
 
 /// Half a year.
@@ -68,6 +68,7 @@ pub(crate) fn days(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::zone;
     use chrono::TimeZone;
 
     fn run(day: u32, hour: u32, ended: Ended) -> Run {
@@ -113,7 +114,7 @@ mod tests {
             run(15, 9, failed()),
             run(16, 2, Ended::Interrupted),
         ];
-        let days = days(&runs, &[], Tz::Europe__Madrid, now);
+        let days = days(&runs, &[], zone("Europe/Madrid"), now);
         let of = |day| {
             let date = NaiveDate::from_ymd_opt(2026, 5, day).unwrap();
             days.iter().find(|one| one.date == date).unwrap().outcome

@@ -4,8 +4,8 @@ use super::calendar::WEEKS;
 use crate::report::{DayOutcome, RunOutcome, RunReport, StatusReport, Verdict};
 use crate::schedule::in_words;
 use crate::sys::humanize;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use chrono_tz::Tz;
 use std::time::Duration;
 
 /// As many runs are shown.

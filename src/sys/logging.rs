@@ -4,8 +4,8 @@
 
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
+use crate::sys::time_zone::Tz;
 use chrono::Utc;
-use chrono_tz::Tz;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

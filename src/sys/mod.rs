@@ -16,4 +16,5 @@ pub(crate) mod redact;
 pub(crate) mod runtime;
 pub(crate) mod stall;
 pub(crate) mod terminal;
+pub(crate) mod time_zone;
 pub(crate) mod tls;

@@ -3,8 +3,8 @@
 use super::{fate, table, time};
 use crate::report::{ArchiveSummary, ListReport, PruneReport};
 use crate::sys::humanize;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 /// A table of archives, the newest last, where a terminal leaves the eye.
 pub(in crate::cli) fn list(report: &ListReport, time_zone: Tz, now: DateTime<Utc>) -> String {
@@ -134,6 +134,7 @@ fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::zone;
     use chrono::TimeZone;
 
     fn listed(day: u32, kept: &[&str], goes_at: Option<DateTime<Utc>>) -> ArchiveSummary {
@@ -171,7 +172,7 @@ mod tests {
             halted: None,
             before_restores: Vec::new(),
         };
-        let shown = list(&report, Tz::Europe__Madrid, now);
+        let shown = list(&report, zone("Europe/Madrid"), now);
         let ends: Vec<&str> = shown
             .lines()
             .map(|line| line.rsplit("  ").next().unwrap_or_default())
@@ -191,7 +192,7 @@ mod tests {
             halted: Some("backups have been failing since 3 May 2026".into()),
             ..report
         };
-        let shown = list(&halted, Tz::Europe__Madrid, now);
+        let shown = list(&halted, zone("Europe/Madrid"), now);
         assert!(
             shown.ends_with(
                 "nothing is removed for now: backups have been failing since 3 May 2026\n"

@@ -7,7 +7,7 @@ use crate::report::{
     FieldDifference, ShowReport, ShownCollection,
 };
 use crate::sys::humanize;
-use chrono_tz::Tz;
+use crate::sys::time_zone::Tz;
 
 /// What an archive holds, collection by collection.
 pub(crate) fn show(report: &ShowReport, time_zone: Tz) -> String {

@@ -4,7 +4,7 @@ use super::inspect::document;
 use super::time;
 use crate::report::{MatchReport, RestoreReport};
 use crate::sys::humanize::{self, count, counted};
-use chrono_tz::Tz;
+use crate::sys::time_zone::Tz;
 use std::time::Duration;
 
 /// Documents that are shown before; a JSON document names more.

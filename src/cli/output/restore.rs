@@ -5,7 +5,7 @@ use crate::archive::namespace::{Kind, Namespace, printable};
 use crate::report::{IndexPolicy, IndexProblem, RestoreReport, Restored};
 use crate::restore::is_auth_version;
 use crate::sys::humanize;
-use chrono_tz::Tz;
+use crate::sys::time_zone::Tz;
 use std::time::Duration;
 
 /// Longer names of collections are cut in tables.

@@ -12,8 +12,8 @@ pub(crate) use message::{Message, Part, cut};
 
 use crate::notify::notification::{Event, FinishedMail, Notification};
 use crate::schedule::in_words;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 /// The longest subject, in characters; the message itself says it all.
 const LONGEST_SUBJECT: usize = 120;

@@ -3,6 +3,7 @@
 mod properties;
 
 use super::*;
+use crate::testing::zone;
 use chrono::TimeZone as _;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -184,12 +185,12 @@ fn days_are_those_of_the_time_zone() {
     };
     for (tz, daily, yearly) in [
         (
-            Tz::Pacific__Kiritimati,
+            zone("Pacific/Kiritimati"),
             [all[0].name.as_str(), &all[3].name],
             [all[0].name.as_str(), &all[3].name].as_slice(),
         ),
         (
-            Tz::Pacific__Pago_Pago,
+            zone("Pacific/Pago_Pago"),
             [&all[1].name, &all[3].name],
             &[&all[3].name],
         ),
@@ -208,7 +209,7 @@ fn days_are_those_of_the_time_zone() {
 #[test]
 fn days_of_23_and_25_hours_are_days() {
     let madrid = |text: &str, first: bool| {
-        let local = Tz::Europe__Madrid.from_local_datetime(&text.parse().unwrap());
+        let local = zone("Europe/Madrid").from_local_datetime(&text.parse().unwrap());
         let utc = if first {
             local.earliest()
         } else {
@@ -235,7 +236,7 @@ fn days_of_23_and_25_hours_are_days() {
     let plan = plan(
         &all,
         &RetentionPolicy { daily: 9, ..BARE },
-        Tz::Europe__Madrid,
+        zone("Europe/Madrid"),
         at("2025-10-28"),
     );
     let stay = [0, 2, 5, 6].map(|index| all[index].name.as_str());
@@ -255,7 +256,7 @@ fn a_day_in_two_pieces_is_one_day() {
     let plan = plan(
         &all,
         &RetentionPolicy { daily: 3, ..BARE },
-        Tz::America__St_Johns,
+        zone("America/St_Johns"),
         at("2010-11-08"),
     );
     assert_eq!(

@@ -2,8 +2,8 @@
 //! a run. Decides on a ledger that the caller keeps on disk after every change, and does nothing itself.
 
 use crate::schedule::Schedule;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 #[cfg(test)]
 mod awake_tests;

@@ -2,8 +2,8 @@
 
 use super::{Ledger, MOST_BEGINNINGS, StartedRun, Timetable};
 use crate::schedule::Schedule;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 /// No schedule pauses for longer, so looking back this far finds the slot before any instant.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::days(8 * 366);

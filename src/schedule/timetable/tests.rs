@@ -1,6 +1,7 @@
 //! The rules, one by one.
 
 use super::*;
+use crate::testing::zone;
 use std::time::{Duration, Instant};
 
 pub(super) fn at(text: &str) -> DateTime<Utc> {
@@ -335,15 +336,15 @@ fn a_run_cut_off_before_the_schedule_changed_is_owed_even_if_the_former_text_is_
 fn the_same_date_and_time_in_another_zone_is_the_same_slot() {
     let daily = schedule("0 2 * * *");
     let madrid = Timetable {
-        time_zone: Tz::Europe__Madrid,
+        time_zone: zone("Europe/Madrid"),
         ..table(&daily)
     };
     let new_york = Timetable {
-        time_zone: Tz::America__New_York,
+        time_zone: zone("America/New_York"),
         ..table(&daily)
     };
     let los_angeles = Timetable {
-        time_zone: Tz::America__Los_Angeles,
+        time_zone: zone("America/Los_Angeles"),
         ..table(&daily)
     };
     let now = at("2026-05-31 00:30");

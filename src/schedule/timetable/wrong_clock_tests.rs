@@ -3,6 +3,7 @@
 use super::simulation_tests::{Dice, new_year};
 use super::tests::{at, due, kept, run, schedule, table, wait};
 use super::*;
+use crate::testing::zone;
 use std::collections::BTreeSet;
 
 #[test]
@@ -238,7 +239,7 @@ fn a_clock_that_was_wrong_and_is_right_again_starves_and_repeats_nothing() {
             ("15 2 * * *", TimeDelta::days(1), TimeDelta::minutes(20)),
             ("@hourly", hour, TimeDelta::minutes(2)),
         ][dice.below(3) as usize];
-        let tz = [Tz::UTC, Tz::America__New_York][dice.below(2) as usize];
+        let tz = [Tz::UTC, zone("America/New_York")][dice.below(2) as usize];
         let schedule = Schedule::parse(text).unwrap();
         let table = Timetable {
             schedule: &schedule,

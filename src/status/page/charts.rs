@@ -7,8 +7,8 @@ use crate::state::Ended;
 use crate::status::outlook::Outlook;
 use crate::status::snapshot::Snapshot;
 use crate::sys::humanize;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 

@@ -11,9 +11,9 @@ pub(crate) use overview::{PER_PAGE, overview};
 
 use crate::settings::Settings;
 use crate::sys::runtime::Runtime;
+use crate::sys::time_zone::Tz;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 

@@ -2,8 +2,8 @@
 
 use crate::report::{ArchiveSummary, CopyState, CopySummary};
 use crate::sys::humanize;
+use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use maud::{Markup, html};
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ use crate::archive::sidecar::Sidecar;
 use crate::report::Explain;
 use crate::store::summary::VerificationRecord;
 use crate::sys::runtime::Runtime;
+use crate::testing::zone;
 use crate::testing::{Sample, archive_named, encode};
 use chrono::{DateTime, Utc};
 use mongodb::bson::doc;
@@ -15,7 +16,7 @@ fn kitchen() -> (TempDir, Repository) {
     let repository = Repository::new(
         folder.path().to_owned(),
         "jorbites".into(),
-        chrono_tz::Europe::Madrid,
+        zone("Europe/Madrid"),
     );
     (folder, repository)
 }
