@@ -33,7 +33,7 @@ from server import Server  # noqa: E402  found by the line before
 WRITTEN_LIMIT = 1.02  # bytes written, to the size of the archive
 BUSY = 0.1  # share of the machine that others may use before the figures are doubtful
 SMALL, SMALL_SECONDS, SMALL_READ = "small.photos", 1.0, 2_000_000  # beyond mongorestore alone; bytes read of the archive
-IDLE_MEMORY_MB, IDLE_WAKE_UPS, STOP_SECONDS = 12.0, 1.0, 10.0
+IDLE_MEMORY_MB, IDLE_WAKE_UPS, STOP_SECONDS = 10.5, 1.0, 10.0
 BINARY = os.environ.get("PANTRY_KEEPER_BIN")
 missed = []
 

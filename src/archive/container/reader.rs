@@ -89,7 +89,8 @@ pub(crate) fn open(mut source: Source) -> Result<Opened, Damage> {
     if archive_bytes == 0 {
         return Err(Damage::Empty);
     }
-    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    // In one go each: growing as it came, a few bytes would be many reads, and some disks are far away.
+    let [mut head, mut tail] = [(); 2].map(|()| Vec::with_capacity(codec::LONGEST_END as usize));
     source
         .at(0)
         .take(codec::LONGEST_END)

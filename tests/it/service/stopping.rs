@@ -101,7 +101,7 @@ fn while_it_dumps() {
 
 #[test]
 fn while_it_reads_the_archive_back() {
-    // A disk that answers slowly: each read of the archive takes two seconds. Its name depends on when it is begun.
+    // A disk that answers slowly: each read of the archive takes half a second. Its name depends on when it is begun.
     let strace = crate::support::needed("strace", "run scripts/setup first")
         .display()
         .to_string();
@@ -122,7 +122,7 @@ fn while_it_reads_the_archive_back() {
             "-o",
             "/dev/null",
             "-e",
-            "inject=read:delay_enter=2000000",
+            "inject=read,pread64:delay_enter=500000",
         ]
         .map(str::to_owned),
     );
