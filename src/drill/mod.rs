@@ -234,24 +234,18 @@ async fn prove(
     Ok(report)
 }
 
-/// A drill must never be what fills a server's disk. What the documents take before the server compresses them leaves room for
-/// their indexes.
+/// A drill must never be what fills a server's disk.
 async fn check_room(contents: &Contents, target: &Target) -> Result<(), RestoreError> {
     let restored = contents.all().filter(|(_, one)| one.kind != Kind::Oplog);
-    let databases = restored
-        .clone()
-        .map(|(_, one)| one.namespace.database.as_str());
-    let Some(free) = target.free_bytes(databases).await else {
-        return Ok(());
-    };
-    let documents = restored.map(|(_, one)| one.totals.bytes).sum();
-    match free < documents {
-        true => Err(RestoreError::NoRoom {
+    let documents = restored.clone().map(|(_, one)| one.totals.bytes).sum();
+    let databases = restored.map(|(_, one)| one.namespace.database.as_str());
+    match target.short_of_room(documents, databases).await {
+        Some(free) => Err(RestoreError::NoRoom {
             hosts: target.hosts().to_owned(),
             free,
             documents,
         }),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -248,7 +248,8 @@ pub(super) async fn facts(
     })
 }
 
-pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error> {
+/// Everything in a database, the server's own collections included.
+pub(super) async fn listed(database: &Database) -> Result<Vec<(String, Kind)>, Error> {
     let mut listed = Vec::new();
     // Without their options, which for thousands of collections would be much to send and to hold.
     let command = doc! { "listCollections": 1, "nameOnly": true };
@@ -264,6 +265,11 @@ pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error
             kind,
         ));
     }
+    Ok(listed)
+}
+
+pub(super) async fn collections(database: &Database) -> Result<Vec<Found>, Error> {
+    let mut listed = listed(database).await?;
     // The server's own collections are dumped where mongodump dumps them; they are not chosen.
     listed.retain(|(name, _)| !name.starts_with("system."));
     listed.sort();

@@ -8,13 +8,21 @@ use std::time::Duration;
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 
 impl Target {
+    /// What is free of its disk, where that is less than so many `bytes` of documents that are to come into `databases`. What they
+    /// take before the server compresses them leaves room for their indexes.
+    pub(crate) async fn short_of_room<'d>(
+        &self,
+        bytes: u64,
+        databases: impl IntoIterator<Item = &'d str>,
+    ) -> Option<u64> {
+        let free = self.free_bytes(databases).await;
+        free.filter(|free| *free < bytes)
+    }
+
     /// Free bytes of the disk that the server's data lies on. None where it does not say so to this user: statistics of
     /// `admin` are for administrators, those of `databases` for whoever may read them, and several servers behind one address
     /// have several disks.
-    pub(crate) async fn free_bytes<'d>(
-        &self,
-        databases: impl IntoIterator<Item = &'d str>,
-    ) -> Option<u64> {
+    async fn free_bytes<'d>(&self, databases: impl IntoIterator<Item = &'d str>) -> Option<u64> {
         let known = |name: &&str| self.facts.databases.iter().any(|one| one == name);
         let readable = databases.into_iter().find(known);
         for database in ["admin"].into_iter().chain(readable) {

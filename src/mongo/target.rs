@@ -1,14 +1,13 @@
 //! A server that is restored into: what it holds, read back document by document, and scratch databases dropped.
 
 use super::client::{
-    Facts, NOT_AUTHORIZED, close, collections, connect, explain, facts, is_command,
+    Facts, NOT_AUTHORIZED, close, collections, connect, explain, facts, is_command, listed,
     require_primary, silent,
 };
 use super::error::ServerError;
 use super::privileges::grant_drop;
 use crate::archive::namespace::{BUCKETS_PREFIX, Kind, Namespace, VIEWS};
 use crate::mongo::uri::MongoUri;
-use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
@@ -80,16 +79,9 @@ impl Target {
 
     /// The name of everything in a database, the server's own included.
     async fn listed(&self, database: &str) -> Result<Vec<String>, ServerError> {
-        let failed = |error| explain(&self.uri, "list collections", error);
-        let command = doc! { "listCollections": 1, "nameOnly": true };
-        let database = self.client.database(database);
-        let listing = database.run_cursor_command(command);
-        let mut cursor = listing.await.map_err(failed)?;
-        let mut names = Vec::new();
-        while let Some(info) = cursor.try_next().await.map_err(failed)? {
-            names.push(info.get_str("name").unwrap_or_default().to_owned());
-        }
-        Ok(names)
+        let listing = listed(&self.client.database(database)).await;
+        let listed = listing.map_err(|error| explain(&self.uri, "list collections", error))?;
+        Ok(listed.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Whether the server still answers, within `limit`.

@@ -286,11 +286,10 @@ impl Contents {
         let Archive::Native(native, sections) = &self.archive else {
             return Vec::new();
         };
-        let root = format!("{}/", native.manifest.archive);
         let source = |section: &Section| match section.files.as_slice() {
             [role] => self
                 .by_file
-                .get(native.path(*role).strip_prefix(&root)?)
+                .get(native.path_below(*role))
                 .copied()
                 .filter(|id| wanted(*id)),
             _ => None,
@@ -338,7 +337,7 @@ fn read_sections(
         let holds = section
             .files
             .iter()
-            .any(|role| matches!(role, Role::Data(_)) && wanted(&below(&native.path(*role))));
+            .any(|role| matches!(role, Role::Data(_)) && wanted(native.path_below(*role)));
         if holds {
             let (_, outcome) = container::files(native.extract(section), &mut |name, content| {
                 show(&below(name), content)

@@ -90,21 +90,20 @@ pub(super) fn warning_of_users(plan: &RestorePlan) -> Option<String> {
 
 /// Said before the server's disk may become full, where the server tells of it.
 pub(super) async fn warning_of_room(plan: &RestorePlan) -> Option<String> {
-    let databases = plan.steps.iter().map(|step| step.to.database.as_str());
-    let free = plan.target.free_bytes(databases).await?;
-    let sizes = plan.steps.iter();
-    let documents: u64 = sizes
-        .map(|step| plan.contents[step.source].totals.bytes)
-        .sum();
-    (free < documents).then(|| {
-        format!(
-            "the disk of {} has {} free, and {} of documents are to come, before the server compresses them: MongoDB ends \
-             when its disk becomes full",
-            plan.target.hosts(),
-            humanize::bytes(free),
-            humanize::bytes(documents)
-        )
-    })
+    let steps = plan.steps.iter();
+    let sizes = steps
+        .clone()
+        .map(|step| plan.contents[step.source].totals.bytes);
+    let documents = sizes.sum();
+    let databases = steps.map(|step| step.to.database.as_str());
+    let free = plan.target.short_of_room(documents, databases).await?;
+    Some(format!(
+        "the disk of {} has {} free, and {} of documents are to come, before the server compresses them: MongoDB ends \
+         when its disk becomes full",
+        plan.target.hosts(),
+        humanize::bytes(free),
+        humanize::bytes(documents)
+    ))
 }
 
 /// How to find out by hand whether users or roles are there that could not be counted.

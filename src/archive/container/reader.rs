@@ -203,6 +203,11 @@ impl NativeArchive {
     /// Where a file lies in the tar: the archive's folder, and the path below it. With thousands of collections too much to
     /// be held for each.
     pub(crate) fn path(&self, role: Role) -> String {
+        format!("{}/{}", self.manifest.archive, self.path_below(role))
+    }
+
+    /// Where a file lies below the archive's folder.
+    pub(crate) fn path_below(&self, role: Role) -> &str {
         let entry = |index: usize| self.manifest.namespaces.get(index);
         let below = match role {
             Role::Prelude => Some(manifest::PRELUDE_NAME),
@@ -210,7 +215,7 @@ impl NativeArchive {
             Role::Metadata(index) => entry(index).and_then(|entry| path_of(&entry.metadata)),
             Role::Data(index) => entry(index).and_then(|entry| path_of(&entry.data)),
         };
-        format!("{}/{}", self.manifest.archive, below.unwrap_or_default())
+        below.unwrap_or_default()
     }
 
     /// The archive's sections, in file order, or what in the manifest contradicts itself.

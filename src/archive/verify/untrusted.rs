@@ -181,7 +181,7 @@ impl Survey {
                 None => Ok(()),
                 Some(_) => Err(format!("{plain} is there twice")),
             }
-        } else if plain == "prelude.json" || plain.ends_with("/prelude.json") {
+        } else if plain.rsplit('/').next() == Some(manifest::PRELUDE_NAME) {
             self.prelude = Some(native::json(input).map_err(named)?);
             Ok(())
         } else if plain == manifest::FILE_NAME {

@@ -165,17 +165,10 @@ impl IndexCatalog {
         let collation = options.get_document("collation");
         let collation = collation.and_then(|collation| collation.get_str("locale"));
         let collated = collation.is_ok_and(|locale| locale != "simple");
-        match self.collections.get_mut(namespace) {
-            Some(collection) => collection.collated = collated,
-            // What nothing is to be remembered of takes no memory: there may be thousands.
-            None if !collated => {}
-            None => {
-                let collection = CollectionIndexes {
-                    collated,
-                    ..CollectionIndexes::default()
-                };
-                self.collections.insert(namespace.clone(), collection);
-            }
+        // What nothing is to be remembered of takes no memory: there may be thousands.
+        if collated || self.collections.contains_key(namespace) {
+            let collection = self.collections.entry(namespace.clone()).or_default();
+            collection.collated = collated;
         }
     }
 

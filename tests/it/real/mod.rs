@@ -55,7 +55,7 @@ fn site() -> Site {
     let (name, content) = ARCHIVE.get_or_init(|| {
         let server = Server::start();
         let strict = Strict::before(server.port, Manner::of(Version::V4_4));
-        let uri = format!("{}&directConnection=true", strict.uri());
+        let uri = strict.direct_uri();
         let site = Site::new()
             .with("MONGODB_URI", uri)
             .with_mongodump_sending(stream());

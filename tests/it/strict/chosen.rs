@@ -9,10 +9,7 @@ fn what_is_not_chosen_is_not_looked_into() {
     server.seed("small");
     let strict = Strict::before(server.port, manner);
     let site = Site::new()
-        .with(
-            "MONGODB_URI",
-            format!("{}&directConnection=true", strict.uri()),
-        )
+        .with("MONGODB_URI", strict.direct_uri())
         .with("BACKUP_DATABASES", "shop");
     let outcome = site.run(&["backup"]);
     assert_eq!(outcome.code(), Some(0), "{:?}", strict.refused());

@@ -15,10 +15,7 @@ fn a_drill_with_a_ttl_index_is_proven_where_the_server_is_strict() {
         let scratch = Server::start();
         let strict = Strict::before(scratch.port, Manner::of(version));
         // A scratch server under one host and port, whatever set it is of.
-        site = site.with(
-            "DRILL_URI",
-            format!("{}&directConnection=true", strict.uri()),
-        );
+        site = site.with("DRILL_URI", strict.direct_uri());
         let outcome = site.run(&["drill"]).done().saying(&["is proven"]);
         assert!(
             strict
@@ -45,7 +42,7 @@ fn a_drill_never_fills_the_disk_of_a_server_that_tells_of_it() {
             let scratch = Server::start();
             let manner = Manner::of(version).with_disk(used, 1_000_000);
             let strict = Strict::before(scratch.port, manner);
-            let uri = format!("{}&directConnection=true", strict.uri());
+            let uri = strict.direct_uri();
             site = site.with("DRILL_URI", uri);
             let outcome = site.run(&["drill"]);
             match proven {
@@ -72,7 +69,7 @@ fn a_restore_says_before_that_a_disk_is_too_small() {
     for (roles, told) in [(["root"], true), (["restore"], false)] {
         let target = Server::start();
         let strict = Strict::before(target.port, full.clone().with_roles(&roles));
-        let uri = format!("{}&directConnection=true", strict.uri());
+        let uri = strict.direct_uri();
         let preview = site.run(&["restore", "latest", "--to", &uri, "--dry-run"]);
         let preview = preview.done();
         assert_eq!(preview.stderr.contains(words), told, "{}", preview.stderr);
@@ -90,7 +87,7 @@ fn what_the_roles_do_not_let_a_drill_drop_is_named() {
     let scratch = Server::start();
     let manner = Manner::of(Version::V7_0).with_roles(&["backup", "restore"]);
     let strict = Strict::before(scratch.port, manner);
-    let uri = format!("{}&directConnection=true", strict.uri());
+    let uri = strict.direct_uri();
     site = site.with("DRILL_URI", uri);
     let outcome = site.run(&["drill"]).done().saying(&[
         "is proven",

@@ -81,6 +81,11 @@ impl Strict {
         )
     }
 
+    /// The same for a server under one host and port, whatever set it is of.
+    pub(crate) fn direct_uri(&self) -> String {
+        format!("{}&directConnection=true", self.uri())
+    }
+
     /// Sends one command through it.
     pub(crate) fn ask(&self, database: &str, command: Document) -> Document {
         Upstream {
