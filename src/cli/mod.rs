@@ -91,16 +91,13 @@ fn prepare_and_run(
     let folder = command
         .logs_to_files()
         .then_some(settings.log_dir.as_path());
-    let (tail, problems) = logging::start(
+    let (tail, log_files) = logging::start(
         &settings.log,
         settings.time_zone,
         folder,
         &redactor,
         &screen,
     );
-    for problem in problems {
-        tracing::warn!("{problem}; going on without that file");
-    }
     let ended = runtime.block_on(async {
         let (asked, backup_now) = mpsc::channel(1);
         let cancel = signals::listen(matches!(command, Command::Run).then_some(asked));
@@ -112,7 +109,14 @@ fn prepare_and_run(
             cancel,
             tail,
         };
-        let ended = dispatch(command, &settings, &ctx, to.as_ref(), backup_now).await;
+        let ended = match command {
+            // It opens the log files once it would notice that their disk hangs.
+            Command::Run => commands::run::run(&settings, &ctx, backup_now, &log_files).await,
+            _ => {
+                log_files.open();
+                dispatch(command, &settings, &ctx, to.as_ref()).await
+            }
+        };
         if command.is_a_run() {
             textfile::write(&settings, (ctx.now)());
         }
@@ -128,10 +132,8 @@ async fn dispatch(
     settings: &Settings,
     ctx: &Context,
     to: Option<&MongoUri>,
-    backup_now: mpsc::Receiver<()>,
 ) -> Result<ExitStatus, CommandError> {
     match command {
-        Command::Run => commands::run::run(settings, ctx, backup_now).await,
         Command::Worker => commands::worker::worker(settings, ctx).await,
         Command::Send => commands::send::send(settings, ctx).await,
         Command::ServeStatus => commands::status::serve(settings, ctx).await,
@@ -158,8 +160,8 @@ async fn dispatch(
         Command::Drill(arguments) => commands::drill::drill(settings, ctx, arguments).await,
         Command::Prune(arguments) => commands::prune::prune(settings, ctx, arguments),
         Command::Doctor(output) => commands::doctor::doctor(settings, ctx, output).await,
-        // Done before there were settings.
-        Command::Keygen(_) => Ok(ExitStatus::Done),
+        // Done before there were settings, or by itself.
+        Command::Keygen(_) | Command::Run => Ok(ExitStatus::Done),
         Command::NotifyTest => commands::notify_test::notify_test(settings, ctx).await,
         Command::Health(output) => commands::health::health(settings, ctx, output),
     }

@@ -57,6 +57,10 @@ pub(crate) enum Event {
     CopiesComplete,
     /// The scheduler started, which it could not before.
     StartedAgain,
+    /// The scheduler stands still: it waits for a disk that does not answer.
+    Stalled,
+    /// The scheduler goes on, after it stood still.
+    Resumed,
     Test,
     /// Any backup that succeeded, for those who watch from elsewhere.
     BackupDone,
@@ -117,7 +121,9 @@ impl Event {
             | Event::DrillRecovered
             | Event::CopyDiffers
             | Event::CopiesComplete
-            | Event::StartedAgain => 1,
+            | Event::StartedAgain
+            | Event::Stalled
+            | Event::Resumed => 1,
             Event::CopyNotSame
             | Event::BackupDone
             | Event::BackupNotDone

@@ -3,9 +3,11 @@
 mod copies;
 mod drills;
 mod pings;
+mod stalls;
 mod starts;
 
 pub(crate) use copies::DifferingCopy;
+pub(crate) use stalls::{Stall, StallNews};
 
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
@@ -218,9 +220,8 @@ impl<'o> Notifier<'o> {
         help: Vec<String>,
     ) -> Notification {
         let written_at = (self.ctx.now)();
-        let time = written_at.format("%Y%m%dT%H%M%S%.6f");
         Notification {
-            id: format!("{}.{time}", self.settings.prefix),
+            id: id(&self.settings.prefix, written_at),
             event,
             severity,
             written_at,
@@ -239,6 +240,10 @@ impl<'o> Notifier<'o> {
     fn has_readers(&self) -> bool {
         self.outbox.has_recipient(Interest::News) && self.settings.notify_on != NotifyOn::Never
     }
+}
+
+fn id(prefix: &str, written_at: DateTime<Utc>) -> String {
+    format!("{prefix}.{}", written_at.format("%Y%m%dT%H%M%S%.6f"))
 }
 
 /// Where notifications of these settings come from.

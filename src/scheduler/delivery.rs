@@ -79,6 +79,27 @@ impl Channel for Apart {
     }
 }
 
+/// Sends it through all channels that want it; it, for those that another attempt may reach.
+pub(super) async fn unsent(
+    channels: &[Arc<dyn Channel>],
+    mut notification: Notification,
+) -> Option<Notification> {
+    let mut left = false;
+    for channel in channels {
+        let wanted = channel.interest() == notification.event.interest();
+        if !wanted || notification.delivered_to.contains(channel.id()) {
+            continue;
+        }
+        match tokio::time::timeout(LONGEST_DELIVERY, channel.send(&notification)).await {
+            Ok(Delivery::Delivered { .. } | Delivery::Rejected { .. }) => {
+                notification.delivered_to.insert(channel.id().to_owned());
+            }
+            Ok(Delivery::Retry(_) | Delivery::PutOff(_)) | Err(_) => left = true,
+        }
+    }
+    left.then_some(notification)
+}
+
 /// Killed when it is dropped.
 async fn send(channel: &str, notification: &Notification) -> io::Result<Delivery> {
     let request = serde_json::to_vec(&SendRequest {

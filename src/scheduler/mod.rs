@@ -21,6 +21,7 @@ pub(crate) mod delivery;
 mod drills;
 mod metrics_file;
 mod resume;
+pub(crate) mod stall;
 mod startup;
 pub(crate) mod status_page;
 mod supervise;
@@ -47,6 +48,7 @@ use clock_jump::Clock;
 use copying::Copying;
 use drills::Drills;
 use metrics_file::MetricsFile;
+use stall::StallWatch;
 use startup::Starting;
 use status_page::StatusPage;
 use std::time::Duration;
@@ -79,6 +81,7 @@ pub(crate) async fn run(
     uri: &MongoUri,
     ctx: &Context,
     asked: mpsc::Receiver<()>,
+    stall_watch: StallWatch,
 ) -> End {
     // Also while the scheduler cannot start: that is to be seen there.
     let _page = StatusPage::start(settings, ctx);
@@ -95,6 +98,7 @@ pub(crate) async fn run(
             ctx,
         ),
         systemd: Systemd::of(&ctx.environment),
+        stall_watch,
     };
     let lock = match starting.until_possible().await {
         Ok(lock) => lock,
@@ -107,6 +111,7 @@ pub(crate) async fn run(
         status,
         sender,
         systemd,
+        stall_watch,
         ..
     } = starting;
     let now = (ctx.now)();
@@ -132,6 +137,7 @@ pub(crate) async fn run(
         asked,
         clock: Clock::new(now),
         systemd,
+        stall_watch,
         waiting: Waiting::default(),
         metrics_file: MetricsFile::of(settings),
         running: None,
@@ -174,6 +180,7 @@ struct Service<'s> {
     asked: mpsc::Receiver<()>,
     clock: Clock,
     systemd: Systemd,
+    stall_watch: StallWatch,
     waiting: Waiting,
     metrics_file: MetricsFile,
     /// The backup at work.
@@ -197,7 +204,7 @@ impl Service<'_> {
             not_before: Instant::now(),
         };
         while !cancel.is_cancelled() {
-            self.systemd.alive();
+            self.alive();
             let now = self.look_at_the_clock();
             let was_copying = self.copying.is_at_work();
             let brought = self.copying.keep_up(&cancel).await;

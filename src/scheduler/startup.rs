@@ -1,5 +1,6 @@
 //! Starting the scheduler: the folder must be usable and free, and mongodump must be there.
 
+use super::stall::StallWatch;
 use super::systemd::Systemd;
 use super::{AGAIN, End};
 use crate::backup::Notifier;
@@ -28,6 +29,7 @@ pub(super) struct Starting<'s> {
     pub status: StateStore,
     pub sender: Sender,
     pub systemd: Systemd,
+    pub stall_watch: StallWatch,
 }
 
 impl Starting<'_> {
@@ -36,6 +38,7 @@ impl Starting<'_> {
         let give_up = Instant::now() + GIVE_UP;
         let mut said = String::new();
         loop {
+            self.stall_watch.alive();
             let problem = match self.possible().await {
                 Ok(lock) => return Ok(lock),
                 Err(Obstacle::Busy(error)) => {

@@ -129,7 +129,7 @@ impl Service<'_> {
                 biased;
                 report = &mut running => break report,
                 _ = beat.tick() => {
-                    self.systemd.alive();
+                    self.alive();
                     give_sign(&self.lock, (self.ctx.now)());
                 }
                 _ = cancel.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),

@@ -89,6 +89,14 @@ impl Systemd {
         ));
     }
 
+    /// We wait for a disk, may do so for `time` more, and are not to be killed for it.
+    pub(super) fn waits_for_disk(&self, time: Duration) {
+        self.tell(&format!(
+            "STATUS=waiting for a disk or network share that does not answer\nWATCHDOG=1\nEXTEND_TIMEOUT_USEC={}",
+            time.as_micros()
+        ));
+    }
+
     /// We end. Told once.
     pub(super) fn stopping(&self) {
         if !self.told_of_the_end.replace(true) {

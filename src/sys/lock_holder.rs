@@ -32,11 +32,16 @@ pub(crate) fn of(path: &Path) -> Option<HolderProcess> {
     let file = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let id = locks.lines().find_map(|line| holder_in(line, &file))?;
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     Some(HolderProcess {
         id,
-        condition: condition(&stat),
+        condition: condition_of(id)?,
     })
+}
+
+/// How the first thread of a process is.
+pub(crate) fn condition_of(id: u32) -> Option<Condition> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    Some(condition(&stat))
 }
 
 /// The holder in a line of `/proc/locks`, where that is about `file`. Those that wait for a lock have `->` in front.

@@ -2,15 +2,18 @@
 //!
 //! A log that cannot be written never stops anything: it is the messenger.
 
+mod files;
+
+pub(crate) use files::LogFiles;
+
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
 use crate::sys::time_zone::Tz;
 use chrono::Utc;
+use files::RotatingFile;
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
@@ -89,27 +92,21 @@ impl Sink for Tail {
 
 /// Starts logging. `folder` is where the log files go; none for commands that only look.
 ///
-/// Returns the end of the log from now on, and what kept log files from being opened: to be logged, now that there is a
-/// log.
+/// Returns the end of the log from now on, and the log files, which get what is logged from when they are opened.
 pub(crate) fn start(
     settings: &LogSettings,
     time_zone: Tz,
     folder: Option<&Path>,
     redactor: &Redactor,
     screen: &Screen,
-) -> (Tail, Vec<String>) {
+) -> (Tail, LogFiles) {
     let clock = LocalTime(time_zone);
-    let mut problems = Vec::new();
-    let mut file = |name: &str| match RotatingFile::open(
-        folder?.join(name),
-        settings.max_size_bytes,
-        settings.keep,
-    ) {
-        Ok(file) => Some(file),
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
+    let mut files = LogFiles(Vec::new());
+    let mut file = |name: &str| {
+        let path = folder?.join(name);
+        let file = Arc::new(RotatingFile::at(path, settings));
+        files.0.push(Arc::clone(&file));
+        Some(file)
     };
     let backup = file("backup.log").map(|file| {
         output(file, settings, clock, redactor, |target| {
@@ -128,8 +125,6 @@ pub(crate) fn start(
         redactor,
         |target| target != RECORD,
     );
-    // One folder that is missing is one problem.
-    problems.dedup();
     let tail = Tail::default();
     // For a mail, which takes text even where the log is JSON.
     let as_text = LogSettings {
@@ -144,7 +139,7 @@ pub(crate) fn start(
         .with(scheduler)
         .with(kept)
         .try_init();
-    (tail, problems)
+    (tail, files)
 }
 
 fn output<S: Subscriber + for<'s> LookupSpan<'s>>(
@@ -193,83 +188,6 @@ struct Stderr(Screen);
 impl Sink for Stderr {
     fn write(&self, line: &[u8]) -> io::Result<()> {
         self.0.without_bars(|| io::stderr().lock().write_all(line))
-    }
-}
-
-/// A file that is set aside when it has grown enough: `backup.log.1` is the newest of those.
-struct RotatingFile {
-    path: PathBuf,
-    max_bytes: u64,
-    keep: u32,
-    open: Mutex<File>,
-}
-
-impl RotatingFile {
-    fn open(path: PathBuf, max_bytes: u64, keep: u32) -> Result<Self, String> {
-        let opened =
-            crate::sys::atomic_file::create_folder(path.parent().unwrap_or(Path::new(".")))
-                .map_err(|error| error.to_string())
-                .and_then(|()| {
-                    open_log(&path)
-                        .map_err(|error| format!("cannot write {}: {error}", path.display()))
-                });
-        Ok(RotatingFile {
-            max_bytes,
-            keep,
-            open: Mutex::new(opened?),
-            path,
-        })
-    }
-
-    fn rotate(&self) -> io::Result<File> {
-        let aside = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
-        for number in (1..self.keep).rev() {
-            ignore_missing(fs::rename(aside(number), aside(number + 1)))?;
-        }
-        match self.keep {
-            0 => ignore_missing(fs::remove_file(&self.path))?,
-            _ => ignore_missing(fs::rename(&self.path, aside(1)))?,
-        }
-        open_log(&self.path)
-    }
-}
-
-fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32)
-        .open(path)
-}
-
-impl Sink for RotatingFile {
-    fn write(&self, line: &[u8]) -> io::Result<()> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if moved_away(&open, &self.path) {
-            *open = open_log(&self.path)?;
-        }
-        // Others may have written to it as well.
-        let length = open.metadata()?.len();
-        if length > 0 && length + line.len() as u64 > self.max_bytes {
-            *open = self.rotate()?;
-        }
-        open.write_all(line)
-    }
-}
-
-/// Whether another process has set the file aside: a run of the scheduler's, or the system's own rotation.
-fn moved_away(file: &File, path: &Path) -> bool {
-    match crate::sys::atomic_file::is_at(file, path) {
-        Ok(same) => !same,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
@@ -360,35 +278,5 @@ mod tests {
             one_event("a\n2025 INFO all is well\r\x1b[2K"),
             "a\n    2025 INFO all is well\\r\\u{1b}[2K\n"
         );
-    }
-
-    #[test]
-    fn logs_rotate_by_size_and_the_oldest_goes() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = RotatingFile::open(folder.path().join("logs/backup.log"), 10, 2).unwrap();
-        for line in ["first...\n", "second..\n", "third...\n", "fourth..\n"] {
-            log.write(line.as_bytes()).unwrap();
-        }
-        let read = |name: &str| {
-            fs::read_to_string(folder.path().join("logs").join(name)).unwrap_or_default()
-        };
-        let logs = ["backup.log", "backup.log.1", "backup.log.2", "backup.log.3"].map(read);
-        assert_eq!(logs, ["fourth..\n", "third...\n", "second..\n", ""]);
-    }
-
-    #[test]
-    fn two_processes_may_write_to_one_log_and_either_may_rotate_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("backup.log");
-        let [one, other] = [(); 2].map(|()| RotatingFile::open(path.clone(), 10, 5).unwrap());
-        one.write(b"first...\n").unwrap();
-        other.write(b"second..\n").unwrap();
-        other.write(b"third...\n").unwrap();
-        one.write(b"4\n").unwrap();
-        fs::remove_file(&path).unwrap();
-        one.write(b"fifth...\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "fifth...\n");
-        let rest = fs::read_to_string(folder.path().join("backup.log.1")).unwrap();
-        assert!(rest.contains("second") || rest.contains("third"), "{rest}");
     }
 }

@@ -38,15 +38,20 @@ impl Notifier<'_> {
         };
         let was_told = state.starting.succeeded().is_some() && self.has_readers();
         let news = was_told.then(|| self.start_news(facts.clone()));
-        // Those who watch take it for a backup that succeeded, and its copies: the last one must be as good as that.
-        let is_as_good = is_fresh && self.settings.offsite.places.is_empty();
-        let ping = is_as_good
-            .then(|| self.ping(Event::SchedulerUp, Severity::Good, facts, Vec::new()))
-            .flatten();
+        let ping = self.up_ping(is_fresh, facts);
         let queued = self.queue(news.into_iter().chain(ping));
         let starting = state.starting;
         warn_unsaved(status.change(|state| state.starting = starting).1);
         queued
+    }
+
+    /// That the scheduler is at work again, for those who watch. They take it for a backup that succeeded, and its copies:
+    /// the last one must be as good as that.
+    pub(super) fn up_ping(&self, is_fresh: bool, facts: Facts) -> Option<Notification> {
+        let is_as_good = is_fresh && self.settings.offsite.places.is_empty();
+        is_as_good
+            .then(|| self.ping(Event::SchedulerUp, Severity::Good, facts, Vec::new()))
+            .flatten()
     }
 
     fn start_news(&self, facts: Facts) -> Notification {

@@ -4,6 +4,7 @@ mod backup;
 mod copies;
 mod drill;
 mod message;
+mod stall;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ pub(crate) fn render(notification: &Notification) -> Message {
         Event::CopyDiffers | Event::CopyNotSame => copies::differ(notification),
         Event::CopiesComplete => copies::complete(notification),
         Event::StartedAgain | Event::SchedulerUp => start::again(notification),
+        Event::Stalled => stall::begun(notification),
+        Event::Resumed => stall::over(notification),
         Event::Test => test(notification),
     };
     Message {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::notify::notification::{Facts, LastGood, Origin, Severity};
+use crate::notify::notifier::Stall;
 use chrono::TimeZone;
 
 fn at(month: u32, day: u32, second: u32) -> DateTime<Utc> {
@@ -109,6 +110,23 @@ fn drill_failed(day: u32) -> Notification {
     notification(event, facts)
 }
 
+fn stalled(event: Event) -> Notification {
+    let since = at(6, 1, 0);
+    let stall = Stall {
+        since,
+        waits_for_disk: true,
+    };
+    let facts = Facts {
+        error: (event == Event::Stalled).then(|| stall.words(at(6, 2, 41))),
+        failing_since: Some(since),
+        ..Facts::default()
+    };
+    Notification {
+        help: vec!["See to the disk.".into()],
+        ..notification(event, facts)
+    }
+}
+
 #[test]
 fn a_copy_that_differs_is_said_with_its_place_and_what_to_do() {
     let problem = "the copy of jorbites_backup_20260602_020000.tar.gz at s3://pantry/ has 3 bytes instead of 4";
@@ -167,6 +185,8 @@ fn every_mail() {
         drill_failed(3),
         recovered(Event::DrillRecovered, drilled),
         drilled(Event::DrillReceipt),
+        stalled(Event::Stalled),
+        stalled(Event::Resumed),
         notification(Event::Test, test),
     ];
     let shown: Vec<String> = all

@@ -2,7 +2,7 @@
 
 use super::{code_blocks, page};
 use crate::support::{
-    Craft, OLDER, Outcome, Place, Reply, Server, Site, Web, empty_port, in_project, needed,
+    Craft, Hang, OLDER, Outcome, Place, Reply, Server, Site, Web, empty_port, in_project, needed,
     path_with_tools, python, rewrite, shared, succeed,
 };
 use mongodb::bson::doc;
@@ -551,6 +551,7 @@ fn notifications() -> Printed {
     shrunk(&web);
     differing(&web);
     started_again(&web);
+    stalled(&web);
     let documents = web.seen().into_iter().map(|request| {
         json!({ "command": "notification", "from": "json://", "document": request.json() })
     });
@@ -569,6 +570,22 @@ fn started_again(web: &Web) {
         running.end(Duration::from_secs(60)).done();
         site = site.with("PATH", path_with_tools());
     }
+}
+
+/// A scheduler whose disk hangs for a while.
+fn stalled(web: &Web) {
+    let site = Site::of(shared()).with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
+    let log = site.path("logs/scheduler.log");
+    let site = site.hanging(&Hang {
+        path: log,
+        call: "openat",
+        from: 1,
+    });
+    let running = site.start(&["run"]);
+    running.until_it_says("the scheduler goes on");
+    running.until_it_says("1 message sent");
+    running.tell_child(Signal::TERM);
+    running.end(Duration::from_secs(60)).done();
 }
 
 /// A copy elsewhere that is not the archive, until its owner has removed it.

@@ -236,8 +236,7 @@ fn a_run_that_is_killed_is_told_by_the_scheduler() {
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
     running.mongodump();
-    let child = rustix::process::Pid::from_raw(running.child() as i32).unwrap();
-    rustix::process::kill_process(child, Signal::KILL).unwrap();
+    running.tell_child(Signal::KILL);
     until("it is told", SOON, || {
         let seen = web.seen();
         seen.iter().any(|request| {

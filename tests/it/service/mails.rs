@@ -272,7 +272,7 @@ fn a_run_that_is_killed_as_when_memory_runs_out_is_told_by_the_scheduler_which_l
     running.signal(Signal::USR1);
     proxy.sprung();
     let mongodump = running.mongodump();
-    kill_process(Pid::from_raw(running.child() as i32).unwrap(), Signal::KILL).unwrap();
+    running.tell_child(Signal::KILL);
     running.until_it_says(
         "the backup's process ended with signal 9 (killed, perhaps because memory ran out)",
     );

@@ -3,6 +3,7 @@
 mod clock;
 mod instances;
 mod mails;
+mod stalls;
 mod start;
 mod stopping;
 mod systemd;

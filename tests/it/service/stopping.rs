@@ -134,13 +134,7 @@ fn while_it_reads_the_archive_back() {
     let running = site.start(&["run"]);
     running.until_it_says("dumped");
     let asked = Instant::now();
-    // strace passes a signal on to nobody: ask the program itself.
-    let child = running.child();
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(child as i32).unwrap(),
-        Signal::TERM,
-    )
-    .unwrap();
+    running.tell_child(Signal::TERM);
     running
         .end(Duration::from_secs(60))
         .done()

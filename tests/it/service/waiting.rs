@@ -70,8 +70,7 @@ fn a_failed_one_does_not_do_for_it() {
     let running = site.start(&["run"]);
     proxy.sprung();
     site.set_clock("2026-05-31T02:30:00Z");
-    let child = rustix::process::Pid::from_raw(running.child() as i32).unwrap();
-    rustix::process::kill_process(child, Signal::KILL).unwrap();
+    running.tell_child(Signal::KILL);
     proxy.release();
     running.until_it_says("making up for the run of Sunday 31 May 2026 at 02:00 UTC");
     running.until_it_says("backup complete and verified");

@@ -41,3 +41,40 @@ impl Site {
         fs::rename(new, self.path("clock")).unwrap();
     }
 }
+
+/// A system call that hangs for a quarter of a minute.
+pub(crate) struct Hang {
+    /// The file that it is about.
+    pub path: PathBuf,
+    pub call: &'static str,
+    /// The first of its kind that hangs.
+    pub from: u32,
+}
+
+impl Site {
+    /// Hangs once, in a process for which two minutes go by in a second.
+    pub(crate) fn hanging(self, hang: &Hang) -> Self {
+        let strace = needed("strace", "run scripts/setup first");
+        let preload = format!("LD_PRELOAD={}", library().display());
+        let inject = format!(
+            "inject={}:delay_enter=15000000:when={}",
+            hang.call, hang.from
+        );
+        // Not for strace itself, whose clock is to be real.
+        self.started_by(&[
+            &strace.display().to_string(),
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-E",
+            &preload,
+            "-E",
+            "FAKETIME=+0 x120",
+            "-P",
+            &hang.path.display().to_string(),
+            "-e",
+            &inject,
+        ])
+    }
+}

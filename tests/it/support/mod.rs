@@ -20,6 +20,7 @@ mod tools;
 mod web;
 
 pub(crate) use archive::{data_range, member_names, pack, rewrite, stored_files, unpack};
+pub(crate) use clock::Hang;
 pub(crate) use craft::{Craft, crc64, forge, forge_sparse, gzip};
 pub(crate) use elsewhere::{Elsewhere, nowhere_in_arguments};
 pub(crate) use fake::{ANSWER_VERSION, recorded_stream};

@@ -253,6 +253,11 @@ impl Running {
         children(self.child.id())[0]
     }
 
+    /// A signal to [`child`](Self::child): strace, for one, passes none on.
+    pub(crate) fn tell_child(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child() as i32).unwrap(), signal).unwrap();
+    }
+
     /// What it has said on stderr so far.
     pub(crate) fn said(&self) -> String {
         self.stderr.so_far()
