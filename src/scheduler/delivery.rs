@@ -5,6 +5,7 @@ use crate::notify::channels::{Answer, Channel, Delivery, LONGEST_DELIVERY};
 use crate::notify::notification::{Interest, Notification};
 use crate::report::Problem;
 use crate::sys::process;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::process::Stdio;
@@ -79,20 +80,24 @@ impl Channel for Apart {
     }
 }
 
-/// Sends it through all channels that want it; it, for those that another attempt may reach.
+/// Sends it through all channels that want it, at once; it, for those that another attempt may reach.
 pub(super) async fn unsent(
     channels: &[Arc<dyn Channel>],
     mut notification: Notification,
 ) -> Option<Notification> {
+    let due = channels.iter().filter(|channel| {
+        channel.interest() == notification.event.interest()
+            && !notification.delivered_to.contains(channel.id())
+    });
+    let sending = due.map(|channel| async {
+        let ended = tokio::time::timeout(LONGEST_DELIVERY, channel.send(&notification)).await;
+        (channel.id(), ended)
+    });
     let mut left = false;
-    for channel in channels {
-        let wanted = channel.interest() == notification.event.interest();
-        if !wanted || notification.delivered_to.contains(channel.id()) {
-            continue;
-        }
-        match tokio::time::timeout(LONGEST_DELIVERY, channel.send(&notification)).await {
+    for (id, ended) in join_all(sending).await {
+        match ended {
             Ok(Delivery::Delivered { .. } | Delivery::Rejected { .. }) => {
-                notification.delivered_to.insert(channel.id().to_owned());
+                notification.delivered_to.insert(id.to_owned());
             }
             Ok(Delivery::Retry(_) | Delivery::PutOff(_)) | Err(_) => left = true,
         }

@@ -16,6 +16,7 @@ use crate::sys::humanize;
 use crate::sys::lock_holder::{self, Condition};
 use crate::sys::logging::SCHEDULER;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -225,11 +226,8 @@ impl Watcher {
 
     /// Sends them, and returns those that another attempt may bring there.
     async fn send(&self, waiting: Vec<Notification>) -> Vec<Notification> {
-        let mut left = Vec::new();
-        for notification in waiting {
-            left.extend(unsent(&self.channels, notification).await);
-        }
-        left
+        let sending = waiting.into_iter().map(|one| unsent(&self.channels, one));
+        join_all(sending).await.into_iter().flatten().collect()
     }
 
     /// One that waits for a disk is not helped by another start, which would wait for it as well, and be told again.
