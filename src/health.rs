@@ -44,7 +44,7 @@ pub(crate) fn judge(
         let holder = Lock::holder(&repository.scheduler_path());
         problems.extend(scheduler_problem(holder, now));
     }
-    problems.extend(state_problem(state));
+    problems.extend(state_problem(settings, state));
     problems.extend(future_problem(settings, newest, now));
     // What the clock has not reached yet hides what is missing.
     let past = newest
@@ -83,7 +83,7 @@ pub(crate) fn has_fresh_backup(
     now: DateTime<Utc>,
 ) -> bool {
     newest.is_some_and(|newest| !is_future(newest, now))
-        && state_problem(state).is_none()
+        && state_problem(settings, state).is_none()
         && backup_problem(settings, state, newest, now).is_none()
 }
 
@@ -135,8 +135,9 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
             .format("%-d %B %Y at %H:%M");
         let problem = problem.lines().next().unwrap_or_default();
         return Some(format!(
-            "the drill of {at} did not prove {}: {problem}; try again: `pantry-keeper drill`",
-            drill.archive
+            "the drill of {at} did not prove {}: {problem}; try again: `{}`",
+            drill.archive,
+            settings.runtime.run("drill")
         ));
     }
     let (schedule, ledger) = (
@@ -153,16 +154,17 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
         return None;
     }
     Some(format!(
-        "there was no drill of {}: `pantry-keeper drill` makes up for it",
-        in_words(promised, settings.time_zone, now)
+        "there was no drill of {}: `{}` makes up for it",
+        in_words(promised, settings.time_zone, now),
+        settings.runtime.run("drill")
     ))
 }
 
 /// While it is not known how the last runs ended, nothing vouches for the next.
-fn state_problem(state: &State) -> Option<String> {
+fn state_problem(settings: &Settings, state: &State) -> Option<String> {
     let problem = state.problem.as_ref()?;
     let hides = problem.hides_failures();
-    hides.then(|| format!("{problem}: {}", problem.help()))
+    hides.then(|| format!("{problem}: {}", problem.help(settings.runtime)))
 }
 
 /// How long after its slot a run may still be at work.
@@ -205,12 +207,13 @@ fn backup_problem(
 ) -> Option<String> {
     if let Some(failing) = state.alerts.failing() {
         return Some(format!(
-            "backups have been failing since {} ({}): `pantry-keeper doctor` says why",
+            "backups have been failing since {} ({}): `{}` says why",
             failing
                 .since
                 .with_timezone(&settings.time_zone)
                 .format("%-d %B %Y at %H:%M %Z"),
-            humanize::counted(u64::from(failing.runs), "failed run")
+            humanize::counted(u64::from(failing.runs), "failed run"),
+            settings.runtime.run("doctor")
         ));
     }
     // Slots of an earlier schedule were another promise.

@@ -14,6 +14,7 @@ use crate::store::locked::LockedRepository;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::FileError;
 use crate::sys::humanize;
+use crate::sys::runtime::Runtime;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +52,7 @@ pub(crate) fn plan(
         .failing()
         .is_some_and(|failing| failing.no_room);
     let hold = match no_room {
-        true => hold_beside_failing(state),
+        true => hold_beside_failing(settings, state),
         false => hold(settings, state),
     };
     match hold {
@@ -70,15 +71,21 @@ pub(crate) fn hold(settings: &Settings, state: &State) -> Option<RetentionHold> 
                 "backups have been failing since {}",
                 since.format("%-d %B %Y")
             ),
-            "see backup.log, or run `pantry-keeper doctor`; the next success ends this",
+            format!(
+                "see backup.log, or run `{}`; the next success ends this",
+                settings.runtime.run("doctor")
+            ),
         ))
     };
-    hold_beside_failing(state).or_else(|| failing().map(other))
+    hold_beside_failing(settings, state).or_else(|| failing().map(other))
 }
 
 /// The same, whether backups fail or not.
-fn hold_beside_failing(state: &State) -> Option<RetentionHold> {
-    forgotten(state).or_else(|| shrunk(state)).map(other)
+fn hold_beside_failing(settings: &Settings, state: &State) -> Option<RetentionHold> {
+    let runtime = settings.runtime;
+    forgotten(runtime, state)
+        .or_else(|| shrunk(runtime, state))
+        .map(other)
 }
 
 fn other(problem: Problem) -> RetentionHold {
@@ -89,9 +96,9 @@ fn other(problem: Problem) -> RetentionHold {
 }
 
 /// What is no longer known of earlier backups, and what to do about it; none while all is.
-pub(crate) fn forgotten(state: &State) -> Option<Problem> {
+pub(crate) fn forgotten(runtime: Runtime, state: &State) -> Option<Problem> {
     let problem = state.problem.as_ref()?;
-    Some(Problem::new(problem.to_string(), problem.help()))
+    Some(Problem::new(problem.to_string(), problem.help(runtime)))
 }
 
 /// Why nothing is removed for now, and what to do about it.
@@ -104,14 +111,16 @@ pub(crate) fn halted(plan: &Plan) -> Option<String> {
 }
 
 /// What a backup lost, and what to do about it; none while all is there.
-pub(crate) fn shrunk(state: &State) -> Option<Problem> {
+pub(crate) fn shrunk(runtime: Runtime, state: &State) -> Option<Problem> {
     let shrunk = state.shrunk.as_ref()?;
     let mut lines = list_losses(&shrunk.losses);
     lines.push(format!("{} still has it all", shrunk.archive));
     Some(Problem::new(
         lines.join("\n"),
-        "until it is back, nothing is removed; if this is as it should be, accept it with: \
-         pantry-keeper prune --accept-shrink",
+        format!(
+            "until it is back, nothing is removed; if this is as it should be, accept it with: {}",
+            runtime.run("prune --accept-shrink")
+        ),
     ))
 }
 

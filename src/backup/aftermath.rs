@@ -17,6 +17,7 @@ use crate::state::{Shrunk, State, StateStore, warn_unsaved};
 use crate::store::locked::LockedRepository;
 use crate::store::repository::Repository;
 use crate::sys::humanize;
+use crate::sys::runtime::Runtime;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub(super) async fn settle(
     let compared = compare(settings, repository, before, report, status, now);
     let (pruned, halt, full_at) = retain(settings, repository, compared, status.state(), ctx).await;
     let mut remarks = Vec::new();
-    remarks.extend(losses(&status.state()));
+    remarks.extend(losses(settings.runtime, &status.state()));
     remarks.extend(halt);
     let full_soon = full_at.filter(|at| *at - now <= FULL_SOON);
     remarks
@@ -61,8 +62,8 @@ pub(super) async fn settle(
 }
 
 /// What is lost that an earlier backup had. Each namespace that joins the others is news.
-fn losses(state: &State) -> Option<Remark> {
-    let text = prune::shrunk(state)?.to_string();
+fn losses(runtime: Runtime, state: &State) -> Option<Remark> {
+    let text = prune::shrunk(runtime, state)?.to_string();
     let losses = state.shrunk.iter().flat_map(|shrunk| &shrunk.losses);
     let topics = losses.map(|loss| Topic::new(Concern::Shrunk, loss.namespace.to_string()));
     Some(Remark {

@@ -46,7 +46,10 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
         findings.wrong(
             "archives",
             format!("{} is damaged", damaged.archive),
-            "`pantry-keeper verify` says where; keep it for what can still be read, or move it away",
+            &format!(
+                "`{}` says where; keep it for what can still be read, or move it away",
+                settings.runtime.run("verify")
+            ),
         );
     }
     disk(findings, settings, &repository, &listed, now);
@@ -113,7 +116,11 @@ fn disk(
 fn last_run(findings: &mut Findings, settings: &Settings, state: &State) {
     let problem = state.problem.as_ref();
     if let Some(problem) = problem.filter(|problem| problem.hides_failures()) {
-        findings.wrong("last run", problem.to_string(), problem.help());
+        findings.wrong(
+            "last run",
+            problem.to_string(),
+            &problem.help(settings.runtime),
+        );
     }
     if let Some(failing) = state.alerts.failing() {
         let since = failing

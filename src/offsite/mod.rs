@@ -247,8 +247,9 @@ fn never_begun(
     (age > settings.offsite.max_lag).then(|| {
         format!(
             "no copy has ever been sent to {place}, and there are archives that are {} old\n\
-             `pantry-keeper run` and `pantry-keeper backup` send them; `pantry-keeper doctor` tells whether they can",
-            in_days(age)
+             `pantry-keeper run` and `pantry-keeper backup` send them; `{}` tells whether they can",
+            in_days(age),
+            settings.runtime.run("doctor")
         )
     })
 }

@@ -4,6 +4,7 @@
 use crate::mongo::uri::MongoUri;
 use crate::schedule::Schedule;
 use crate::sys::redact::{Redactor, Secret};
+use crate::sys::runtime::Runtime;
 use crate::sys::time_zone::Tz;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -115,6 +116,8 @@ pub(crate) struct Settings {
     pub metrics_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
+    /// What the program runs under.
+    pub runtime: Runtime,
 }
 
 /// The page that shows how things are.

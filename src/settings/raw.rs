@@ -8,6 +8,7 @@ use super::urls;
 use crate::archive::seal;
 use crate::mongo::uri::{self, MongoUri};
 use crate::sys::redact::{MASK, Redactor, Secret};
+use crate::sys::runtime::Runtime;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
@@ -50,10 +51,13 @@ pub(super) struct Gathered {
     /// With each the position of its setting in the table; unknown names come after all known ones.
     pub(super) faults: Vec<(usize, Fault)>,
     secrets: Vec<Secret>,
+    pub(super) runtime: Runtime,
 }
 
 impl Gathered {
     pub(super) fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let vars: Vec<(OsString, OsString)> = vars.into_iter().collect();
+        let runtime = Runtime::of(&vars);
         let mut by_name: BTreeMap<String, OsString> = BTreeMap::new();
         for (name, value) in vars {
             if let Ok(name) = name.into_string() {
@@ -67,6 +71,7 @@ impl Gathered {
             files: BTreeMap::new(),
             faults: Vec::new(),
             secrets: Vec::new(),
+            runtime,
         };
         let mut texts = Vec::new();
         for (position, setting) in TABLE.iter().enumerate() {

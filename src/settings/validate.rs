@@ -183,6 +183,7 @@ fn settings(checker: &mut Checker, needs: Needs) -> Result<Settings, Faulty> {
         status: status?,
         metrics_file: metrics_file?,
         log: log?,
+        runtime: checker.gathered.runtime,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Why what is remembered may not be all there was.
 
+use crate::sys::runtime::Runtime;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,16 +22,20 @@ impl StateProblem {
     }
 
     /// What to do about it.
-    pub(crate) fn help(&self) -> &'static str {
+    pub(crate) fn help(&self, runtime: Runtime) -> String {
         match self {
             StateProblem::Damaged(_) | StateProblem::SetAside(_) => {
-                "whether a backup had lost data that only older archives still have is no longer known: compare the newest \
-                 archive with an older one (`pantry-keeper list`, `pantry-keeper diff`), and if nothing is missing, accept it \
-                 with: pantry-keeper prune --accept-shrink (or move that file away)"
+                let program = runtime.program();
+                format!(
+                    "whether a backup had lost data that only older archives still have is no longer known: compare the newest \
+                     archive with an older one (`{program} list`, `{program} diff`), and if nothing is missing, accept it \
+                     with: {program} prune --accept-shrink (or move that file away)"
+                )
             }
             StateProblem::Unreadable(_) => {
                 "make that file readable for the user that Pantry Keeper runs as (see `ls -l` and `chown`), or replace the \
                  disk if it is dying"
+                    .into()
             }
         }
     }

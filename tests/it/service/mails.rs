@@ -5,7 +5,6 @@ use crate::support::{
     Mail, PASSWORD, Proxy, SOON, Site, Smtp, Then, Trap, is_alive, shared, until,
 };
 use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
 use std::fs;
 
 /// A place that mails, and whose backups fail quickly until [`mended`].

@@ -5,6 +5,11 @@ use super::Site;
 /// What differs between runs, machines and servers, and what stands for it. Columns are as wide as what is in them.
 const FILTERS: &[(&str, &str)] = &[
     (r"127\.0\.0\.1:\d+", "HOST:PORT"),
+    // In a container, what to run is named with what runs it there.
+    (
+        r"docker compose exec pantry-keeper pantry-keeper",
+        "pantry-keeper",
+    ),
     // The one archive of a preview was made just now; those of a list, on days that the test chose.
     (
         r"\w+_backup_\d+_\d+\.tar\.gz of \w+ \d+ \w+ \d+ [\d:]+,",
