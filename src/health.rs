@@ -1,7 +1,7 @@
 //! Whether the newest verified backup is as fresh as the schedule promises, and the scheduler alive.
 
 use crate::offsite;
-use crate::report::{ArchiveSummary, HealthReport, last_good};
+use crate::report::{ArchiveSummary, Explain, HealthReport, last_good};
 use crate::retention::hold::ARCHIVE_OR_CLOCK;
 use crate::schedule::in_words;
 use crate::settings::Settings;
@@ -39,21 +39,30 @@ pub(crate) fn judge(
     needs_scheduler: bool,
     now: DateTime<Utc>,
 ) -> HealthReport {
+    let disk = repository.bears_traces(settings.require_mount);
     let mut problems = Vec::new();
-    if needs_scheduler {
-        let holder = Lock::holder(&repository.scheduler_path());
-        problems.extend(scheduler_problem(holder, now));
+    // Of what is on a disk that is not there, nothing else is known.
+    problems.extend(
+        disk.as_ref()
+            .err()
+            .map(|error| error.problem(settings.runtime).to_string()),
+    );
+    if disk.is_ok() {
+        if needs_scheduler {
+            let holder = Lock::holder(&repository.scheduler_path());
+            problems.extend(scheduler_problem(holder, now));
+        }
+        problems.extend(state_problem(settings, state));
+        problems.extend(future_problem(settings, newest, now));
+        // What the clock has not reached yet hides what is missing.
+        let past = newest
+            .filter(|newest| is_future(newest, now))
+            .map(|_| newest_past(repository, now));
+        let fresh = past.as_ref().map_or(newest, Option::as_ref);
+        problems.extend(backup_problem(settings, state, fresh, now));
+        problems.extend(drill_problem(settings, state, now));
+        problems.extend(offsite_problems(settings, repository, now));
     }
-    problems.extend(state_problem(settings, state));
-    problems.extend(future_problem(settings, newest, now));
-    // What the clock has not reached yet hides what is missing.
-    let past = newest
-        .filter(|newest| is_future(newest, now))
-        .map(|_| newest_past(repository, now));
-    let fresh = past.as_ref().map_or(newest, Option::as_ref);
-    problems.extend(backup_problem(settings, state, fresh, now));
-    problems.extend(drill_problem(settings, state, now));
-    problems.extend(offsite_problems(settings, repository, now));
     let base = state
         .ledger
         .as_ref()

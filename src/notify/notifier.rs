@@ -183,7 +183,9 @@ impl<'o> Notifier<'o> {
             Some(2..) => Event::StillFailing,
             _ => Event::Failed,
         };
-        let listed = Repository::of(self.settings).list();
+        let repository = Repository::of(self.settings);
+        let disk = repository.bears_traces(self.settings.require_mount);
+        let listed = disk.and_then(|()| repository.list());
         let newest = listed.as_ref().ok().and_then(|listed| last_good(listed));
         let last_good = newest.and_then(|good| {
             Some(LastGood {

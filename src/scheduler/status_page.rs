@@ -22,8 +22,11 @@ const STARTED: Duration = Duration::from_secs(60);
 
 /// The settings that it needs, also as files. It talks to no server, so that it gets no connection string.
 const SETTINGS: &[&str] = &[
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
     "BACKUP_DIR",
     "BACKUP_PREFIX",
+    "BACKUP_REQUIRE_MOUNT",
     "BACKUP_SCHEDULE",
     "BACKUP_TIMEOUT",
     "DRILL_SCHEDULE",

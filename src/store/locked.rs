@@ -20,9 +20,7 @@ impl Repository {
     /// that belongs there is not mounted, and it would fill the disk below.
     pub(crate) fn lock(&self, known_only: bool) -> Result<LockedRepository, RepositoryLockError> {
         let own = self.own_folder();
-        if known_only && !own.is_dir() && self.stems().unwrap_or_default().is_empty() {
-            return Err(self.not_the_disk(own).into());
-        }
+        self.bears_traces(known_only)?;
         atomic_file::create_folder(&own).map_err(|error| self.explain(error))?;
         match Lock::take(&self.lock_path(), &self.folder) {
             Err(LockError::File(error)) => Err(self.explain(error).into()),

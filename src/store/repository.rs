@@ -83,10 +83,8 @@ impl Repository {
 
     /// Whether [`Repository::lock`] could make the folder ready, as far as that can be told without doing it.
     pub(crate) fn could_begin(&self, known_only: bool) -> Result<(), RepositoryError> {
+        self.bears_traces(known_only)?;
         let own = self.own_folder();
-        if known_only && self.stems().unwrap_or_default().is_empty() {
-            return Err(self.not_the_disk(own));
-        }
         let ancestors = self.folder.ancestors().map(|path| {
             if path.as_os_str().is_empty() {
                 Path::new(".")
@@ -131,11 +129,16 @@ impl Repository {
         self.own_folder().join("scheduler.lock")
     }
 
-    pub(super) fn not_the_disk(&self, own_folder: PathBuf) -> RepositoryError {
-        RepositoryError::NotTheDisk {
+    /// With `known_only`, refuses a folder that bears no trace of us: what shows of a mount point without its disk.
+    pub(crate) fn bears_traces(&self, known_only: bool) -> Result<(), RepositoryError> {
+        let own_folder = self.own_folder();
+        if !known_only || own_folder.is_dir() || !self.stems().unwrap_or_default().is_empty() {
+            return Ok(());
+        }
+        Err(RepositoryError::NotTheDisk {
             folder: self.folder.clone(),
             own_folder,
-        }
+        })
     }
 
     /// Says who may write where, when that is why a file could not be made.

@@ -80,6 +80,21 @@ fn a_failure_is_told_with_all_that_its_owner_needs() {
 }
 
 #[test]
+fn of_a_disk_that_is_gone_nothing_is_claimed() {
+    let smtp = server();
+    let site = mended(failing(&smtp)).with("BACKUP_REQUIRE_MOUNT", "true");
+    fs::create_dir(site.backups()).unwrap();
+    site.run(&["backup"]).ended_with(1);
+    let mail = only_mail(&smtp);
+    for words in [
+        "is not the disk it was",
+        "unknown: the backup folder cannot be read",
+    ] {
+        assert!(mail.text.contains(words), "{}", mail.text);
+    }
+}
+
+#[test]
 fn failing_then_recovered_over_restarts() {
     let smtp = server();
     let site = failing(&smtp).with_clock("2026-05-31T10:00:00Z");

@@ -160,11 +160,12 @@ fn where_copies_lie_is_shown_by_a_process_without_their_keys() {
         .with("OFFSITE_URL", "s3://far/backups,sftp://me@nas/backups")
         .with("AWS_ACCESS_KEY_ID", "an-id")
         .with("AWS_SECRET_ACCESS_KEY", "a-secret-key")
+        .with("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         .with("OFFSITE_MAX_LAG", "1d");
     let names = pantry::fill(&site, 2, 48);
     let copy = |sha256: &str| json!({ "made_at": null, "bytes": 1, "sha256": sha256, "proof": "confirmed", "at": "2026-03-01T02:00:00Z" });
     let record = json!({ "places": {
-        "s3://far/backups/": { "since": "2026-01-01T00:00:00Z", "problem": "nobody answers",
+        "s3://far/backups/?endpoint=http://127.0.0.1:1": { "since": "2026-01-01T00:00:00Z", "problem": "nobody answers",
             "copies": { &names[0]: copy("00") } },
         "sftp://me@nas/backups": { "copies": { format!("{}.age", names[0]): copy("11") } },
     } });

@@ -42,6 +42,30 @@ fn no_more_is_said_of_the_disk_than_was_looked_at() {
 }
 
 #[test]
+fn a_disk_that_is_gone_is_named_and_not_what_would_be_on_it() {
+    let site = site().with("BACKUP_REQUIRE_MOUNT", "true");
+    pantry::fill(&site, 2, 24);
+    let (running, page) = serve(&site);
+    fs::rename(site.backups(), site.path("unplugged")).unwrap();
+    fs::create_dir(site.backups()).unwrap();
+    let health = site.run(&["health", "--json"]).ended_with(1).json();
+    let problem = health["problems"][0].as_str().unwrap();
+    assert!(problem.contains("is not the disk it was"), "{problem}");
+    assert!(problem.contains("mount the right disk"), "{problem}");
+    assert_eq!(health["problems"].as_array().unwrap().len(), 1);
+    // The page looks again every few seconds.
+    until("the page sees it", Duration::from_secs(30), || {
+        page.get("/health").status == 503
+    });
+    assert_eq!(page.get("/health").json(), health);
+    let overview = page.get("/").showing(&["is not the disk it was"]);
+    for words in ["No backup yet", "no scheduler"] {
+        assert!(!overview.body.contains(words), "{words}");
+    }
+    stop(running);
+}
+
+#[test]
 fn what_is_wrong_is_said_first() {
     let site = site();
     let names = pantry::fill(&site, 4, 24);
