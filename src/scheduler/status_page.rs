@@ -51,6 +51,7 @@ const SURROUNDINGS: &[&str] = &[
     "INVOCATION_ID",
     "KUBERNETES_SERVICE_HOST",
     "PATH",
+    "XDG_RUNTIME_DIR",
     "container",
 ];
 /// A schedule of drills must come with a server, which here is nobody's.

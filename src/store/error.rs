@@ -43,15 +43,30 @@ impl Explain for RepositoryError {
         Some(match self {
             RepositoryError::File(error) => return error.help(runtime),
             RepositoryError::NotWritable { folder, user, .. } => {
+                let allow = match runtime {
+                    Runtime::Container => format!(
+                        "sudo chown -R {user} and the folder of the host that is mounted at {}",
+                        folder.display()
+                    ),
+                    _ => format!("sudo chown -R {user} {}", folder.display()),
+                };
                 format!(
-                    "if a disk belongs there, see first that it is mounted; allow it with: sudo chown -R {user} {}",
-                    folder.display()
+                    "if a disk belongs there, see first that it is mounted; allow it with: {allow}"
                 )
             }
-            RepositoryError::NotTheDisk { own_folder, .. } => format!(
-                "mount the right disk; if this is a new one, say so with: mkdir -p {}",
-                own_folder.display()
-            ),
+            RepositoryError::NotTheDisk { folder, own_folder } => match runtime {
+                Runtime::Container => format!(
+                    "mount the right disk, then: {}; if this is a new one, say so by making the folder {} in the folder of the \
+                     host that is mounted at {}",
+                    runtime.restart(),
+                    own_folder.file_name().unwrap_or_default().display(),
+                    folder.display()
+                ),
+                _ => format!(
+                    "mount the right disk; if this is a new one, say so with: mkdir -p {}",
+                    own_folder.display()
+                ),
+            },
             RepositoryError::NoFolder(_) => "make a backup first, or check BACKUP_DIR".into(),
             RepositoryError::NotAName(_) => {
                 "give a file name from `pantry-keeper list`, not a path".into()

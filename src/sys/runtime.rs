@@ -20,8 +20,9 @@ impl Runtime {
     /// From the environment, and from what a container engine leaves at the root.
     pub(crate) fn of(environment: &[(OsString, OsString)]) -> Self {
         let has = |wanted: &str| environment.iter().any(|(name, _)| name == wanted);
-        // A unit may be in a container that runs systemd; the unit is nearer.
-        if has("INVOCATION_ID") || has("NOTIFY_SOCKET") {
+        // A unit may be in a container that runs systemd; the unit is nearer. Terminals of a desktop are in units as well, of
+        // their user's.
+        if has("NOTIFY_SOCKET") || has("INVOCATION_ID") && !has("XDG_RUNTIME_DIR") {
             Self::Systemd
         } else if has("KUBERNETES_SERVICE_HOST") {
             Self::Kubernetes
@@ -51,16 +52,19 @@ impl Runtime {
     pub(crate) fn program(self) -> &'static str {
         match self {
             Self::Container => "docker compose exec pantry-keeper pantry-keeper",
-            Self::Kubernetes | Self::Systemd | Self::Plain => "pantry-keeper",
+            // Its settings are root's to read.
+            Self::Systemd => "sudo pantry-keeper-as-service",
+            Self::Kubernetes | Self::Plain => "pantry-keeper",
         }
     }
 
     /// How to start the scheduler again.
     pub(crate) fn restart(self) -> &'static str {
         match self {
-            Self::Container => "docker compose restart pantry-keeper",
+            // `docker compose restart` does not take over a changed .env.
+            Self::Container => "docker compose up -d --force-recreate pantry-keeper",
             Self::Kubernetes => "delete its pod; another one is started",
-            Self::Systemd => "systemctl restart pantry-keeper",
+            Self::Systemd => "sudo systemctl restart pantry-keeper",
             Self::Plain => "start it again: pantry-keeper run",
         }
     }
@@ -74,6 +78,9 @@ mod tests {
     fn a_unit_is_told_from_the_environment() {
         let unit = [(OsString::from("INVOCATION_ID"), OsString::from("1"))];
         assert_eq!(Runtime::of(&unit), Runtime::Systemd);
+        let [unit] = unit;
+        let terminal = [unit, ("XDG_RUNTIME_DIR".into(), "/run/user/1000".into())];
+        assert_ne!(Runtime::of(&terminal), Runtime::Systemd);
         let container = [(OsString::from("container"), OsString::from("podman"))];
         assert_eq!(Runtime::of(&container), Runtime::Container);
         let pod = [("KUBERNETES_SERVICE_HOST".into(), "10.0.0.1".into())];

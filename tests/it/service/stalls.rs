@@ -1,7 +1,7 @@
 //! A disk that hangs holds the scheduler, and its owner learns of it all the same.
 
 use super::site;
-use crate::support::{Hang, Reply, Web};
+use crate::support::{Hang, Reply, Request, Web};
 use rustix::process::Signal;
 use std::fs;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn while_it_waits_for_its_next_run() {
     told.sort_unstable();
     assert_eq!(told, ["/news", "/news", "/ping/fail"]);
     let news = seen.iter().filter(|request| request.path == "/news");
-    let news: Vec<_> = news.map(|request| request.json()).collect();
+    let news: Vec<_> = news.map(Request::json).collect();
     assert_eq!(news[0]["event"], "stalled");
     assert_eq!(
         news[0]["title"],

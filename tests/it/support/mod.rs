@@ -36,7 +36,7 @@ pub(crate) use stream::{Sent, sent, sent_in};
 pub(crate) use strict::{Manner, Strict, Version};
 pub(crate) use tools::{command, in_project, needed, path_with_tools, python, succeed, tool};
 
-pub(crate) use web::{Reply, Web};
+pub(crate) use web::{Reply, Request, Web};
 
 use std::time::{Duration, Instant};
 
