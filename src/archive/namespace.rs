@@ -20,6 +20,10 @@ pub(crate) const VIEWS: &str = "system.views";
 /// A server's own databases: users and roles, a cluster's configuration, what belongs to one machine.
 pub(crate) const SERVERS_OWN: [&str; 3] = ["admin", "config", "local"];
 
+/// What a server makes for a while in its owner's databases: results of `$out` and of mapReduce, and collections that are being
+/// resharded.
+const TEMPORARY: [&str; 3] = ["tmp.agg_out.", "tmp.mr.", "system.resharding."];
+
 /// What kind of thing a namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +80,13 @@ impl Namespace {
     /// Whether it is in one of the server's own databases, or the oplog. What is counted as documents is the owner's alone.
     pub(crate) fn is_servers_own(&self) -> bool {
         self.database.is_empty() || SERVERS_OWN.contains(&self.database.as_str())
+    }
+
+    /// Whether the server made it for a while, and drops it again. mongodump dumps it like any other.
+    pub(crate) fn is_temporary(&self) -> bool {
+        TEMPORARY
+            .iter()
+            .any(|prefix| self.collection.starts_with(prefix))
     }
 
     /// Where its documents lie inside a dump folder: `DB/COLL.bson`, or `oplog.bson`.

@@ -188,7 +188,7 @@ impl DumpSelection {
         }
         let missing: Vec<String> = expected
             .iter()
-            .filter(|namespace| !dumped.contains(*namespace))
+            .filter(|namespace| !dumped.contains(*namespace) && !namespace.is_temporary())
             .map(ToString::to_string)
             .collect();
         if missing.is_empty() {
@@ -209,7 +209,8 @@ impl DumpSelection {
 
 /// What the owner should know of collections that came without an index also when mongodump looked again.
 pub(super) fn unindexed_warning(unindexed: &[Namespace]) -> Option<String> {
-    let names: Vec<String> = unindexed.iter().map(ToString::to_string).collect();
+    let lasting = unindexed.iter().filter(|one| !one.is_temporary());
+    let names: Vec<String> = lasting.map(ToString::to_string).collect();
     (!names.is_empty()).then(|| {
         format!(
             "mongodump found no index of these, not even that of _id; if they were dropped or made anew during the backup, the next \

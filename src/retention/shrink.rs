@@ -23,6 +23,16 @@ pub(crate) struct Loss {
     pub documents_before: u64,
     /// `None` if the namespace is gone.
     pub documents_now: Option<u64>,
+    /// A view is worth its definition, though it has no documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_view: bool,
+}
+
+/// What one backup had of a namespace.
+#[derive(Clone, Copy)]
+struct Holding {
+    documents: u64,
+    is_view: bool,
 }
 
 impl fmt::Display for Loss {
@@ -31,6 +41,7 @@ impl fmt::Display for Loss {
             namespace,
             documents_before,
             documents_now,
+            ..
         } = self;
         match (documents_now, documents_before) {
             (None, 0) => write!(out, "{namespace}: gone"),
@@ -57,33 +68,34 @@ pub(crate) fn losses(
     now: &[Entry],
     excluded: &dyn Fn(&Namespace) -> bool,
 ) -> Vec<Loss> {
-    let now = documents(now);
-    let watched = documents(before)
+    let now = holdings(now);
+    let watched = holdings(before)
         .into_iter()
         .filter(|(namespace, _)| is_watched(namespace, excluded));
     watched
-        .filter_map(|(namespace, before)| loss(namespace, before, now.get(namespace).copied()))
+        .filter_map(|(namespace, before)| loss(namespace, before, now.get(namespace)))
         .collect()
 }
 
-/// Those of `earlier` that are still lost, with the documents they have `now`.
+/// Those of `earlier` that are still lost, with the documents they have `now`. What counted as a loss in an earlier version,
+/// and no longer does, is over.
 pub(crate) fn still_lost(
     earlier: &[Loss],
     now: &[Entry],
     excluded: &dyn Fn(&Namespace) -> bool,
 ) -> Vec<Loss> {
-    let now = documents(now);
+    let now = holdings(now);
     let watched = earlier
         .iter()
         .filter(|loss| is_watched(&loss.namespace, excluded));
     watched
-        .filter_map(
-            |Loss {
-                 namespace,
-                 documents_before,
-                 ..
-             }| { loss(namespace, *documents_before, now.get(namespace).copied()) },
-        )
+        .filter_map(|lost| {
+            let before = Holding {
+                documents: lost.documents_before,
+                is_view: lost.is_view,
+            };
+            loss(&lost.namespace, before, now.get(&lost.namespace))
+        })
         .collect()
 }
 
@@ -99,29 +111,37 @@ pub(crate) fn merged(earlier: Vec<Loss>, new: Vec<Loss>) -> Vec<Loss> {
     all.into_values().collect()
 }
 
-fn documents(entries: &[Entry]) -> BTreeMap<&Namespace, u64> {
+fn holdings(entries: &[Entry]) -> BTreeMap<&Namespace, Holding> {
     let of_users = entries.iter().filter(|entry| entry.kind != Kind::Oplog);
+    let held = |entry: &Entry| Holding {
+        documents: entry.documents,
+        is_view: entry.kind == Kind::View,
+    };
     of_users
-        .map(|entry| (&entry.namespace, entry.documents))
+        .map(|entry| (&entry.namespace, held(entry)))
         .collect()
 }
 
-/// The server keeps its own notes in `config` and `local`, and makes and drops them as it likes.
+/// The server keeps its own notes in `config` and `local`, and makes and drops them as it likes; and some for a while elsewhere.
 fn is_watched(namespace: &Namespace, excluded: &dyn Fn(&Namespace) -> bool) -> bool {
-    !matches!(namespace.database.as_str(), "config" | "local") && !excluded(namespace)
+    let servers_notes = matches!(namespace.database.as_str(), "config" | "local");
+    !servers_notes && !namespace.is_temporary() && !excluded(namespace)
 }
 
-fn loss(namespace: &Namespace, documents_before: u64, documents_now: Option<u64>) -> Option<Loss> {
+fn loss(namespace: &Namespace, before: Holding, now: Option<&Holding>) -> Option<Loss> {
+    let documents_now = now.map(|now| now.documents);
     let lost = match documents_now {
-        None => true,
+        // With an empty collection nothing is lost that anybody would miss.
+        None => before.documents > 0 || before.is_view,
         // Users, roles and keys are few, and change all at once.
         Some(_) if namespace.database == "admin" => false,
-        Some(now) => has_fallen(documents_before, now),
+        Some(now) => has_fallen(before.documents, now),
     };
     lost.then(|| Loss {
         namespace: namespace.clone(),
-        documents_before,
+        documents_before: before.documents,
         documents_now,
+        is_view: before.is_view,
     })
 }
 

@@ -286,6 +286,47 @@ fn what_comes_back_ends_the_alarm_by_itself() {
 }
 
 #[test]
+fn neither_what_the_server_made_for_a_while_nor_an_empty_collection_is_missed() {
+    let smtp = Smtp::start(&[]);
+    let (server, site) = shrinking(&smtp);
+    let for_a_while = "shop.tmp.agg_out.3d8f5b1e-3f3e-4a7c-9a54-a3c3e0b1c111";
+    server.change("fill", for_a_while);
+    server.change("fill", "shop.emptied");
+    server.change("empty", "shop.emptied");
+    site.set_clock("2026-05-08T12:00:00Z");
+    site.run(&["backup"]).done();
+    server.change("drop", for_a_while);
+    server.change("drop", "shop.emptied");
+    site.set_clock("2026-05-15T12:00:00Z");
+    let outcome = site.run(&["backup"]).done();
+    let outcome = outcome.saying(&["1 archive kept, 1 old one removed"]);
+    assert!(!outcome.stderr.contains("gone"), "{}", outcome.stderr);
+    assert_eq!(smtp.mails().len(), 0);
+}
+
+/// Earlier versions held retention up for these.
+#[test]
+fn what_an_earlier_version_noted_as_lost_and_is_none_ends_with_the_next_backup() {
+    let smtp = Smtp::start(&[]);
+    let (_server, site) = shrinking(&smtp);
+    let path = site.backups().join(".pantry-keeper/state.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["shrunk"] = serde_json::json!({
+        "since": "2026-05-01T12:00:00Z",
+        "archive": site.archives().remove(0),
+        "losses": [
+            {"database": "shop", "collection": "emptied", "documents_before": 0, "documents_now": null},
+            {"database": "shop", "collection": "tmp.mr.orders_1", "documents_before": 9, "documents_now": null},
+        ],
+    });
+    fs::write(&path, state.to_string()).unwrap();
+    site.set_clock("2026-05-08T12:00:00Z");
+    site.run(&["backup"])
+        .done()
+        .saying(&["1 archive kept, 1 old one removed"]);
+}
+
+#[test]
 fn what_the_settings_leave_out_is_not_missed() {
     let site = Site::of(shared()).with("BACKUP_DATABASES", "shop,blog");
     site.run(&["backup"]).done();

@@ -31,6 +31,7 @@ fn loss_of(collection: &str, documents_before: u64, documents_now: Option<u64>) 
         namespace: Namespace::new("shop", collection),
         documents_before,
         documents_now,
+        is_view: false,
     }
 }
 
@@ -53,7 +54,6 @@ fn what_is_gone_or_has_fallen_sharply_is_told_in_a_line_each() {
         entry("shop", "weather", Kind::TimeSeries, 0),
     ];
     let expected = [
-        "shop.empty: gone",
         "shop.recipes: 41,203 → 12 documents",
         "shop.single: 100 → 1 document",
         "shop.soups: gone",
@@ -99,6 +99,45 @@ fn the_servers_own_databases_are_no_loss_and_admin_only_when_gone() {
     );
     let back = [entry("admin", "system.roles", Kind::Collection, 1)];
     assert_eq!(still_lost(&found, &back, &none), []);
+}
+
+#[test]
+fn what_the_server_makes_for_a_while_is_no_loss() {
+    let before = [
+        shop("tmp.agg_out.3d8f5b1e-3f3e-4a7c-9a54-a3c3e0b1c111", 900),
+        shop("tmp.mr.orders_1", 900),
+        shop(
+            "system.resharding.3d8f5b1e-3f3e-4a7c-9a54-a3c3e0b1c111",
+            900,
+        ),
+        shop("tmp.notes", 1),
+    ];
+    let found = losses(&before, &[], &none);
+    assert_eq!(lines(&found), ["shop.tmp.notes: gone (had 1 document)"]);
+}
+
+/// As an earlier version noted them.
+#[test]
+fn a_noted_loss_that_is_none_any_more_is_over() {
+    let noted = r#"[{"database":"shop","collection":"empty","documents_before":0,"documents_now":null},
+        {"database":"shop","collection":"tmp.agg_out.36","documents_before":900,"documents_now":null},
+        {"database":"shop","collection":"users","documents_before":311,"documents_now":null}]"#;
+    let noted: Vec<Loss> = serde_json::from_str(noted).unwrap();
+    assert_eq!(
+        lines(&still_lost(&noted, &[], &none)),
+        ["shop.users: gone (had 311 documents)"]
+    );
+}
+
+#[test]
+fn a_view_stays_lost_until_it_is_back() {
+    let view = [entry("shop", "soups", Kind::View, 0)];
+    let found = losses(&view, &[], &none);
+    let stored = serde_json::to_string(&found).unwrap();
+    assert!(stored.contains(r#""is_view":true"#), "{stored}");
+    let read: Vec<Loss> = serde_json::from_str(&stored).unwrap();
+    assert_eq!(still_lost(&read, &[], &none), found);
+    assert_eq!(still_lost(&read, &view, &none), []);
 }
 
 #[test]
