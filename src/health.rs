@@ -136,6 +136,9 @@ fn offsite_problems(
 }
 
 fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Option<String> {
+    if !settings.drill.is_set_up() {
+        return None;
+    }
     let last = state.drill.as_ref();
     if let Some((drill, problem)) = last.and_then(|drill| Some((drill, drill.problem.as_ref()?))) {
         let at = drill

@@ -54,7 +54,7 @@ const SURROUNDINGS: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "container",
 ];
-/// A schedule of drills must come with a server, which here is nobody's.
+/// Stands for the owner's scratch server: a schedule of drills must come with one, and without one a failed drill is history.
 const NO_SERVER: (&str, &str) = ("DRILL_URI", "mongodb://127.0.0.1:1/");
 
 /// Serves for as long as it is kept.
@@ -63,7 +63,7 @@ pub(super) struct StatusPage(Option<JoinHandle<()>>);
 impl StatusPage {
     /// Starts it, where the settings ask for one.
     pub(super) fn start(settings: &Settings, ctx: &Context) -> Self {
-        let environment = environment(&ctx.environment);
+        let environment = environment(&ctx.environment, settings.drill.is_set_up());
         let serving = settings
             .status
             .listen
@@ -81,14 +81,16 @@ impl Drop for StatusPage {
     }
 }
 
-fn environment(all: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+fn environment(all: &[(OsString, OsString)], has_drills: bool) -> Vec<(OsString, OsString)> {
     let wanted = |(name, _): &&(OsString, OsString)| {
         let name = name.to_str().unwrap_or_default();
         let setting = name.strip_suffix("_FILE").unwrap_or(name);
         SETTINGS.contains(&setting) || SURROUNDINGS.contains(&name)
     };
     let mut environment: Vec<_> = all.iter().filter(wanted).cloned().collect();
-    environment.push((NO_SERVER.0.into(), NO_SERVER.1.into()));
+    if has_drills {
+        environment.push((NO_SERVER.0.into(), NO_SERVER.1.into()));
+    }
     environment
 }
 
@@ -143,10 +145,11 @@ mod tests {
         ];
         let all = all.map(|(name, value)| (name.into(), value.into()));
         let mut names: Vec<OsString> = Vec::new();
-        for (name, value) in environment(&all) {
+        for (name, value) in environment(&all, true) {
             assert!(!value.to_str().unwrap().contains("secret@"));
             names.push(name);
         }
         assert_eq!(names, ["STATUS_PASSWORD_FILE", "BACKUP_DIR", "DRILL_URI"]);
+        assert_eq!(environment(&all, false).len(), 2);
     }
 }

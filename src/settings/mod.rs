@@ -153,6 +153,13 @@ pub(crate) struct DrillSettings {
     pub ping: Option<PingUrl>,
 }
 
+impl DrillSettings {
+    /// Whether drills are meant to happen. Without a server of their own, they are only when somebody asks for one.
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.uri.is_some()
+    }
+}
+
 /// How to send mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MailSettings {

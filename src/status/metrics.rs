@@ -190,12 +190,8 @@ const METRICS: &[Metric] = &[
         "last_drill_proven",
         "1 if the last drill proved its archive.",
         |facts| {
-            let drilled = facts.snapshot.status.health.drilled_at;
-            drilled
-                .map(|_| facts.snapshot.drill_problem.is_none())
-                .into_iter()
-                .flat_map(truth)
-                .collect()
+            let proven = facts.snapshot.drill_proven;
+            proven.into_iter().flat_map(truth).collect()
         },
     ),
     metric(

@@ -38,8 +38,9 @@ pub(crate) struct Snapshot {
     pub scheduler_alive: bool,
     /// How long the disk will do.
     pub outlook: Outlook,
-    /// What the last drill said against its archive; none when it proved it.
-    pub drill_problem: Option<String>,
+    /// Whether the last drill proved its archive. None without one, or when it failed and drills are no longer set up:
+    /// then no other will put it right.
+    pub drill_proven: Option<bool>,
 }
 
 /// Looks again and again, and remembers of the archives what stays as it is.
@@ -114,10 +115,15 @@ impl Reader {
             list,
             failing_runs: state.alerts.failing().map_or(0, |failing| failing.runs),
             scheduler_alive,
-            drill_problem: state.drill.and_then(|drill| drill.problem),
+            drill_proven: drill_proven(&self.settings, &state),
             runs,
         }
     }
+}
+
+fn drill_proven(settings: &Settings, state: &State) -> Option<bool> {
+    let proven = state.drill.as_ref()?.problem.is_none();
+    (proven || settings.drill.is_set_up()).then_some(proven)
 }
 
 /// The archives, with why each stays and when it goes.

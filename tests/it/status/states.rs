@@ -2,7 +2,7 @@
 
 use super::{pantry, serve, site};
 use crate::service::stop;
-use crate::support::{Site, rewrite, until};
+use crate::support::{Site, rewrite, shared, until};
 use chrono::{Datelike, TimeDelta, Utc};
 use serde_json::json;
 use std::fs;
@@ -111,6 +111,38 @@ fn what_is_wrong_is_said_first() {
 }
 
 /// A state that cannot be read stays as it is: the page only reads.
+/// There is nothing that could try it again.
+#[test]
+fn a_failed_drill_is_history_once_drills_are_no_longer_set_up() {
+    let site = site();
+    let names = pantry::fill(&site, 1, 24);
+    pantry::remember(&site, &names, &[]);
+    let drill =
+        json!({ "at": "2026-05-03T00:00:00Z", "archive": names[0], "problem": "one is missing" });
+    fs::write(
+        site.backups().join(".pantry-keeper/state.json"),
+        json!({ "drill": drill }).to_string(),
+    )
+    .unwrap();
+    let of = |site: &Site, code: i32, status: u16| {
+        let (running, page) = serve(site);
+        site.run(&["health"]).ended_with(code);
+        let health = page.get("/health").with_status(status);
+        let metrics = page.get("/metrics").with_status(200);
+        stop(running);
+        let proven = metrics.body.lines();
+        let proven = proven.filter(|line| line.starts_with("pantry_keeper_last_drill_proven"));
+        let proven: Vec<String> = proven.map(str::to_owned).collect();
+        (health.body.contains("one is missing"), proven)
+    };
+    let site = site.with("DRILL_URI", shared().uri());
+    assert_eq!(
+        of(&site, 1, 503),
+        (true, vec!["pantry_keeper_last_drill_proven 0".to_owned()])
+    );
+    assert_eq!(of(&site.with("DRILL_URI", ""), 0, 200), (false, Vec::new()));
+}
+
 #[test]
 fn a_damaged_state_is_left_alone() {
     let site = site();
