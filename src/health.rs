@@ -146,9 +146,12 @@ fn drill_problem(settings: &Settings, state: &State, now: DateTime<Utc>) -> Opti
             .with_timezone(&settings.time_zone)
             .format("%-d %B %Y at %H:%M");
         let problem = problem.lines().next().unwrap_or_default();
+        let outcome = match drill.inconclusive {
+            true => "could not be carried out".to_owned(),
+            false => format!("did not prove {}", drill.archive),
+        };
         return Some(format!(
-            "the drill of {at} did not prove {}: {problem}; try again: `{}`",
-            drill.archive,
+            "the drill of {at} {outcome}: {problem}; try again: `{}`",
             settings.runtime.run("drill")
         ));
     }

@@ -26,7 +26,7 @@ use crate::offsite::{self, Within};
 use crate::report::DrillReport;
 use crate::restore::{self, Contents, RestoreError, Selection};
 use crate::settings::Settings;
-use crate::state::{Ended, LastDrill, Run, StateStore, StepTime, warn_unsaved};
+use crate::state::{Ended, LastDrill, Run, State, StateStore, StepTime, warn_unsaved};
 use crate::store::located::Located;
 use crate::store::repository::{Repository, RepositoryError};
 use crate::sys::lock::Lock;
@@ -38,6 +38,8 @@ use tokio::time::Instant;
 pub(crate) struct Outcome {
     pub result: Result<DrillReport, RestoreError>,
     pub queued: Queued,
+    /// There is no archive, and there never was one: nothing was tried, and nothing has failed.
+    pub too_early: bool,
 }
 
 impl Outcome {
@@ -82,11 +84,14 @@ pub(crate) async fn run(
     let began_at = (ctx.now)();
     let repository = Repository::of(settings);
     let notifier = Notifier::new(settings, uri, ctx, None);
+    let result = drill(settings, uri, ctx, &repository, status, wanted, &notifier).await;
     let mut outcome = Outcome {
-        result: drill(settings, uri, ctx, &repository, status, wanted, &notifier).await,
+        too_early: result.as_ref().is_err_and(RestoreError::found_no_archives)
+            && never_had_one(settings, &repository, &status.state()),
+        result,
         queued: Queued::default(),
     };
-    if outcome.is_busy() || outcome.is_slip() {
+    if outcome.is_busy() || outcome.is_slip() || outcome.too_early {
         return outcome;
     }
     log_result(&outcome, ctx);
@@ -110,6 +115,16 @@ pub(crate) async fn run(
     outcome
 }
 
+/// Whether no archive was ever made in this folder. One that lost its archives, or another disk in its place, is no new one.
+fn never_had_one(settings: &Settings, repository: &Repository, state: &State) -> bool {
+    let is_the_disk = !settings.require_mount || repository.own_folder().is_dir();
+    let proven = |drill: &LastDrill| drill.problem.is_none();
+    is_the_disk
+        && state.problem.is_none()
+        && state.compared.is_none()
+        && !state.drill.as_ref().is_some_and(proven)
+}
+
 fn log_result(outcome: &Outcome, ctx: &Context) {
     match &outcome.result {
         Ok(report) if report.proven => tracing::info!("{report}"),
@@ -126,11 +141,13 @@ fn last_drill(result: &Result<DrillReport, RestoreError>, ctx: &Context, name: &
             at,
             archive: report.archive.clone(),
             problem: report.problems.first().cloned(),
+            inconclusive: false,
         },
         Err(error) => LastDrill {
             at,
             archive: name.to_owned(),
             problem: Some(ctx.explain(error)),
+            inconclusive: !error.is_about_the_archive(),
         },
     }
 }

@@ -171,7 +171,7 @@ pub(crate) struct Facts {
     pub stage: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
-    /// What a drill found different, or why it could not be tried.
+    /// What a drill found different, or why it could not be carried out; then `error` has it, too.
     pub problems: Vec<String>,
     /// What the owner should look at, each with what to do about it.
     pub concerns: Vec<String>,

@@ -2,6 +2,7 @@
 
 use super::oplog;
 use crate::archive::namespace::Namespace;
+use crate::archive::seal::UnsealError;
 use crate::mongo::error::ServerError;
 use crate::mongo::mongorestore::LoadError;
 use crate::mongo::tool::ToolError;
@@ -107,6 +108,25 @@ impl RestoreError {
     /// Whether somebody else is at work in the folder.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Lock(error) if error.is_busy())
+    }
+
+    /// Whether there is no archive at all where one was looked for.
+    pub(crate) fn found_no_archives(&self) -> bool {
+        match self {
+            Self::Repository(RepositoryError::Empty(_) | RepositoryError::NoFolder(_)) => true,
+            Self::Locate(LocateError::Empty { others }) => others.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether it says something about the archive, rather than about a server that is away or whatever else was in the way.
+    pub(crate) fn is_about_the_archive(&self) -> bool {
+        use UnsealError::{End, Header};
+        match self {
+            Self::Damaged { .. } | Self::OtherFormat { .. } | Self::Load(_) => true,
+            Self::Open(OpenError::Unseal { error, .. }) => matches!(error, Header | End),
+            _ => false,
+        }
     }
 
     /// Whether it was told to stop.

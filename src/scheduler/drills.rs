@@ -111,10 +111,14 @@ impl Service<'_> {
         };
         self.metrics_file.due_now();
         match ended {
-            worker::Ended::Finished => {
+            worker::Ended::Finished | worker::Ended::TooEarly => {
                 let now = self.look_at_the_clock();
                 self.with_drill_ledger(|timetable, ledger| {
                     timetable.finish(ledger, slot, now);
+                    if ended == worker::Ended::TooEarly {
+                        // Before the first archive, no drill could be expected.
+                        ledger.since = ledger.since.max(now);
+                    }
                 });
                 self.announce();
             }
@@ -135,6 +139,7 @@ impl Service<'_> {
             at: now,
             archive: "the latest archive".into(),
             problem: Some(error.into()),
+            inconclusive: true,
         };
         let uri = self.settings.drill.uri.as_ref().unwrap_or(self.uri);
         let queued = Notifier::new(self.settings, uri, self.ctx, None).drilled(

@@ -51,7 +51,7 @@ impl Service<'_> {
                 self.forget_start();
                 true
             }
-            worker::Ended::Finished => {
+            worker::Ended::Finished | worker::Ended::TooEarly => {
                 self.waiting.end();
                 self.finish(slot, now);
                 self.copying.due_now();

@@ -55,6 +55,8 @@ pub(crate) enum Ended {
     Busy,
     /// It was told to stop.
     Stopped,
+    /// A drill had no archive yet.
+    TooEarly,
 }
 
 /// Why a run told nothing.

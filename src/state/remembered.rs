@@ -48,6 +48,9 @@ pub(crate) struct LastDrill {
     pub archive: String,
     /// None when it proved the archive.
     pub problem: Option<String>,
+    /// It could not be carried out, which says nothing about the archive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inconclusive: bool,
 }
 
 /// Databases that a drill made and has not dropped yet.

@@ -34,9 +34,15 @@ pub(crate) async fn drill(
         within: arguments.source.within(),
     };
     let outcome = drill::run(settings, uri, ctx, &mut state, &wanted, "drill by hand").await;
-    let (busy, slip) = (outcome.is_busy(), outcome.is_slip());
+    let (busy, slip, too_early) = (outcome.is_busy(), outcome.is_slip(), outcome.too_early);
     sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
+        error if too_early => {
+            let backup = ctx.runtime().run("backup");
+            CommandError::usage(format!(
+                "nothing to drill: {error}; make a backup first: {backup}"
+            ))
+        }
         RestoreError::Repository(error) if slip => error.into(),
         error if slip => CommandError::usage(ctx.explain(&error)),
         error => {

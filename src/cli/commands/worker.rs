@@ -91,8 +91,14 @@ async fn run_drill(
     let ended = match (outcome.is_busy(), outcome.was_cancelled()) {
         (true, _) => Ended::Busy,
         (_, true) => Ended::Stopped,
+        _ if outcome.too_early => Ended::TooEarly,
         _ => Ended::Finished,
     };
+    if let Err(error) = outcome.result.as_ref()
+        && outcome.too_early
+    {
+        tracing::info!("nothing to drill: {error}; the next drill comes when it is due");
+    }
     Ok(Run {
         ended,
         queued: outcome.queued,

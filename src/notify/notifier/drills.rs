@@ -48,6 +48,7 @@ impl Notifier<'_> {
         let problems = report.map(|report| report.problems.clone());
         let facts = Facts {
             archive: Some(last.archive.clone()),
+            error: last.inconclusive.then(|| problem.to_owned()),
             problems: problems.unwrap_or_else(|| vec![problem.to_owned()]),
             failing_since: alerts.failing().map(|failing| failing.since),
             failed_runs: alerts.failing().map(|failing| failing.runs),
@@ -97,6 +98,7 @@ impl Notifier<'_> {
         let problems = report.map(|report| report.problems.clone());
         let facts = Facts {
             archive: Some(last.archive.clone()),
+            error: last.inconclusive.then(|| problem.clone()),
             problems: problems.unwrap_or_else(|| vec![problem.clone()]),
             ..Facts::default()
         };

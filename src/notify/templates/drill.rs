@@ -10,7 +10,12 @@ use std::time::Duration;
 pub(super) fn failed(notification: &Notification) -> Message {
     let (origin, facts) = (&notification.origin, &notification.facts);
     let archive = facts.archive.as_deref().unwrap_or("the latest archive");
+    let inconclusive = facts.error.is_some();
     let subject = match facts.day.unwrap_or(1) {
+        0 | 1 if inconclusive => format!(
+            "{} drill could not be carried out: {archive} is not proven",
+            origin.prefix
+        ),
         0 | 1 => format!("{} drill FAILED: {archive} is not proven", origin.prefix),
         day => format!("{} drill still failing, day {day}", origin.prefix),
     };
@@ -20,12 +25,16 @@ pub(super) fn failed(notification: &Notification) -> Message {
     shown.extend(surroundings(notification));
     let promise =
         "No archive was changed or removed by it, and no database but its own scratch ones.";
+    let headline = match inconclusive {
+        true => format!(
+            "A trial restore of {archive} could not be carried out. That says nothing about the archive."
+        ),
+        false => format!("A trial restore of {archive} did not bring back what the archive holds."),
+    };
     Message {
         subject,
         severity: notification.severity,
-        headline: format!(
-            "A trial restore of {archive} did not bring back what the archive holds."
-        ),
+        headline,
         paragraphs: vec![promise.to_owned()],
         facts: shown,
         parts: list("What is wrong", &facts.problems)

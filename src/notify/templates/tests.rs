@@ -110,6 +110,18 @@ fn drill_failed(day: u32) -> Notification {
     notification(event, facts)
 }
 
+/// Its scratch server is away.
+fn drill_not_carried_out() -> Notification {
+    let away = "cannot reach MongoDB at scratch:27017: Connection refused";
+    let drill = drill_failed(1);
+    let facts = Facts {
+        error: Some(away.into()),
+        problems: vec![away.into()],
+        ..drill.facts
+    };
+    notification(drill.event, facts)
+}
+
 fn stalled(event: Event) -> Notification {
     let since = at(6, 1, 0);
     let stall = Stall {
@@ -183,6 +195,7 @@ fn every_mail() {
         receipt,
         drill_failed(1),
         drill_failed(3),
+        drill_not_carried_out(),
         recovered(Event::DrillRecovered, drilled),
         drilled(Event::DrillReceipt),
         stalled(Event::Stalled),

@@ -9,6 +9,14 @@ fn drilling_on(site: Site, server: &Server) -> Site {
     site.with("DRILL_URI", server.uri())
 }
 
+fn mailing(site: Site, smtp: &Smtp) -> Site {
+    site.with("SMTP_HOST", "127.0.0.1")
+        .with("SMTP_PORT", smtp.port)
+        .with("SMTP_SECURITY", "none")
+        .with("EMAIL_FROM", "pantry@example.org")
+        .with("EMAIL_TO", "mira@example.org")
+}
+
 pub(super) fn state(site: &Site) -> Value {
     serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/state.json")).unwrap())
         .unwrap()
@@ -61,6 +69,60 @@ fn everything_is_proven_and_nothing_stays_behind() {
         "{last}"
     );
     assert_eq!(state(&site)["left_over"], Value::Array(vec![]));
+}
+
+/// On a new stack there is nothing to be drilled yet; that is no alarm.
+#[test]
+fn before_the_first_archive_there_is_nothing_to_drill_and_nothing_has_failed() {
+    let smtp = Smtp::start(&[]);
+    let site = mailing(Site::of(shared()), &smtp).with("DRILL_URI", shared().uri());
+    for _ in 0..2 {
+        let json = site
+            .run(&["drill", "--json"])
+            .ended_with(2)
+            .saying(&["nothing to drill: there ", "make a backup first"])
+            .json();
+        let error = json["error"].as_str().unwrap();
+        assert!(error.starts_with("nothing to drill: "), "{json}");
+        // And once the folder is there.
+        let _ = fs::create_dir(site.backups());
+    }
+    let health = site.run(&["health"]).ended_with(1);
+    assert!(!health.stdout.contains("drill"), "{}", health.stdout);
+    assert_eq!(smtp.mails().len(), 0);
+
+    // A folder that had some is another matter.
+    let site = site.with("BACKUP_DATABASES", "library");
+    site.run(&["backup"]).done();
+    fs::remove_file(site.backups().join(site.archives().remove(0))).unwrap();
+    site.run(&["drill"])
+        .ended_with(1)
+        .saying(&["the drill failed: there are no archives in"]);
+    assert_eq!(smtp.mails().len(), 1);
+}
+
+/// It says nothing about the archive.
+#[test]
+fn a_scratch_server_that_is_away_is_told_as_that_and_is_forgotten_with_its_setting() {
+    let smtp = Smtp::start(&[]);
+    let away = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
+    let site = mailing(Site::new(), &smtp).with("DRILL_URI", away);
+    site.with_sound_archive();
+    site.run(&["drill"])
+        .ended_with(1)
+        .saying(&["cannot reach MongoDB", "1 mail sent"]);
+    let mail = smtp.mails().remove(0);
+    assert_eq!(
+        mail.subject,
+        "jorbites drill could not be carried out: latest is not proven"
+    );
+    assert!(!mail.text.contains("did not bring back"), "{}", mail.text);
+    site.run(&["health"])
+        .ended_with(1)
+        .printing(&["could not be carried out: cannot reach MongoDB"]);
+    // There is nothing to be tried again with.
+    let health = site.with("DRILL_URI", "").run(&["health"]).ended_with(1);
+    assert!(!health.stdout.contains("drill"), "{}", health.stdout);
 }
 
 /// A new stack with a schedule of drills has nothing to be drilled yet; that is no alarm.

@@ -219,6 +219,37 @@ fn a_schedule_needs_a_server_to_drill_on() {
     site.run(&["run"]).ended_with(2).saying(&["DRILL_SCHEDULE"]);
 }
 
+/// The first drill of a new stack may be due before its first backup.
+#[test]
+fn one_that_is_due_before_the_first_archive_is_let_go_and_not_missed() {
+    let smtp = crate::support::Smtp::start(&[]);
+    let site = Site::of(shared())
+        .with("BACKUP_DATABASES", "library")
+        .with("DRILL_URI", shared().uri())
+        .with("DRILL_SCHEDULE", "0 4 * * MON")
+        .with("SMTP_HOST", "127.0.0.1")
+        .with("SMTP_PORT", smtp.port)
+        .with("SMTP_SECURITY", "none")
+        .with("EMAIL_FROM", "pantry@example.org")
+        .with("EMAIL_TO", "mira@example.org")
+        .with_clock("2026-05-31T12:00:00Z");
+    let running = site.start(&["run"]);
+    running.until_it_says("next drill: Monday 1 June 2026 at 04:00 UTC");
+    site.set_clock("2026-06-01T03:59:58Z");
+    running.until_it_says("nothing to drill: there are no archives in ");
+    running.until_it_says("next drill: Monday 8 June 2026 at 04:00 UTC");
+    site.run(&["backup"]).done();
+    // Hours after the drill should have been done.
+    site.set_clock("2026-06-02T12:00:00Z");
+    let health = site.run(&["health"]);
+    assert!(!health.stdout.contains("drill"), "{}", health.stdout);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(120)).done();
+    assert_eq!(smtp.mails().len(), 0);
+    assert_eq!(state(&site)["drill"], Value::Null);
+    assert_eq!(history(&site).len(), 1);
+}
+
 #[test]
 fn by_itself_it_drills_when_it_is_due_and_mails_when_it_failed() {
     let scratch = Server::standalone();
