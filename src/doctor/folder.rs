@@ -48,7 +48,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
             format!("{} is damaged", damaged.archive),
             &format!(
                 "`{}` says where; keep it for what can still be read, or move it away",
-                settings.runtime.run("verify")
+                settings.runtime.run(&format!("verify {}", damaged.archive))
             ),
         );
     }

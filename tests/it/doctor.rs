@@ -54,6 +54,25 @@ fn all_is_well_and_the_next_runs_are_shown() {
     assert_eq!(smtp.mails().len(), 0);
 }
 
+/// Without its name, `verify` would read the latest, which is sound.
+#[test]
+fn an_older_archive_that_is_damaged_comes_with_the_command_that_reads_it() {
+    let site = site().with_clock("2026-05-24T12:00:00Z");
+    site.run(&["backup"]).done();
+    let older = site.archives().remove(0);
+    site.set_clock("2026-05-31T12:00:00Z");
+    site.run(&["backup"]).done();
+    crate::support::rewrite(&site.backups().join(&older), |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    site.run(&["verify", &older]).ended_with(1);
+    site.run(&["doctor"]).ended_with(1).printing(&[
+        &format!("{older} is damaged"),
+        &format!("pantry-keeper verify {older}` says where"),
+    ]);
+}
+
 #[test]
 fn a_password_that_is_wrong_and_a_role_that_is_missing() {
     let uri = |user: &str, password: &str| {

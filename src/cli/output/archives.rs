@@ -109,7 +109,7 @@ pub(in crate::cli) fn prune(report: &PruneReport, time_zone: Tz, now: DateTime<U
 fn row(archive: &ArchiveSummary, time_zone: Tz) -> [String; 6] {
     let verified = match (&archive.damage, archive.verified_at) {
         (Some(damage), _) => format!("DAMAGED: {damage}"),
-        (None, None) => "never: `pantry-keeper verify` does it".into(),
+        (None, None) => format!("never: `pantry-keeper verify {}` does it", archive.archive),
         (None, at) => match archive.drilled_at {
             Some(drilled) => {
                 format!(
@@ -153,6 +153,22 @@ mod tests {
             goes_at,
             copies: Vec::new(),
         }
+    }
+
+    /// Without its name, `verify` would read the latest.
+    #[test]
+    fn one_that_was_never_verified_says_how_it_is() {
+        let unverified = ArchiveSummary {
+            verified_at: None,
+            ..listed(1, &[], None)
+        };
+        let shown = row(&unverified, zone("UTC")).join(" ");
+        assert!(
+            shown.contains(
+                "never: `pantry-keeper verify jorbites_backup_20260501_020000.tar.gz` does it"
+            ),
+            "{shown}"
+        );
     }
 
     #[test]

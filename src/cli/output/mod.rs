@@ -70,7 +70,10 @@ pub(super) fn copies(copies: &Copies, time_zone: Tz, now: DateTime<Utc>) -> Stri
         let state = match (&copy.damage, copy.proven_at) {
             (Some(damage), _) => format!("DAMAGED: {damage}"),
             (None, Some(at)) => format!("{}, {}", label(copy.state), time(Some(at), time_zone)),
-            (None, None) => "never looked at: `pantry-keeper verify --offsite` does it".into(),
+            (None, None) => format!(
+                "never looked at: `pantry-keeper verify --offsite {}` does it",
+                copy.archive
+            ),
         };
         [
             copy.archive.clone(),

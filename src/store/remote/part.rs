@@ -35,7 +35,7 @@ impl Part<'_> {
         StoreError::new(
             StoreErrorKind::Differs,
             format!("{} became another file while it was read", self.name),
-            "see who changes files there; `pantry-keeper verify --offsite` reads the copies through",
+            "see who changes files there; `pantry-keeper verify --offsite --all` reads the copies through",
         )
     }
 }

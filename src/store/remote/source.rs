@@ -291,7 +291,7 @@ pub(super) fn unsound(problem: &str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Local,
         format!("the archive here cannot be copied: {problem}"),
-        "see what is wrong with it: pantry-keeper verify",
+        "see what is wrong with it: pantry-keeper verify --all",
     )
 }
 
