@@ -1,6 +1,8 @@
 //! MongoDB backups that prove themselves.
 
 #![forbid(unsafe_code)]
+// They panic where nothing can be written.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 mod archive;
 mod backup;

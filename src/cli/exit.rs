@@ -106,7 +106,7 @@ impl CommandError {
     pub(super) fn report(&self, as_json: bool) -> ExitStatus {
         match &self.telling {
             Telling::Log(line) => tracing::error!("{line}"),
-            Telling::Terminal => eprint!("{}", logging::one_event(&self.message)),
+            Telling::Terminal => output::complain(&logging::one_event(&self.message)),
             Telling::Told => {}
         }
         if as_json {

@@ -31,7 +31,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment) -> u8 {
         .is_some_and(|argument| argument == process::CHILD_ARGUMENT)
     {
         let error = process::become_child(arguments.into_iter().skip(2));
-        eprintln!("Failed: cannot start: {error}");
+        output::complain(&format!("Failed: cannot start: {error}\n"));
         return 127;
     }
     if let Some(restart) = commands::restore::without_passwords(&arguments) {
@@ -41,7 +41,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment) -> u8 {
             &restart.hidden,
         );
         let problem = format!("cannot hide the password of --to: {error}; give a file instead");
-        eprint!("{}", logging::one_event(&problem));
+        output::complain(&logging::one_event(&problem));
         return ExitStatus::Failed.code();
     }
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -171,6 +171,6 @@ async fn dispatch(
 fn hide_secrets_of_panics(redactor: Redactor) {
     std::panic::set_hook(Box::new(move |panic| {
         let text = format!("this is a defect, please report it: {panic}");
-        eprint!("{}", logging::one_event(&redactor.redact(&text)));
+        output::complain(&logging::one_event(&redactor.redact(&text)));
     }));
 }

@@ -141,6 +141,46 @@ fn what_could_not_be_printed_is_a_failure() {
     }
 }
 
+/// Nor has what is said about a failure: the exit code and the document still tell it.
+#[test]
+fn what_could_not_be_said_on_stderr_changes_neither_code_nor_document() {
+    let site = Site::new();
+    let nowhere = ["sh", "-c", "exec \"$@\" 2> /dev/full", "sh"];
+    let site = site.started_by(&nowhere);
+    for (command, code) in [
+        (&["list"][..], 1),
+        (&["verify"], 1),
+        (&["health"], 1),
+        (&["drill"], 2),
+        (&["restore", "nothing"], 2),
+    ] {
+        let outcome = site.run(&[command, &["--json"]].concat());
+        assert!(outcome.ended_with(code).json().is_object(), "{command:?}");
+    }
+    let key = site.path("key.txt");
+    site.run(&["keygen", "--output", key.to_str().unwrap()])
+        .ended_with(1)
+        .printing(&["age1"]);
+    assert!(key.exists(), "a key that was told is not taken back");
+    let wrong = site.with("BACKUP_SCHEDULE", "often");
+    let json = wrong.run(&["list", "--json"]).ended_with(2).json();
+    assert!(json["error"].is_string(), "{json}");
+}
+
+/// A key that is made and whose public half could not be printed is not left behind untold.
+#[test]
+fn a_key_that_was_made_is_told_also_when_it_could_not_be_printed() {
+    let site = Site::new().started_by(&["sh", "-c", "exec \"$@\" > /dev/full", "sh"]);
+    let key = site.path("key.txt");
+    site.run(&["keygen", "--output", key.to_str().unwrap()])
+        .ended_with(1)
+        .saying(&[
+            "the key is made, and is in ",
+            "key.txt",
+            "No space left on device",
+        ]);
+}
+
 /// Names are in local time, which is another one now.
 #[test]
 fn the_newest_is_the_one_made_last_also_where_the_time_zone_was_changed() {

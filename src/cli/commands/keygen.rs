@@ -24,22 +24,28 @@ pub(in crate::cli) fn keygen(
     );
     match &arguments.output {
         Some(path) => {
-            write_new(path, &file).map_err(|error| told(&error))?;
-            output::deliver(&format!("{recipient}\n"))?;
-            eprint!("{}", advice(&recipient, &path.display().to_string()));
+            write_new(path, &file).map_err(|error| told(error.to_string()))?;
+            let shown = path.display().to_string();
+            // A key that is made stays: it may be in use, and only its owner can tell.
+            let made = |error| {
+                told(format!(
+                    "the key is made, and is in {shown}, its public half in the second line; but {error}"
+                ))
+            };
+            output::deliver(&format!("{recipient}\n")).map_err(made)?;
+            output::say(&advice(&recipient, &shown)).map_err(made)?;
         }
         None => {
             output::deliver(&file)?;
-            eprint!("{}", advice(&recipient, "what was printed, in a file"));
+            output::say(&advice(&recipient, "what was printed, in a file"))?;
         }
     }
     Ok(ExitStatus::Done)
 }
 
 /// There is no log yet that it could be told in.
-fn told(error: &FileError) -> CommandError {
-    let message = error.to_string();
-    eprint!("{}", logging::one_event(&message));
+fn told(message: String) -> CommandError {
+    output::complain(&logging::one_event(&message));
     CommandError::told(message)
 }
 

@@ -14,7 +14,7 @@ use crate::store::repository::{RepositoryError, RepositoryLockError};
 use crate::sys::cancel::Interruption;
 use crate::sys::redact::Secret;
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{BufRead, IsTerminal, Read};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// Stands for a connection string until its pipe is open.
@@ -138,15 +138,21 @@ pub(crate) async fn restore(
 
 /// Goes on only after a yes. Who wants JSON on stdout has not seen what will happen yet.
 pub(super) async fn ask(preview: &str, as_json: bool, ctx: &Context) -> Result<(), CommandError> {
-    if as_json {
-        eprint!("{preview}");
-    }
-    match confirm(ctx).await {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(refused(Interruption::Cancelled.into(), ctx)),
-        Answer::NoTerminal => Err(CommandError::usage(
+    let shown = match as_json {
+        true => output::say(preview),
+        false => Ok(()),
+    };
+    if !std::io::stdin().is_terminal() {
+        return Err(CommandError::usage(
             "there is no terminal to ask on: confirm with --yes",
-        )),
+        ));
+    }
+    // A question that nobody could read has no answer.
+    shown?;
+    output::say("Restore this? Type yes: ")?;
+    match is_confirmed(ctx).await {
+        true => Ok(()),
+        false => Err(refused(Interruption::Cancelled.into(), ctx)),
     }
 }
 
@@ -193,26 +199,14 @@ pub(super) fn selection(arguments: &RestoreArguments) -> Result<Selection, Strin
     })
 }
 
-enum Answer {
-    Yes,
-    No,
-    /// Stdin is not a terminal.
-    NoTerminal,
-}
-
-async fn confirm(ctx: &Context) -> Answer {
-    if !std::io::stdin().is_terminal() {
-        return Answer::NoTerminal;
-    }
-    eprint!("Restore this? Type yes: ");
-    let _ = std::io::stderr().flush();
+async fn is_confirmed(ctx: &Context) -> bool {
     let answered = ctx.cancel.blocking(|_| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     match answered.await {
-        Ok(Ok(line)) if ["yes", "y"].contains(&line.trim().to_lowercase().as_str()) => Answer::Yes,
-        _ => Answer::No,
+        Ok(Ok(line)) => ["yes", "y"].contains(&line.trim().to_lowercase().as_str()),
+        _ => false,
     }
 }
 

@@ -38,6 +38,18 @@ pub(super) fn deliver(text: &str) -> Result<(), OutputError> {
     Ok(stdout.flush()?)
 }
 
+/// Says something on stderr. Never with `eprint!`, which panics where stderr takes nothing.
+pub(super) fn say(text: &str) -> Result<(), OutputError> {
+    let mut stderr = io::stderr().lock();
+    stderr.write_all(text.as_bytes())?;
+    Ok(stderr.flush()?)
+}
+
+/// The same, where nothing else is left to be done should it get lost.
+pub(super) fn complain(text: &str) {
+    let _ = say(text);
+}
+
 /// Prints the one JSON document of a command.
 pub(super) fn json(document: &impl Serialize) -> Result<(), OutputError> {
     let text = serde_json::to_string_pretty(document).map_err(io::Error::from)?;
