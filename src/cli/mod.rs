@@ -19,6 +19,7 @@ use chrono::Utc;
 use clap::Parser;
 use exit::{CommandError, ExitStatus};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use tokio::sync::mpsc;
 
 /// The environment as the program was started with.
@@ -48,12 +49,11 @@ pub fn run(arguments: Vec<OsString>, environment: Environment) -> u8 {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are errors to the parser, but not to the person who asked.
-            let status = if error.use_stderr() {
-                ExitStatus::Usage
-            } else {
-                ExitStatus::Done
+            let status = match (error.use_stderr(), error.print()) {
+                (true, _) => ExitStatus::Usage,
+                (false, Err(lost)) if lost.kind() != ErrorKind::BrokenPipe => ExitStatus::Failed,
+                (false, _) => ExitStatus::Done,
             };
-            let _ = error.print();
             return status.code();
         }
     };

@@ -139,6 +139,7 @@ fn what_could_not_be_printed_is_a_failure() {
         let outcome = site.run(command).ended_with(1);
         outcome.saying(&["the output could not be written: No space left on device"]);
     }
+    site.run(&["--help"]).ended_with(1);
 }
 
 /// Nor has what is said about a failure: the exit code and the document still tell it.
