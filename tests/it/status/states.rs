@@ -54,10 +54,10 @@ fn a_disk_that_is_gone_is_named_and_not_what_would_be_on_it() {
     assert!(problem.contains("mount the right disk"), "{problem}");
     assert_eq!(health["problems"].as_array().unwrap().len(), 1);
     // The page looks again every few seconds.
-    until("the page sees it", Duration::from_secs(30), || {
-        page.get("/health").status == 503
+    until("the page says the same", Duration::from_secs(30), || {
+        page.get("/health").json() == health
     });
-    assert_eq!(page.get("/health").json(), health);
+    page.get("/health").with_status(503);
     let overview = page.get("/").showing(&["is not the disk it was"]);
     for words in ["No backup yet", "no scheduler"] {
         assert!(!overview.body.contains(words), "{words}");
