@@ -22,7 +22,7 @@ pub(crate) struct Notification {
     /// What to do about it.
     #[serde(default)]
     pub help: Vec<String>,
-    /// The channels that have it already.
+    /// The channels that have it already, and of one that tells several people those who need it no more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub delivered_to: BTreeSet<String>,
     /// What an earlier version wrote, which kept finished mails.

@@ -63,7 +63,7 @@ impl<'o> Notifier<'o> {
             uri,
             ctx,
             next_run,
-            outbox: Outbox::of(settings, &channels),
+            outbox: Outbox::of(settings, &channels, ctx),
             channels,
             run_id: OnceCell::new(),
         }

@@ -9,14 +9,17 @@ mod flushed;
 
 pub(crate) use flushed::Flushed;
 
+use crate::context::Context;
 use crate::notify::channels::{Channel, Delivery};
 use crate::notify::notification::{Interest, Notification};
+use crate::report::Problem;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::redact::percent_encode;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -31,6 +34,8 @@ const MOST_NOTIFICATIONS: usize = 20;
 const EXTENSION: &str = ".json";
 /// Names of files may have 255 bytes; this leaves room for the time and for what a partial file adds.
 const LONGEST_ID_BYTES: usize = 150;
+/// Mail servers, too, give up what is put off for so long.
+const LONGEST_PUT_OFF: TimeDelta = TimeDelta::days(5);
 /// Far more than any notification.
 const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -57,6 +62,7 @@ impl Queued {
 pub(crate) struct Outbox {
     folder: PathBuf,
     recipients: Vec<Recipient>,
+    now: fn() -> DateTime<Utc>,
     memory: Mutex<Memory>,
 }
 
@@ -71,7 +77,7 @@ struct Recipient {
 struct Memory {
     /// What the disk did not take.
     notifications: Vec<Notification>,
-    /// Ids with the channels that have them, though the disk could not take note of it.
+    /// Ids with the channels, or recipients of one, that have them, though the disk could not take note of it.
     delivered: BTreeSet<(String, String)>,
     /// Rejected for good, by channel; the next start tries them once more.
     rejected: BTreeSet<(String, String)>,
@@ -79,12 +85,16 @@ struct Memory {
 
 impl Outbox {
     /// The outbox of the settings, for these channels.
-    pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>]) -> Self {
-        Outbox::new(Repository::of(settings).outbox_folder(), channels)
+    pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>], ctx: &Context) -> Self {
+        Outbox::new(Repository::of(settings).outbox_folder(), channels, ctx.now)
     }
 
     /// For these channels. Nothing is created before the first notification is kept.
-    pub(crate) fn new(folder: PathBuf, channels: &[Arc<dyn Channel>]) -> Self {
+    pub(crate) fn new(
+        folder: PathBuf,
+        channels: &[Arc<dyn Channel>],
+        now: fn() -> DateTime<Utc>,
+    ) -> Self {
         let recipients = channels.iter().map(|channel| Recipient {
             id: channel.id().to_owned(),
             interest: channel.interest(),
@@ -92,6 +102,7 @@ impl Outbox {
         Outbox {
             folder,
             recipients: recipients.collect(),
+            now,
             memory: Mutex::default(),
         }
     }
@@ -242,31 +253,67 @@ impl Outbox {
             let Ok(delivery) = stop.or(channel.send(&notification)).await else {
                 break;
             };
+            let delivery = self.in_time(&notification, delivery);
+            self.note(&notification.id, channel, &delivery);
+            flushed.note(&delivery);
             let goes_on = match &delivery {
-                Delivery::Delivered { .. } => {
-                    flushed.sent += 1;
-                    if let Some(error) = self.delivered(&notification.id, channel.id()) {
-                        let unit = channel.unit();
-                        tracing::warn!("a {unit} was sent, but is still in the outbox: {error}");
-                    }
-                    true
-                }
                 Delivery::Rejected { only_this_one, .. } => {
                     if *only_this_one {
                         self.memory().rejected.insert(key);
                     }
                     *only_this_one
                 }
-                Delivery::PutOff(_) => true,
                 Delivery::Retry(_) => false,
+                Delivery::Delivered { .. }
+                | Delivery::Partly { .. }
+                | Delivery::GivenUp(_)
+                | Delivery::PutOff(_) => true,
             };
-            flushed.note(delivery);
             if !goes_on {
                 break;
             }
         }
         flushed.left = self.waiting_for(channel).len();
         flushed
+    }
+
+    /// Who is put off for days is given up: the others have it.
+    fn in_time(&self, notification: &Notification, delivery: Delivery) -> Delivery {
+        match delivery {
+            Delivery::Partly {
+                reached, problem, ..
+            } if (self.now)() - notification.written_at > LONGEST_PUT_OFF => {
+                let days = LONGEST_PUT_OFF.num_days();
+                let summary = format!(
+                    "{}; this has gone on for {days} days, and it is not tried again",
+                    problem.summary
+                );
+                let problem = Problem::new(summary, "");
+                match reached.is_empty() {
+                    true => Delivery::GivenUp(problem),
+                    false => Delivery::Delivered {
+                        complaint: Some(problem),
+                    },
+                }
+            }
+            delivery => delivery,
+        }
+    }
+
+    /// Notes who needs it no more.
+    fn note(&self, id: &str, channel: &dyn Channel, delivery: &Delivery) {
+        let done = match delivery {
+            Delivery::Delivered { .. } | Delivery::GivenUp(_) => vec![channel.id()],
+            Delivery::Partly { reached, lost, .. } => {
+                reached.iter().chain(lost).map(String::as_str).collect()
+            }
+            Delivery::Retry(_) | Delivery::PutOff(_) | Delivery::Rejected { .. } => Vec::new(),
+        };
+        let errors = done.iter().filter_map(|key| self.delivered(id, key));
+        if let Some(error) = errors.last() {
+            let unit = channel.unit();
+            tracing::warn!("a {unit} was sent, but is still in the outbox: {error}");
+        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

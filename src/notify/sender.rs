@@ -5,6 +5,7 @@ use super::notification::Interest;
 use super::outbox::{Flushed, Outbox, Queued};
 use crate::context::Context;
 use crate::notify::notification::Notification;
+use crate::report::Problem;
 use crate::settings::Settings;
 use crate::sys::cancel::Cancel;
 use crate::sys::humanize;
@@ -42,7 +43,7 @@ impl Sender {
         settings: &Settings,
         ctx: &Context,
     ) -> Self {
-        let outbox = Arc::new(Outbox::of(settings, &channels));
+        let outbox = Arc::new(Outbox::of(settings, &channels, ctx));
         if !outbox.has_recipient(Interest::News) {
             tracing::info!(target: SCHEDULER, "mail is off: SMTP_HOST is not set");
         }
@@ -92,12 +93,15 @@ impl Sender {
 /// the next run.
 pub(crate) async fn send_now(settings: &Settings, ctx: &Context, unkept: Vec<Notification>) {
     let channels = channels::of(settings, &ctx.redactor);
-    let outbox = Outbox::of(settings, &channels);
+    let outbox = Outbox::of(settings, &channels, ctx);
     keep(&outbox, unkept);
     let flushing = channels.iter().map(|channel| async {
         let flushed = outbox.flush(channel.as_ref(), &ctx.cancel).await;
         if flushed.sent > 0 {
             tracing::info!("{}", sent(channel.as_ref(), flushed.sent));
+        }
+        for problem in &flushed.complaints {
+            tracing::warn!("{}", missing(channel.as_ref(), problem));
         }
         if let Some(setback) = flushed.setback {
             let left = humanize::counted(flushed.left as u64, channel.unit());
@@ -119,6 +123,11 @@ fn keep(outbox: &Outbox, notifications: Vec<Notification>) {
 fn sent(channel: &dyn Channel, count: usize) -> String {
     let sent = humanize::counted(count as u64, channel.unit());
     format!("{sent} sent through {}", channel.place())
+}
+
+/// About one that is not tried again.
+fn missing(channel: &dyn Channel, problem: &Problem) -> String {
+    format!("a {} may be missing somewhere: {problem}", channel.unit())
 }
 
 struct Round {
@@ -157,6 +166,9 @@ impl Round {
         let channel = self.channel.as_ref();
         if flushed.sent > 0 {
             tracing::info!(target: SCHEDULER, "{}", sent(channel, flushed.sent));
+        }
+        for problem in &flushed.complaints {
+            tracing::error!(target: SCHEDULER, "{}", missing(channel, problem));
         }
         let left = humanize::counted(flushed.left as u64, channel.unit());
         match &flushed.setback {

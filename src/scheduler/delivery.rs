@@ -96,8 +96,13 @@ pub(super) async fn unsent(
     let mut left = false;
     for (id, ended) in join_all(sending).await {
         match ended {
-            Ok(Delivery::Delivered { .. } | Delivery::Rejected { .. }) => {
+            Ok(Delivery::Delivered { .. } | Delivery::GivenUp(_) | Delivery::Rejected { .. }) => {
                 notification.delivered_to.insert(id.to_owned());
+            }
+            Ok(Delivery::Partly { reached, lost, .. }) => {
+                notification.delivered_to.extend(reached);
+                notification.delivered_to.extend(lost);
+                left = true;
             }
             Ok(Delivery::Retry(_) | Delivery::PutOff(_)) | Err(_) => left = true,
         }

@@ -75,6 +75,16 @@ pub(crate) trait Channel: Send + Sync {
 pub(crate) enum Delivery {
     /// It has arrived; there may still be something to say about it.
     Delivered { complaint: Option<Problem> },
+    /// Some have it, and others may get it later, with nothing changed. Another one may go through now.
+    Partly {
+        /// Whom it has reached now, as a notification notes them.
+        reached: Vec<String>,
+        /// Who will not get it.
+        lost: Vec<String>,
+        problem: Problem,
+    },
+    /// It was not sent, and is not tried again: those who can have it have it.
+    GivenUp(Problem),
     /// The same may succeed later with nothing changed; until then, no other would.
     Retry(Problem),
     /// The same may succeed later. The server answered about this one alone: another may go through now.
@@ -95,7 +105,9 @@ impl Delivery {
     pub(crate) fn problem(self) -> Option<Problem> {
         match self {
             Delivery::Delivered { complaint } => complaint,
-            Delivery::Retry(problem)
+            Delivery::Partly { problem, .. }
+            | Delivery::GivenUp(problem)
+            | Delivery::Retry(problem)
             | Delivery::PutOff(problem)
             | Delivery::Rejected { problem, .. } => Some(problem),
         }

@@ -11,17 +11,23 @@ use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::cancel::Canceller;
 use crate::sys::lock::Lock;
 use crate::sys::redact::{Redactor, Secret};
+use crate::testing::noon;
+use chrono::TimeDelta;
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A mail server that knows no `nobody@`, and knows no passwords; it notes the subjects of the mails that it took.
+/// A mail server that knows no `nobody@`, puts off `later@`, and knows no passwords; it notes the subjects of the mails
+/// that it took.
 struct Server {
     mail: MailSettings,
     took: Arc<Mutex<Vec<String>>>,
+    /// Whom it took a mail for.
+    reached: Arc<Mutex<Vec<String>>>,
+    puts_off: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -41,12 +47,16 @@ impl Server {
         };
         let took = Arc::new(Mutex::new(Vec::new()));
         let warn_unsaved = Arc::clone(&took);
+        let reached = Arc::new(Mutex::new(Vec::new()));
+        let puts_off = Arc::new(AtomicBool::new(true));
+        let (to, waits) = (Arc::clone(&reached), Arc::clone(&puts_off));
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let warn_unsaved = Arc::clone(&warn_unsaved);
+                let (to, waits) = (Arc::clone(&to), Arc::clone(&waits));
                 tokio::spawn(async move {
                     let mut stream = BufReader::new(stream);
                     stream.get_mut().write_all(b"220 mx\r\n").await.unwrap();
@@ -57,6 +67,9 @@ impl Server {
                             "." => answer(&subject),
                             "DATA" => "354 go on\r\n",
                             "RCPT TO:<nobody@example.org>" => "550 who?\r\n",
+                            "RCPT TO:<later@example.org>" if waits.load(Ordering::Relaxed) => {
+                                "451 greylisted\r\n"
+                            }
                             said => match said.strip_prefix("Subject: ") {
                                 Some(text) => {
                                     subject = text.to_owned();
@@ -71,6 +84,11 @@ impl Server {
                                 None => continue,
                             },
                         };
+                        if let Some(address) = said.trim_end().strip_prefix("RCPT TO:")
+                            && reply.starts_with("250")
+                        {
+                            to.lock().unwrap().push(address.to_owned());
+                        }
                         if reply.starts_with("250") && said.trim_end() == "." {
                             warn_unsaved.lock().unwrap().push(subject.clone());
                         }
@@ -84,9 +102,23 @@ impl Server {
         Server {
             mail,
             took,
+            reached,
+            puts_off,
             calls,
             task,
         }
+    }
+
+    /// The same, with these recipients.
+    fn mail_to(&self, to: &[&str]) -> MailSettings {
+        MailSettings {
+            to: to.iter().map(|to| format!("{to}@example.org")).collect(),
+            ..self.mail.clone()
+        }
+    }
+
+    fn reached(&self) -> Vec<String> {
+        std::mem::take(&mut *self.reached.lock().unwrap())
     }
 
     fn took(&self) -> Vec<String> {
@@ -279,11 +311,7 @@ fn a_server_that_lets_nobody_in_is_asked_once_for_all() {
 fn one_that_reached_somebody_is_not_sent_again() {
     run(async {
         let server = Server::start(|_| "250 ok\r\n").await;
-        let to = vec!["nobody@example.org".into(), "a@example.org".into()];
-        let mail = MailSettings {
-            to,
-            ..server.mail.clone()
-        };
+        let mail = server.mail_to(&["nobody", "a"]);
         let place = Place::new();
         let outbox = place.outbox();
         for number in 1..3 {
@@ -291,17 +319,90 @@ fn one_that_reached_somebody_is_not_sent_again() {
         }
         let (_stopper, stop) = Canceller::new();
         let flushed = outbox.flush(&channel(&mail), &stop).await;
-        assert_eq!((flushed.sent, flushed.left), (2, 0));
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (2, 0, None));
+        // It is the same with both.
+        assert_eq!(flushed.complaints.len(), 1);
+        let problem = flushed.complaints[0].to_string();
+        assert!(
+            problem.contains("not for nobody@example.org (550 who?); check EMAIL_TO"),
+            "{problem}"
+        );
+        assert_eq!(server.took(), ["s1", "s2"]);
+    });
+}
+
+#[test]
+fn a_recipient_that_is_put_off_gets_it_later_alone_and_one_that_is_refused_is_left_out() {
+    run(async {
+        let server = Server::start(|_| "250 ok\r\n").await;
+        let channel = channel(&server.mail_to(&["a", "later", "nobody"]));
+        let place = Place::new();
+        let (_stopper, stop) = Canceller::new();
+        place.outbox().keep(numbered(Event::Failed, 1));
+        let flushed = place.outbox().flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left), (1, 1));
         let setback = flushed.setback.unwrap();
-        assert!(!setback.is_transient);
+        assert!(setback.is_transient);
         assert!(
             setback
                 .problem
                 .summary
-                .contains("not for nobody@example.org"),
+                .contains("later@example.org (451 greylisted)"),
             "{setback:?}"
         );
+        assert_eq!(server.reached(), ["<a@example.org>"]);
+        // It holds up no other one.
+        let outbox = place.outbox();
+        outbox.keep(numbered(Event::Failed, 2));
+        let flushed = outbox.flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left), (1, 2));
+        assert_eq!(server.reached(), ["<a@example.org>"]);
         assert_eq!(server.took(), ["s1", "s2"]);
+        // Known over a restart.
+        server.puts_off.store(false, Ordering::Relaxed);
+        let flushed = place.outbox().flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (2, 0, None));
+        assert_eq!(server.reached(), ["<later@example.org>"; 2]);
+        assert_eq!(files(&place.folder()).len(), 0);
+    });
+}
+
+#[test]
+fn a_recipient_that_is_put_off_for_days_is_given_up_and_that_is_said() {
+    run(async {
+        let server = Server::start(|_| "250 ok\r\n").await;
+        let channel = channel(&server.mail_to(&["a", "later"]));
+        let place = Place::new();
+        let (_stopper, stop) = Canceller::new();
+        place.outbox().keep(numbered(Event::Failed, 1));
+        let outbox = place.outbox_at(|| noon() + TimeDelta::days(5));
+        assert_eq!(outbox.flush(&channel, &stop).await.left, 1);
+        let outbox = place.outbox_at(|| noon() + TimeDelta::days(5) + TimeDelta::hours(1));
+        let flushed = outbox.flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (0, 0, None));
+        let problem = flushed.complaints[0].to_string();
+        assert!(
+            problem.contains("(451 greylisted); this has gone on for 5 days"),
+            "{problem}"
+        );
+        assert_eq!(files(&place.folder()).len(), 0);
+    });
+}
+
+#[test]
+fn one_that_nobody_has_is_kept_for_as_long_as_it_takes() {
+    run(async {
+        let server = Server::start(|_| "250 ok\r\n").await;
+        let channel = channel(&server.mail_to(&["nobody", "later"]));
+        let place = Place::new();
+        let (_stopper, stop) = Canceller::new();
+        place.outbox().keep(numbered(Event::Failed, 1));
+        let outbox = place.outbox_at(|| noon() + TimeDelta::days(50));
+        let flushed = outbox.flush(&channel, &stop).await;
+        assert_eq!((flushed.sent, flushed.left), (0, 1));
+        assert!(flushed.setback.unwrap().is_transient && flushed.complaints.is_empty());
+        server.puts_off.store(false, Ordering::Relaxed);
+        assert_eq!(outbox.flush(&channel, &stop).await.sent, 1);
     });
 }
 

@@ -6,6 +6,7 @@ use crate::notify::channels::{Answer, Channel, Delivery};
 use crate::notify::notification::{Event, FinishedMail, Interest, Notification};
 use crate::report::Problem;
 use crate::testing::noon;
+use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -134,11 +135,17 @@ impl Place {
         self.outbox_for(&[Puppet::new("mail", takes_all)])
     }
 
+    /// At this time.
+    pub(super) fn outbox_at(&self, now: fn() -> DateTime<Utc>) -> Outbox {
+        let mail: Arc<dyn Channel> = Puppet::new("mail", takes_all);
+        Outbox::new(self.folder(), &[mail], now)
+    }
+
     pub(super) fn outbox_for(&self, puppets: &[Arc<Puppet>]) -> Outbox {
         let channels = puppets
             .iter()
             .map(|puppet| Arc::clone(puppet) as Arc<dyn Channel>);
-        Outbox::new(self.folder(), &channels.collect::<Vec<_>>())
+        Outbox::new(self.folder(), &channels.collect::<Vec<_>>(), noon)
     }
 }
 
@@ -327,7 +334,7 @@ proptest! {
     #[test]
     fn never_more_than_twenty_and_one_that_still_fails(events in proptest::collection::vec(0..5u8, 1..40)) {
         // What is in memory is bounded by the same code, and needs no disk.
-        let outbox = Outbox::new(PathBuf::from("/dev/null/outbox"), &[]);
+        let outbox = Outbox::new(PathBuf::from("/dev/null/outbox"), &[], noon);
         for (number, event) in events.iter().enumerate() {
             let events = [Event::Failed, Event::StillFailing, Event::Recovered, Event::Warning, Event::Receipt];
             let notification = numbered(events[usize::from(*event)], number as i64);

@@ -9,7 +9,7 @@ fn ntfy(web: &Web) -> String {
     format!("ntfy://{TOKEN}@127.0.0.1:{}/alerts", web.port)
 }
 
-fn mailing(site: Site, smtp: &Smtp) -> Site {
+pub(super) fn mailing(site: Site, smtp: &Smtp) -> Site {
     site.with("SMTP_HOST", "127.0.0.1")
         .with("SMTP_PORT", smtp.port)
         .with("SMTP_SECURITY", "none")

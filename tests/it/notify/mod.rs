@@ -1,5 +1,6 @@
 //! Messages and pings through servers on this machine: what they are sent, and what happens when they do not take it.
 
+mod mails;
 mod messages;
 mod pings;
 

@@ -92,6 +92,12 @@ impl Smtp {
         self.child = Some(child);
     }
 
+    /// The same with other options.
+    pub(crate) fn come_back_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.come_back();
+    }
+
     /// Every mail it accepted, the oldest first.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let paths = (0..).map(|number| self.folder.path().join(format!("{number}.json")));

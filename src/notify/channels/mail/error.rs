@@ -1,5 +1,6 @@
 //! Why a mail was not sent: where, at which stage, and what to do about it.
 
+use super::recipient;
 use crate::notify::channels::{Delivery, harmless};
 use crate::report::Problem;
 use crate::sys::humanize;
@@ -11,6 +12,11 @@ const CHECK_PLACE: &str = "check SMTP_HOST and SMTP_PORT, and firewalls in betwe
 const CHECK_LOGIN: &str = "check SMTP_USERNAME and SMTP_PASSWORD";
 const GMAIL_HELP: &str =
     "Gmail wants an app password: https://myaccount.google.com/apppasswords, not the account's own";
+
+const CHECK_RECIPIENTS: &str = "check EMAIL_TO";
+/// What the owner can do about greylisting: nothing.
+const GREYLISTED: &str =
+    "many servers put off a sender that they do not know, and take the same some minutes later";
 
 /// The server wants to hear no more for now.
 const CLOSING: u16 = 421;
@@ -85,6 +91,13 @@ impl fmt::Display for Reply {
 pub(crate) struct Refused {
     pub address: String,
     pub reply: Reply,
+}
+
+impl Refused {
+    /// The server may well take it later.
+    fn is_transient(&self) -> bool {
+        self.reply.is_transient()
+    }
 }
 
 /// Why a mail was not sent. `place` is always `host:port`.
@@ -165,13 +178,15 @@ pub(crate) enum MailError {
         refused: Vec<Refused>,
     },
 
-    /// Others were accepted, and have got the mail if one was sent.
+    /// Others have the mail, if one was sent: those that were reached now, or others before.
     #[error(
-        "the mail server {place} takes mail from us, but not for {}",
+        "the mail server {place} takes mail from us, but {} for {}",
+        if are_put_off(refused) { "not now" } else { "not" },
         listed(refused)
     )]
     SomeRecipients {
         place: String,
+        reached: Vec<String>,
         refused: Vec<Refused>,
     },
 }
@@ -185,8 +200,8 @@ impl MailError {
             | MailError::TimedOut { .. }
             | MailError::Broken { .. }
             | MailError::Temporary { .. } => true,
-            MailError::NoRecipient { refused, .. } => {
-                refused.iter().all(|one| one.reply.is_transient())
+            MailError::NoRecipient { refused, .. } | MailError::SomeRecipients { refused, .. } => {
+                refused.iter().any(Refused::is_transient)
             }
             MailError::Address { .. }
             | MailError::Certificate { .. }
@@ -194,8 +209,7 @@ impl MailError {
             | MailError::NoStartTls { .. }
             | MailError::NoSignIn { .. }
             | MailError::SignIn { .. }
-            | MailError::Rejected { .. }
-            | MailError::SomeRecipients { .. } => false,
+            | MailError::Rejected { .. } => false,
         }
     }
 
@@ -209,6 +223,11 @@ impl MailError {
             }
             _ => false,
         }
+    }
+
+    /// Whether nothing is wrong but that some have to be asked again later.
+    pub(super) fn only_puts_off_some(&self) -> bool {
+        matches!(self, MailError::SomeRecipients { refused, .. } if are_put_off(refused))
     }
 
     /// What to do about it.
@@ -253,7 +272,12 @@ impl MailError {
                 stage: Stage::Sender,
                 ..
             } => "check EMAIL_FROM: many servers take only the address that signs in",
-            MailError::NoRecipient { .. } | MailError::SomeRecipients { .. } => "check EMAIL_TO",
+            MailError::NoRecipient { refused, .. } | MailError::SomeRecipients { refused, .. } => {
+                match are_put_off(refused) {
+                    true => GREYLISTED,
+                    false => CHECK_RECIPIENTS,
+                }
+            }
             MailError::Broken { .. } | MailError::Temporary { .. } | MailError::Rejected { .. } => {
                 return None;
             }
@@ -270,7 +294,20 @@ impl MailError {
     pub(crate) fn into_delivery(self) -> Delivery {
         let problem = self.problem();
         match self {
-            // Others have it, so that it must not be sent again.
+            // Those who have it must not get it again.
+            MailError::SomeRecipients {
+                reached, refused, ..
+            } if refused.iter().any(Refused::is_transient) => {
+                let lost = refused.iter().filter(|one| !one.is_transient());
+                Delivery::Partly {
+                    reached: reached.iter().map(|one| recipient::key(one)).collect(),
+                    lost: lost.map(|one| recipient::key(&one.address)).collect(),
+                    problem,
+                }
+            }
+            MailError::SomeRecipients { reached, .. } if reached.is_empty() => {
+                Delivery::GivenUp(problem)
+            }
             MailError::SomeRecipients { .. } => Delivery::Delivered {
                 complaint: Some(problem),
             },
@@ -284,6 +321,10 @@ impl MailError {
             },
         }
     }
+}
+
+fn are_put_off(refused: &[Refused]) -> bool {
+    refused.iter().all(Refused::is_transient)
 }
 
 fn listed(refused: &[Refused]) -> String {

@@ -1,6 +1,7 @@
 //! From a notification to the bytes that go over the wire, and to the addresses that a mail server is told.
 
 use super::error::MailError;
+use super::recipient;
 use crate::notify::notification::Notification;
 use crate::notify::templates;
 use crate::settings::MailSettings;
@@ -19,11 +20,30 @@ pub(super) struct Envelope {
     pub to: Vec<Mailbox>,
 }
 
+/// The recipients that are to be told to the server.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub to: Vec<Mailbox>,
+    /// Whether others need nothing more.
+    pub are_the_rest: bool,
+}
+
 impl Envelope {
     pub(super) fn of(mail: &MailSettings) -> Result<Self, MailError> {
         let from = mailbox("EMAIL_FROM", &mail.from)?;
         let to: Result<Vec<_>, _> = mail.to.iter().map(|to| mailbox("EMAIL_TO", to)).collect();
         Ok(Envelope { from, to: to? })
+    }
+
+    /// Those who need the notification still.
+    pub(super) fn open(&self, notification: &Notification) -> Open {
+        let needs = |to: &&Mailbox| {
+            let key = recipient::key(to.email.as_ref());
+            !notification.delivered_to.contains(&key)
+        };
+        let to: Vec<Mailbox> = self.to.iter().filter(needs).cloned().collect();
+        let are_the_rest = to.len() < self.to.len();
+        Open { to, are_the_rest }
     }
 
     /// The first address, if any, that needs a server which takes more than ASCII.

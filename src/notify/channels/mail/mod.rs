@@ -3,6 +3,7 @@
 mod error;
 mod hardened_stream;
 mod message;
+mod recipient;
 mod session;
 mod tls;
 
@@ -32,7 +33,7 @@ impl MailChannel {
 
 impl Channel for MailChannel {
     fn id(&self) -> &str {
-        "mail"
+        recipient::ID
     }
 
     fn kind(&self) -> &'static str {
@@ -74,6 +75,8 @@ impl Channel for MailChannel {
                     let (from, to) = (&self.mail.from, self.mail.to.join(", "));
                     Ok(format!("{} takes mail from {from} for {to}", self.place()))
                 }
+                // No setting is wrong, and a mail would be tried again for those.
+                Err(error) if error.only_puts_off_some() => Ok(error.problem().to_string()),
                 Err(error) => Err(error.problem()),
             }
         })

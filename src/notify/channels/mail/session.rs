@@ -5,7 +5,7 @@
 
 use super::error::{MailError, Refused, Reply, Stage, is_gmail};
 use super::hardened_stream::HardenedStream;
-use super::message::{self, Envelope};
+use super::message::{self, Envelope, Open};
 use super::tls::{self, server_name};
 use crate::notify::channels::harmless;
 use crate::notify::notification::Notification;
@@ -46,22 +46,19 @@ pub(super) async fn deliver(
     limit: Duration,
 ) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
+    let open = parties.open(notification);
+    if open.to.is_empty() {
+        return Ok(());
+    }
     let bytes = message::compose(notification, &parties)?;
     let mut session = SmtpSession::begin(mail, redactor, limit).await?;
-    let refused = session.address(&parties).await?;
+    let addressed = session.address(&parties, &open).await?;
     session.command(Stage::Message, Data).await?;
     let sending = session.connection.message(&bytes);
     let accepted = session.context.within(Stage::Message, sending).await?;
     accepted.map_err(|error| session.context.failure(Stage::Message, &error))?;
     session.end().await;
-    if refused.is_empty() {
-        Ok(())
-    } else {
-        Err(MailError::SomeRecipients {
-            place: session.context.place,
-            refused,
-        })
-    }
+    addressed.outcome(session.context.place)
 }
 
 /// Does everything that [`deliver`] does but send: connects, signs in, names the sender and all recipients.
@@ -74,18 +71,36 @@ pub(super) async fn probe(
     limit: Duration,
 ) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
+    let everybody = Open {
+        to: parties.to.clone(),
+        are_the_rest: false,
+    };
     let mut session = SmtpSession::begin(mail, redactor, limit).await?;
-    let refused = session.address(&parties).await?;
+    let addressed = session.address(&parties, &everybody).await?;
     // All has been learnt: what happens from here on is of no interest.
     let _ = session.command(Stage::Recipients, Rset).await;
     session.end().await;
-    if refused.is_empty() {
-        Ok(())
-    } else {
-        Err(MailError::SomeRecipients {
-            place: session.context.place,
-            refused,
-        })
+    addressed.outcome(session.context.place)
+}
+
+/// What became of the recipients that a server was told.
+#[derive(Default)]
+struct Addressed {
+    accepted: Vec<String>,
+    refused: Vec<Refused>,
+}
+
+impl Addressed {
+    /// What that means once those who were accepted have the mail.
+    fn outcome(self, place: String) -> Result<(), MailError> {
+        match self.refused.is_empty() {
+            true => Ok(()),
+            false => Err(MailError::SomeRecipients {
+                place,
+                reached: self.accepted,
+                refused: self.refused,
+            }),
+        }
     }
 }
 
@@ -310,8 +325,8 @@ impl<'a> SmtpSession<'a> {
         })
     }
 
-    /// Names the sender and the recipients; those that were refused, unless it is all of them.
-    async fn address(&mut self, parties: &Envelope) -> Result<Vec<Refused>, MailError> {
+    /// Names the sender and the recipients, of whom at least one must be accepted.
+    async fn address(&mut self, parties: &Envelope, open: &Open) -> Result<Addressed, MailError> {
         let mut parameters = Vec::new();
         if let Some(address) = parties.beyond_ascii() {
             if !self.offers.supports_feature(Extension::SmtpUtfEight) {
@@ -328,32 +343,35 @@ impl<'a> SmtpSession<'a> {
             Mail::new(Some(parties.from.email.clone()), parameters),
         )
         .await?;
-        let mut refused = Vec::new();
-        for to in &parties.to {
+        let mut addressed = Addressed::default();
+        for to in &open.to {
+            let address = to.email.to_string();
             match self
                 .command(Stage::Recipients, Rcpt::new(to.email.clone(), Vec::new()))
                 .await
             {
-                Ok(_) => {}
+                Ok(_) => addressed.accepted.push(address),
                 // 421 says that the server is going away, whoever the recipient.
                 Err(MailError::Temporary { reply, .. } | MailError::Rejected { reply, .. })
                     if reply.code != 421 =>
                 {
-                    refused.push(Refused {
-                        address: to.email.to_string(),
-                        reply,
-                    });
+                    addressed.refused.push(Refused { address, reply });
                 }
                 Err(error) => return Err(error),
             }
         }
-        if refused.len() == parties.to.len() {
-            return Err(MailError::NoRecipient {
-                place: self.context.place.clone(),
-                refused,
-            });
+        if !addressed.accepted.is_empty() {
+            return Ok(addressed);
         }
-        Ok(refused)
+        let (place, refused) = (self.context.place.clone(), addressed.refused);
+        Err(match open.are_the_rest {
+            true => MailError::SomeRecipients {
+                place,
+                reached: Vec::new(),
+                refused,
+            },
+            false => MailError::NoRecipient { place, refused },
+        })
     }
 
     /// Says goodbye. It is polite, but nothing depends on it.

@@ -2,6 +2,7 @@
 
 use super::session::credentials;
 use super::{MailError, deliver, probe};
+use crate::notify::channels::Delivery;
 use crate::notify::notification::{Event, FinishedMail, Notification, Origin, Severity};
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
@@ -109,16 +110,26 @@ pub(crate) fn delivered(
     answers: &[(&str, &str)],
     limit: Duration,
 ) -> (Result<(), MailError>, Vec<String>, Duration) {
+    delivered_of(&notification(), settings, greeting, answers, limit)
+}
+
+/// The same with a notification.
+fn delivered_of(
+    notification: &Notification,
+    settings: impl Fn(u16) -> MailSettings,
+    greeting: &str,
+    answers: &[(&str, &str)],
+    limit: Duration,
+) -> (Result<(), MailError>, Vec<String>, Duration) {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
         let redactor = Redactor::new([Secret::new("hunter2-of-mongodb")]);
-        let notification = notification();
         let client = async {
             let begun = Instant::now();
             // A task of its own may do it.
             let sending: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(deliver(&mail, &notification, &redactor, limit));
+                Box::pin(deliver(&mail, notification, &redactor, limit));
             (sending.await, begun.elapsed())
         };
         let ((outcome, took), said) = tokio::join!(client, play(listener, greeting, answers));
@@ -309,12 +320,54 @@ fn whoever_can_be_reached_gets_the_mail() {
     let (outcome, said, _) = delivered(settings, "220 mx\r\n", &answers, AMPLE);
     let error = outcome.unwrap_err();
     assert!(matches!(error, MailError::SomeRecipients { .. }) && !error.is_transient());
+    assert!(!error.only_puts_off_some());
     let text = error.problem().to_string();
     assert!(
         text.contains("a@example.org (550 who?)") && !text.contains("b@example.org"),
         "{text}"
     );
     assert!(said.iter().any(|line| line == "."), "{said:?}");
+}
+
+#[test]
+fn who_needs_it_no_more_is_not_asked_for() {
+    let noted = |keys: &[&str]| Notification {
+        delivered_to: keys.iter().map(|key| (*key).to_owned()).collect(),
+        ..notification()
+    };
+    let answers = [HELLO, SENDER, RECIPIENT, DATA, END, QUIT];
+    let notification = noted(&["mail:a@example.org"]);
+    let (outcome, said, _) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    outcome.unwrap();
+    assert!(said.contains(&"RCPT TO:<b@example.org>".to_owned()));
+    assert!(
+        !said.iter().any(|line| line.starts_with("RCPT TO:<a")),
+        "{said:?}"
+    );
+    // It says whom it went to all the same.
+    let to = "To: a@example.org, Bee <b@example.org>".to_owned();
+    assert!(said.contains(&to), "{said:?}");
+    // Refused now, it is nothing that would keep others from being sent.
+    let answers = [HELLO, SENDER, ("RCPT", "451 later\r\n")];
+    let (outcome, said, _) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    let delivery = outcome.unwrap_err().into_delivery();
+    assert!(
+        matches!(&delivery, Delivery::Partly { reached, lost, .. } if reached.is_empty() && lost.is_empty()),
+        "{delivery:?}"
+    );
+    assert!(!said.contains(&"DATA".to_owned()));
+    let answers = [HELLO, SENDER, ("RCPT", "550 who?\r\n")];
+    let (outcome, ..) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    assert!(matches!(
+        outcome.unwrap_err().into_delivery(),
+        Delivery::GivenUp(_)
+    ));
+    // With nobody left, nothing is begun.
+    run(async {
+        let all = noted(&["mail:a@example.org", "mail:b@example.org"]);
+        let sent = deliver(&settings(1), &all, &Redactor::default(), AMPLE).await;
+        assert_eq!(sent, Ok(()));
+    });
 }
 
 #[test]
