@@ -3,7 +3,7 @@
 use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that its owner should learn. It holds no secrets: all that goes into it is redacted before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,9 +25,25 @@ pub(crate) struct Notification {
     /// The channels that have it already, and of one that tells several people those who need it no more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub delivered_to: BTreeSet<String>,
+    /// How often a channel was handed it without a word on whether it has arrived.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanswered: BTreeMap<String, u32>,
     /// What an earlier version wrote, which kept finished mails.
     #[serde(flatten)]
     pub mail: Option<FinishedMail>,
+}
+
+/// After so many times without an answer, one counts as arrived: it may have been there each time. By the waits between
+/// attempts, these take more than five hours, within which most servers come to themselves.
+const MOST_UNANSWERED: u32 = 6;
+
+impl Notification {
+    /// Counts that a channel was handed it without an answer; whether that was the last time, of which it says the number.
+    pub(crate) fn count_unanswered(&mut self, channel: &str) -> Option<u32> {
+        let count = self.unanswered.entry(channel.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        (*count >= MOST_UNANSWERED).then_some(*count)
+    }
 }
 
 /// A mail as version 0.1 kept it.

@@ -234,6 +234,7 @@ impl<'o> Notifier<'o> {
             },
             help,
             delivered_to: Default::default(),
+            unanswered: Default::default(),
             mail: None,
         }
     }

@@ -6,23 +6,22 @@
 //! the note of it is sent again. Why no channel waits for another: each is flushed by itself.
 
 mod flushed;
+mod sending;
 
 pub(crate) use flushed::Flushed;
 
 use crate::context::Context;
-use crate::notify::channels::{Channel, Delivery};
+use crate::notify::channels::Channel;
 use crate::notify::notification::{Interest, Notification};
-use crate::report::Problem;
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
-use crate::sys::cancel::Cancel;
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::redact::percent_encode;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -34,8 +33,6 @@ const MOST_NOTIFICATIONS: usize = 20;
 const EXTENSION: &str = ".json";
 /// Names of files may have 255 bytes; this leaves room for the time and for what a partial file adds.
 const LONGEST_ID_BYTES: usize = 150;
-/// Mail servers, too, give up what is put off for so long.
-const LONGEST_PUT_OFF: TimeDelta = TimeDelta::days(5);
 /// Far more than any notification.
 const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -79,6 +76,8 @@ struct Memory {
     notifications: Vec<Notification>,
     /// Ids with the channels, or recipients of one, that have them, though the disk could not take note of it.
     delivered: BTreeSet<(String, String)>,
+    /// How often they were handed to a channel without an answer.
+    unanswered: BTreeMap<(String, String), u32>,
     /// Rejected for good, by channel; the next start tries them once more.
     rejected: BTreeSet<(String, String)>,
 }
@@ -156,6 +155,10 @@ impl Outbox {
                 let of_it = known.filter(|(id, _)| *id == notification.id);
                 let channels = of_it.map(|(_, channel)| channel.clone());
                 notification.delivered_to.extend(channels);
+                let counts = memory.unanswered.iter();
+                for ((_, channel), count) in counts.filter(|((id, _), _)| *id == notification.id) {
+                    notification.unanswered.insert(channel.clone(), *count);
+                }
                 notification
             })
             .filter(|notification| !self.is_finished(notification))
@@ -195,8 +198,12 @@ impl Outbox {
         memory
             .notifications
             .retain(|notification| !self.is_finished(notification));
+        memory.unanswered.retain(|(other, _), _| other != id);
         drop(memory);
-        let error = self.note_on_disk(id, channel).err();
+        let noted = self.change(id, |notification| {
+            notification.delivered_to.insert(channel.to_owned());
+        });
+        let error = noted.err();
         if error.is_some() {
             let mut memory = self.memory();
             memory.delivered.insert((id.to_owned(), channel.to_owned()));
@@ -204,14 +211,15 @@ impl Outbox {
         error
     }
 
-    fn note_on_disk(&self, id: &str, channel: &str) -> Result<(), FileError> {
+    /// Changes one on the disk, and removes it once it is finished.
+    fn change(&self, id: &str, change: impl Fn(&mut Notification)) -> Result<(), FileError> {
         if self.find(id).is_empty() {
             return Ok(());
         }
         // Another channel may be taking its note in this moment.
         let _lock = self.lock()?;
         for (path, mut notification) in self.find(id) {
-            notification.delivered_to.insert(channel.to_owned());
+            change(&mut notification);
             if self.is_finished(&notification) {
                 remove(&path)?;
             } else {
@@ -219,101 +227,6 @@ impl Outbox {
             }
         }
         Ok(())
-    }
-
-    /// Sends what waits for a channel, the oldest first, until something goes wrong that would go wrong with the next one
-    /// too. One that is put off does not keep the others.
-    ///
-    /// Does nothing while another process does it. Returns at once when it is to stop; what was not sent stays.
-    pub(crate) async fn flush(&self, channel: &dyn Channel, stop: &Cancel) -> Flushed {
-        let mut flushed = Flushed::default();
-        if self.waiting_for(channel).is_empty() {
-            return flushed;
-        }
-        self.write_what_memory_holds();
-        let (_lock, notifications) = match self.lock_channel(channel) {
-            Ok(lock) => (Some(lock), self.waiting_for(channel)),
-            Err(LockError::Held(_)) => {
-                flushed.left = self.waiting_for(channel).len();
-                return flushed;
-            }
-            // Without a lock only those are ours for certain that no other process can see.
-            Err(LockError::File(_)) => {
-                let mut ours = self.waiting_for(channel);
-                let memory = self.memory();
-                ours.retain(|one| memory.notifications.iter().any(|held| held.id == one.id));
-                (None, ours)
-            }
-        };
-        for notification in notifications {
-            let key = (notification.id.clone(), channel.id().to_owned());
-            if self.memory().rejected.contains(&key) {
-                continue;
-            }
-            let Ok(delivery) = stop.or(channel.send(&notification)).await else {
-                break;
-            };
-            let delivery = self.in_time(&notification, delivery);
-            self.note(&notification.id, channel, &delivery);
-            flushed.note(&delivery);
-            let goes_on = match &delivery {
-                Delivery::Rejected { only_this_one, .. } => {
-                    if *only_this_one {
-                        self.memory().rejected.insert(key);
-                    }
-                    *only_this_one
-                }
-                Delivery::Retry(_) => false,
-                Delivery::Delivered { .. }
-                | Delivery::Partly { .. }
-                | Delivery::GivenUp(_)
-                | Delivery::PutOff(_) => true,
-            };
-            if !goes_on {
-                break;
-            }
-        }
-        flushed.left = self.waiting_for(channel).len();
-        flushed
-    }
-
-    /// Who is put off for days is given up: the others have it.
-    fn in_time(&self, notification: &Notification, delivery: Delivery) -> Delivery {
-        match delivery {
-            Delivery::Partly {
-                reached, problem, ..
-            } if (self.now)() - notification.written_at > LONGEST_PUT_OFF => {
-                let days = LONGEST_PUT_OFF.num_days();
-                let summary = format!(
-                    "{}; this has gone on for {days} days, and it is not tried again",
-                    problem.summary
-                );
-                let problem = Problem::new(summary, "");
-                match reached.is_empty() {
-                    true => Delivery::GivenUp(problem),
-                    false => Delivery::Delivered {
-                        complaint: Some(problem),
-                    },
-                }
-            }
-            delivery => delivery,
-        }
-    }
-
-    /// Notes who needs it no more.
-    fn note(&self, id: &str, channel: &dyn Channel, delivery: &Delivery) {
-        let done = match delivery {
-            Delivery::Delivered { .. } | Delivery::GivenUp(_) => vec![channel.id()],
-            Delivery::Partly { reached, lost, .. } => {
-                reached.iter().chain(lost).map(String::as_str).collect()
-            }
-            Delivery::Retry(_) | Delivery::PutOff(_) | Delivery::Rejected { .. } => Vec::new(),
-        };
-        let errors = done.iter().filter_map(|key| self.delivered(id, key));
-        if let Some(error) = errors.last() {
-            let unit = channel.unit();
-            tracing::warn!("a {unit} was sent, but is still in the outbox: {error}");
-        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

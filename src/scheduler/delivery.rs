@@ -1,7 +1,9 @@
 //! A notification is sent by a process of its own: TLS and all that it takes is not kept in memory between two mails.
 
 use super::systemd;
-use crate::notify::channels::{Answer, Channel, Delivery, LONGEST_DELIVERY};
+use crate::notify::channels::{
+    Answer, Channel, Delivery, LONG_ANSWER, LONGEST_DELIVERY, SHORT_ANSWER,
+};
 use crate::notify::notification::{Interest, Notification};
 use crate::report::Problem;
 use crate::sys::process;
@@ -64,7 +66,8 @@ impl Channel for Apart {
     fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery> {
         Box::pin(async move {
             let sending = send(self.0.id(), notification);
-            match tokio::time::timeout(LONGEST_DELIVERY + SLACK, sending).await {
+            let limit = LONGEST_DELIVERY + LONG_ANSWER + SLACK;
+            match tokio::time::timeout(limit, sending).await {
                 Ok(Ok(delivery)) => delivery,
                 // Whatever keeps a process from being started or from answering keeps no notification back.
                 Ok(Err(error)) => {
@@ -90,7 +93,8 @@ pub(super) async fn unsent(
             && !notification.delivered_to.contains(channel.id())
     });
     let sending = due.map(|channel| async {
-        let ended = tokio::time::timeout(LONGEST_DELIVERY, channel.send(&notification)).await;
+        let limit = LONGEST_DELIVERY + SHORT_ANSWER;
+        let ended = tokio::time::timeout(limit, channel.send(&notification)).await;
         (channel.id(), ended)
     });
     let mut left = false;
@@ -104,6 +108,12 @@ pub(super) async fn unsent(
                 notification.delivered_to.extend(lost);
                 left = true;
             }
+            Ok(Delivery::Unanswered(_)) => match notification.count_unanswered(id) {
+                Some(_) => {
+                    notification.delivered_to.insert(id.to_owned());
+                }
+                None => left = true,
+            },
             Ok(Delivery::Retry(_) | Delivery::PutOff(_)) | Err(_) => left = true,
         }
     }

@@ -93,7 +93,7 @@ pub(crate) async fn run(
         repository: &repository,
         status: StateStore::new(repository.own_folder()),
         sender: Sender::start(
-            delivery::apart(channels::of(settings, &ctx.redactor)),
+            delivery::apart(channels::patient(settings, &ctx.redactor)),
             settings,
             ctx,
         ),

@@ -6,13 +6,17 @@ use super::tls::RootStore;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::rustls;
@@ -38,6 +42,39 @@ pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// The same; it notes that it is being sent. Until then, there was no connection.
+pub(crate) fn noting_body(bytes: impl Into<Bytes>, is_sent: Arc<AtomicBool>) -> Body {
+    let inner = Full::new(bytes.into());
+    NotingBody { inner, is_sent }.boxed_unsync()
+}
+
+struct NotingBody {
+    inner: Full<Bytes>,
+    is_sent: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for NotingBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.is_sent.store(true, Ordering::Relaxed);
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        frame.map_err(|never| match never {})
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 /// An answer that was read to its end, or to the limit.

@@ -36,14 +36,20 @@ def arguments():
                         help="the reply to commands that start like this, such as 'RCPT TO:<a@b>=550 no'")
     parser.add_argument("--hang", choices=["accept", "banner"], help="say nothing after this")
     parser.add_argument("--drip", action="store_true", help="a banner without end, byte by byte")
+    parser.add_argument("--break-at", metavar="WORD", help="break off at a mail that holds this")
+    parser.add_argument("--slow", type=float, default=0, help="take so many seconds over each mail, having it already")
     return parser.parse_args()
 
 
 class Mails:
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, options):
+        self.options = options
+        self.folder = options.folder
 
     async def handle_DATA(self, server, session, envelope):
+        if self.options.break_at and self.options.break_at.encode() in envelope.original_content:
+            server.transport.abort()
+            return "421 too late to be heard"
         mail = email.message_from_bytes(envelope.original_content, policy=email.policy.default)
         body = lambda kind: mail.get_body((kind,)).get_content()
         decoded = {"subject": mail["Subject"], "text": body("plain"), "html": body("html"),
@@ -54,13 +60,14 @@ class Mails:
         name.with_suffix(".new").write_text(json.dumps(decoded))
         name.with_suffix(".new").rename(name.with_suffix(".json"))
         name.with_suffix(".eml").write_bytes(envelope.original_content)
+        await asyncio.sleep(self.options.slow)
         return "250 2.0.0 queued"
 
 
 class Server(SMTP):
     def __init__(self, options, context):
         super().__init__(
-            Mails(options.folder), hostname="mail.test", ident="ready", enable_SMTPUTF8=True,
+            Mails(options), hostname="mail.test", ident="ready", enable_SMTPUTF8=True,
             tls_context=context if options.security == "starttls" else None,
             require_starttls=options.security == "starttls",
             authenticator=self.check, auth_required=bool(options.login), auth_require_tls=False)

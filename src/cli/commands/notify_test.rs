@@ -4,7 +4,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::context::Context;
 use crate::mongo::uri::MongoUri;
-use crate::notify::channels::{self, Channel, LONGEST_DELIVERY};
+use crate::notify::channels::{self, Channel, LONGEST_DELIVERY, SHORT_ANSWER};
 use crate::notify::notification::{Event, Facts, Notification, Severity};
 use crate::notify::notifier;
 use crate::settings::{NotifyOn, Settings};
@@ -22,7 +22,7 @@ pub(crate) async fn notify_test(
         return Err(CommandError::usage(format!("SMTP_HOST is not set; {help}")));
     }
     let failed = |problem: String| CommandError::failed("the test was not sent", problem);
-    let limit = humanize::duration(LONGEST_DELIVERY);
+    let limit = humanize::duration(LONGEST_DELIVERY + SHORT_ANSWER);
     let tests = channels.iter().map(|channel| async {
         tracing::debug!("asking {}, for at most {limit}", channel.place());
         channel.test(&test(settings, ctx, channel.as_ref())).await
@@ -67,6 +67,7 @@ fn test(settings: &Settings, ctx: &Context, channel: &dyn Channel) -> Notificati
         },
         help: Vec::new(),
         delivered_to: Default::default(),
+        unanswered: Default::default(),
         mail: None,
     }
 }

@@ -12,7 +12,7 @@ pub(crate) async fn send(settings: &Settings, ctx: &Context) -> Result<ExitStatu
     let request: SendRequest = serde_json::from_reader(std::io::stdin().lock()).map_err(|_| {
         CommandError::usage("this is for the scheduler; use `pantry-keeper notify-test`")
     })?;
-    let channels = channels::of(settings, &ctx.redactor);
+    let channels = channels::patient(settings, &ctx.redactor);
     let mut channels = channels.iter();
     let channel = channels
         .find(|channel| channel.id() == request.channel)

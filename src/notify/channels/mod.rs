@@ -15,8 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use web::WebChannel;
 
-/// The longest that a channel may take for one notification; at a terminal, its end is waited for.
+/// The longest that a channel may take for one notification, but for the other side's word on a mail.
 pub(crate) const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
+/// How long that word may take where somebody may be waiting for the end, such as at a terminal.
+pub(crate) const SHORT_ANSWER: Duration = Duration::from_secs(30);
+/// How long it may take where nobody does. Servers that look at each mail closely take minutes; RFC 5321 grants them ten.
+pub(crate) const LONG_ANSWER: Duration = Duration::from_secs(5 * 60);
 
 /// What a channel answers when it is ready.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -50,7 +54,7 @@ pub(crate) trait Channel: Send + Sync {
     /// Tries everything but to send; what was seen to work.
     fn probe(&self) -> Answer<'_, Result<String, Problem>>;
 
-    /// Sends one, within [`LONGEST_DELIVERY`].
+    /// Sends one, within [`LONGEST_DELIVERY`] and what a mail's answer may take.
     fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery>;
 
     /// A run has begun. Nothing waits for it, and no failure counts.
@@ -85,6 +89,8 @@ pub(crate) enum Delivery {
     },
     /// It was not sent, and is not tried again: those who can have it have it.
     GivenUp(Problem),
+    /// It was handed over, and nobody knows whether it has arrived. Another one may go through now.
+    Unanswered(Problem),
     /// The same may succeed later with nothing changed; until then, no other would.
     Retry(Problem),
     /// The same may succeed later. The server answered about this one alone: another may go through now.
@@ -107,6 +113,7 @@ impl Delivery {
             Delivery::Delivered { complaint } => complaint,
             Delivery::Partly { problem, .. }
             | Delivery::GivenUp(problem)
+            | Delivery::Unanswered(problem)
             | Delivery::Retry(problem)
             | Delivery::PutOff(problem)
             | Delivery::Rejected { problem, .. } => Some(problem),
@@ -114,11 +121,20 @@ impl Delivery {
     }
 }
 
-/// All channels that are set up.
+/// All channels that are set up, where somebody may be waiting for the end.
 pub(crate) fn of(settings: &Settings, redactor: &Redactor) -> Vec<Arc<dyn Channel>> {
+    with(settings, redactor, SHORT_ANSWER)
+}
+
+/// The same for sending in the background.
+pub(crate) fn patient(settings: &Settings, redactor: &Redactor) -> Vec<Arc<dyn Channel>> {
+    with(settings, redactor, LONG_ANSWER)
+}
+
+fn with(settings: &Settings, redactor: &Redactor, answer: Duration) -> Vec<Arc<dyn Channel>> {
     let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
     if let Some(mail) = &settings.mail {
-        channels.push(Arc::new(mail::MailChannel::new(mail, redactor)));
+        channels.push(Arc::new(mail::MailChannel::new(mail, redactor, answer)));
     }
     let urls = settings.notify_urls.iter();
     channels

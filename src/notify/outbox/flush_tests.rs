@@ -4,7 +4,7 @@ use super::Outbox;
 use super::tests::{Place, Puppet, files, ids, numbered, takes_all};
 use crate::notify::channels::Delivery;
 use crate::notify::channels::mail::MailChannel;
-use crate::notify::channels::mail::session_tests::run;
+use crate::notify::channels::mail::session_tests::{SHORT, run};
 use crate::notify::notification::{Event, Interest};
 use crate::report::Problem;
 use crate::settings::{MailSecurity, MailSettings};
@@ -127,7 +127,7 @@ impl Server {
 }
 
 fn channel(mail: &MailSettings) -> MailChannel {
-    MailChannel::new(mail, &Redactor::default())
+    MailChannel::new(mail, &Redactor::default(), SHORT)
 }
 
 impl Drop for Server {
@@ -249,6 +249,83 @@ fn one_that_is_put_off_for_ever_does_not_block_the_others_and_is_tried_again() {
         }
         assert_eq!(server.took(), ["s2", "s3", "s4", "s5"]);
         assert_eq!(ids(&place.outbox()), ["n1"]);
+    });
+}
+
+#[test]
+fn one_that_is_never_answered_holds_up_no_other_and_is_not_sent_for_ever() {
+    run(async {
+        let server = Server::start(|subject| match subject {
+            "s1" => "",
+            _ => "250 ok\r\n",
+        })
+        .await;
+        let place = Place::new();
+        let (_stopper, stop) = Canceller::new();
+        let flush = async |outbox: &Outbox| outbox.flush(&channel(&server.mail), &stop).await;
+        for number in 1..4 {
+            place.outbox().keep(numbered(Event::Failed, number));
+        }
+        let flushed = flush(&place.outbox()).await;
+        assert_eq!((flushed.sent, flushed.left), (2, 1));
+        assert!(flushed.setback.unwrap().is_transient && flushed.complaints.is_empty());
+        assert_eq!(server.took(), ["s2", "s3"]);
+        // It is counted over restarts, and in memory where there is no disk.
+        for _ in 0..2 {
+            assert_eq!(flush(&place.outbox()).await.left, 1);
+        }
+        let outbox = place.outbox();
+        for _ in 0..2 {
+            assert_eq!(flush(&outbox).await.left, 1);
+        }
+        let flushed = flush(&outbox).await;
+        assert_eq!((flushed.sent, flushed.left, flushed.setback), (0, 0, None));
+        let problem = flushed.complaints[0].to_string();
+        assert!(
+            problem.contains(
+                "took longer than 1.0 s, handing over the mail; it was handed over 6 times"
+            ),
+            "{problem}"
+        );
+        assert_eq!(server.calls.load(Ordering::Relaxed), 3 + 5);
+        assert_eq!(files(&place.folder()).len(), 0);
+    });
+}
+
+#[test]
+fn where_no_disk_can_note_it_it_is_counted_in_memory() {
+    run(async {
+        let place = Place::new();
+        fs::remove_dir(place.own()).unwrap();
+        let phone = Puppet::new("phone", |_| Delivery::Unanswered(Problem::new("hm", "")));
+        let outbox = place.outbox_for(&[Arc::clone(&phone)]);
+        let (_stopper, stop) = Canceller::new();
+        outbox.keep(numbered(Event::Failed, 1));
+        for _ in 0..10 {
+            outbox.flush(phone.as_ref(), &stop).await;
+        }
+        assert_eq!(phone.took().len(), 6);
+    });
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_asked_about_all() {
+    run(async {
+        let place = Place::new();
+        let phone = Puppet::new("phone", |_| Delivery::Unanswered(Problem::new("hm", "")));
+        let outbox = place.outbox_for(&[Arc::clone(&phone)]);
+        let (_stopper, stop) = Canceller::new();
+        for number in 1..7 {
+            outbox.keep(numbered(Event::Failed, number));
+        }
+        assert_eq!(outbox.flush(phone.as_ref(), &stop).await.left, 6);
+        assert_eq!(phone.took(), ["n1", "n2", "n3"]);
+        // None is held up for ever.
+        for _ in 0..11 {
+            outbox.flush(phone.as_ref(), &stop).await;
+        }
+        assert_eq!(outbox.flush(phone.as_ref(), &stop).await.left, 0);
+        assert_eq!(phone.took().len(), 36);
     });
 }
 

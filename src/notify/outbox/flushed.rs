@@ -38,7 +38,9 @@ impl Flushed {
                 self.sent += usize::from(!reached.is_empty());
                 self.set_back(problem, true);
             }
-            Delivery::Retry(problem) | Delivery::PutOff(problem) => self.set_back(problem, true),
+            Delivery::Retry(problem)
+            | Delivery::PutOff(problem)
+            | Delivery::Unanswered(problem) => self.set_back(problem, true),
             Delivery::Rejected { problem, .. } => self.set_back(problem, false),
         }
     }

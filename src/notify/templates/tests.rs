@@ -28,6 +28,7 @@ fn notification(event: Event, facts: Facts) -> Notification {
         },
         help: Vec::new(),
         delivered_to: Default::default(),
+        unanswered: Default::default(),
         mail: None,
     }
 }

@@ -32,7 +32,9 @@ pub(crate) enum Stage {
     SignIn,
     Sender,
     Recipients,
-    /// From `DATA` to the server's word that it has the mail.
+    /// `DATA`: whether the server wants the mail.
+    Data,
+    /// From the first byte of the mail to the server's word that it has it.
     Message,
 }
 
@@ -47,7 +49,7 @@ impl fmt::Display for Stage {
             Stage::SignIn => "signing in",
             Stage::Sender => "naming the sender",
             Stage::Recipients => "naming the recipients",
-            Stage::Message => "handing over the mail",
+            Stage::Data | Stage::Message => "handing over the mail",
         })
     }
 }
@@ -215,14 +217,27 @@ impl MailError {
 
     /// Whether it is this one mail that the server does not want: another one may well go through.
     pub(crate) fn is_about_this_mail(&self) -> bool {
+        let is_at_it = |stage: &Stage| matches!(stage, Stage::Data | Stage::Message);
         match self {
-            MailError::Rejected { stage, .. } => *stage == Stage::Message,
+            MailError::Rejected { stage, .. } => is_at_it(stage),
             // It may not like a mail's content for as long as it lies here.
-            MailError::Temporary { stage, reply, .. } => {
-                *stage == Stage::Message && reply.code != CLOSING
-            }
+            MailError::Temporary { stage, reply, .. } => is_at_it(stage) && reply.code != CLOSING,
             _ => false,
         }
+    }
+
+    /// Whether the mail was handed over, and the server did not say whether it has it.
+    fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            MailError::TimedOut {
+                stage: Stage::Message,
+                ..
+            } | MailError::Broken {
+                stage: Stage::Message,
+                ..
+            }
+        )
     }
 
     /// Whether nothing is wrong but that some have to be asked again later.
@@ -311,6 +326,7 @@ impl MailError {
             MailError::SomeRecipients { .. } => Delivery::Delivered {
                 complaint: Some(problem),
             },
+            error if error.is_unanswered() => Delivery::Unanswered(problem),
             error if error.is_transient() => match error.is_about_this_mail() {
                 true => Delivery::PutOff(problem),
                 false => Delivery::Retry(problem),

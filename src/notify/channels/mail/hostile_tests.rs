@@ -2,10 +2,11 @@
 
 use super::error::Stage;
 use super::session_tests::{
-    AMPLE, DATA, END, HELLO, PASSWORD, QUIT, RECIPIENT, SENDER, SHORT, delivered, notification,
-    run, settings, signing_in,
+    AMPLE, DATA, END, HELLO, PASSWORD, QUIT, RECIPIENT, SENDER, SHORT, both, delivered,
+    notification, run, settings, signing_in,
 };
 use super::{MailError, deliver};
+use crate::notify::channels::Delivery;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::Redactor;
 use base64::Engine;
@@ -23,7 +24,7 @@ fn every_silence_ends_at_the_deadline_and_is_named() {
         (1, Stage::SignIn),
         (2, Stage::Sender),
         (3, Stage::Recipients),
-        (4, Stage::Message),
+        (4, Stage::Data),
         (5, Stage::Message),
     ];
     // Side by side, since each of them takes its time.
@@ -36,7 +37,13 @@ fn every_silence_ends_at_the_deadline_and_is_named() {
                     matches!(&outcome, Err(MailError::TimedOut { stage: at, .. }) if *at == stage),
                     "{outcome:?}"
                 );
-                assert!(outcome.unwrap_err().is_transient());
+                let error = outcome.unwrap_err();
+                assert!(error.is_transient());
+                // Only when the mail was handed over, nobody knows where it is.
+                assert_eq!(
+                    matches!(error.into_delivery(), Delivery::Unanswered(_)),
+                    stage == Stage::Message
+                );
                 assert!(took >= SHORT && took < AMPLE / 2, "{took:?}");
             });
         }
@@ -73,7 +80,7 @@ fn a_server_that_drips_gains_no_time() {
         let begun = Instant::now();
         let (notification, redactor) = (notification(), Redactor::default());
         let outcome = tokio::select! {
-            outcome = deliver(&mail, &notification, &redactor, SHORT) => outcome,
+            outcome = deliver(&mail, &notification, &redactor, both(SHORT)) => outcome,
             () = drip => panic!("the connection was closed too soon"),
         };
         let error = outcome.unwrap_err();
@@ -133,7 +140,10 @@ fn bytes_that_are_not_text_are_replaced() {
                 .unwrap();
         };
         let (notification, redactor) = (notification(), Redactor::default());
-        let (outcome, ()) = tokio::join!(deliver(&mail, &notification, &redactor, AMPLE), server);
+        let (outcome, ()) = tokio::join!(
+            deliver(&mail, &notification, &redactor, both(AMPLE)),
+            server
+        );
         let text = outcome.unwrap_err().problem().to_string();
         assert!(text.contains("554 Absender gesperrt, f?r immer"), "{text}");
     });
@@ -247,7 +257,10 @@ fn a_connection_that_breaks_off_is_transient() {
             stream.write_all(b"220 m").await.unwrap();
         };
         let (notification, redactor) = (notification(), Redactor::default());
-        let (outcome, ()) = tokio::join!(deliver(&mail, &notification, &redactor, AMPLE), server);
+        let (outcome, ()) = tokio::join!(
+            deliver(&mail, &notification, &redactor, both(AMPLE)),
+            server
+        );
         let error = outcome.unwrap_err();
         assert!(
             matches!(

@@ -8,25 +8,32 @@ mod session;
 mod tls;
 
 pub(crate) use error::MailError;
-use session::{deliver, probe};
+use session::{Limits, deliver, probe};
 
 use super::{Answer, Channel, Delivery, LONGEST_DELIVERY};
 use crate::notify::notification::Notification;
 use crate::report::Problem;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::Redactor;
+use std::time::Duration;
 
 /// The mail server, and whom it is asked to send to.
 pub(crate) struct MailChannel {
     mail: MailSettings,
     redactor: Redactor,
+    limits: Limits,
 }
 
 impl MailChannel {
-    pub(crate) fn new(mail: &MailSettings, redactor: &Redactor) -> Self {
+    /// Waits for a server's word on a mail as long as `answer`.
+    pub(crate) fn new(mail: &MailSettings, redactor: &Redactor, answer: Duration) -> Self {
         MailChannel {
             mail: mail.clone(),
             redactor: redactor.clone(),
+            limits: Limits {
+                talk: LONGEST_DELIVERY,
+                answer,
+            },
         }
     }
 }
@@ -70,7 +77,7 @@ impl Channel for MailChannel {
 
     fn probe(&self) -> Answer<'_, Result<String, Problem>> {
         Box::pin(async {
-            match probe(&self.mail, &self.redactor, LONGEST_DELIVERY).await {
+            match probe(&self.mail, &self.redactor, self.limits.talk).await {
                 Ok(()) => {
                     let (from, to) = (&self.mail.from, self.mail.to.join(", "));
                     Ok(format!("{} takes mail from {from} for {to}", self.place()))
@@ -84,7 +91,7 @@ impl Channel for MailChannel {
 
     fn send<'a>(&'a self, notification: &'a Notification) -> Answer<'a, Delivery> {
         Box::pin(async {
-            let sent = deliver(&self.mail, notification, &self.redactor, LONGEST_DELIVERY).await;
+            let sent = deliver(&self.mail, notification, &self.redactor, self.limits).await;
             sent.map_or_else(MailError::into_delivery, |()| Delivery::DONE)
         })
     }

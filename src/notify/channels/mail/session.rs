@@ -1,7 +1,9 @@
-//! One conversation with a mail server, under one deadline.
+//! One conversation with a mail server, under one deadline, which is put off once: for the mail itself, on which a server
+//! may have much to think about.
 //!
 //! Each step waits until the same moment, so a server that sends a byte now and then gains nothing. When it passes after
-//! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID.
+//! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID, but not
+//! for ever.
 
 use super::error::{MailError, Refused, Reply, Stage, is_gmail};
 use super::hardened_stream::HardenedStream;
@@ -33,9 +35,16 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// LOGIN asks twice.
 const MOST_QUESTIONS: usize = 3;
 
+/// How long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// All up to the mail itself, looking up the name included.
+    pub talk: Duration,
+    /// From the first byte of the mail to the server's word on it.
+    pub answer: Duration,
+}
+
 /// Sends one. Whoever can be reached gets it, also when other recipients are refused.
-///
-/// `limit` is for all of it, looking up the name included.
 ///
 /// # Errors
 /// [`MailError`], free of what `redactor` and the settings know to be secret.
@@ -43,7 +52,7 @@ pub(super) async fn deliver(
     mail: &MailSettings,
     notification: &Notification,
     redactor: &Redactor,
-    limit: Duration,
+    limits: Limits,
 ) -> Result<(), MailError> {
     let parties = Envelope::of(mail)?;
     let open = parties.open(notification);
@@ -51,12 +60,10 @@ pub(super) async fn deliver(
         return Ok(());
     }
     let bytes = message::compose(notification, &parties)?;
-    let mut session = SmtpSession::begin(mail, redactor, limit).await?;
+    let mut session = SmtpSession::begin(mail, redactor, limits.talk).await?;
     let addressed = session.address(&parties, &open).await?;
-    session.command(Stage::Message, Data).await?;
-    let sending = session.connection.message(&bytes);
-    let accepted = session.context.within(Stage::Message, sending).await?;
-    accepted.map_err(|error| session.context.failure(Stage::Message, &error))?;
+    session.command(Stage::Data, Data).await?;
+    session.hand_over(&bytes, limits.answer).await?;
     session.end().await;
     addressed.outcome(session.context.place)
 }
@@ -372,6 +379,15 @@ impl<'a> SmtpSession<'a> {
             },
             false => MailError::NoRecipient { place, refused },
         })
+    }
+
+    async fn hand_over(&mut self, mail: &[u8], limit: Duration) -> Result<(), MailError> {
+        self.context.limit = limit;
+        self.context.deadline = Instant::now() + limit;
+        let sending = self.connection.message(mail);
+        let accepted = self.context.within(Stage::Message, sending).await?;
+        accepted.map_err(|error| self.context.failure(Stage::Message, &error))?;
+        Ok(())
     }
 
     /// Says goodbye. It is polite, but nothing depends on it.

@@ -1,7 +1,7 @@
 //! Conversations with a server that plays a script; those with a real one are in `tests/it/mail`.
 
 use super::session::credentials;
-use super::{MailError, deliver, probe};
+use super::{Limits, MailError, deliver, probe};
 use crate::notify::channels::Delivery;
 use crate::notify::notification::{Event, FinishedMail, Notification, Origin, Severity};
 use crate::settings::{MailSecurity, MailSettings};
@@ -18,6 +18,13 @@ use tokio::time::Instant;
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const AMPLE: Duration = Duration::from_secs(20);
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
+
+pub(super) fn both(limit: Duration) -> Limits {
+    Limits {
+        talk: limit,
+        answer: limit,
+    }
+}
 
 pub(crate) fn settings(port: u16) -> MailSettings {
     MailSettings {
@@ -54,6 +61,7 @@ pub(crate) fn finished(subject: &str, text: &str, html: &str) -> Notification {
         facts: Default::default(),
         help: Vec::new(),
         delivered_to: Default::default(),
+        unanswered: Default::default(),
         mail: Some(FinishedMail {
             subject: subject.into(),
             text: text.into(),
@@ -71,7 +79,7 @@ pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Plays a server for one conversation: a greeting, then to each line that starts with a word its answer. What it
-/// was sent is returned. A word without an answer is never answered.
+/// was sent is returned. A word without an answer is never answered, and an answer that begins with `~` comes late.
 async fn play(listener: TcpListener, greeting: &str, answers: &[(&str, &str)]) -> Vec<String> {
     let (stream, _) = listener.accept().await.unwrap();
     let mut stream = BufReader::new(stream);
@@ -86,7 +94,12 @@ async fn play(listener: TcpListener, greeting: &str, answers: &[(&str, &str)]) -
         let line = String::from_utf8_lossy(&std::mem::take(&mut bytes)).into_owned();
         let answer = answers.iter().find(|(word, _)| line.starts_with(word));
         said.push(line.trim_end().to_owned());
-        if let Some((_, answer)) = answer
+        let late = answer.and_then(|(_, answer)| answer.strip_prefix('~'));
+        if late.is_some() {
+            tokio::time::sleep(SHORT * 3 / 2).await;
+        }
+        let answer = late.or(answer.map(|(_, answer)| *answer));
+        if let Some(answer) = answer
             && stream.get_mut().write_all(answer.as_bytes()).await.is_err()
         {
             break;
@@ -110,7 +123,7 @@ pub(crate) fn delivered(
     answers: &[(&str, &str)],
     limit: Duration,
 ) -> (Result<(), MailError>, Vec<String>, Duration) {
-    delivered_of(&notification(), settings, greeting, answers, limit)
+    delivered_of(&notification(), settings, greeting, answers, both(limit))
 }
 
 /// The same with a notification.
@@ -119,7 +132,7 @@ fn delivered_of(
     settings: impl Fn(u16) -> MailSettings,
     greeting: &str,
     answers: &[(&str, &str)],
-    limit: Duration,
+    limits: Limits,
 ) -> (Result<(), MailError>, Vec<String>, Duration) {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -129,7 +142,7 @@ fn delivered_of(
             let begun = Instant::now();
             // A task of its own may do it.
             let sending: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(deliver(&mail, notification, &redactor, limit));
+                Box::pin(deliver(&mail, notification, &redactor, limits));
             (sending.await, begun.elapsed())
         };
         let ((outcome, took), said) = tokio::join!(client, play(listener, greeting, answers));
@@ -173,6 +186,25 @@ fn a_goodbye_that_never_comes_does_not_undo_a_delivery() {
     let (outcome, _, took) = delivered(settings, "220 mx\r\n", &answers, AMPLE);
     assert_eq!(outcome, Ok(()));
     assert!(took < AMPLE / 2, "{took:?}");
+}
+
+#[test]
+fn a_server_may_take_longer_over_the_mail_itself_than_over_all_before() {
+    let limits = Limits {
+        talk: SHORT,
+        answer: AMPLE,
+    };
+    let late = (".", "~250 queued\r\n");
+    let answers = [HELLO, SENDER, RECIPIENT, DATA, late, QUIT];
+    let (outcome, ..) = delivered_of(&notification(), settings, "220 mx\r\n", &answers, limits);
+    assert_eq!(outcome, Ok(()));
+    let late = ("RCPT", "~250 ok\r\n");
+    let answers = [HELLO, SENDER, late, DATA, END, QUIT];
+    let (outcome, ..) = delivered_of(&notification(), settings, "220 mx\r\n", &answers, limits);
+    assert!(
+        matches!(&outcome, Err(MailError::TimedOut { limit, .. }) if *limit == SHORT),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -337,7 +369,8 @@ fn who_needs_it_no_more_is_not_asked_for() {
     };
     let answers = [HELLO, SENDER, RECIPIENT, DATA, END, QUIT];
     let notification = noted(&["mail:a@example.org"]);
-    let (outcome, said, _) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    let (outcome, said, _) =
+        delivered_of(&notification, settings, "220 mx\r\n", &answers, both(AMPLE));
     outcome.unwrap();
     assert!(said.contains(&"RCPT TO:<b@example.org>".to_owned()));
     assert!(
@@ -349,7 +382,8 @@ fn who_needs_it_no_more_is_not_asked_for() {
     assert!(said.contains(&to), "{said:?}");
     // Refused now, it is nothing that would keep others from being sent.
     let answers = [HELLO, SENDER, ("RCPT", "451 later\r\n")];
-    let (outcome, said, _) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    let (outcome, said, _) =
+        delivered_of(&notification, settings, "220 mx\r\n", &answers, both(AMPLE));
     let delivery = outcome.unwrap_err().into_delivery();
     assert!(
         matches!(&delivery, Delivery::Partly { reached, lost, .. } if reached.is_empty() && lost.is_empty()),
@@ -357,7 +391,7 @@ fn who_needs_it_no_more_is_not_asked_for() {
     );
     assert!(!said.contains(&"DATA".to_owned()));
     let answers = [HELLO, SENDER, ("RCPT", "550 who?\r\n")];
-    let (outcome, ..) = delivered_of(&notification, settings, "220 mx\r\n", &answers, AMPLE);
+    let (outcome, ..) = delivered_of(&notification, settings, "220 mx\r\n", &answers, both(AMPLE));
     assert!(matches!(
         outcome.unwrap_err().into_delivery(),
         Delivery::GivenUp(_)
@@ -365,7 +399,7 @@ fn who_needs_it_no_more_is_not_asked_for() {
     // With nobody left, nothing is begun.
     run(async {
         let all = noted(&["mail:a@example.org", "mail:b@example.org"]);
-        let sent = deliver(&settings(1), &all, &Redactor::default(), AMPLE).await;
+        let sent = deliver(&settings(1), &all, &Redactor::default(), both(AMPLE)).await;
         assert_eq!(sent, Ok(()));
     });
 }
@@ -393,7 +427,7 @@ fn nobody_there_and_no_such_name_is_transient() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mail = settings(listener.local_addr().unwrap().port());
         drop(listener);
-        let refused = deliver(&mail, &notification(), &Redactor::default(), AMPLE)
+        let refused = deliver(&mail, &notification(), &Redactor::default(), both(AMPLE))
             .await
             .unwrap_err();
         assert!(
@@ -404,7 +438,7 @@ fn nobody_there_and_no_such_name_is_transient() {
             host: "nothing.invalid".into(),
             ..settings(25)
         };
-        let unknown = deliver(&mail, &notification(), &Redactor::default(), AMPLE)
+        let unknown = deliver(&mail, &notification(), &Redactor::default(), both(AMPLE))
             .await
             .unwrap_err();
         assert!(

@@ -19,9 +19,9 @@ use crate::notify::notification::{Notification, Severity};
 use crate::notify::templates::{self, Message};
 use crate::report::Problem;
 use crate::settings::NotifyUrl;
-use crate::sys::http::{self, HttpError};
+use crate::sys::http;
 use crate::sys::redact::Redactor;
-use request::{Post, field, request};
+use request::{Failed, Post, field, request};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ impl WebChannel {
         }
     }
 
-    async fn ask(&self, post: Post) -> Result<http::Answer, HttpError> {
+    async fn ask(&self, post: Post) -> Result<http::Answer, Failed> {
         request(post, self.limit).await
     }
 
@@ -216,7 +216,8 @@ impl Channel for WebChannel {
                     ));
                 }
             };
-            let answer = self.ask(post).await.map_err(|error| problem_of(&error))?;
+            let answer = self.ask(post).await;
+            let answer = answer.map_err(|failed| problem_of(&failed.error))?;
             if answer.status.is_redirection() {
                 return Err(redirected(&self.place(), &answer));
             }
@@ -236,8 +237,14 @@ impl Channel for WebChannel {
             let message = templates::render(notification);
             match self.ask(self.service.compose(notification, &message)).await {
                 Ok(answer) => self.judge(&answer).unwrap_or(Delivery::DONE),
-                Err(error) if error.is_transient() => Delivery::Retry(problem_of(&error)),
-                Err(error) => rejected(problem_of(&error), false),
+                Err(Failed { error, was_sent }) => {
+                    let problem = problem_of(&error);
+                    match (error.is_transient(), was_sent) {
+                        (true, true) => Delivery::Unanswered(problem),
+                        (true, false) => Delivery::Retry(problem),
+                        (false, _) => rejected(problem, false),
+                    }
+                }
             }
         })
     }

@@ -7,6 +7,8 @@ use crate::sys::http::{self, Body, Client, HttpError, Request, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -94,10 +96,31 @@ pub(in crate::notify::channels) async fn send_request(
         headers,
         body,
     };
-    request(post, LONGEST_DELIVERY).await
+    let answered = request(post, LONGEST_DELIVERY).await;
+    answered.map_err(|failed| failed.error)
 }
 
-pub(super) async fn request(post: Post, limit: Duration) -> Result<http::Answer, HttpError> {
+/// Why there is no answer.
+pub(super) struct Failed {
+    pub error: HttpError,
+    /// Whether the other side may have the request.
+    pub was_sent: bool,
+}
+
+pub(super) async fn request(post: Post, limit: Duration) -> Result<http::Answer, Failed> {
+    let is_sent = Arc::<AtomicBool>::default();
+    let answered = fetch(post, limit, Arc::clone(&is_sent)).await;
+    answered.map_err(|error| Failed {
+        error,
+        was_sent: is_sent.load(Ordering::Relaxed),
+    })
+}
+
+async fn fetch(
+    post: Post,
+    limit: Duration,
+    is_sent: Arc<AtomicBool>,
+) -> Result<http::Answer, HttpError> {
     let place = host_of(&post.uri);
     let broken = |problem: String| HttpError::Broken {
         place: place.clone(),
@@ -111,7 +134,7 @@ pub(super) async fn request(post: Post, limit: Duration) -> Result<http::Answer,
         request = request.header(*name, value.as_str());
     }
     let request: Request<Body> = request
-        .body(http::body(post.body))
+        .body(http::noting_body(post.body, is_sent))
         .map_err(|_| broken("the address or the login cannot be sent".into()))?;
     // It reads the system's certificates.
     let client = tokio::task::spawn_blocking(Client::new).await;

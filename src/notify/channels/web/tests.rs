@@ -431,7 +431,8 @@ async fn one_that_hangs_is_given_up() {
         limit: Duration::from_millis(50),
         ..ntfy(&server, None)
     };
-    let Delivery::Retry(problem) = delivery(&channel).await else {
+    // The system takes the request, so that it may have arrived.
+    let Delivery::Unanswered(problem) = delivery(&channel).await else {
         panic!("it was taken")
     };
     assert!(
@@ -439,6 +440,27 @@ async fn one_that_hangs_is_given_up() {
         "{problem}"
     );
     drop(listener);
+    // One whose TLS never comes about has got nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let channel = WebChannel {
+        limit: Duration::from_millis(50),
+        ..self::channel(ntfy::Ntfy::new(address, Secret::new("alerts"), None))
+    };
+    let delivery = delivery(&channel).await;
+    assert!(matches!(delivery, Delivery::Retry(_)), "{delivery:?}");
+}
+
+#[tokio::test]
+async fn one_that_breaks_off_may_have_taken_it() {
+    let server = Server::raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()).await;
+    let delivery = delivery(&ntfy(&server, None)).await;
+    assert!(matches!(delivery, Delivery::Unanswered(_)), "{delivery:?}");
+    let headers = server.only().headers;
+    let has_length = headers
+        .iter()
+        .any(|line| line.starts_with("content-length: "));
+    assert!(has_length, "{headers:?}");
 }
 
 #[tokio::test]
