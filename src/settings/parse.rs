@@ -5,6 +5,7 @@ use super::names::NamespacePattern;
 use super::suggest;
 use crate::mongo::uri::MongoUri;
 use crate::schedule::{Schedule, ScheduleError};
+use crate::sys::mail_address::MailAddress;
 use crate::sys::redact::Secret;
 use crate::sys::time_zone::Tz;
 use std::fmt::Display;
@@ -359,6 +360,8 @@ pub(super) fn address(text: &str) -> Result<String, Refusal> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
     let good = !text.contains(char::is_control)
         && is_display_name(name)
+        // What cannot be sent to is told now, and not in place of each mail.
+        && MailAddress::parse(text).is_ok()
         && bare.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !bare.contains(odd)
         });

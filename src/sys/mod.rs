@@ -9,6 +9,7 @@ pub(crate) mod humanize;
 pub(crate) mod lock;
 pub(crate) mod lock_holder;
 pub(crate) mod logging;
+pub(crate) mod mail_address;
 pub(crate) mod piped;
 pub(crate) mod process;
 pub(crate) mod progress;

@@ -175,6 +175,7 @@ fn every_value_that_is_not_accepted_is_named_with_what_is() {
         ("EMAIL_FROM", "nobody", address.to_owned()),
         ("EMAIL_FROM", "a@b@c", address.to_owned()),
         ("EMAIL_TO", "Name <a b@c>", address.to_owned()),
+        ("EMAIL_TO", "a..b@example.org", address.to_owned()),
         ("EMAIL_FROM", "Last, First <a@b>", address.to_owned()),
         (
             "EMAIL_TO",

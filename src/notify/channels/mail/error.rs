@@ -88,17 +88,32 @@ impl fmt::Display for Reply {
     }
 }
 
-/// A recipient whom the server does not take, and its words.
+/// A recipient whom the server does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
-    pub address: String,
-    pub reply: Reply,
+    address: String,
+    /// Its words, where it was asked.
+    why: String,
+    /// The server may well take it later.
+    is_transient: bool,
 }
 
 impl Refused {
-    /// The server may well take it later.
-    fn is_transient(&self) -> bool {
-        self.reply.is_transient()
+    pub(super) fn by(reply: &Reply, address: String) -> Self {
+        Refused {
+            address,
+            why: reply.to_string(),
+            is_transient: reply.is_transient(),
+        }
+    }
+
+    /// One with letters that the server does not know.
+    pub(super) fn beyond_ascii(address: String) -> Self {
+        Refused {
+            address,
+            why: "it takes only addresses in ASCII".into(),
+            is_transient: false,
+        }
     }
 }
 
@@ -203,7 +218,7 @@ impl MailError {
             | MailError::Broken { .. }
             | MailError::Temporary { .. } => true,
             MailError::NoRecipient { refused, .. } | MailError::SomeRecipients { refused, .. } => {
-                refused.iter().any(Refused::is_transient)
+                refused.iter().any(|one| one.is_transient)
             }
             MailError::Address { .. }
             | MailError::Certificate { .. }
@@ -312,8 +327,8 @@ impl MailError {
             // Those who have it must not get it again.
             MailError::SomeRecipients {
                 reached, refused, ..
-            } if refused.iter().any(Refused::is_transient) => {
-                let lost = refused.iter().filter(|one| !one.is_transient());
+            } if refused.iter().any(|one| one.is_transient) => {
+                let lost = refused.iter().filter(|one| !one.is_transient);
                 Delivery::Partly {
                     reached: reached.iter().map(|one| recipient::key(one)).collect(),
                     lost: lost.map(|one| recipient::key(&one.address)).collect(),
@@ -340,13 +355,13 @@ impl MailError {
 }
 
 fn are_put_off(refused: &[Refused]) -> bool {
-    refused.iter().all(Refused::is_transient)
+    refused.iter().all(|one| one.is_transient)
 }
 
 fn listed(refused: &[Refused]) -> String {
     let each = refused
         .iter()
-        .map(|one| format!("{} ({})", one.address, one.reply));
+        .map(|one| format!("{} ({})", one.address, one.why));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -5,11 +5,12 @@ use super::recipient;
 use crate::notify::notification::Notification;
 use crate::notify::templates;
 use crate::settings::MailSettings;
+use crate::sys::mail_address::MailAddress;
 use crate::sys::redact::percent_encode;
 use chrono::{DateTime, Utc};
-use lettre::message::header::{Date, Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::{Address, Message};
+use lettre::message::header::{Date, Header, HeaderName, HeaderValue, To};
+use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart};
+use lettre::{Message, address};
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
@@ -45,39 +46,17 @@ impl Envelope {
         let are_the_rest = to.len() < self.to.len();
         Open { to, are_the_rest }
     }
-
-    /// The first address, if any, that needs a server which takes more than ASCII.
-    pub(super) fn beyond_ascii(&self) -> Option<&str> {
-        let mailboxes = std::iter::once(&self.from).chain(&self.to);
-        mailboxes
-            .map(|mailbox| mailbox.email.as_ref())
-            .find(|address: &&str| !address.is_ascii())
-    }
 }
 
-/// `address` or `Name <address>`. lettre's own parser refuses names that people do have, such as `J. R.`.
 fn mailbox(setting: &'static str, text: &str) -> Result<Mailbox, MailError> {
-    let (name, bare) = match text
-        .trim()
-        .strip_suffix('>')
-        .and_then(|text| text.rsplit_once('<'))
-    {
-        Some((name, bare)) => (name.trim(), bare.trim()),
-        None => ("", text.trim()),
-    };
-    let email: Address = bare
-        .parse()
-        .map_err(|error: lettre::address::AddressError| MailError::Address {
-            setting,
-            address: text.to_owned(),
-            problem: error.to_string().to_lowercase(),
-        })?;
-    let unquoted = name
-        .strip_prefix('"')
-        .and_then(|name| name.strip_suffix('"'))
-        .unwrap_or(name);
-    let name = one_line(&unquoted.replace("\\\"", "\"").replace("\\\\", "\\"));
-    Ok(Mailbox::new((!name.is_empty()).then_some(name), email))
+    let parsed = MailAddress::parse(text).map_err(|problem| MailError::Address {
+        setting,
+        address: text.to_owned(),
+        problem,
+    })?;
+    let name = parsed.name.map(|name| one_line(&name));
+    let name = name.filter(|name| !name.is_empty());
+    Ok(Mailbox::new(name, parsed.address))
 }
 
 /// A header holds one line: what could begin another one becomes a space.
@@ -108,14 +87,32 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// The whole mail, in ASCII whatever it says, so that every server takes it.
+pub(super) fn is_ascii(mailbox: &Mailbox) -> bool {
+    let address: &str = mailbox.email.as_ref();
+    address.is_ascii()
+}
+
+/// The whole mail, in ASCII whatever it says, so that every server takes it; but for the addresses, where it `takes_all`.
 pub(super) fn compose(
     notification: &Notification,
     parties: &Envelope,
+    takes_all: bool,
 ) -> Result<Vec<u8>, MailError> {
     let mail = templates::mail(notification);
-    let mut builder = Message::builder()
+    let unusable = |error: lettre::error::Error| MailError::Address {
+        setting: "EMAIL_FROM and EMAIL_TO",
+        address: parties.from.to_string(),
+        problem: error.to_string(),
+    };
+    let named = parties.to.iter().filter(|to| takes_all || is_ascii(to));
+    let to: Mailboxes = named.cloned().collect();
+    // Otherwise it would take it from the headers, which it cannot read as it writes them: not `a@[127.0.0.1]`.
+    let recipients = parties.to.iter().map(|to| to.email.clone()).collect();
+    let envelope = address::Envelope::new(Some(parties.from.email.clone()), recipients);
+    let builder = Message::builder()
+        .envelope(envelope.map_err(unusable)?)
         .from(parties.from.clone())
+        .header(To::from(to))
         .subject(one_line(&mail.subject))
         .header(Date::new(date(notification.written_at)))
         .message_id(Some(message_id(
@@ -123,29 +120,15 @@ pub(super) fn compose(
             parties.from.email.domain(),
         )))
         .header(AutoSubmitted);
-    for to in &parties.to {
-        builder = builder.to(to.clone());
-    }
     let body = MultiPart::alternative()
         .singlepart(SinglePart::plain(mail.text))
         .singlepart(SinglePart::html(mail.html));
-    let message = builder
-        .multipart(body)
-        .map_err(|error| MailError::Address {
-            setting: "EMAIL_FROM and EMAIL_TO",
-            address: parties.from.to_string(),
-            problem: error.to_string(),
-        })?;
+    let message = builder.multipart(body).map_err(unusable)?;
     Ok(message.formatted())
 }
 
 /// The same for every attempt: should one arrive twice, mail programs see that it is one.
 fn message_id(id: &str, domain: &str) -> String {
-    let domain = if domain.is_ascii() {
-        domain
-    } else {
-        "pantry-keeper.invalid"
-    };
     format!("<{}@{domain}>", percent_encode(id).replace('%', "_"))
 }
 
@@ -182,7 +165,7 @@ mod tests {
     }
 
     fn composed(notification: &Notification, parties: &Envelope) -> String {
-        let bytes = compose(notification, parties).unwrap();
+        let bytes = compose(notification, parties, false).unwrap();
         assert!(bytes.is_ascii());
         String::from_utf8(bytes).unwrap()
     }

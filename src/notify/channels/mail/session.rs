@@ -16,6 +16,7 @@ use crate::sys::redact::{Redactor, Secret};
 use crate::sys::tls::RootStore;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lettre::message::Mailbox;
 use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -59,8 +60,8 @@ pub(super) async fn deliver(
     if open.to.is_empty() {
         return Ok(());
     }
-    let bytes = message::compose(notification, &parties)?;
     let mut session = SmtpSession::begin(mail, redactor, limits.talk).await?;
+    let bytes = message::compose(notification, &parties, session.takes_all())?;
     let addressed = session.address(&parties, &open).await?;
     session.command(Stage::Data, Data).await?;
     session.hand_over(&bytes, limits.answer).await?;
@@ -332,26 +333,39 @@ impl<'a> SmtpSession<'a> {
         })
     }
 
+    /// Whether it takes addresses that are not in ASCII.
+    fn takes_all(&self) -> bool {
+        self.offers.supports_feature(Extension::SmtpUtfEight)
+    }
+
     /// Names the sender and the recipients, of whom at least one must be accepted.
     async fn address(&mut self, parties: &Envelope, open: &Open) -> Result<Addressed, MailError> {
-        let mut parameters = Vec::new();
-        if let Some(address) = parties.beyond_ascii() {
-            if !self.offers.supports_feature(Extension::SmtpUtfEight) {
-                return Err(MailError::Address {
-                    setting: "EMAIL_FROM and EMAIL_TO",
-                    address: address.to_owned(),
-                    problem: format!("{} takes only addresses in ASCII", self.context.place),
-                });
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
+        let takes_all = self.takes_all();
+        let can_be_told = |mailbox: &Mailbox| takes_all || message::is_ascii(mailbox);
+        if !can_be_told(&parties.from) {
+            return Err(MailError::Address {
+                setting: "EMAIL_FROM",
+                address: parties.from.email.to_string(),
+                problem: format!("{} takes only addresses in ASCII", self.context.place),
+            });
         }
-        self.command(
-            Stage::Sender,
-            Mail::new(Some(parties.from.email.clone()), parameters),
-        )
-        .await?;
-        let mut addressed = Addressed::default();
-        for to in &open.to {
+        let (told, untold): (Vec<&Mailbox>, Vec<_>) =
+            open.to.iter().partition(|to| can_be_told(to));
+        let untold = untold.iter().map(|to| to.email.to_string());
+        let mut addressed = Addressed {
+            accepted: Vec::new(),
+            refused: untold.map(Refused::beyond_ascii).collect(),
+        };
+        if !told.is_empty() {
+            // The mail names them all, also when it goes to some.
+            let mut named = std::iter::once(&parties.from).chain(&parties.to);
+            let needs_all = takes_all && !named.all(message::is_ascii);
+            let parameters = needs_all.then_some(MailParameter::SmtpUtfEight);
+            let sender = Some(parties.from.email.clone());
+            let command = Mail::new(sender, parameters.into_iter().collect());
+            self.command(Stage::Sender, command).await?;
+        }
+        for to in told {
             let address = to.email.to_string();
             match self
                 .command(Stage::Recipients, Rcpt::new(to.email.clone(), Vec::new()))
@@ -362,7 +376,7 @@ impl<'a> SmtpSession<'a> {
                 Err(MailError::Temporary { reply, .. } | MailError::Rejected { reply, .. })
                     if reply.code != 421 =>
                 {
-                    addressed.refused.push(Refused { address, reply });
+                    addressed.refused.push(Refused::by(&reply, address));
                 }
                 Err(error) => return Err(error),
             }

@@ -459,9 +459,10 @@ fn addresses_outside_ascii_need_a_server_that_takes_them() {
         ..settings(port)
     };
     let (outcome, said, _) = delivered(abroad, "220 mx\r\n", &[HELLO, QUIT], AMPLE);
+    let error = outcome.unwrap_err();
     assert!(
-        matches!(outcome, Err(MailError::Address { .. })),
-        "{outcome:?}"
+        matches!(error, MailError::NoRecipient { .. }) && !error.is_transient(),
+        "{error}"
     );
     assert_eq!(said.len(), 1);
     let answers = [
@@ -474,12 +475,61 @@ fn addresses_outside_ascii_need_a_server_that_takes_them() {
     ];
     let (outcome, said, _) = delivered(abroad, "220 mx\r\n", &answers, AMPLE);
     outcome.unwrap();
+    assert!(
+        said.contains(&"To: josé@example.org".to_owned()),
+        "{said:?}"
+    );
     assert_eq!(
         &said[1..3],
         [
             "MAIL FROM:<p@example.org> SMTPUTF8",
             "RCPT TO:<josé@example.org>"
         ]
+    );
+    let from_abroad = |port| MailSettings {
+        from: "josé@example.org".into(),
+        ..settings(port)
+    };
+    let (outcome, said, _) = delivered(from_abroad, "220 mx\r\n", &[HELLO, QUIT], AMPLE);
+    let text = outcome.unwrap_err().problem().to_string();
+    assert!(text.ends_with("correct EMAIL_FROM"), "{text}");
+    assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn one_address_that_a_server_cannot_take_keeps_the_mail_from_no_other() {
+    let mixed = |port| MailSettings {
+        to: vec![
+            "josé@example.org".into(),
+            "Zoë <z@müller.de>".into(),
+            "a@[127.0.0.1]".into(),
+        ],
+        ..settings(port)
+    };
+    let answers = [HELLO, SENDER, RECIPIENT, DATA, END, QUIT];
+    let (outcome, said, _) = delivered(mixed, "220 mx\r\n", &answers, AMPLE);
+    assert_eq!(
+        &said[1..4],
+        [
+            "MAIL FROM:<p@example.org>",
+            "RCPT TO:<z@xn--mller-kva.de>",
+            "RCPT TO:<a@[127.0.0.1]>"
+        ]
+    );
+    assert!(said.iter().any(|line| line == "."), "{said:?}");
+    assert!(said.iter().all(|line| line.is_ascii()), "{said:?}");
+    let error = outcome.unwrap_err();
+    let text = error.problem().to_string();
+    assert!(
+        text.contains(
+            "not for josé@example.org (it takes only addresses in ASCII); check EMAIL_TO"
+        ),
+        "{text}"
+    );
+    let delivery = error.into_delivery();
+    assert!(
+        matches!(delivery, Delivery::Delivered { complaint: Some(_) }),
+        "{delivery:?}"
     );
 }
 
