@@ -11,13 +11,13 @@ mod sending;
 pub(crate) use flushed::Flushed;
 
 use crate::context::Context;
-use crate::notify::channels::Channel;
+use crate::notify::channels::{self, Channel};
 use crate::notify::notification::{Interest, Notification};
 use crate::settings::Settings;
 use crate::store::repository::Repository;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::lock::{Lock, LockError};
-use crate::sys::redact::percent_encode;
+use crate::sys::redact::{Redactor, percent_encode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -86,6 +86,17 @@ impl Outbox {
     /// The outbox of the settings, for these channels.
     pub(crate) fn of(settings: &Settings, channels: &[Arc<dyn Channel>], ctx: &Context) -> Self {
         Outbox::new(Repository::of(settings).outbox_folder(), channels, ctx.now)
+    }
+
+    /// How many wait to be sent, where channels are known: not what none of them wants.
+    pub(crate) fn count_waiting(settings: &Settings) -> usize {
+        // Nothing is sent, and nothing shown.
+        let channels = channels::of(settings, &Redactor::default());
+        let folder = Repository::of(settings).outbox_folder();
+        let outbox = Outbox::new(folder, &channels, DateTime::default);
+        let mut waiting = outbox.waiting();
+        waiting.retain(|one| channels.is_empty() || outbox.has_recipient(one.event.interest()));
+        waiting.len()
     }
 
     /// For these channels. Nothing is created before the first notification is kept.
@@ -184,6 +195,20 @@ impl Outbox {
         let has = |recipient: &Recipient| notification.delivered_to.contains(&recipient.id);
         let mut recipients = self.recipients.iter().filter(wants).peekable();
         recipients.peek().is_some() && recipients.all(has)
+    }
+
+    /// Removes what every channel has, since one that was still to get it is gone, and pings when nobody wants any more:
+    /// only how the last backup ended is of interest.
+    fn remove_needless(&self) {
+        let is_needless = |notification: &Notification| {
+            let interest = notification.event.interest();
+            self.is_finished(notification)
+                || (interest != Interest::News && !self.has_recipient(interest))
+        };
+        let mut needless = self.files();
+        needless.retain(|(_, notification)| is_needless(notification));
+        let needless = needless.into_iter().map(|(_, notification)| notification);
+        self.drop_all(needless.collect());
     }
 
     /// Notes that a channel has a notification. This process does not send it there again even if the disk does not take

@@ -5,6 +5,7 @@ use super::outlook::Outlook;
 use crate::archive::file_name;
 use crate::backup;
 use crate::health;
+use crate::notify::outbox::Outbox;
 use crate::offsite;
 use crate::prune;
 use crate::report::{
@@ -18,8 +19,6 @@ use crate::store::repository::{Repository, RepositoryError};
 use crate::store::summary::Glances;
 use crate::sys::humanize;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::fs;
-use std::path::Path;
 
 /// A disk that will be full sooner than this is something to see to.
 const FULL_SOON: TimeDelta = TimeDelta::days(30);
@@ -107,7 +106,7 @@ impl Reader {
         .status(
             health,
             scheduler_alive,
-            waiting(&self.repository.outbox_folder()),
+            Outbox::count_waiting(&self.settings) as u64,
         );
         Snapshot {
             status,
@@ -156,18 +155,6 @@ pub(crate) fn list(
             .map(|stem| file_name::archive(stem))
             .collect(),
     }
-}
-
-/// How many messages wait to be sent. What is being written has a dot in front.
-fn waiting(outbox: &Path) -> u64 {
-    let names = fs::read_dir(outbox).into_iter().flatten().flatten();
-    names
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            !name.starts_with('.') && name.ends_with(".json")
-        })
-        .count() as u64
 }
 
 /// What the status is told from.

@@ -552,7 +552,13 @@ fn what_only_a_channel_that_is_gone_still_had_to_get_waits_no_more() {
         outbox.keep(numbered(Event::Failed, 1));
         outbox.flush(mail.as_ref(), &stop).await;
         assert_eq!(ids(&outbox), ["n1"]);
-        assert_eq!(ids(&place.outbox_for(&[mail])), [""; 0]);
+        // Nothing of it stays, however others count it.
+        let outbox = place.outbox_for(&[Arc::clone(&mail)]);
+        assert_eq!(ids(&outbox), [""; 0]);
+        outbox.keep(numbered(Event::BackupNotDone, 2));
+        outbox.flush(mail.as_ref(), &stop).await;
+        assert_eq!(files(&place.folder()).len(), 0);
+        outbox.keep(numbered(Event::Failed, 3));
         // One that came later gets what the first could not be sent.
         let later = Puppet::new("later", takes_all);
         let outbox = place.outbox_for(&[Arc::clone(&later)]);
@@ -577,6 +583,7 @@ fn each_channel_gets_what_it_wants() {
             (mail.took(), ping.took()),
             (vec!["n1".into()], vec!["n2".into()])
         );
-        assert_eq!(ids(&outbox), ["n3"]);
+        // Nobody wants to know how drills end.
+        assert_eq!(ids(&outbox), [""; 0]);
     });
 }

@@ -20,6 +20,7 @@ impl Outbox {
     /// Does nothing while another process does it. Returns at once when it is to stop; what was not sent stays.
     pub(crate) async fn flush(&self, channel: &dyn Channel, stop: &Cancel) -> Flushed {
         let mut flushed = Flushed::default();
+        self.remove_needless();
         if self.waiting_for(channel).is_empty() {
             return flushed;
         }

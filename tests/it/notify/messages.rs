@@ -58,6 +58,26 @@ fn a_channel_that_is_down_holds_up_no_other_and_gets_everything_later() {
 }
 
 #[test]
+fn what_waits_for_a_channel_that_was_taken_away_waits_no_more() {
+    let smtp = Smtp::start(&[]);
+    let gone = format!("json://127.0.0.1:{}/x", empty_port());
+    let waiting =
+        |site: &Site| site.run(&["status", "--json"]).json()["notifications_waiting"].clone();
+    let with_it = failing(mailing(site(), &smtp)).with("NOTIFY_URLS", gone);
+    with_it.run(&["backup"]).ended_with(1);
+    assert_eq!(waiting(&with_it), 1);
+    let outbox = with_it.backups().join(".pantry-keeper/outbox");
+    std::fs::write(outbox.join("foreign.json"), "{").unwrap();
+    assert_eq!(waiting(&with_it), 1);
+    let without = with_it.with("NOTIFY_URLS", "");
+    assert_eq!(waiting(&without), 0);
+    let site = mended(without);
+    site.run(&["backup"]).done();
+    let left: Vec<_> = std::fs::read_dir(outbox).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
 fn one_that_hangs_delays_no_other_nor_the_end() {
     let (hanging, web) = (Web::start(|_| Reply::Hang), Web::start(|_| Reply::ok()));
     let urls = format!("json://127.0.0.1:{}/x, {}", hanging.port, ntfy(&web));
