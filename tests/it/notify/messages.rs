@@ -145,10 +145,12 @@ fn a_test_tries_each_and_says_what_each_answered() {
         Reply::Is(401, body.into())
     });
     let redirecting = Web::start(|_| Reply::Is(301, String::new()));
+    let portal = Web::start(|_| Reply::Is(200, "<html>Welcome</html>".into()));
     let hanging = Web::start(|_| Reply::Hang);
     let urls = format!(
-        "{},gotify://127.0.0.1:{}/{TOKEN},json://127.0.0.1:{}/x",
+        "{},{},gotify://127.0.0.1:{}/{TOKEN},json://127.0.0.1:{}/x",
         ntfy(&taking),
+        ntfy(&portal),
         refusing.port,
         redirecting.port
     );
@@ -159,6 +161,7 @@ fn a_test_tries_each_and_says_what_each_answered() {
         .saying(&[
             "(gotify) did not take it: 401 you need to provide a valid access token; check the token",
             "redirects to http://127.0.0.1 (301), which is not followed",
+            "(ntfy) answered 200, but not as ntfy does; is that its address?",
         ]);
     assert_eq!(
         taking.seen()[0].json()["title"],

@@ -38,8 +38,9 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// What ntfy says: that it is well, and which message it took.
     pub(crate) fn ok() -> Self {
-        Reply::Is(200, "{\"healthy\":true}".into())
+        Reply::Is(200, "{\"healthy\":true,\"id\":\"x\"}".into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Discord: <https://discord.com/developers/docs/resources/webhook#execute-webhook>.
 
-use super::{Inquiry, Message, Notification, Post, Service, colour, field};
+use super::{Inquiry, Message, Notification, Post, Service, colour, field, names_message};
 use crate::notify::templates::cut;
 use crate::sys::http::Answer;
 use crate::sys::redact::Secret;
@@ -58,6 +58,10 @@ impl Service for Discord {
     fn inquiry(&self) -> Inquiry {
         // <https://discord.com/developers/docs/resources/webhook#get-webhook-with-token>
         Inquiry::Ask(Post::get(self.uri.expose().to_owned()))
+    }
+
+    fn is_its_own(&self, answer: &Answer) -> bool {
+        names_message(answer)
     }
 
     fn inquired(&self, answer: &Answer) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! Gotify: <https://gotify.net/api-docs#/message/createMessage>.
 
-use super::{Inquiry, Message, Notification, Post, Service, field};
+use super::{Inquiry, Message, Notification, Post, Service, field, names_message};
 use crate::notify::notification::Severity;
 use crate::sys::http::Answer;
 use crate::sys::redact::Secret;
@@ -50,6 +50,10 @@ impl Service for Gotify {
     fn inquiry(&self) -> Inquiry {
         // <https://gotify.net/api-docs#/health/getHealth>
         Inquiry::Ask(Post::get(format!("{}/health", self.server)))
+    }
+
+    fn is_its_own(&self, answer: &Answer) -> bool {
+        names_message(answer)
     }
 
     fn inquired(&self, answer: &Answer) -> Result<String, String> {

@@ -21,7 +21,7 @@ use crate::report::Problem;
 use crate::settings::NotifyUrl;
 use crate::sys::http;
 use crate::sys::redact::Redactor;
-use request::{Failed, Post, field, request};
+use request::{Failed, Post, field, names_message, request};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -43,6 +43,11 @@ trait Service: Send + Sync {
 
     /// How to see whether it would work.
     fn inquiry(&self) -> Inquiry;
+
+    /// Whether an answer whose status says that all is well can be its own: a portal or another site says so to everything.
+    fn is_its_own(&self, _answer: &http::Answer) -> bool {
+        true
+    }
 
     /// What it says is wrong in an answer whose status says that all is well.
     fn refusal(&self, _answer: &http::Answer) -> Option<String> {
@@ -112,6 +117,14 @@ impl WebChannel {
     fn judge(&self, answer: &http::Answer) -> Option<Delivery> {
         let status = answer.status;
         let place = format!("{} ({})", self.place, self.kind);
+        if status.is_success() && !self.service.is_its_own(answer) {
+            let (status, kind) = (status.as_u16(), self.kind);
+            let summary = format!("{place} answered {status}, but not as {kind} does");
+            return Some(rejected(
+                Problem::new(summary, "is that its address?"),
+                false,
+            ));
+        }
         if status.is_success() {
             let refusal = self.service.refusal(answer)?;
             let refusal = harmless(&refusal, &[&self.redactor]);

@@ -1,6 +1,6 @@
 //! ntfy: <https://docs.ntfy.sh/publish/#publish-as-json>.
 
-use super::{Inquiry, Message, Notification, Post, Service, brief_bytes, field};
+use super::{Inquiry, Message, Notification, Post, Service, brief_bytes, field, names_message};
 use crate::notify::notification::Severity;
 use crate::settings::Login;
 use crate::sys::http::Answer;
@@ -59,6 +59,10 @@ impl Service for Ntfy {
     fn inquiry(&self) -> Inquiry {
         // <https://docs.ntfy.sh/config/#health-checks>
         Inquiry::Ask(Post::get(format!("{}/v1/health", self.server)))
+    }
+
+    fn is_its_own(&self, answer: &Answer) -> bool {
+        names_message(answer)
     }
 
     fn inquired(&self, answer: &Answer) -> Result<String, String> {

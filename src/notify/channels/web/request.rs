@@ -129,7 +129,8 @@ async fn fetch(
     let mut request = Request::builder()
         .method(post.method)
         .uri(post.uri.as_str())
-        .header("user-agent", USER_AGENT);
+        .header("user-agent", USER_AGENT)
+        .header("accept-encoding", "identity");
     for (name, value) in &post.headers {
         request = request.header(*name, value.as_str());
     }
@@ -212,4 +213,11 @@ pub(in crate::notify::channels) fn said(body: &[u8]) -> String {
 pub(super) fn field(answer: &http::Answer, name: &str) -> Option<Value> {
     let json: Value = serde_json::from_slice(&answer.body).ok()?;
     json.get(name).cloned()
+}
+
+/// Whether it names the message that was made. One that came packed, though that was not asked for, cannot be looked at.
+pub(super) fn names_message(answer: &http::Answer) -> bool {
+    let encoding = answer.headers.get("content-encoding");
+    let is_packed = encoding.is_some_and(|encoding| encoding != "identity");
+    is_packed || field(answer, "id").is_some_and(|id| !id.is_null())
 }

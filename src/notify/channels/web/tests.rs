@@ -175,7 +175,7 @@ async fn ntfy_gets_json_at_its_root() {
 
 #[tokio::test]
 async fn ntfy_takes_a_user_and_a_password_too_and_long_messages_are_cut_by_bytes() {
-    let server = Server::start("200 OK", "{}").await;
+    let server = Server::start("200 OK", r#"{"id":"1"}"#).await;
     let login = Login::Password {
         user: "phil".into(),
         password: Secret::new("mypass"),
@@ -377,6 +377,60 @@ async fn what_a_service_refuses_is_said_in_its_words_and_not_tried_again() {
     let telegram = telegram::Telegram::new(&server.address, Secret::new("1:x"), "1".into());
     let problem = delivery(&channel(telegram)).await.problem();
     assert!(problem.unwrap().summary.contains("chat not found"));
+}
+
+#[tokio::test]
+async fn who_is_not_the_service_has_not_taken_it() {
+    type Make = fn(&Server) -> WebChannel;
+    let makes: [Make; 3] = [
+        |server| ntfy(server, None),
+        |server| {
+            channel(gotify::Gotify::new(
+                server.address.clone(),
+                Secret::new("t"),
+            ))
+        },
+        |server| {
+            channel(discord::Discord::new(
+                &server.address,
+                "1".into(),
+                Secret::new("t"),
+            ))
+        },
+    ];
+    for make in makes {
+        for (status, body) in [
+            ("200 OK", "ok"),
+            ("200 OK", "<html>Sign in to the hotel's network</html>"),
+            ("200 OK", r#"{"status":"ok","id":null}"#),
+            ("200 OK", r#"[{"id":1}]"#),
+            ("204 No Content", ""),
+        ] {
+            let server = Server::start(status, body).await;
+            let channel = make(&server);
+            let Delivery::Rejected {
+                problem,
+                only_this_one: false,
+            } = delivery(&channel).await
+            else {
+                panic!("{status} {body}")
+            };
+            let (text, kind) = (problem.to_string(), channel.kind());
+            let words = format!("but not as {kind} does; is that its address?");
+            assert!(
+                text.contains(&words) && text.contains(&status[..3]),
+                "{text}"
+            );
+        }
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n{\"id\r\n4\r\n\":1}\r\n0\r\n\r\n";
+        let server = Server::raw(chunked.to_vec()).await;
+        assert_eq!(delivery(&make(&server)).await, Delivery::DONE);
+        assert!(server.only().has("accept-encoding: identity"));
+        let packed =
+            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n\x1f\x8b";
+        let server = Server::raw(packed.to_vec()).await;
+        assert_eq!(delivery(&make(&server)).await, Delivery::DONE);
+    }
 }
 
 #[tokio::test]
