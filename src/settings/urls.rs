@@ -7,8 +7,9 @@ pub(super) use secrets::{secrets_of_notify_urls, secrets_of_ping_url};
 
 use super::fault::Refusal;
 use crate::sys::http::Uri;
-use crate::sys::redact::{Secret, percent_decode, percent_encode};
+use crate::sys::redact::{Secret, percent_decode};
 use parts::{Parts, names_server, server};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Where messages go. `server` is `https://host` or `http://host:port`, and what else leads there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,27 +334,32 @@ fn json(parts: &Parts) -> Result<NotifyUrl, Fault> {
         Some(None) => None,
         None => return Err(("its login cannot be read", accepted)),
     };
-    let path: String = parts
-        .path
-        .iter()
-        .map(|part| format!("/{}", percent_encode(part)))
-        .collect();
-    let query: Vec<String> = parts
-        .query
-        .iter()
-        .map(|(name, value)| format!("{name}={}", percent_encode(value)))
-        .collect();
-    let query = match query.is_empty() {
-        true => String::new(),
-        false => format!("?{}", query.join("&")),
+    // Servers tell `/hook/` from `/hook`, and `?token` from `?token=`.
+    let slash = match parts.target.starts_with('/') {
+        true => "",
+        false => "/",
     };
-    let slash = if path.is_empty() { "/" } else { "" };
+    let target = utf8_percent_encode(parts.target, IMPOSSIBLE);
     Ok(NotifyUrl::Json {
         server: server(parts.host, parts.scheme == "jsons", &[])?,
-        path: Secret::new(format!("{path}{slash}{query}")),
+        path: Secret::new(format!("{slash}{target}")),
         login,
     })
 }
+
+/// What no address can hold as it is.
+const IMPOSSIBLE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Reads the address of a ping.
 pub(super) fn ping_url(text: &str) -> Result<PingUrl, Refusal> {

@@ -132,6 +132,26 @@ fn the_others_in_the_forms_of_apprise_and_shoutrrr_and_as_they_are_pasted() {
 }
 
 #[test]
+fn a_server_of_one_s_own_is_asked_for_what_was_typed() {
+    for (typed, asked) in [
+        ("json://h/api/hook/", "/api/hook/"),
+        ("json://h/a//b?token", "/a//b?token"),
+        ("json://h/a+b%2Fc/?x=1&&y=+/?", "/a+b%2Fc/?x=1&&y=+/?"),
+        ("json://h", "/"),
+        ("json://h?x=1", "/?x=1"),
+        ("json://u:p@h:8080/é/a;b=c,d", "/%C3%A9/a;b=c,d"),
+        ("json://h/#/x", "/%23/x"),
+    ] {
+        let NotifyUrl::Json { server, path, .. } = one(typed) else {
+            panic!("{typed}")
+        };
+        assert_eq!(path.expose(), asked, "{typed}");
+        let uri = Uri::try_from(format!("{server}{asked}")).unwrap();
+        assert_eq!(uri.path_and_query().unwrap().as_str(), asked);
+    }
+}
+
+#[test]
 fn a_list_has_commas_or_lines_between_and_commas_inside() {
     let text = "ntfy://one, telegram://123456:ABC-def_ghijk@telegram?chats=1,2,\n json://h/x\nntfy://one\n";
     let urls = notify_urls(text).unwrap();

@@ -12,13 +12,15 @@ pub(super) struct Parts<'t> {
     /// With the port.
     pub(super) host: &'t str,
     pub(super) path: Vec<String>,
+    /// All behind the host, as typed.
+    pub(super) target: &'t str,
     pub(super) query: Vec<(&'t str, String)>,
 }
 
 impl<'t> Parts<'t> {
     pub(super) fn of(item: &'t str) -> Option<Self> {
-        let (scheme, rest) = item.split_once("://")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (scheme, all) = item.split_once("://")?;
+        let (rest, query) = all.split_once('?').unwrap_or((all, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = match authority.rsplit_once('@') {
             Some((login, host)) => (Some(login), host),
@@ -41,6 +43,7 @@ impl<'t> Parts<'t> {
             login,
             host,
             path: path?,
+            target: &all[authority.len()..],
             query: query?,
         })
     }
