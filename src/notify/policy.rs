@@ -11,8 +11,9 @@ const FIRST_FAILURES_A_DAY: u32 = 3;
 const CONCERNS_A_DAY: usize = 5;
 /// A concern that has gone is news again after this long.
 const FORGOTTEN: TimeDelta = TimeDelta::days(1);
-/// A concern that stays is told again after this long.
-const REMINDER: TimeDelta = TimeDelta::days(7);
+/// A concern that stays is told again after this long: with each run of a weekly schedule, whichever of two runs took
+/// longer, and when clocks go forward in between.
+const REMINDER: TimeDelta = TimeDelta::hours(6 * 24 + 12);
 
 impl Failing {
     /// Whether the owner was told of it.
@@ -142,6 +143,7 @@ impl AlertHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Schedule;
     use crate::testing::zone;
     use chrono::NaiveDate;
     use chrono::TimeZone;
@@ -226,6 +228,21 @@ mod tests {
         assert!(told(&mut alerts, 9, &[shrunk()]));
         assert!(!told(&mut alerts, 10, &[]));
         assert!(told(&mut alerts, 11, &[shrunk()]));
+    }
+
+    #[test]
+    fn a_weekly_schedule_tells_a_concern_that_stays_each_week() {
+        let madrid = zone("Europe/Madrid");
+        let schedule = Schedule::parse("0 2 * * SUN").unwrap();
+        let mut alerts = AlertHistory::default();
+        // Clocks go forward on 29 March 2026, and back on 25 October.
+        let mut slot = Utc.with_ymd_and_hms(2026, 3, 20, 0, 0, 0).unwrap();
+        for run in 0..40 {
+            slot = schedule.next_after(slot, madrid).unwrap();
+            // Every other one takes an hour longer.
+            let ended = slot + TimeDelta::minutes(5) + TimeDelta::hours(run % 2);
+            assert!(alerts.concerns_due(&[shrunk()], ended), "{ended}");
+        }
     }
 
     #[test]
