@@ -84,9 +84,10 @@ impl PingChannel {
             only_this_one: false,
         };
         let words = harmless(&said(&answer.body), &[&self.redactor]);
-        // Both have answered 200 to addresses that they do not know.
+        // Both have answered 200 to addresses that they do not know, and healthchecks.io to what it passes over.
         let unknown = words.contains("not found") || is_not_ok(&answer.body);
-        if status.is_success() && !unknown {
+        let too_many = words.contains("rate limited");
+        if status.is_success() && !unknown && !too_many {
             return Delivery::DONE;
         }
         if status.is_redirection() {
@@ -94,7 +95,8 @@ impl PingChannel {
         }
         let said = format!("{} {words}", status.as_u16());
         let said = said.trim();
-        if matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error() {
+        let is_busy = too_many || matches!(status.as_u16(), 408 | 425 | 429);
+        if is_busy || status.is_server_error() {
             let summary = format!("{} cannot take the ping now: {said}", self.place());
             return Delivery::Retry(Problem::new(summary, ""));
         }

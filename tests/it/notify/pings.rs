@@ -181,6 +181,27 @@ fn an_address_that_is_unknown_there_is_said() {
 }
 
 #[test]
+fn a_ping_that_healthchecks_passes_over_is_sent_again() {
+    let limited = Arc::new(Mutex::new(true));
+    let is_limited = Arc::clone(&limited);
+    let web = Web::start(move |_| match *is_limited.lock().unwrap() {
+        true => Reply::Is(200, "OK (rate limited)".into()),
+        false => ok(),
+    });
+    let site = failing(healthchecks(site(), "PING_URL", &web));
+    site.run(&["backup"]).ended_with(1).saying(&[
+        "1 ping not sent: 127.0.0.1",
+        "cannot take the ping now: 200 OK (rate limited)",
+    ]);
+    *limited.lock().unwrap() = false;
+    site.run(&["backup"])
+        .ended_with(1)
+        .saying(&["1 ping sent through"]);
+    let last = web.seen().pop().unwrap();
+    assert!(last.path.contains("/fail"), "{last:?}");
+}
+
+#[test]
 fn drills_have_a_ping_of_their_own() {
     let (backups, drills) = (Web::start(|_| ok()), Web::start(|_| ok()));
     let site = healthchecks(site(), "PING_URL", &backups);
