@@ -65,11 +65,6 @@ impl Sender {
         }
     }
 
-    /// Whether anybody is told of anything.
-    pub(crate) fn has_channels(&self) -> bool {
-        !self.rounds.is_empty()
-    }
-
     /// Sends what was written, if anything was: it is in the outbox, or else in `queued`.
     pub(crate) fn post(&self, queued: Queued) {
         if queued.wrote {

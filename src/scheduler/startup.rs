@@ -36,6 +36,7 @@ impl Starting<'_> {
     /// Waits for what is missing if its owner has been told, since then nobody is watching; fails at once otherwise.
     pub(super) async fn until_possible(&mut self) -> Result<Lock, End> {
         let give_up = Instant::now() + GIVE_UP;
+        let is_told = Notifier::new(self.settings, self.uri, self.ctx, None).tells_failures();
         let mut said = String::new();
         loop {
             self.stall_watch.alive();
@@ -55,7 +56,7 @@ impl Starting<'_> {
                     .post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
-            if !self.sender.has_channels() || Instant::now() > give_up {
+            if !is_told || Instant::now() > give_up {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));

@@ -1,12 +1,17 @@
 //! What starts of the scheduler bring: that it cannot, and that it could again.
 
 use super::{Failure, Notifier};
-use crate::notify::notification::{Event, Facts, Notification, Severity};
+use crate::notify::notification::{Event, Facts, Interest, Notification, Severity};
 use crate::notify::outbox::Queued;
 use crate::report::Problem;
 use crate::state::{StateStore, warn_unsaved};
 
 impl Notifier<'_> {
+    /// Whether somebody is told when the scheduler cannot start, or a backup fails.
+    pub(crate) fn tells_failures(&self) -> bool {
+        self.has_readers() || self.outbox.has_recipient(Interest::EveryBackup)
+    }
+
     /// Notes that the scheduler cannot start, which is no run that failed.
     pub(crate) fn start_failure(&self, status: &mut StateStore, error: &str) -> Queued {
         let failure = Failure {

@@ -118,6 +118,28 @@ fn a_start_that_fails_is_told_and_waited_out_without_mail_too() {
 }
 
 #[test]
+fn a_start_that_fails_and_is_told_to_nobody_ends() {
+    let web = Web::start(|_| Reply::ok());
+    let drills = format!("http://127.0.0.1:{}/ping/x", web.port);
+    for site in [
+        site()
+            .with("NOTIFY_URLS", ntfy(&web))
+            .with("NOTIFY_ON", "never"),
+        site().with("DRILL_PING_URL", drills),
+    ] {
+        std::fs::write(site.backups(), "a file where the folder should be").unwrap();
+        let outcome = site.run(&["run"]).ended_with(1);
+        let outcome = outcome.saying(&["cannot start: "]);
+        assert!(
+            !outcome.stderr.contains("trying again"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    assert!(web.seen().is_empty());
+}
+
+#[test]
 fn advice_names_what_exists_where_it_runs() {
     for (variable, words) in [
         ("INVOCATION_ID", "be told what to do: pantry-keeper doctor"),
