@@ -5,6 +5,7 @@
 //! channel's lock, and looks anew at what is there once it has it. What a power cut leaves between a server's word and
 //! the note of it is sent again. Why no channel waits for another: each is flushed by itself.
 
+mod files;
 mod flushed;
 mod sending;
 
@@ -15,26 +16,20 @@ use crate::notify::channels::{self, Channel};
 use crate::notify::notification::{Interest, Notification};
 use crate::settings::Settings;
 use crate::store::repository::Repository;
-use crate::sys::atomic_file::{self, FileError};
+use crate::sys::atomic_file::FileError;
 use crate::sys::lock::{Lock, LockError};
-use crate::sys::redact::{Redactor, percent_encode};
+use crate::sys::redact::Redactor;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of the news; of how backups and drills ended there is one each.
 const MOST_NOTIFICATIONS: usize = 20;
-const EXTENSION: &str = ".json";
-/// Names of files may have 255 bytes; this leaves room for the time and for what a partial file adds.
-const LONGEST_ID_BYTES: usize = 150;
-/// Far more than any notification.
-const LARGEST_FILE_BYTES: u64 = 1024 * 1024;
 
 /// What became of the notifications that were due.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -246,9 +241,9 @@ impl Outbox {
         for (path, mut notification) in self.find(id) {
             change(&mut notification);
             if self.is_finished(&notification) {
-                remove(&path)?;
+                files::remove(&path)?;
             } else {
-                write(&path, &notification)?;
+                files::write(&path, &notification)?;
             }
         }
         Ok(())
@@ -272,7 +267,10 @@ impl Outbox {
 
     fn write(&self, notification: &Notification) -> Result<(), FileError> {
         self.create_folder()?;
-        write(&self.folder.join(file_name(notification)), notification)
+        files::write(
+            &self.folder.join(files::file_name(notification)),
+            notification,
+        )
     }
 
     /// The folder alone, and none above it: where that is missing, the backup disk is not there, and must not be made to
@@ -307,7 +305,7 @@ impl Outbox {
         for notification in notifications {
             for (path, _) in self.find(&notification.id) {
                 // One that cannot be removed is one too many, which the next one makes good.
-                let _ = remove(&path);
+                let _ = files::remove(&path);
             }
             self.memory()
                 .notifications
@@ -322,54 +320,8 @@ impl Outbox {
     }
 
     fn files(&self) -> Vec<(PathBuf, Notification)> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let paths = entries.map(|entry| entry.path()).filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(EXTENSION) && !name.starts_with('.')
-        });
-        paths
-            .filter_map(|path| read(&path).map(|notification| (path, notification)))
-            .collect()
+        files::all(&self.folder)
     }
-}
-
-fn write(path: &Path, notification: &Notification) -> Result<(), FileError> {
-    let json = serde_json::to_vec_pretty(notification)
-        .map_err(|error| FileError::new("write", path, io::Error::other(error)))?;
-    atomic_file::replace(path, &json)
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(FileError::new("remove", path, error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Sorts by time, and is the same for the same notification.
-fn file_name(notification: &Notification) -> String {
-    let mut id = percent_encode(&notification.id);
-    if id.len() > LONGEST_ID_BYTES {
-        id = Sha256::digest(&notification.id)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-    }
-    format!(
-        "{}-{id}{EXTENSION}",
-        notification.written_at.format("%Y%m%dT%H%M%S%3fZ")
-    )
-}
-
-/// A notification of ours; none if it is anything else. Links are not followed, and a pipe would never end.
-fn read(path: &Path) -> Option<Notification> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > LARGEST_FILE_BYTES {
-        return None;
-    }
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use web::WebChannel;
 /// The longest that a channel may take for one notification, but for the other side's word on a mail.
 pub(crate) const LONGEST_DELIVERY: Duration = Duration::from_secs(30);
 /// How long that word may take where somebody may be waiting for the end, such as at a terminal.
-pub(crate) const SHORT_ANSWER: Duration = Duration::from_secs(30);
+pub(crate) const SHORT_ANSWER: Duration = Duration::from_secs(60);
 /// How long it may take where nobody does. Servers that look at each mail closely take minutes; RFC 5321 grants them ten.
 pub(crate) const LONG_ANSWER: Duration = Duration::from_secs(5 * 60);
 

@@ -4,7 +4,9 @@ mod error;
 mod hardened_stream;
 mod message;
 mod recipient;
+mod reply;
 mod session;
+mod session_context;
 mod tls;
 
 pub(crate) use error::MailError;

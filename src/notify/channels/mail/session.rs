@@ -5,31 +5,27 @@
 //! the last byte of a mail, nobody knows whether the server has it; it is sent again, under the same Message-ID, but not
 //! for ever.
 
-use super::error::{MailError, Refused, Reply, Stage, is_gmail};
+use super::error::{MailError, Stage, is_gmail};
 use super::hardened_stream::HardenedStream;
 use super::message::{self, Envelope, Open};
-use super::tls::{self, server_name};
-use crate::notify::channels::harmless;
+use super::reply::Refused;
+use super::session_context::SessionContext;
 use crate::notify::notification::Notification;
 use crate::settings::{MailSecurity, MailSettings};
 use crate::sys::redact::{Redactor, Secret};
-use crate::sys::tls::RootStore;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
-use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Auth, Data, Ehlo, Mail, Rcpt, Rset, Starttls};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter, ServerInfo};
 use lettre::transport::smtp::response::Response;
-use std::error::Error;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::client::TlsStream;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 /// The longest wait for a goodbye, once all is done.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -109,122 +105,6 @@ impl Addressed {
                 refused: self.refused,
             }),
         }
-    }
-}
-
-/// What every step needs: where, until when, and what must not be told.
-struct SessionContext<'a> {
-    place: String,
-    limit: Duration,
-    deadline: Instant,
-    redactor: &'a Redactor,
-    own: Redactor,
-}
-
-impl SessionContext<'_> {
-    async fn within<T>(&self, stage: Stage, step: impl Future<Output = T>) -> Result<T, MailError> {
-        timeout_at(self.deadline, step)
-            .await
-            .map_err(|_| self.late(stage))
-    }
-
-    fn late(&self, stage: Stage) -> MailError {
-        MailError::TimedOut {
-            place: self.place.clone(),
-            stage,
-            limit: self.limit,
-        }
-    }
-
-    fn failure(&self, stage: Stage, error: &smtp::Error) -> MailError {
-        let place = self.place.clone();
-        let said = error.source().map(ToString::to_string);
-        match error.status() {
-            Some(code) => {
-                let reply = Reply::new(
-                    code.into(),
-                    &said.unwrap_or_default(),
-                    &[self.redactor, &self.own],
-                );
-                match stage {
-                    _ if reply.is_transient() => MailError::Temporary {
-                        place,
-                        stage,
-                        reply,
-                    },
-                    Stage::SignIn => MailError::SignIn { place, reply },
-                    _ => MailError::Rejected {
-                        place,
-                        stage,
-                        reply,
-                    },
-                }
-            }
-            None => {
-                let problem = said.unwrap_or_else(|| error.to_string());
-                let problem = match error.is_response() {
-                    true => format!("what it sent is no reply of a mail server ({problem})"),
-                    false => problem,
-                };
-                MailError::Broken {
-                    place,
-                    stage,
-                    problem: harmless(&problem, &[self.redactor, &self.own]),
-                }
-            }
-        }
-    }
-
-    /// Tries one address after the other, each with its share of the time: one that never answers, such as over an
-    /// IPv6 that leads nowhere, must not use up what another needs.
-    async fn connect(&self, mail: &MailSettings) -> Result<TcpStream, MailError> {
-        let resolved = self
-            .within(Stage::Resolve, lookup_host((mail.host.as_str(), mail.port)))
-            .await?;
-        let unresolved = |problem: String| MailError::Resolve {
-            place: self.place.clone(),
-            problem,
-        };
-        let addresses: Vec<_> = resolved
-            .map_err(|error| unresolved(error.to_string()))?
-            .collect();
-        let mut failure = unresolved("the name has no address".into());
-        for (tried, address) in addresses.iter().enumerate() {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            failure = match timeout(left / untried, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => MailError::Connect {
-                    place: self.place.clone(),
-                    problem: error.to_string(),
-                },
-                Err(_) => self.late(Stage::Connect),
-            };
-        }
-        Err(failure)
-    }
-
-    async fn handshake(
-        &self,
-        mail: &MailSettings,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, MailError> {
-        let name = server_name(&mail.host, &self.place)?;
-        let broken = |problem: String| MailError::Broken {
-            place: self.place.clone(),
-            stage: Stage::Tls,
-            problem,
-        };
-        let reading = tokio::task::spawn_blocking(RootStore::of_system);
-        let roots = self
-            .within(Stage::Tls, reading)
-            .await?
-            .map_err(|error| broken(error.to_string()))?;
-        let connector = tls::connector(&roots).map_err(|error| broken(error.to_string()))?;
-        let shaken = self
-            .within(Stage::Tls, connector.connect(name, stream))
-            .await?;
-        shaken.map_err(|error| tls::failure(&roots, &self.place, &error))
     }
 }
 
