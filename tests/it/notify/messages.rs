@@ -142,7 +142,10 @@ fn a_start_that_fails_and_is_told_to_nobody_ends() {
 #[test]
 fn advice_names_what_exists_where_it_runs() {
     for (variable, words) in [
-        ("INVOCATION_ID", "be told what to do: pantry-keeper doctor"),
+        (
+            "INVOCATION_ID",
+            "be told what to do: sudo pantry-keeper-as-service doctor",
+        ),
         (
             "container",
             "docker compose exec pantry-keeper pantry-keeper doctor",
