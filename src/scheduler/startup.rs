@@ -61,10 +61,20 @@ impl Starting<'_> {
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));
             self.systemd.not_yet(&said, AGAIN);
-            if self.ctx.cancel.or(tokio::time::sleep(AGAIN)).await.is_err() {
-                return Err(End::Stopped);
-            }
+            self.wait().await?;
         }
+    }
+
+    /// Until the next attempt, with signs of life in between.
+    async fn wait(&self) -> Result<(), End> {
+        let end = Instant::now() + AGAIN;
+        while Instant::now() < end {
+            self.stall_watch.alive();
+            let pulse =
+                tokio::time::sleep_until(end.min(Instant::now() + self.systemd.pulse_or(AGAIN)));
+            self.ctx.cancel.or(pulse).await.map_err(|_| End::Stopped)?;
+        }
+        Ok(())
     }
 
     async fn possible(&self) -> Result<Lock, Obstacle> {
