@@ -11,6 +11,7 @@ use crate::sys::cancel::Interruption;
 use crate::sys::humanize;
 use crate::sys::runtime::Runtime;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 
 const MAKE_ROOM: &str = "make room, or move BACKUP_DIR to a larger disk";
 
@@ -139,14 +140,38 @@ fn describe_write(error: &WriteError, folder: &str, free_bytes: Option<u64>) -> 
     let free = free_bytes
         .map(|free| format!(" ({} free)", humanize::bytes(free)))
         .unwrap_or_default();
-    match is_full(error) {
-        true => format!("the disk is full: the archive did not fit into {folder}{free}"),
-        false => format!("{error}, in {folder}{free}"),
+    match limit(error) {
+        Some(Limit::Disk) => {
+            format!("the disk is full: the archive did not fit into {folder}{free}")
+        }
+        Some(Limit::Quota) => {
+            format!("the quota is used up: the archive did not fit into {folder}{free}")
+        }
+        Some(Limit::File) => {
+            format!("the file system takes no file as large as this archive, in {folder}{free}")
+        }
+        None => format!("{error}, in {folder}{free}"),
     }
 }
 
-fn is_full(error: &WriteError) -> bool {
-    matches!(error, WriteError::Write(io) if io.kind() == std::io::ErrorKind::StorageFull)
+/// What an archive can be too large for.
+enum Limit {
+    Disk,
+    Quota,
+    /// The largest file that the file system takes.
+    File,
+}
+
+fn limit(error: &WriteError) -> Option<Limit> {
+    let WriteError::Write(error) = error else {
+        return None;
+    };
+    match error.kind() {
+        ErrorKind::StorageFull => Some(Limit::Disk),
+        ErrorKind::QuotaExceeded => Some(Limit::Quota),
+        ErrorKind::FileTooLarge => Some(Limit::File),
+        _ => None,
+    }
 }
 
 impl Explain for JobError {
@@ -160,12 +185,18 @@ impl Explain for JobError {
             JobError::File(error) => return error.help(runtime),
             JobError::NoDatabase { .. } => "check BACKUP_DATABASES",
             JobError::NoRoom { .. } => MAKE_ROOM,
-            JobError::Write { error, .. } if is_full(error) => MAKE_ROOM,
+            JobError::Write { error, .. } => match limit(error)? {
+                Limit::Disk => MAKE_ROOM,
+                Limit::Quota => "make room, or have the quota raised",
+                Limit::File => {
+                    "FAT32, as USB sticks have it, ends at 4 GiB: format the disk with ext4, or leave out what can be made again \
+                     with BACKUP_EXCLUDE"
+                }
+            },
             JobError::NotSound(_) => "the disk or its memory may be failing",
             JobError::NoOplog(_)
             | JobError::NothingChosen
             | JobError::Nothing(_)
-            | JobError::Write { .. }
             | JobError::Interrupted(_) => return None,
         };
         Some(help.into())

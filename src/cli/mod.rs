@@ -14,6 +14,7 @@ use crate::sys::logging;
 use crate::sys::process;
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
+use crate::sys::runtime::Runtime;
 use args::{Arguments, Command};
 use chrono::Utc;
 use clap::Parser;
@@ -69,7 +70,7 @@ fn prepare_and_run(
     environment: Environment,
 ) -> Result<ExitStatus, CommandError> {
     if let Command::Keygen(arguments) = command {
-        return commands::keygen::keygen(arguments, Utc::now());
+        return commands::keygen::keygen(arguments, Runtime::of(&environment), Utc::now());
     }
     let to = command.target().map(commands::restore::target);
     let mut redactor = settings::redactor(environment.clone());

@@ -142,6 +142,7 @@ pub(crate) async fn run(
         metrics_file: MetricsFile::of(settings),
         running: None,
         at_work_since: None,
+        is_mute: false,
     };
     service.open(now);
     service.work().await;
@@ -187,6 +188,8 @@ struct Service<'s> {
     running: Option<RunningBackup>,
     /// When the run at work was begun, until the clock is looked at after it.
     at_work_since: Option<DateTime<Utc>>,
+    /// No sign of life could be given the last time.
+    is_mute: bool,
 }
 
 impl Service<'_> {

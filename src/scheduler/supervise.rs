@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::trigger::Trigger;
-use super::upkeep::{BEAT, give_sign};
+use super::upkeep::BEAT;
 use super::worker::{self, WorkerFailure, WorkerRequest};
 use crate::schedule::in_words;
 use crate::schedule::timetable::Step;
@@ -130,7 +130,7 @@ impl Service<'_> {
                 report = &mut running => break report,
                 _ = beat.tick() => {
                     self.alive();
-                    give_sign(&self.lock, (self.ctx.now)());
+                    self.give_sign();
                 }
                 _ = cancel.requested(), if !self.systemd.is_told_of_the_end() => self.systemd.stopping(),
                 Some(()) = self.asked.recv() => {

@@ -94,12 +94,19 @@ impl Service<'_> {
                 Err(error) => tracing::error!(target: SCHEDULER, "{error}"),
             }
         }
-        give_sign(&self.lock, (self.ctx.now)());
+        self.give_sign();
     }
-}
 
-pub(super) fn give_sign(lock: &Lock, now: DateTime<Utc>) {
-    if let Err(error) = lock.beat(now.into()) {
-        tracing::debug!(target: SCHEDULER, "no sign of life could be given: {error}");
+    pub(super) fn give_sign(&mut self) {
+        let problem = self.lock.beat((self.ctx.now)().into()).err();
+        if let Some(error) = problem.as_ref().filter(|_| !self.is_mute) {
+            let path = self.repository.scheduler_path();
+            tracing::warn!(
+                target: SCHEDULER,
+                "no sign of life can be given, so that `health` will take this for dead: {} cannot be changed: {error}",
+                path.display()
+            );
+        }
+        self.is_mute = problem.is_some();
     }
 }

@@ -5,6 +5,7 @@
 //! itself is never removed; removing it would let two processes hold locks on two files of the same name.
 
 use crate::sys::atomic_file::{self, FileError};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -70,7 +71,10 @@ impl Lock {
 
     /// Gives a sign of life: the time of the lock's file. Written to the disk when the system finds it convenient.
     pub(crate) fn beat(&self, now: SystemTime) -> std::io::Result<()> {
-        self.file.set_modified(now)
+        // Only the owner of a file may choose its time; whoever may write to it may at least say "now".
+        self.file
+            .set_modified(now)
+            .or_else(|_| modified_now(&self.file))
     }
 
     /// Takes the lock in `path` as soon as it is free. Only where it is never held for long.
@@ -80,6 +84,19 @@ impl Lock {
             .map_err(|error| FileError::new("lock", path, error))?;
         Ok(Lock { file })
     }
+}
+
+fn modified_now(file: &File) -> std::io::Result<()> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    // With only one of them left as it is, the system asks for the owner again.
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    Ok(futimens(file, &times)?)
 }
 
 fn open(path: &Path) -> Result<File, FileError> {

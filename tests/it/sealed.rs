@@ -43,6 +43,10 @@ fn a_key_is_made_once_for_its_owner_alone() {
     let again = site.run(&["keygen", "--output", path.to_str().unwrap()]);
     again.ended_with(1).saying(&["never overwritten"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let in_a_container = Site::new().with("container", "docker");
+    in_a_container.run(&["keygen"]).done().saying(&[
+        "docker compose run --rm -v ./key.txt:/key.txt:ro -e AGE_IDENTITY_FILE=/key.txt pantry-keeper restore",
+    ]);
     let printed = site.run(&["keygen"]).done();
     assert!(printed.stdout.contains("\nAGE-SECRET-KEY-1"));
     printed.saying(&["Keep it away from the machine"]);

@@ -6,6 +6,7 @@ use crate::cli::exit::{CommandError, ExitStatus};
 use crate::cli::output;
 use crate::sys::atomic_file::{FileError, Partial};
 use crate::sys::logging;
+use crate::sys::runtime::Runtime;
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::fs;
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use std::path::Path;
 /// Makes a key. It needs no settings: it is best made on another machine than the one that is backed up.
 pub(in crate::cli) fn keygen(
     arguments: &KeygenArguments,
+    runtime: Runtime,
     now: DateTime<Utc>,
 ) -> Result<ExitStatus, CommandError> {
     let (recipient, secret) = seal::generate();
@@ -33,11 +35,12 @@ pub(in crate::cli) fn keygen(
                 ))
             };
             output::deliver(&format!("{recipient}\n")).map_err(made)?;
-            output::say(&advice(&recipient, &shown)).map_err(made)?;
+            output::say(&advice(&recipient, &shown, &trial(runtime, &shown))).map_err(made)?;
         }
         None => {
             output::deliver(&file)?;
-            output::say(&advice(&recipient, "what was printed, in a file"))?;
+            let trial = trial(runtime, "key.txt");
+            output::say(&advice(&recipient, "what was printed, in a file", &trial))?;
         }
     }
     Ok(ExitStatus::Done)
@@ -62,8 +65,19 @@ fn write_new(path: &Path, content: &str) -> Result<(), FileError> {
     partial.commit()
 }
 
+/// A command that opens an archive with the key in `file`, and changes nothing.
+fn trial(runtime: Runtime, file: &str) -> String {
+    match runtime {
+        // The file is on the host, where there is no such program.
+        Runtime::Container => "docker compose run --rm -v ./key.txt:/key.txt:ro -e AGE_IDENTITY_FILE=/key.txt pantry-keeper restore \
+             latest --dry-run"
+            .to_owned(),
+        _ => format!("AGE_IDENTITY_FILE={file} pantry-keeper restore latest --dry-run"),
+    }
+}
+
 /// What to do with it, in plain words.
-fn advice(recipient: &str, file: &str) -> String {
+fn advice(recipient: &str, file: &str, trial: &str) -> String {
     format!(
         "\nThis key has two halves.\n\
          \n\
@@ -74,6 +88,6 @@ fn advice(recipient: &str, file: &str) -> String {
          - Whoever has it can read your backups. Whoever lost it cannot: nobody can help then, and neither can we.\n\
          - Keep it away from the machine that is backed up, twice: in a password manager, and on paper in a drawer.\n\
          - Backups never need it. To look into sealed archives (verify, restore, drill), name its file: AGE_IDENTITY_FILE.\n\
-         - Try it once before you need it: pantry-keeper restore latest --dry-run\n"
+         - Try it once before you need it: {trial}\n"
     )
 }

@@ -1,8 +1,10 @@
 //! Folders that cannot be written to, and disks that are full.
 
 use crate::support::{Site, command, path_with_tools, shared, tool};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// Makes the program run as someone who owns nothing, which a test that is not run by root does anyway. The folder
@@ -123,6 +125,41 @@ fn a_disk_that_fills_up_mid_archive_is_said_to_be_full() {
         fs::read_to_string(site.path("after/jorbites_backup_20250105_020000.tar.gz")).unwrap(),
         "older"
     );
+}
+
+/// As on FAT32, whose files end at 4 GiB: here at 512 KiB.
+#[test]
+fn a_file_system_that_takes_no_larger_file_is_said_to_be_that() {
+    let limited = "trap '' XFSZ; ulimit -f 1024; exec \"$@\"";
+    let site = Site::of(shared()).started_by(&["sh", "-c", limited, "sh"]);
+    site.run(&["backup"]).ended_with(1).saying(&[
+        "takes no file as large as this archive",
+        "FAT32",
+        "BACKUP_EXCLUDE",
+    ]);
+    assert_eq!(site.archives(), [""; 0]);
+}
+
+/// A network share whose files belong to somebody else, but may be written to by all.
+#[test]
+fn a_lock_that_belongs_to_somebody_else_gives_signs_of_life_all_the_same() {
+    let (site, _programs) = as_nobody(Site::of(shared()).with("BACKUP_DATABASES", "shop"));
+    let own = site.backups().join(".pantry-keeper");
+    fs::create_dir_all(&own).unwrap();
+    let lock = own.join("scheduler.lock");
+    let file = fs::File::create(&lock).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    file.set_modified(old).unwrap();
+    for (path, mode) in [(&site.backups(), 0o777), (&own, 0o777), (&lock, 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let running = site.start(&["run"]);
+    running.until_it_says("next backup");
+    assert!(file.metadata().unwrap().modified().unwrap() > old + Duration::from_secs(1800));
+    let health = site.run(&["health", "--json"]).done().json();
+    assert_eq!(health["problems"].as_array().unwrap().len(), 0);
+    running.signal(Signal::TERM);
+    running.end(Duration::from_secs(60)).done();
 }
 
 #[test]
