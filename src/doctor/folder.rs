@@ -1,6 +1,7 @@
 //! The backup folder: whether it can be written, what is in it, how long its disk will do, and what is remembered of runs.
 
 use super::findings::Findings;
+use crate::archive::file_name;
 use crate::backup;
 use crate::context::Context;
 use crate::prune;
@@ -52,10 +53,24 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
             ),
         );
     }
+    permissions(findings, &repository, &listed);
     disk(findings, settings, &repository, &listed, now);
     let state = StateStore::new(repository.own_folder()).state();
     last_run(findings, settings, &state);
     retention(findings, settings, &listed, &state, now);
+}
+
+fn permissions(findings: &mut Findings, repository: &Repository, listed: &[ArchiveSummary]) {
+    let newest = crate::report::last_good(listed).map(|newest| newest.archive.as_str());
+    let open = newest.filter(|name| !file_name::is_sealed(name) && repository.is_open_to_all(name));
+    if let Some(name) = open {
+        findings.advice(
+            "archives",
+            format!("{name} can be read by every user of the machine"),
+            "a disk that keeps no permissions (exFAT, FAT, NTFS, a Windows share) gets them where it is mounted, with uid=… and \
+             umask=077 in its options; on others: chmod 600. Or seal the archives: ENCRYPT_LOCAL",
+        );
+    }
 }
 
 fn ready(repository: &Repository, settings: &Settings) -> Result<(), RepositoryError> {

@@ -106,6 +106,13 @@ impl Repository {
         checked.map_err(|error| self.explain(FileError::new("create", own, error)))
     }
 
+    /// Whether every user of the machine may read an archive. They are made for their owner alone, but not every file system
+    /// keeps that.
+    pub(crate) fn is_open_to_all(&self, archive: &str) -> bool {
+        let mode = fs::metadata(self.folder.join(archive)).map(|metadata| metadata.mode());
+        mode.is_ok_and(|mode| mode & 0o004 != 0)
+    }
+
     /// Where notifications wait that could not be sent.
     pub(crate) fn outbox_folder(&self) -> PathBuf {
         self.own_folder().join("outbox")

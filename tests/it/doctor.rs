@@ -7,6 +7,7 @@ use chrono::{SecondsFormat, TimeDelta, Utc};
 use rustix::process::Signal;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 fn site() -> Site {
@@ -161,6 +162,22 @@ fn tools_that_are_too_old_or_older_than_the_server_needs() {
         true => outcome.printing(&["✓ mongodump", "100.3.1"]),
         false => outcome.printing(&["✗ mongodump", "100.3.1", "is older than MongoDB"]),
     };
+}
+
+#[test]
+fn an_archive_that_everybody_may_read_is_told() {
+    let site = site();
+    site.run(&["backup"]).done();
+    let archive = site.archive();
+    let told = format!(
+        "{} can be read by every user",
+        archive.file_name().unwrap().display()
+    );
+    let private = site.run(&["doctor"]).stdout;
+    assert!(!private.contains(&told), "{private}");
+    fs::set_permissions(&archive, fs::Permissions::from_mode(0o644)).unwrap();
+    site.run(&["doctor"])
+        .printing(&[&told, "umask=077", "ENCRYPT_LOCAL"]);
 }
 
 #[test]
