@@ -8,6 +8,8 @@ use mongodb::bson::{Document, doc};
 const INTERNAL: [&str; 3] = ["admin", "config", "local"];
 /// Built-in roles that let their holder read the database they are of.
 const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];
+/// Mechanisms whose users the server knows by name alone, in no database that a connection string may name.
+const OUTSIDE: [&str; 3] = ["GSSAPI", "MONGODB-AWS", "MONGODB-X509"];
 
 /// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`; none
 /// when the connection string names no user.
@@ -27,18 +29,33 @@ pub(super) fn grant_drop(uri: &MongoUri) -> String {
 
 /// The line for `mongosh` that gives `user` these roles of `admin`.
 pub(super) fn grant_roles(uri: &MongoUri, user: &str, roles: &[&str]) -> String {
-    let auth = uri
-        .option("authSource")
-        .or_else(|| uri.database())
-        .unwrap_or("admin");
+    let database = quoted(user_database(uri));
+    let user = quoted(user);
     let roles: Vec<String> = roles
         .iter()
         .map(|role| format!("{{ role: \"{role}\", db: \"admin\" }}"))
         .collect();
     format!(
-        "db.getSiblingDB(\"{auth}\").grantRolesToUser(\"{user}\", [{}])",
+        "db.getSiblingDB({database}).grantRolesToUser({user}, [{}])",
         roles.join(", ")
     )
+}
+
+/// Where the user is kept: as drivers take it where the connection string does not say.
+fn user_database(uri: &MongoUri) -> &str {
+    let mechanism = uri.option("authMechanism").unwrap_or_default();
+    let is = |name: &str| name.eq_ignore_ascii_case(mechanism);
+    let default = match OUTSIDE.iter().any(|name| is(name)) {
+        true => Some("$external"),
+        false if is("PLAIN") => uri.database().or(Some("$external")),
+        false => uri.database(),
+    };
+    uri.option("authSource").or(default).unwrap_or("admin")
+}
+
+/// As mongosh reads it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// The user's name; a certificate or a cloud's account signs in without one in the connection string.
@@ -163,5 +180,38 @@ mod tests {
                 .unwrap()
                 .starts_with("db.getSiblingDB(\"shop\")")
         );
+    }
+
+    #[test]
+    fn roles_are_given_where_the_user_is_kept_whatever_the_name_holds() {
+        let line = |uri: &str| grant(&MongoUri::parse(uri).unwrap()).unwrap();
+        for (uri, begins) in [
+            (
+                "mongodb://u:p@h/",
+                r#"db.getSiblingDB("admin").grantRolesToUser("u", "#,
+            ),
+            (
+                "mongodb://h/shop?authMechanism=MONGODB-X509&tls=true",
+                r#"db.getSiblingDB("$external").grantRolesToUser("USER", "#,
+            ),
+            (
+                "mongodb://u:p@h/?authMechanism=PLAIN",
+                r#"db.getSiblingDB("$external").grantRolesToUser("u", "#,
+            ),
+            (
+                "mongodb://u:p@h/ldap?authMechanism=plain",
+                r#"db.getSiblingDB("ldap").grantRolesToUser("u", "#,
+            ),
+            (
+                "mongodb://u:p@h/?authMechanism=PLAIN&authSource=users",
+                r#"db.getSiblingDB("users").grantRolesToUser("u", "#,
+            ),
+            (
+                "mongodb://a%22b%5C:p@h/",
+                r#"db.getSiblingDB("admin").grantRolesToUser("a\"b\\", "#,
+            ),
+        ] {
+            assert!(line(uri).starts_with(begins), "{uri}: {}", line(uri));
+        }
     }
 }
