@@ -65,6 +65,7 @@ impl Context {
         ToolOptions {
             tool,
             uri: uri.for_tools(),
+            password_setting: uri.password_setting(),
             flags,
             environment: self.environment.clone(),
             redactor: self.redactor.clone(),

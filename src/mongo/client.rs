@@ -2,6 +2,7 @@
 
 use super::driver_options::DriverUri;
 use super::error::ServerError;
+use super::login;
 use super::privileges;
 use super::topology::{self, Heartbeats, SelectionFailure};
 use crate::archive::manifest::{Server, Topology};
@@ -341,9 +342,7 @@ fn unreachable(uri: &MongoUri, cause: SelectionFailure) -> ServerError {
 /// Turns the driver's words into ours. Nothing of the connection string but its hosts is ever repeated.
 pub(super) fn explain(uri: &MongoUri, action: &'static str, error: Error) -> ServerError {
     let (setting, hosts) = (uri.setting(), uri.hosts().to_owned());
-    let credentials =
-        matches!(*error.kind, ErrorKind::Authentication { .. }) || is_command(&error, 18);
-    if credentials {
+    if login::is_refused(&error) {
         let setting = uri.password_setting();
         return ServerError::Credentials { setting, hosts };
     }

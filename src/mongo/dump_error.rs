@@ -1,5 +1,6 @@
 //! Why a dump failed, by what mongodump says and how it ends.
 
+use super::login;
 use crate::report::Explain;
 use crate::sys::cancel::Interruption;
 use crate::sys::child_lines::behind_time_stamp;
@@ -22,8 +23,11 @@ pub(crate) enum DumpError<E> {
     Failed { how: String, reason: String },
     #[error("the user who backs up may not read everything: {reason}")]
     Role { reason: String },
-    #[error("MongoDB refused the user name or the password")]
-    Credentials,
+    /// The same that this program logged in with a moment before.
+    #[error(
+        "MongoDB refused the user name or the password in {setting} to mongodump, though it had just accepted them from this program"
+    )]
+    Credentials { setting: &'static str },
     /// Operations during the dump were lost or cannot be replayed.
     #[error("a point-in-time dump was not possible: {reason}")]
     Oplog { reason: String },
@@ -44,6 +48,9 @@ impl<E: fmt::Display> Explain for DumpError<E> {
             DumpError::Role { .. } => {
                 Some("grant it the role \"backup\" on the database admin".into())
             }
+            DumpError::Credentials { setting } => Some(format!(
+                "see whether the password was changed just now; otherwise check authSource and authMechanism, and {setting}"
+            )),
             _ => None,
         }
     }
@@ -62,7 +69,10 @@ impl<E: fmt::Display> Explain for DumpError<E> {
 }
 
 /// Whether a mongodump whose stream is whole says so too.
-pub(super) fn check_exit<E>(ended: io::Result<Ended>) -> Result<(), DumpError<E>> {
+pub(super) fn check_exit<E>(
+    password_setting: &'static str,
+    ended: io::Result<Ended>,
+) -> Result<(), DumpError<E>> {
     let ended = ended.map_err(unseen_exit)?;
     if let Some(dropped) = dropped(&ended) {
         return Err(dropped);
@@ -70,7 +80,7 @@ pub(super) fn check_exit<E>(ended: io::Result<Ended>) -> Result<(), DumpError<E>
     if ended.status.success() {
         return Ok(());
     }
-    Err(stated_reason(&ended).unwrap_or_else(|| failed(&ended)))
+    Err(stated_reason(password_setting, &ended).unwrap_or_else(|| failed(&ended)))
 }
 
 pub(super) fn unseen_exit<E>(error: io::Error) -> DumpError<E> {
@@ -100,21 +110,19 @@ pub(super) fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
 }
 
 /// What is known by mongodump's own words.
-pub(super) fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
+pub(super) fn stated_reason<E>(setting: &'static str, ended: &Ended) -> Option<DumpError<E>> {
     let line = |words: &[&str]| failure_with(ended, words).map(str::to_owned);
-    let refused = [
-        "AuthenticationFailed",
-        "unable to authenticate",
-        "auth error",
-    ];
     let forbidden = ["not authorized", "Unauthorized", "requires authentication"];
     let no_oplog = [
         "cannot dump with oplog",
         "error finding oplog",
         "error getting oplog",
     ];
-    if line(&refused).is_some() {
-        Some(DumpError::Credentials)
+    if failure_where(ended, login::is_refused_in).is_some() {
+        Some(DumpError::Credentials { setting })
+    } else if failure_where(ended, login::is_failure_in).is_some() {
+        // A login that was cut off says nothing about what was to be done with it.
+        None
     } else if let Some(reason) = line(&forbidden) {
         Some(DumpError::Role { reason })
     } else if let Some(reason) = line(&["oplog overflow"]) {
@@ -126,10 +134,14 @@ pub(super) fn stated_reason<E>(ended: &Ended) -> Option<DumpError<E>> {
 
 /// The last line that says why mongodump failed and holds one of `words`, other than in the name of a collection.
 fn failure_with<'e>(ended: &'e Ended, words: &[&str]) -> Option<&'e str> {
+    failure_where(ended, |own| words.iter().any(|word| own.contains(word)))
+}
+
+fn failure_where(ended: &Ended, is_told: impl Fn(&str) -> bool) -> Option<&str> {
     ended.failures().find(|line| {
         // Names stand between back quotes, where a failure has one.
         let own: String = line.split('`').step_by(2).collect();
-        words.iter().any(|word| own.contains(word))
+        is_told(&own)
     })
 }
 
@@ -144,7 +156,7 @@ mod tests {
             status: ExitStatus::from_raw(1 << 8),
             last_lines: lines.iter().map(ToString::to_string).collect(),
         };
-        check_exit(Ok(ended)).unwrap_err()
+        check_exit("MONGODB_PASSWORD", Ok(ended)).unwrap_err()
     }
 
     const CUT: &str = "connection(db:27017[-5]) socket was unexpectedly closed: EOF";
@@ -193,8 +205,15 @@ mod tests {
         ));
         assert!(matches!(
             error_after("t\tFailed: can't create session: auth error: (AuthenticationFailed) no"),
-            DumpError::Credentials
+            DumpError::Credentials {
+                setting: "MONGODB_PASSWORD"
+            }
         ));
+        // What was to be done with the login does not matter.
+        let cut = error_after(&format!(
+            "t\tFailed: error finding oplog: auth error: unable to authenticate: {CUT}"
+        ));
+        assert!(matches!(cut, DumpError::Failed { .. }), "{cut:?}");
         assert!(matches!(
             error_after(
                 "t\tFailed: oplog overflow: mongodump was unable to capture all new oplog entries"

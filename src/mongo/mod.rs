@@ -11,6 +11,7 @@ mod host_failure;
 mod index_watch;
 pub(crate) mod indexes;
 pub(crate) mod inventory;
+mod login;
 pub(crate) mod mongodump;
 pub(crate) mod mongorestore;
 mod mongorestore_output;

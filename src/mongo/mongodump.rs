@@ -70,7 +70,7 @@ where
     let activity = child.activity();
     match supervise(&mut reading, &activity, limit, meter, cancel).await {
         Ok((sink, Ok(_))) => {
-            check_exit(child.wait_for(LAST_WORDS).await)?;
+            check_exit(options.password_setting, child.wait_for(LAST_WORDS).await)?;
             let unindexed = match part.oplog {
                 true => Vec::new(),
                 false => sink.unindexed,
@@ -80,7 +80,7 @@ where
                 unindexed,
             })
         }
-        Ok((_, Err(error))) => Err(explain(child, error).await),
+        Ok((_, Err(error))) => Err(explain(options.password_setting, child, error).await),
         Err(given_up) => {
             give_up(child, reading).await;
             Err(match given_up {
@@ -125,7 +125,7 @@ pub(crate) async fn probe(
     });
     // It tries again and again, without a word about why.
     let result = match tokio::time::timeout(limit, child.end()).await {
-        Ok(ended) => check_exit(ended),
+        Ok(ended) => check_exit(options.password_setting, ended),
         Err(_) => {
             let _ = child.stop().await;
             let limit = crate::sys::humanize::duration(limit);
@@ -139,7 +139,11 @@ pub(crate) async fn probe(
 }
 
 /// What it was when the stream could not be read to its end: mongodump's own reason, where it has one.
-async fn explain<E: fmt::Display>(child: Child, error: StreamError<Refusal<E>>) -> DumpError<E> {
+async fn explain<E: fmt::Display>(
+    password_setting: &'static str,
+    child: Child,
+    error: StreamError<Refusal<E>>,
+) -> DumpError<E> {
     let problem = match error {
         // The stream was not taken to its end, and mongodump may be waiting for a reader that is gone.
         StreamError::Sink(refusal) => {
@@ -164,7 +168,7 @@ async fn explain<E: fmt::Display>(child: Child, error: StreamError<Refusal<E>>) 
         Ok(ended) => ended,
         Err(error) => return error,
     };
-    if let Some(stated) = dropped(&ended).or_else(|| stated_reason(&ended)) {
+    if let Some(stated) = dropped(&ended).or_else(|| stated_reason(password_setting, &ended)) {
         return stated;
     }
     match (is_cut, ended.status.success()) {

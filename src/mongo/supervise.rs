@@ -19,6 +19,8 @@ const LAST_BYTES: Duration = Duration::from_secs(3);
 pub(crate) struct ToolOptions {
     pub tool: Tool,
     pub uri: Secret,
+    /// Where its password was given.
+    pub password_setting: &'static str,
     /// What of the connection string is told by flags.
     pub flags: Vec<OsString>,
     pub environment: Vec<(OsString, OsString)>,

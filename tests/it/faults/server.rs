@@ -1,6 +1,8 @@
 //! Servers that are away, or do not want us.
 
-use crate::support::{PASSWORD, PASSWORD_ENCODED, Server, Site, empty_port, shared};
+use crate::support::{
+    LoginFault, PASSWORD, PASSWORD_ENCODED, Server, Site, bad_logins, empty_port, shared,
+};
 use std::time::Duration;
 
 fn site_with(user: &str, port: u16) -> Site {
@@ -23,6 +25,42 @@ fn a_wrong_password_is_not_tried_again() {
     );
     outcome.within(Duration::from_secs(10));
     before.still_holds();
+}
+
+/// The driver asks first, then mongodump; each logs in more than once.
+#[test]
+fn a_login_that_a_restart_cuts_off_is_tried_again() {
+    for (client, fault) in [
+        ("mongodump", LoginFault::Cut),
+        ("mongodump", LoginFault::Answered(11600)),
+        ("pantry-keeper", LoginFault::Answered(11600)),
+    ] {
+        let port = bad_logins(shared().port, client, fault);
+        let site = Site::new()
+            .with("MONGODB_URI", shared().backup_uri_by(port))
+            .with("BACKUP_RETRIES", 2);
+        let outcome = site.run(&["backup"]).done();
+        let outcome = outcome.saying(&["trying again"]);
+        assert!(!outcome.stderr.contains("refused"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn mongodump_refused_where_the_driver_was_not_is_told_as_such() {
+    let port = bad_logins(shared().port, "mongodump", LoginFault::Answered(18));
+    let site = Site::new()
+        .with("MONGODB_URI", shared().backup_uri_by(port))
+        .with("BACKUP_RETRIES", 2);
+    let outcome = site.run(&["backup"]).ended_with(1);
+    let outcome = outcome.saying(&[
+        "refused the user name or the password in MONGODB_URI to mongodump",
+        "authMechanism",
+    ]);
+    assert!(
+        !outcome.stderr.contains("trying again"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
