@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::mongo::error::ServerError;
 use crate::mongo::inventory::Examination;
 use crate::mongo::mongodump;
+use crate::mongo::option_advice::with_option;
 use crate::mongo::tool::Tool;
 use crate::mongo::uri::MongoUri;
 use crate::report::{Explain, Problem};
@@ -13,8 +14,9 @@ use crate::settings::Settings;
 use crate::sys::cancel::Interruption;
 use std::time::Duration;
 
-/// mongodump connects in less than a second, or keeps trying in silence.
-const LONGEST_PROBE: Duration = Duration::from_secs(10);
+/// mongodump mostly connects in less than a second, or keeps trying in silence. It makes two connections one after the other, each
+/// of which may take as long as the driver's.
+const LONGEST_PROBE: Duration = Duration::from_secs(25);
 
 /// Both tools; mongodump is also let connect.
 pub(super) async fn tools(
@@ -71,10 +73,14 @@ async fn probe(
             "connection",
             Problem::new(
                 format!("this program connects, and mongodump does not: {error}"),
-                format!(
-                    "mongodump takes {} in another way: check its options, TLS files above all",
-                    uri.setting()
-                ),
+                error.help(ctx.runtime()).unwrap_or_else(|| {
+                    format!(
+                        "if the server is slow to answer, {}; otherwise mongodump takes {} in another way: check its options, \
+                         TLS files above all",
+                        with_option(uri.setting(), "connectTimeoutMS=30000"),
+                        uri.setting()
+                    )
+                }),
             ),
         ),
         // One server, one finding.

@@ -15,6 +15,7 @@ mod login;
 pub(crate) mod mongodump;
 pub(crate) mod mongorestore;
 mod mongorestore_output;
+pub(crate) mod option_advice;
 pub(crate) mod privileges;
 pub(crate) mod replay_access;
 mod room;

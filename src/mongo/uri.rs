@@ -28,6 +28,7 @@ const SECRET_OPTIONS: [&str; 3] = [
     "sslClientCertificateKeyPassword",
     "proxyPassword",
 ];
+const CONNECT_TIMEOUT: &str = "connectTimeoutMS";
 const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
 
 /// Timeouts that the tools take for a thousand times as long when they are told in a connection string, and the flags that
@@ -35,10 +36,14 @@ const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN:";
 ///
 /// Source: `NormalizeOptionsAndURI` and `configureClient` of the Database Tools 100.12: milliseconds are read as seconds.
 const TOOL_TIMEOUTS: [(&str, &str); 3] = [
-    ("connectTimeoutMS", "--dialTimeout"),
+    (CONNECT_TIMEOUT, "--dialTimeout"),
     ("socketTimeoutMS", "--socketTimeout"),
     ("serverSelectionTimeoutMS", "--serverSelectionTimeout"),
 ];
+
+/// How long the driver takes to connect when it is not told. The tools give up after 3 seconds, which a server that swaps, or one
+/// at the end of a tunnel, does not keep: both take the same.
+const CONNECT_SECONDS: u32 = 10;
 
 /// A checked connection string. `Debug` shows the hosts only.
 #[derive(Clone, PartialEq, Eq)]
@@ -177,11 +182,15 @@ impl MongoUri {
         self.text.expose()
     }
 
-    /// The timeouts it asks for, as the tools are told of them: in whole seconds, rounded up.
+    /// The timeouts it asks for, as the tools are told of them: in whole seconds, rounded up. Also the driver's own for connecting.
     pub(crate) fn tool_timeouts(&self) -> Vec<OsString> {
         let flag = |(name, flag)| {
-            let milliseconds: u32 = self.option(name)?.parse().ok()?;
-            Some(format!("{flag}={}", milliseconds.div_ceil(1000)).into())
+            let seconds = match self.option(name) {
+                Some(given) => given.parse::<u32>().ok()?.div_ceil(1000),
+                None if name == CONNECT_TIMEOUT => CONNECT_SECONDS,
+                None => return None,
+            };
+            Some(format!("{flag}={seconds}").into())
         };
         TOOL_TIMEOUTS.into_iter().filter_map(flag).collect()
     }

@@ -181,6 +181,24 @@ fn an_archive_that_everybody_may_read_is_told() {
 }
 
 #[test]
+fn a_mongodump_that_does_not_connect_where_the_driver_did() {
+    let failed = |said: &str| {
+        site().with_false_mongodump(&format!("{ANSWER_VERSION}\necho '{said}' >&2; exit 1"))
+    };
+    failed("Failed: error connecting to host: server selection error: server selection timeout")
+        .run(&["doctor"])
+        .ended_with(1)
+        .printing(&[
+            "this program connects, and mongodump does not",
+            "→ if the server is slow to answer, add connectTimeoutMS=30000 to MONGODB_URI",
+        ]);
+    failed("Failed: error connecting to host: auth error: (AuthenticationFailed) Authentication failed.")
+        .run(&["doctor"])
+        .ended_with(1)
+        .printing(&["to mongodump, though it had just", "authMechanism"]);
+}
+
+#[test]
 fn a_folder_that_is_not_one_and_a_disk_that_is_not_there() {
     let site = site();
     fs::write(site.backups(), "a file").unwrap();

@@ -206,7 +206,10 @@ fn timeouts_reach_the_tools_as_seconds() -> Result<(), UriError> {
         "mongodb://h/?w=1&socketTimeoutMS=later"
     );
     let none = MongoUri::parse("mongodb://h/?w=1")?;
-    assert!(none.tool_timeouts().is_empty());
+    // As long as the driver's own, not the tools' 3 seconds.
+    assert_eq!(none.tool_timeouts(), ["--dialTimeout=10"]);
+    let faulty = MongoUri::parse("mongodb://h/?connectTimeoutMS=soon")?;
+    assert!(faulty.tool_timeouts().is_empty());
     Ok(())
 }
 
