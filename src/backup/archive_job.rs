@@ -85,13 +85,13 @@ async fn make(
         );
     }
     stage.set(Stage::Tool);
-    let tool = cancel.or(Tool::find("mongodump", ctx.path())).await??;
-    let options = ctx.tool_options(tool, uri, settings.stall_timeout).await;
     let mut attempts = Attempts {
         left: settings.retries,
         wait: FIRST_WAIT,
         number: 1,
     };
+    let tool = attempts.mongodump(ctx, &cancel).await?;
+    let options = ctx.tool_options(tool, uri, settings.stall_timeout).await;
     let (mut oplog, mut overflowed) = (settings.oplog, false);
     let mut warnings = Vec::new();
     let made = loop {
@@ -142,6 +142,16 @@ struct Attempts {
 }
 
 impl Attempts {
+    /// mongodump, as soon as the machine has what it takes to start it.
+    async fn mongodump(&mut self, ctx: &Context, cancel: &Cancel) -> Result<Tool, JobError> {
+        loop {
+            match cancel.or(Tool::find("mongodump", ctx.path())).await? {
+                Ok(tool) => return Ok(tool),
+                Err(error) => self.after(error.into(), cancel).await?,
+            }
+        }
+    }
+
     /// Waits for the next attempt, or gives the error back when there is none.
     async fn after(&mut self, error: JobError, cancel: &Cancel) -> Result<(), JobError> {
         // A collection that was dropped on the way is gone now; that is worth one more look even without retries.

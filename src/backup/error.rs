@@ -205,6 +205,7 @@ impl Explain for JobError {
     fn is_transient(&self) -> bool {
         match self {
             JobError::Server(error) => error.is_transient(),
+            JobError::Tool(error) => error.is_transient(),
             JobError::Dump(error) => error.is_transient(),
             JobError::NotSound(_) => true,
             _ => false,

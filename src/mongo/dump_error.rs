@@ -1,6 +1,7 @@
 //! Why a dump failed, by what mongodump says and how it ends.
 
 use super::login;
+use super::start_failure::StartFailure;
 use crate::report::Explain;
 use crate::sys::cancel::Interruption;
 use crate::sys::child_lines::behind_time_stamp;
@@ -51,12 +52,16 @@ impl<E: fmt::Display> Explain for DumpError<E> {
             DumpError::Credentials { setting } => Some(format!(
                 "see whether the password was changed just now; otherwise check authSource and authMechanism, and {setting}"
             )),
+            DumpError::Start { source, .. } => Some(StartFailure::of(source).help().into()),
             _ => None,
         }
     }
 
     /// Whether the same dump may succeed a little later.
     fn is_transient(&self) -> bool {
+        if let DumpError::Start { source, .. } = self {
+            return StartFailure::of(source).is_transient();
+        }
         matches!(
             self,
             DumpError::Stalled(_)

@@ -20,6 +20,7 @@ pub(crate) mod privileges;
 pub(crate) mod replay_access;
 mod room;
 pub(crate) mod scratch_name;
+mod start_failure;
 pub(crate) mod supervise;
 pub(crate) mod target;
 pub(crate) mod tool;

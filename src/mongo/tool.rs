@@ -1,5 +1,6 @@
 //! The MongoDB Database Tools: where they are, whether they start, and whether they are new enough.
 
+use super::start_failure::StartFailure;
 use crate::report::Explain;
 use crate::sys::process::find_program;
 use crate::sys::redact::Secret;
@@ -50,9 +51,13 @@ pub(crate) enum ToolError {
 impl Explain for ToolError {
     fn help(&self, _: Runtime) -> Option<String> {
         Some(match self {
-            Self::Start { .. } => format!("it may be for another kind of processor: {GET_IT}"),
+            Self::Start { source, .. } => StartFailure::of(source).help().into(),
             _ => GET_IT.into(),
         })
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Start { source, .. } if StartFailure::of(source).is_transient())
     }
 }
 

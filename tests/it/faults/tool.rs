@@ -43,6 +43,16 @@ fn a_mongodump_for_another_processor() {
     );
 }
 
+/// A script whose interpreter is missing fails just as a program whose loader is.
+#[test]
+fn a_mongodump_whose_loader_is_missing() {
+    let site = Site::of(shared()).with_mongodump_file(b"#!/nowhere/loader\n", "755");
+    fails(
+        site,
+        &["mongodump does not start", "another kind of processor"],
+    );
+}
+
 #[test]
 fn a_mongodump_that_cannot_be_told_secrets_safely() {
     let site = Site::of(shared()).with_false_mongodump("echo 'mongodump version: 100.2.0'");
