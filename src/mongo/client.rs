@@ -1,7 +1,8 @@
 //! The MongoDB server, asked directly: is it there, may we, what is it, and what does it hold.
 
-use super::driver_options::DriverUri;
+use super::driver_options::{DriverUri, missing_tls_file};
 use super::error::ServerError;
+use super::host_failure::HostFailure;
 use super::login;
 use super::privileges;
 use super::topology::{self, Heartbeats, SelectionFailure};
@@ -114,6 +115,10 @@ pub(crate) async fn estimate(
 
 /// Connects, which the driver does not do by itself until something is asked.
 pub(super) async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
+    if let Some(reason) = missing_tls_file(uri) {
+        let setting = uri.setting();
+        return Err(ServerError::Uri { setting, reason });
+    }
     let heartbeats = Heartbeats::default();
     let client = client(uri, &heartbeats)
         .await
@@ -360,6 +365,10 @@ pub(super) fn explain(uri: &MongoUri, action: &'static str, error: Error) -> Ser
     let reason = match &*error.kind {
         ErrorKind::ServerSelection { .. } => "no server answered in time".into(),
         ErrorKind::Io(reason) => reason.to_string(),
+        ErrorKind::DnsResolve { message, .. } if HostFailure::is_unknown_cluster(message) => {
+            let (host, failure) = (hosts, HostFailure::UnknownCluster);
+            return unreachable(uri, SelectionFailure::Host { host, failure });
+        }
         ErrorKind::DnsResolve { message, .. } => message.clone(),
         ErrorKind::ConnectionPoolCleared { message, .. } => message.clone(),
         ErrorKind::InvalidArgument { message, .. }

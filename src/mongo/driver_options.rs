@@ -6,6 +6,7 @@
 use crate::mongo::uri::MongoUri;
 use crate::sys::redact::percent_encode;
 use mongodb::options::ClientOptions;
+use std::fs::File;
 
 /// Options that the driver takes, in lower case, as it is built here: neither compression nor a proxy.
 const KNOWN: [&str; 37] = [
@@ -100,6 +101,14 @@ pub(crate) async fn auth_source(uri: &MongoUri) -> Option<String> {
     options.credential?.source
 }
 
+/// A file for TLS that cannot be read. Of one the driver says no more than that, and as if the server could not be reached.
+pub(super) fn missing_tls_file(uri: &MongoUri) -> Option<String> {
+    uri.tls_files().find_map(|(name, path)| {
+        let error = File::open(path).err()?;
+        Some(format!("the file of {name} cannot be read: {error}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +134,12 @@ mod tests {
             ]
         );
         assert!(ConnectionString::parse(&driver.text).is_ok());
+    }
+
+    #[test]
+    fn the_default_mechanism_is_left_out() {
+        let uri = MongoUri::parse("mongodb://u:p@h/?authMechanism=DEFAULT&tls=true").unwrap();
+        assert_eq!(DriverUri::of(&uri).text, "mongodb://u:p@h/?tls=true");
     }
 
     #[test]

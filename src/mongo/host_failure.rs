@@ -10,6 +10,8 @@ use tokio_rustls::rustls;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostFailure {
     UnknownName,
+    /// A `mongodb+srv` name for which DNS names no servers.
+    UnknownCluster,
     Refused,
     TimedOut,
     /// The server closed the connection without an answer.
@@ -61,16 +63,29 @@ impl HostFailure {
         }
     }
 
+    /// Whether DNS names no servers for a `mongodb+srv` name, in the words of the driver and of its resolver.
+    pub(super) fn is_unknown_cluster(message: &str) -> bool {
+        ["no records found", "returned no records"]
+            .iter()
+            .any(|words| message.contains(words))
+    }
+
     pub(super) fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::UnknownName | Self::Refused | Self::TimedOut | Self::Closed | Self::Other(_)
+            Self::UnknownName
+                | Self::UnknownCluster
+                | Self::Refused
+                | Self::TimedOut
+                | Self::Closed
+                | Self::Other(_)
         )
     }
 
     pub(super) fn summary(&self) -> String {
         match self {
             Self::UnknownName => "its name does not resolve here".into(),
+            Self::UnknownCluster => "DNS names no servers for it (mongodb+srv)".into(),
             Self::Refused => "the connection was refused".into(),
             Self::TimedOut => "it did not answer in time".into(),
             Self::Closed => "it closed the connection without an answer".into(),
@@ -94,6 +109,9 @@ impl HostFailure {
                     "check the host name in {setting}, and that this program is in the same network as MongoDB{elsewhere}"
                 )
             }
+            Self::UnknownCluster => format!(
+                "check the host name in {setting} against the one that Atlas shows under Connect, and that DNS works here"
+            ),
             Self::Closed => format!(
                 "with TLS on one side only it does that: tls=true in {setting} if the server wants TLS, no tls=true if it has none"
             ),
@@ -140,9 +158,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_misspelt_cluster_is_known_by_the_resolvers_words() {
+        let message = "no records found for Query { name: Name(\"_mongodb._tcp.c.x.mongodb.net.\"), query_type: SRV }";
+        assert!(HostFailure::is_unknown_cluster(message));
+        assert!(!HostFailure::is_unknown_cluster("request timed out"));
+    }
+
+    #[test]
     fn in_a_container_an_unknown_name_has_a_recipe() {
         let help = |runtime| HostFailure::UnknownName.help("db:27017", "MONGODB_URI", runtime);
         assert!(help(Runtime::Container).contains("docs/deploy.md"));
         assert!(!help(Runtime::Systemd).contains("docs/deploy.md"));
+    }
+
+    #[test]
+    fn a_cluster_that_dns_does_not_know_is_not_looked_for_in_compose() {
+        let help =
+            HostFailure::UnknownCluster.help("c.x.mongodb.net", "MONGODB_URI", Runtime::Container);
+        assert!(
+            help.contains("MONGODB_URI") && !help.contains("docker"),
+            "{help}"
+        );
     }
 }

@@ -195,7 +195,10 @@ impl SelectionFailure {
         let Self::Host { failure, .. } = self else {
             return false;
         };
-        matches!(failure, HostFailure::Refused | HostFailure::UnknownName)
+        matches!(
+            failure,
+            HostFailure::Refused | HostFailure::UnknownName | HostFailure::UnknownCluster
+        )
     }
 
     pub(crate) fn summary(&self) -> String {

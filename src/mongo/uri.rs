@@ -22,6 +22,14 @@ const SRV_SCHEME: &str = "mongodb+srv://";
 /// Mechanisms whose users live outside any database: the path never tells where to authenticate.
 const EXTERNAL_MECHANISMS: [&str; 4] = ["GSSAPI", "MONGODB-AWS", "MONGODB-OIDC", "MONGODB-X509"];
 
+/// Options that name a file, by their names of today and of earlier.
+const TLS_FILES: [&str; 4] = [
+    "tlsCAFile",
+    "tlsCertificateKeyFile",
+    "sslCertificateAuthorityFile",
+    "sslClientCertificateKeyFile",
+];
+
 /// Options that hold a secret of their own.
 const SECRET_OPTIONS: [&str; 3] = [
     "tlsCertificateKeyFilePassword",
@@ -88,7 +96,8 @@ impl MongoUri {
             return Err(UriError::Unescaped);
         }
         let (user, password) = userinfo.map_or(Ok((None, None)), credentials)?;
-        let options = options(query)?;
+        let mut options = options(query)?;
+        options.retain(|option| !is_default_mechanism(option));
         let hosts = hosts(hosts_as_written, srv)?;
         Ok(Self {
             text: Secret::new(text),
@@ -165,6 +174,15 @@ impl MongoUri {
         self.options
             .iter()
             .map(|(name, value)| (name.as_str(), value.expose()))
+    }
+
+    /// The options that name a file for TLS, and the file.
+    pub(super) fn tls_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options().filter(|(name, _)| {
+            TLS_FILES
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 
     /// Whether it names one server and no replica set. mongodump goes straight to such a server, since the names by which
@@ -294,6 +312,11 @@ impl fmt::Debug for MongoUri {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "MongoUri({})", self.hosts)
     }
+}
+
+/// What Compass writes where nothing was chosen, and neither the driver nor the tools take.
+fn is_default_mechanism((name, value): &(String, Secret)) -> bool {
+    name.eq_ignore_ascii_case("authMechanism") && value.expose().eq_ignore_ascii_case("DEFAULT")
 }
 
 /// Whether an option is a timeout that the tools are told of by a flag.

@@ -228,6 +228,18 @@ fn options_are_found_in_any_case_and_their_secrets_are_known() -> Result<(), Uri
     Ok(())
 }
 
+/// Compass writes it into the strings that people copy.
+#[test]
+fn the_default_mechanism_is_none() -> Result<(), UriError> {
+    let uri = MongoUri::parse("mongodb://u:p@h/?authMechanism=DEFAULT&tls=true")?;
+    assert_eq!(uri.option("authMechanism"), None);
+    assert_eq!(
+        uri.for_tools().expose(),
+        "mongodb://u:p@h/?tls=true&authSource=admin"
+    );
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn any_user_and_password_come_back(user in "\\PC{1,20}", password in "\\PC{0,20}") {

@@ -64,6 +64,38 @@ fn mongodump_refused_where_the_driver_was_not_is_told_as_such() {
 }
 
 #[test]
+fn a_file_for_tls_that_is_not_there_is_a_matter_of_the_connection_string() {
+    for option in ["tlsCAFile", "tlsCertificateKeyFile"] {
+        let uri = format!(
+            "{}&tls=true&{option}=/nowhere/file.pem",
+            shared().backup_uri()
+        );
+        let site = Site::new()
+            .with("MONGODB_URI", uri)
+            .with("BACKUP_RETRIES", 1);
+        let outcome = site.run(&["backup"]).ended_with(1);
+        let outcome = outcome.saying(&[&format!(
+            "the file of {option} cannot be read: No such file"
+        )]);
+        assert!(
+            !outcome.stderr.contains("trying again"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn the_default_mechanism_that_compass_writes_does_no_harm() {
+    let uri = format!("{}&authMechanism=DEFAULT", shared().backup_uri());
+    Site::new()
+        .with("MONGODB_URI", uri)
+        .with("BACKUP_DATABASES", "shop")
+        .run(&["backup"])
+        .done();
+}
+
+#[test]
 fn a_password_that_was_not_encoded_is_explained() {
     let site = site_with(&format!("nobody:{PASSWORD}"), shared().port);
     site.run(&["backup"])
