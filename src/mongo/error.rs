@@ -1,5 +1,6 @@
 //! Why the server cannot be used, and what to do about it.
 
+use super::option_advice::{takes_no_options, with_option};
 use super::topology::SelectionFailure;
 use crate::report::Explain;
 use crate::sys::runtime::Runtime;
@@ -66,14 +67,26 @@ impl Explain for ServerError {
                 setting,
                 writing: true,
                 ..
+            } if takes_no_options(setting) => {
+                let all = with_option(setting, "replicaSet=NAME");
+                format!("name the primary in {setting}; or all members: {all}")
+            }
+            Self::Member {
+                setting,
+                writing: true,
+                ..
             } => format!("name the primary in {setting}, or all members with replicaSet=NAME"),
             Self::Member { .. } => {
                 "see rs.status() in mongosh; a set of one whose host or port has changed needs rs.reconfig()".into()
             }
             Self::Credentials { .. } => "check both, and authSource".into(),
-            Self::NoUser { setting, .. } => {
-                format!("write {setting} as mongodb://USER:PASSWORD@HOST:PORT/?authSource=admin")
+            Self::NoUser { setting, .. } if takes_no_options(setting) => {
+                "set MONGODB_USERNAME and MONGODB_PASSWORD".into()
             }
+            // Not as a whole connection string: in its place, the log would mask PASSWORD.
+            Self::NoUser { setting, .. } => format!(
+                "put USER:PASSWORD@ before the host in {setting}, and /?authSource=admin after it"
+            ),
             Self::Role {
                 grant, readable, ..
             } => role_help(grant, readable),

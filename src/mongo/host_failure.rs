@@ -1,5 +1,6 @@
 //! How reaching one server failed, and what to do about it.
 
+use super::option_advice::{takes_no_options, with_option};
 use crate::sys::certificate::{self, CertificateProblem};
 use crate::sys::runtime::Runtime;
 use mongodb::error::{Error, ErrorKind};
@@ -112,12 +113,17 @@ impl HostFailure {
             Self::UnknownCluster => format!(
                 "check the host name in {setting} against the one that Atlas shows under Connect, and that DNS works here"
             ),
+            Self::Closed if takes_no_options(setting) => format!(
+                "without TLS, a server that wants it does that: if yours does, {}",
+                with_option(setting, "tls=true")
+            ),
             Self::Closed => format!(
                 "with TLS on one side only it does that: tls=true in {setting} if the server wants TLS, no tls=true if it has none"
             ),
             Self::NotTls => format!("leave tls=true out of {setting}, or give the server TLS"),
             Self::WantsClientCertificate => format!(
-                "add tlsCertificateKeyFile=FILE to {setting}, with a certificate and its key"
+                "{}, with a certificate and its key",
+                with_option(setting, "tlsCertificateKeyFile=FILE")
             ),
             Self::Certificate(problem) => certificate_help(problem, host, setting),
             _ => absent_help(setting, runtime),
@@ -148,7 +154,8 @@ fn certificate_help(problem: &CertificateProblem, host: &str, setting: &str) -> 
             certificate::self_signed_command(name)
         ),
         CertificateProblem::UnknownIssuer | CertificateProblem::Other(_) => format!(
-            "if it is your own, add tlsCAFile=FILE to {setting}, with the certificate of its authority (CA)"
+            "if it is your own, {}, with the certificate of its authority (CA)",
+            with_option(setting, "tlsCAFile=FILE")
         ),
     }
 }

@@ -3,6 +3,7 @@
 //! The driver says only that its time was up. Its heartbeats know more, so they are kept while a connection is made.
 
 use super::host_failure::{HostFailure, absent_help};
+use super::option_advice::with_option;
 use crate::mongo::uri::MongoUri;
 use crate::sys::runtime::Runtime;
 use mongodb::bson::Document;
@@ -244,7 +245,8 @@ impl SelectionFailure {
                 "see rs.status() in mongosh; a primary needs the majority of the members".into()
             }
             Self::Advertised { .. } => format!(
-                "add directConnection=true to {setting}, to go straight to the host it names, or make that name known here"
+                "{}, to go straight to the host it names, or make that name known here",
+                with_option(setting, "directConnection=true")
             ),
             Self::Host { host, failure } => failure.help(host, setting, runtime),
             Self::Unknown(_) => absent_help(setting, runtime),

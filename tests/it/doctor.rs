@@ -111,7 +111,12 @@ fn no_user_where_users_are_and_what_a_user_may_read() {
     outcome.printing(&[
         "✗ server",
         "has users, and MONGODB_URI names none",
-        "→ write MONGODB_URI as",
+        "→ put USER:PASSWORD@ before the host in MONGODB_URI, and /?authSource=admin after it",
+    ]);
+    let by_host = Site::new().with("MONGODB_HOST", format!("127.0.0.1:{port}"));
+    by_host.run(&["doctor"]).ended_with(1).printing(&[
+        "has users, and MONGODB_HOST names none",
+        "→ set MONGODB_USERNAME and MONGODB_PASSWORD",
     ]);
     let encoded = crate::support::PASSWORD_ENCODED;
     let uri = format!("mongodb://reader:{encoded}@127.0.0.1:{port}/?authSource=admin");
