@@ -4,7 +4,7 @@ use super::login;
 use super::start_failure::StartFailure;
 use crate::report::Explain;
 use crate::sys::cancel::Interruption;
-use crate::sys::child_lines::behind_time_stamp;
+use crate::sys::child_lines::ChildLine;
 use crate::sys::process::Ended;
 use crate::sys::runtime::Runtime;
 use std::fmt;
@@ -104,11 +104,11 @@ pub(super) fn failed<E>(ended: &Ended) -> DumpError<E> {
 
 /// mongodump may call it a success.
 pub(super) fn dropped<E>(ended: &Ended) -> Option<DumpError<E>> {
-    let is_told = |line: &&str| {
-        let said = behind_time_stamp(line);
+    let is_told = |line: &&ChildLine| {
+        let said = line.said();
         said.starts_with("the collection ") && said.contains(" appears to have been dropped")
     };
-    let told = ended.last_lines.iter().map(String::as_str).find(is_told);
+    let told = ended.last_lines.iter().find(is_told).map(ChildLine::shown);
     let killed = || failure_with(ended, &["QueryPlanKilled", "collection dropped"]);
     let reason = told.or_else(killed)?.to_owned();
     Some(DumpError::Dropped { reason })
@@ -137,29 +137,36 @@ pub(super) fn stated_reason<E>(setting: &'static str, ended: &Ended) -> Option<D
     }
 }
 
-/// The last line that says why mongodump failed and holds one of `words`, other than in the name of a collection.
+/// The last line that says why mongodump failed and holds one of `words`, other than in the name of a collection. What is
+/// returned of it holds no secret.
 fn failure_with<'e>(ended: &'e Ended, words: &[&str]) -> Option<&'e str> {
     failure_where(ended, |own| words.iter().any(|word| own.contains(word)))
 }
 
 fn failure_where(ended: &Ended, is_told: impl Fn(&str) -> bool) -> Option<&str> {
-    ended.failures().find(|line| {
+    let mut failures = ended.failures();
+    let told = failures.find(|line| {
         // Names stand between back quotes, where a failure has one.
-        let own: String = line.split('`').step_by(2).collect();
+        let own: String = line.said().split('`').step_by(2).collect();
         is_told(&own)
-    })
+    });
+    told.map(ChildLine::shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::redact::{Redactor, Secret};
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
     fn error_after(lines: &[&str]) -> DumpError<io::Error> {
         let ended = Ended {
             status: ExitStatus::from_raw(1 << 8),
-            last_lines: lines.iter().map(ToString::to_string).collect(),
+            last_lines: lines
+                .iter()
+                .map(|line| ChildLine::new(line, &Redactor::new([Secret::new("jorb")])))
+                .collect(),
         };
         check_exit("MONGODB_PASSWORD", Ok(ended)).unwrap_err()
     }
@@ -188,6 +195,29 @@ mod tests {
                 DumpError::Failed { reason, .. } => assert_eq!(reason, failed),
                 other => panic!("{name}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_line_is_parsed_with_the_secrets_and_told_without_them() {
+        let dropped = "t\tthe collection jorb.x appears to have been dropped";
+        match error_after(&[dropped]) {
+            DumpError::Dropped { reason } => assert_eq!(reason, dropped.replace("jorb", "***")),
+            other => panic!("{other:?}"),
+        }
+        let as_words = |line: &str| {
+            let secret = Redactor::new([Secret::new("oplog")]);
+            let ended = Ended {
+                status: ExitStatus::from_raw(1 << 8),
+                last_lines: vec![ChildLine::new(line, &secret)],
+            };
+            check_exit::<io::Error>(Ok(ended)).unwrap_err()
+        };
+        match as_words("t\tFailed: oplog overflow: mongodump was unable") {
+            DumpError::Overflow { reason } => {
+                assert_eq!(reason, "t\tFailed: *** overflow: mongodump was unable");
+            }
+            other => panic!("{other:?}"),
         }
     }
 

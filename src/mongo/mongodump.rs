@@ -7,6 +7,7 @@ use crate::archive::namespace::{DumpSink, Namespace};
 use crate::mongo::index_watch::{IndexWatch, Refusal};
 use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise};
 use crate::sys::cancel::Cancel;
+use crate::sys::child_lines::ChildLine;
 use crate::sys::process::Child;
 use crate::sys::progress::Meter;
 use std::convert::Infallible;
@@ -95,7 +96,7 @@ fn start<E>(
     options: &ToolOptions,
     arguments: Vec<OsString>,
 ) -> Result<(Child, OwnedFd), DumpError<E>> {
-    let log = |line: &str| tracing::debug!("mongodump: {line}");
+    let log = |line: &ChildLine| tracing::debug!("mongodump: {}", line.shown());
     let started = options
         .command(arguments)
         .spawn(options.redactor.clone(), log);

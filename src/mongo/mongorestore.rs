@@ -4,6 +4,7 @@ pub(crate) use super::mongorestore_output::MongorestoreOutput;
 use crate::archive::dump_stream::writer::StreamWriter;
 use crate::mongo::supervise::{GivenUp, ToolOptions, give_up, supervise, watch};
 use crate::sys::cancel::{Cancel, Interruption};
+use crate::sys::child_lines::ChildLine;
 use crate::sys::humanize;
 use crate::sys::process::{Child, Ended};
 use crate::sys::progress::Meter;
@@ -88,8 +89,8 @@ async fn load(
     output: &Arc<Mutex<MongorestoreOutput>>,
 ) -> Result<(), LoadError> {
     let parsed = Arc::clone(output);
-    let log = move |line: &str| {
-        tracing::debug!("mongorestore: {line}");
+    let log = move |line: &ChildLine| {
+        tracing::debug!("mongorestore: {}", line.shown());
         parsed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

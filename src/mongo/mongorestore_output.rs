@@ -1,6 +1,6 @@
 //! What mongorestore prints, parsed line by line: its exit code proves nothing.
 
-use crate::sys::child_lines::behind_time_stamp;
+use crate::sys::child_lines::ChildLine;
 use std::collections::HashMap;
 
 /// Complaints that are kept word by word; the rest are counted.
@@ -16,12 +16,12 @@ pub(crate) struct Finished {
 /// What mongorestore printed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct MongorestoreOutput {
-    /// By `database.collection`, as it writes it.
+    /// By `database.collection`, as it writes it. Looked up only: a name may hold a secret.
     pub finished: HashMap<String, Finished>,
-    /// Why single documents failed.
+    /// Why single documents failed, without secrets.
     pub complaints: Vec<String>,
     pub more_complaints: u64,
-    /// Why it gave up.
+    /// Why it gave up, without secrets.
     pub failed: Option<String>,
     /// Whether it has come to the oplog.
     pub replaying: bool,
@@ -32,20 +32,23 @@ pub(crate) struct MongorestoreOutput {
 }
 
 impl MongorestoreOutput {
-    pub(crate) fn parse_line(&mut self, line: &str) {
-        let said = behind_time_stamp(line);
+    pub(crate) fn parse_line(&mut self, line: &ChildLine) {
+        const COMPLAINT: &str = "continuing through error: ";
+        const FAILED: &str = "Failed: ";
+        let said = line.said();
         if let Some(rest) = said.strip_prefix("finished restoring ") {
             if let Some((namespace, finished)) = finished(rest) {
                 self.finished.insert(namespace.to_owned(), finished);
             }
-        } else if let Some(complaint) = said.strip_prefix("continuing through error: ") {
+        } else if said.starts_with(COMPLAINT) {
             if self.complaints.len() < COMPLAINTS_KEPT {
-                self.complaints.push(complaint.to_owned());
+                self.complaints
+                    .push(line.shown_behind(COMPLAINT).to_owned());
             } else {
                 self.more_complaints += 1;
             }
-        } else if let Some(reason) = said.strip_prefix("Failed: ") {
-            self.failed = Some(reason.to_owned());
+        } else if said.starts_with(FAILED) {
+            self.failed = Some(line.shown_behind(FAILED).to_owned());
         } else if said == "replaying oplog" {
             self.replaying = true;
         } else if let Some(rest) = said.strip_prefix("applied ") {
@@ -82,6 +85,28 @@ fn finished(text: &str) -> Option<(&str, Finished)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::redact::{Redactor, Secret};
+
+    fn plain(line: &str) -> ChildLine {
+        ChildLine::new(line, &Redactor::default())
+    }
+
+    #[test]
+    fn a_secret_that_is_part_of_a_name_is_parsed_and_not_told() {
+        let redactor = Redactor::new([Secret::new("jorbites"), Secret::new("error: x")]);
+        let mut output = MongorestoreOutput::default();
+        for line in [
+            "t\tfinished restoring jorbites.v (0 documents, 0 failures)",
+            "t\tcontinuing through error: x, on jorbites.v",
+            "t\tFailed: jorbites.v: no",
+        ] {
+            output.parse_line(&ChildLine::new(line, &redactor));
+        }
+        assert_eq!(output.finished["jorbites.v"].inserted, 0);
+        assert_eq!(output.failed.as_deref(), Some("***.v: no"));
+        // What is hidden with the words before it stays hidden.
+        assert_eq!(output.complaints, ["continuing through ***, on ***.v"]);
+    }
 
     #[test]
     fn figures_complaints_and_the_end_are_parsed() {
@@ -95,7 +120,7 @@ mod tests {
             "2026-11-25T15:59:35.683+0000\tFailed: restore error: something",
             "2026-11-25T15:59:35.683+0000\t784 document(s) restored successfully. 3 document(s) failed to restore.",
         ] {
-            output.parse_line(line);
+            output.parse_line(&plain(line));
         }
         assert_eq!(output.finished.len(), 2);
         assert_eq!(
@@ -128,7 +153,7 @@ mod tests {
     fn a_flood_of_complaints_is_counted() {
         let mut output = MongorestoreOutput::default();
         for number in 0..1000 {
-            output.parse_line(&format!("x\tcontinuing through error: {number}"));
+            output.parse_line(&plain(&format!("x\tcontinuing through error: {number}")));
         }
         assert_eq!(
             (output.complaints.len(), output.more_complaints),

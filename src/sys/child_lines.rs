@@ -1,6 +1,6 @@
 //! What a child writes on its stderr: read to the end, cut into lines, counted.
 
-use crate::sys::redact::Redactor;
+use crate::sys::redact::{Redactor, Secret};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,41 @@ pub(super) struct Counted {
     pub new_lines: AtomicU64,
 }
 
-/// What a line of the MongoDB tools says behind its time stamp. Lines without one say it all.
-pub(crate) fn behind_time_stamp(line: &str) -> &str {
+/// A line that a child wrote. A secret may be part of an ordinary word in it, such as a database's name, so it is parsed as
+/// it came, and shown without secrets.
+#[derive(Debug, Clone)]
+pub(crate) struct ChildLine {
+    raw: Secret,
+    shown: String,
+}
+
+impl ChildLine {
+    pub(crate) fn new(raw: &str, redactor: &Redactor) -> Self {
+        ChildLine {
+            raw: Secret::new(raw),
+            shown: redactor.redact(raw).into_owned(),
+        }
+    }
+
+    /// What it says behind its time stamp, as it came: to be parsed, never to be logged or told.
+    pub(crate) fn said(&self) -> &str {
+        behind_time_stamp(self.raw.expose())
+    }
+
+    /// All of it, without secrets.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What it says behind its time stamp and `lead`, without secrets.
+    pub(crate) fn shown_behind(&self, lead: &str) -> &str {
+        let said = behind_time_stamp(&self.shown);
+        said.strip_prefix(lead).unwrap_or(said)
+    }
+}
+
+/// Lines of the MongoDB tools that have no time stamp say something all along.
+fn behind_time_stamp(line: &str) -> &str {
     line.split_once('\t').map_or(line, |(_, said)| said)
 }
 
@@ -31,24 +64,25 @@ pub(super) async fn drain(
     mut input: impl AsyncRead + Unpin,
     redactor: Redactor,
     counted: &Counted,
-    log: impl Fn(&str),
-) -> Vec<String> {
+    log: impl Fn(&ChildLine),
+) -> Vec<ChildLine> {
     let mut kept = VecDeque::with_capacity(LINES_KEPT);
     let mut known = Known::default();
     let mut line = Vec::new();
     let mut buffer = vec![0; 4096];
     let mut end_line = |line: &mut Vec<u8>| {
         let text = String::from_utf8_lossy(line);
-        let text = redactor.redact(text.trim());
+        let text = text.trim();
         if !text.is_empty() {
-            if known.is_new(&text) {
+            if known.is_new(text) {
                 counted.new_lines.fetch_add(1, Ordering::Relaxed);
             }
-            log(&text);
+            let child_line = ChildLine::new(text, &redactor);
+            log(&child_line);
             if kept.len() == LINES_KEPT {
                 kept.pop_front();
             }
-            kept.push_back(text.into_owned());
+            kept.push_back(child_line);
         }
         line.clear();
     };

@@ -1,6 +1,6 @@
 //! Child processes: started without a shell, told secrets through a pipe, and never outliving us.
 
-use crate::sys::child_lines::{Counted, behind_time_stamp, drain};
+use crate::sys::child_lines::{ChildLine, Counted, drain};
 use crate::sys::redact::{Redactor, Secret};
 use crate::sys::stall::Activity;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -51,7 +51,7 @@ pub(crate) struct Command {
 /// A running child.
 pub(crate) struct Child {
     child: tokio::process::Child,
-    stderr: JoinHandle<Vec<String>>,
+    stderr: JoinHandle<Vec<ChildLine>>,
     activity: Activity,
 }
 
@@ -59,8 +59,8 @@ pub(crate) struct Child {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub status: ExitStatus,
-    /// The last lines it wrote on stderr, redacted.
-    pub last_lines: Vec<String>,
+    /// The last lines it wrote on stderr.
+    pub last_lines: Vec<ChildLine>,
 }
 
 impl Ended {
@@ -75,21 +75,19 @@ impl Ended {
     }
 
     /// Lines that say why it failed, the last one first. Others name collections, whose names may be any words.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = &str> {
-        let lines = self.last_lines.iter().rev().map(String::as_str);
-        lines.filter(|line| {
-            let said = behind_time_stamp(line);
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &ChildLine> {
+        self.last_lines.iter().rev().filter(|line| {
             ["Failed:", "error", "panic:", "fatal error:"]
                 .iter()
-                .any(|word| said.starts_with(word))
+                .any(|word| line.said().starts_with(word))
         })
     }
 
-    /// What it said at last about why it failed.
+    /// What it said at last about why it failed, without secrets.
     pub(crate) fn reason(&self) -> String {
-        let last = || self.last_lines.last().map(String::as_str);
-        let line = self.failures().next().or_else(last);
-        line.unwrap_or("it gave no reason").to_owned()
+        let line = self.failures().next().or(self.last_lines.last());
+        line.map_or("it gave no reason", ChildLine::shown)
+            .to_owned()
     }
 }
 
@@ -98,7 +96,7 @@ impl Command {
     pub(crate) fn spawn(
         self,
         redactor: Redactor,
-        log: impl Fn(&str) + Send + Sync + 'static,
+        log: impl Fn(&ChildLine) + Send + Sync + 'static,
     ) -> io::Result<(Child, OwnedFd)> {
         let mut child = self.start(Stdio::null(), Stdio::piped(), redactor, log)?;
         let stdout = child
@@ -113,7 +111,7 @@ impl Command {
     pub(crate) fn spawn_fed(
         self,
         redactor: Redactor,
-        log: impl Fn(&str) + Send + Sync + 'static,
+        log: impl Fn(&ChildLine) + Send + Sync + 'static,
     ) -> io::Result<(Child, OwnedFd)> {
         let mut child = self.start(Stdio::piped(), Stdio::null(), redactor, log)?;
         let stdin = child
@@ -129,7 +127,7 @@ impl Command {
         stdin: Stdio,
         stdout: Stdio,
         redactor: Redactor,
-        log: impl Fn(&str) + Send + Sync + 'static,
+        log: impl Fn(&ChildLine) + Send + Sync + 'static,
     ) -> io::Result<Child> {
         let mut arguments = self.arguments;
         // Kept open until the child has its own copy.

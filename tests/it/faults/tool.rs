@@ -1,6 +1,6 @@
 //! mongodump is missing, old, broken or hostile.
 
-use crate::support::{ANSWER_VERSION, Site, is_alive, recorded_stream, shared};
+use crate::support::{ANSWER_VERSION, Site, is_alive, password_in_shell, recorded_stream, shared};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -144,6 +144,36 @@ fn a_password_that_a_child_prints_is_hidden() {
             "Failed: see above",
         ],
     );
+}
+
+/// As part of a name it hides nothing of what the line means.
+#[test]
+fn a_password_in_a_name_that_a_child_prints_is_hidden() {
+    for (line, told) in [
+        (
+            "t\tthe collection NAME.x appears to have been dropped",
+            "a collection was dropped while it was dumped: t\tthe collection ***.x",
+        ),
+        (
+            "t\tFailed: error reading NAME.x: (Unauthorized) not authorized on NAME",
+            "may not read everything: t\tFailed: error reading ***.x",
+        ),
+        (
+            "t\tFailed: error dumping oplog: cannot dump with oplog while renames of NAME occur",
+            "a point-in-time dump was not possible",
+        ),
+    ] {
+        let line = line.replace("NAME", "$name");
+        let script = format!(
+            "{ANSWER_VERSION}\nname={}\ncat >&2 << END\n{line}\nEND\nexit 1",
+            password_in_shell()
+        );
+        let site = Site::of(shared())
+            .with_false_mongodump(&script)
+            .with("BACKUP_OPLOG", "off")
+            .with("LOG_LEVEL", "trace");
+        fails(site, &[told]);
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The password of `--to`, and where it must not be. Every run's outputs, logs and files are searched by the support code.
 
-use super::{only, same};
+use super::{only, restore, same};
 use crate::support::{
-    PASSWORD_ENCODED, Proxy, Running, SOON, Server, Site, Then, Trap, shared, until,
+    PASSWORD_ENCODED, Proxy, Running, SOON, Server, Site, Then, Trap, password_in_shell, shared,
+    until,
 };
 use std::fs;
 
@@ -112,4 +113,42 @@ fn what_is_wrong_with_the_target_is_told_without_its_password() {
             .json();
         assert!(json["error"].as_str().unwrap().contains(words), "{json}");
     }
+}
+
+/// What mongorestore says of a view is the only proof that it is there.
+#[test]
+fn a_secret_may_be_the_name_of_a_database() {
+    let source = Server::standalone();
+    source.seed("demo");
+    let site = Site::of(&source).with("STATUS_PASSWORD", "jorbites");
+    site.run(&["backup"]).done();
+    let target = Server::standalone();
+    restore(&site, &target, &["--include", "jorbites.*"]).done();
+    assert_eq!(source.fingerprint(), target.fingerprint());
+}
+
+#[test]
+fn a_password_among_what_mongorestore_says_is_told_nowhere() {
+    let target = Server::standalone();
+    let site = Site::of(shared()).with("LOG_LEVEL", "trace");
+    site.with_sound_archive();
+    let site = site.with_false_mongorestore(&format!(
+        "name={}; cat > /dev/null; cat >&2 << END\n\
+         t\tfinished restoring $name.books (3 documents, 1 failure)\n\
+         t\tcontinuing through error: E11000 duplicate key, collection: $name.books\n\
+         t\tFailed: $name.books: mongodb://u:$name@h/\n\
+         END\nexit 1",
+        password_in_shell()
+    ));
+    restore(&site, &target, &[])
+        .ended_with(1)
+        .saying(&["duplicate key, collection: ***.books", "Failed: ***.books"]);
+    let outcome = restore(&site, &target, &["--json"]).ended_with(1);
+    let problems = outcome.json()["problems"].to_string();
+    assert!(
+        problems.contains("***.books: mongodb://u:***@h/"),
+        "{problems}"
+    );
+    let site = site.with("DRILL_URI", target.uri());
+    site.run(&["drill", "latest"]).ended_with(1);
 }

@@ -29,7 +29,7 @@ pub(crate) use folder::{Before, OLDER};
 pub(crate) use logins::{LoginFault, bad_logins};
 pub(crate) use places::{Place, Sshd, Versity};
 pub(crate) use proxy::{Proxy, Then, Trap};
-pub(crate) use secret::{PASSWORD, PASSWORD_ENCODED};
+pub(crate) use secret::{PASSWORD, PASSWORD_ENCODED, password_in_shell};
 pub(crate) use server::{Server, empty_port, shared};
 pub(crate) use site::{Outcome, Running, Site, is_alive};
 pub(crate) use smtp::{Mail, Smtp};

@@ -6,6 +6,14 @@ use std::path::Path;
 pub(crate) const PASSWORD: &str = "Pa@n/t:r%79-s3ntinel";
 pub(crate) const PASSWORD_ENCODED: &str = "Pa%40n%2Ft%3Ar%2579-s3ntinel";
 
+/// The password for a script, whose text is searched as well.
+pub(crate) fn password_in_shell() -> String {
+    format!(
+        "'{}'",
+        PASSWORD.replace("Pa@", "Pa@''").replace("s3nt", "s3nt''")
+    )
+}
+
 /// Parts that no form of the password lacks, or that one form alone has.
 const TRACES: &[&str] = &["s3ntinel", "Pa@n", "Pa%40n", "pa%40n%2ft"];
 
