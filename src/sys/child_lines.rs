@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// A child may write endlessly: lines are cut here, in bytes, and only the last ones are kept.
+/// A child may write endlessly: lines are cut here, in bytes, once they hold no secrets, and only the last ones are kept.
 const LONGEST_LINE: usize = 2048;
 const LINES_KEPT: usize = 40;
 /// As many lines are compared with the next one. A tool shows a line for each collection it is at, and all of them again
@@ -31,9 +31,19 @@ pub(crate) struct ChildLine {
 
 impl ChildLine {
     pub(crate) fn new(raw: &str, redactor: &Redactor) -> Self {
+        Self::cut(raw, redactor.redact(raw).into_owned())
+    }
+
+    /// One that goes on behind `raw`.
+    fn beginning(raw: &str, redactor: &Redactor) -> Self {
+        Self::cut(raw, redactor.redact_beginning(raw))
+    }
+
+    fn cut(raw: &str, mut shown: String) -> Self {
+        shown.truncate(shown.floor_char_boundary(LONGEST_LINE));
         ChildLine {
-            raw: Secret::new(raw),
-            shown: redactor.redact(raw).into_owned(),
+            raw: Secret::new(&raw[..raw.floor_char_boundary(LONGEST_LINE)]),
+            shown,
         }
     }
 
@@ -69,15 +79,20 @@ pub(super) async fn drain(
     let mut kept = VecDeque::with_capacity(LINES_KEPT);
     let mut known = Known::default();
     let mut line = Vec::new();
+    let mut goes_on = false;
+    let held = LONGEST_LINE + redactor.margin();
     let mut buffer = vec![0; 4096];
-    let mut end_line = |line: &mut Vec<u8>| {
+    let mut end_line = |line: &mut Vec<u8>, goes_on: bool| {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
         if !text.is_empty() {
             if known.is_new(text) {
                 counted.new_lines.fetch_add(1, Ordering::Relaxed);
             }
-            let child_line = ChildLine::new(text, &redactor);
+            let child_line = match goes_on {
+                true => ChildLine::beginning(text, &redactor),
+                false => ChildLine::new(text, &redactor),
+            };
             log(&child_line);
             if kept.len() == LINES_KEPT {
                 kept.pop_front();
@@ -90,13 +105,15 @@ pub(super) async fn drain(
         counted.bytes.fetch_add(read as u64, Ordering::Relaxed);
         for &byte in &buffer[..read] {
             if byte == b'\n' || byte == b'\r' {
-                end_line(&mut line);
-            } else if line.len() < LONGEST_LINE {
+                end_line(&mut line, std::mem::take(&mut goes_on));
+            } else if line.len() < held {
                 line.push(byte);
+            } else {
+                goes_on = true;
             }
         }
     }
-    end_line(&mut line);
+    end_line(&mut line, goes_on);
     kept.into()
 }
 
@@ -127,6 +144,55 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn shown(text: &str, secret: &str) -> String {
+        let redactor = Redactor::new([Secret::new(secret)]);
+        let lines = drain(text.as_bytes(), redactor, &Counted::default(), |_| {}).await;
+        let [line] = &lines[..] else {
+            panic!("{} lines", lines.len());
+        };
+        assert!(line.raw.expose().len() <= LONGEST_LINE && line.shown.len() <= LONGEST_LINE);
+        line.shown.clone()
+    }
+
+    /// Wherever it begins: before the place where a line is cut, over it, and behind it.
+    #[tokio::test]
+    async fn no_part_of_a_secret_is_left_where_a_line_is_cut() {
+        let secret = "\u{e9}\u{e4}5".repeat(20);
+        for before in LONGEST_LINE - 120..LONGEST_LINE + 220 {
+            for behind in [0, 1, 30, 3000] {
+                let text = format!("{}{secret}{}", "-".repeat(before), "-".repeat(behind));
+                let shown = shown(&text, &secret).await;
+                assert!(
+                    !shown.contains(['\u{e9}', '\u{e4}', '5']),
+                    "{before}: {shown}"
+                );
+                assert!(shown.len() >= LONGEST_LINE - 120, "{before}: {shown}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_longer_than_a_line_is_hidden() {
+        let password = "s".repeat(5000);
+        let text = format!("t\tFailed: mongodb://u:{password}@h/: EOF");
+        assert_eq!(
+            shown(&text, &password).await,
+            "t\tFailed: mongodb://u:***@h/: EOF"
+        );
+        // One that nobody knew, the end of which is not seen, or too late.
+        for length in [1500, 2047, 2060, 5000] {
+            let password = "s".repeat(length);
+            for text in [
+                format!("t\tFailed: mongodb://u:{password}@h/"),
+                format!("t\tFailed: mongodb://u:p@{password}@h/"),
+            ] {
+                let shown = shown(&text, "another").await;
+                assert!(shown.starts_with("t\tFailed: mongodb://u:***"), "{shown}");
+                assert!(!shown.contains("sss"), "{shown}");
+            }
+        }
+    }
 
     #[tokio::test]
     async fn the_same_progress_at_another_time_is_nothing_new() {

@@ -19,6 +19,9 @@ pub(crate) const MASK: &str = "***";
 /// redactor relies on every replacement making the text shorter.
 const SHORTEST_NEEDLE_BYTES: usize = 4;
 
+/// A text may be cut within a character, which is no longer what it was then.
+const LONGEST_CHAR_BYTES: usize = 4;
+
 /// A text that must not be shown: `Debug` and `Display` print `***`, and it cannot be serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
@@ -95,13 +98,49 @@ impl Redactor {
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         // All kinds of match are found in the original text and joined before anything is replaced: replacing one
         // first could cut another in two and leave its rest readable.
+        let found = self.find(text);
+        match found.is_empty() {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(self.masked(text, found)),
+        }
+    }
+
+    /// How many bytes behind the end of what is to be shown of a text must be known, lest a part of a secret is shown.
+    pub(crate) fn margin(&self) -> usize {
+        let longest = self.0.long.first().map_or(0, String::len);
+        longest.max(SHORTEST_NEEDLE_BYTES) + LONGEST_CHAR_BYTES
+    }
+
+    /// The beginning of a text that goes on behind `text`, without the secrets and without the last [`margin`] bytes, in
+    /// which one may begin.
+    ///
+    /// [`margin`]: Redactor::margin
+    pub(crate) fn redact_beginning(&self, text: &str) -> String {
+        let end = text.floor_char_boundary(text.len().saturating_sub(self.margin()));
+        let mut found = self.find(text);
+        // The `@` behind a password may be what is missing.
+        let last_word = text.rfind(char::is_whitespace).unwrap_or_default();
+        if let Some(scheme_end) = text[last_word..].find(SCHEME_END) {
+            let authority = last_word + scheme_end + SCHEME_END.len();
+            let colon = text[authority..].find(':');
+            found.extend(colon.map(|colon| authority + colon + 1..text.len()));
+        }
+        found.retain(|range| range.start < end);
+        for range in &mut found {
+            range.end = range.end.min(end);
+        }
+        self.masked(&text[..end], found)
+    }
+
+    fn find(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         find_credentials(text, &mut found);
         self.find_long(text, &mut found);
         self.find_short(text, &mut found);
-        if found.is_empty() {
-            return Cow::Borrowed(text);
-        }
+        found
+    }
+
+    fn masked(&self, text: &str, found: Vec<Range<usize>>) -> String {
         let mut redacted = mask(text, found);
         // A mask may join with the text around it into a secret that holds asterisks. Each such round shortens the
         // text, so this ends.
@@ -109,7 +148,7 @@ impl Redactor {
             let mut found = Vec::new();
             self.find_long(&redacted, &mut found);
             if found.is_empty() {
-                return Cow::Owned(redacted);
+                return redacted;
             }
             redacted = mask(&redacted, found);
         }
@@ -152,8 +191,9 @@ fn occurrences<'t>(text: &'t str, needle: &'t str) -> impl Iterator<Item = Range
     })
 }
 
+const SCHEME_END: &str = "://";
+
 fn find_credentials(text: &str, found: &mut Vec<Range<usize>>) {
-    const SCHEME_END: &str = "://";
     let mut from = 0;
     while let Some(at) = text[from..].find(SCHEME_END) {
         let authority = from + at + SCHEME_END.len();

@@ -146,6 +146,21 @@ fn a_password_that_a_child_prints_is_hidden() {
     );
 }
 
+#[test]
+fn a_password_over_the_place_where_a_line_is_cut_is_hidden() {
+    for before in [2035, 2047, 2060] {
+        let script = format!(
+            "{ANSWER_VERSION}\nname={}\n{{ printf 'Failed: '; head -c {before} /dev/zero | tr '\\0' -; \
+             printf '%s and so on' \"$name\"; head -c 100000 /dev/zero | tr '\\0' -; echo; }} >&2; exit 1",
+            password_in_shell()
+        );
+        let site = Site::of(shared())
+            .with_false_mongodump(&script)
+            .with("LOG_LEVEL", "trace");
+        fails(site, &["Failed: -----"]);
+    }
+}
+
 /// As part of a name it hides nothing of what the line means.
 #[test]
 fn a_password_in_a_name_that_a_child_prints_is_hidden() {
