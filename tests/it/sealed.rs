@@ -1,7 +1,9 @@
 //! Sealed archives: only their key opens them, stock `age` opens them too, and a changed byte is found with the key and
 //! without it.
 
-use crate::support::{Server, Site, command, in_project, needed, stored_files, tool, unpack};
+use crate::support::{
+    Server, Site, command, in_project, needed, shared, stored_files, tool, unpack,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -125,8 +127,17 @@ fn what_was_sealed_comes_back_by_restore_and_by_stock_tools() {
     site.run(&["backup"]).done();
     let archive = sealed(&site);
     let site = site.with("AGE_IDENTITY_FILE", path.display());
-    site.run(&["restore", "latest", "--to", &target.uri(), "--yes"])
-        .done();
+    let restore = [
+        "restore",
+        "latest",
+        "--to",
+        &target.uri(),
+        "--yes",
+        "--json",
+    ];
+    let report = site.run(&restore).done().json();
+    let warnings = report["warnings"].to_string();
+    assert!(!warnings.contains(".sha256"), "{warnings}");
     assert_eq!(source.fingerprint(), target.fingerprint());
 
     let age = needed("age", "scripts/setup installs it");
@@ -156,6 +167,28 @@ fn what_was_sealed_comes_back_by_restore_and_by_stock_tools() {
         ],
     );
     assert_eq!(source.fingerprint(), stock.fingerprint());
+}
+
+/// What lies beside a sealed archive is about the sealed file: neither about another nor about what is sealed.
+#[test]
+fn a_checksum_beside_a_sealed_archive_that_is_not_its_own_is_told() {
+    let site = Site::of(shared());
+    let (path, recipient) = key(&site, "key.txt");
+    let site = site
+        .with("ENCRYPT_TO", &recipient)
+        .with("ENCRYPT_LOCAL", "true")
+        .with("AGE_IDENTITY_FILE", path.display());
+    site.run(&["backup"]).done();
+    let archive = sealed(&site);
+    let restore = ["restore", "latest", "--drop", "--dry-run", "--json"];
+    let warnings = || site.run(&restore).done().json()["warnings"].to_string();
+    let told = "the .sha256 beside the archive is not its own";
+    assert!(!warnings().contains(".sha256"), "{}", warnings());
+    let sidecar = format!("{}.sha256", archive.display());
+    let text = fs::read_to_string(&sidecar).unwrap();
+    let (_, name) = text.split_once(' ').unwrap();
+    fs::write(&sidecar, format!("{} {name}", "0".repeat(64))).unwrap();
+    assert!(warnings().contains(told), "{}", warnings());
 }
 
 /// Puts the frozen sealed archive into a site's folder.

@@ -200,6 +200,11 @@ impl Members {
 }
 
 impl NativeArchive {
+    /// The SHA-256 of the file that it lies in, where that is not its own: see [`Source::sealed_sha256`].
+    pub(crate) fn sealed_sha256(&self) -> io::Result<Option<[u8; 32]>> {
+        self.source.sealed_sha256()
+    }
+
     /// Where a file lies in the tar: the archive's folder, and the path below it. With thousands of collections too much to
     /// be held for each.
     pub(crate) fn path(&self, role: Role) -> String {

@@ -80,15 +80,9 @@ pub(crate) fn native_parts(
     };
     if (0..entries.len()).all(chosen) || is_most(native, chosen)? {
         native::verify(native, options, &mut found)?;
-        match (sidecar, found.sha256) {
-            (Sidecar::Sha256(expected), Some(sha256)) if *expected != sha256 => parts
-                .warnings
-                .push("the .sha256 beside the archive is not its own; its own checksums say that it is sound".into()),
-            (Sidecar::Unreadable(problem), _) => {
-                parts.warnings.push(format!("the .sha256 beside the archive {problem}"));
-            }
-            _ => {}
-        }
+        parts
+            .warnings
+            .extend(sidecar_problem(native, sidecar, found.sha256));
     } else {
         native::verify_part(native, chosen, options, &mut found)?;
     }
@@ -117,6 +111,32 @@ pub(crate) fn native_parts(
         });
     }
     Ok(parts)
+}
+
+/// Whether what lies beside an archive is about it. What lies beside a sealed one is about the sealed file.
+fn sidecar_problem(
+    native: &NativeArchive,
+    sidecar: &Sidecar,
+    sha256: Option<[u8; 32]>,
+) -> Option<String> {
+    let expected = match sidecar {
+        Sidecar::Sha256(expected) => expected,
+        Sidecar::Unreadable(problem) => {
+            return Some(format!("the .sha256 beside the archive {problem}"));
+        }
+        Sidecar::Missing => return None,
+    };
+    let own = sha256?;
+    match native.sealed_sha256() {
+        Ok(sealed) if sealed.unwrap_or(own) == *expected => None,
+        Ok(_) => Some(
+            "the .sha256 beside the archive is not its own; its own checksums say that it is sound"
+                .into(),
+        ),
+        Err(error) => Some(format!(
+            "the .sha256 beside the archive could not be compared: {error}"
+        )),
+    }
 }
 
 /// What a tar of a dump folder says of its origin: versions of the server and of mongodump.
