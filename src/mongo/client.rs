@@ -126,6 +126,12 @@ pub(super) async fn connect(uri: &MongoUri) -> Result<Client, ServerError> {
     let hello = hello(&client)
         .await
         .map_err(|error| explain_selection(uri, &heartbeats, error))?;
+    // Asked for by name, it is taken for a server of its own, and would refuse whatever is asked next.
+    if topology::has_no_set(&hello) {
+        close(client).await;
+        let host = uri.hosts().to_owned();
+        return Err(unreachable(uri, SelectionFailure::NotInitiated { host }));
+    }
     let member = hello.contains_key("setName");
     if member && !topology::is_readable(&hello) {
         close(client).await;

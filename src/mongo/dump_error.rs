@@ -211,7 +211,7 @@ mod tests {
                 status: ExitStatus::from_raw(1 << 8),
                 last_lines: vec![ChildLine::new(line, &secret)],
             };
-            check_exit::<io::Error>(Ok(ended)).unwrap_err()
+            check_exit::<io::Error>("MONGODB_PASSWORD", Ok(ended)).unwrap_err()
         };
         match as_words("t\tFailed: oplog overflow: mongodump was unable") {
             DumpError::Overflow { reason } => {

@@ -96,6 +96,11 @@ fn diagnose(kept: &BTreeMap<String, Heartbeat>, uri: &MongoUri) -> Option<Select
     }
 }
 
+/// Whether a server was started for a replica set, and knows of none.
+pub(super) fn has_no_set(hello: &Document) -> bool {
+    flag(hello, "isreplicaset")
+}
+
 /// Why a server that answered cannot be used at all.
 fn unusable(host: &str, reply: &Document, asked: Option<&str>) -> Option<SelectionFailure> {
     let newest = reply.get_i32("maxWireVersion").unwrap_or_default();
@@ -106,7 +111,7 @@ fn unusable(host: &str, reply: &Document, asked: Option<&str>) -> Option<Selecti
             release: release.copied().unwrap_or("an unknown version"),
         });
     }
-    if reply.get_bool("isreplicaset").unwrap_or_default() {
+    if has_no_set(reply) {
         return Some(SelectionFailure::NotInitiated {
             host: host.to_owned(),
         });
@@ -185,9 +190,10 @@ impl SelectionFailure {
     /// Whether it may pass without anyone doing anything: a server starts, a primary is elected.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::TooOld { .. } | Self::OtherSet { .. } | Self::NotInitiated { .. } => false,
+            Self::TooOld { .. } | Self::OtherSet { .. } => false,
             Self::Host { failure, .. } | Self::Advertised { failure, .. } => failure.is_transient(),
-            Self::NoPrimary { .. } | Self::Unknown(_) => true,
+            // A member that has just started says so until it has read its configuration.
+            Self::NotInitiated { .. } | Self::NoPrimary { .. } | Self::Unknown(_) => true,
         }
     }
 
@@ -251,5 +257,25 @@ impl SelectionFailure {
             Self::Host { host, failure } => failure.help(host, setting, runtime),
             Self::Unknown(_) => absent_help(setting, runtime),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::doc;
+
+    /// As MongoDB 4.4 to 8.0 answer before `rs.initiate()`, and for a moment when they start.
+    #[test]
+    fn a_member_without_a_set_is_told_from_one_that_starts_by_waiting() {
+        let hello = doc! {
+            "isWritablePrimary": false, "secondary": false, "isreplicaset": true, "maxWireVersion": 21,
+            "info": "Does not have a valid replica set config",
+        };
+        assert!(has_no_set(&hello));
+        assert!(!has_no_set(&doc! { "isWritablePrimary": true }));
+        let found = unusable("db:27017", &hello, None).unwrap();
+        assert!(matches!(&found, SelectionFailure::NotInitiated { host } if host == "db:27017"));
+        assert!(found.is_transient());
     }
 }
