@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use crate::archive::file_name;
+use crate::archive::namespace::printable;
 use crate::backup;
 use crate::context::Context;
 use crate::prune;
@@ -54,6 +55,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
         );
     }
     permissions(findings, &repository, &listed);
+    others(findings, settings, &repository);
     disk(findings, settings, &repository, &listed, now);
     let state = StateStore::new(repository.own_folder()).state();
     last_run(findings, settings, &state);
@@ -83,6 +85,31 @@ fn ready(repository: &Repository, settings: &Settings) -> Result<(), RepositoryE
             Err(RepositoryLockError::Lock(LockError::File(error))) => Err(error.into()),
         },
     }
+}
+
+/// Others that make archives into the same folder: what is remembered of runs is not kept apart. One whose archives are all
+/// older than ours was renamed.
+fn others(findings: &mut Findings, settings: &Settings, repository: &Repository) {
+    let time = |stem: &String| file_name::time_of(&settings.prefix, stem);
+    let stems = repository.stems().unwrap_or_default();
+    let Some(first) = stems.iter().filter_map(time).min() else {
+        return;
+    };
+    let others = repository.others().unwrap_or_default();
+    let at_work = others.iter().filter(|(_, newest)| **newest > first);
+    let names: Vec<String> = at_work.map(|(prefix, _)| printable(prefix)).collect();
+    if names.is_empty() {
+        return;
+    }
+    findings.advice(
+        "folder",
+        format!(
+            "archives of another BACKUP_PREFIX are made here too: {}",
+            humanize::first_and_more(&names, 3)
+        ),
+        "give each prefix a BACKUP_DIR of its own: in one folder, what one of them lost, and whether its runs fail, counts for \
+         all of them. If you only renamed it and back again, leave it",
+    );
 }
 
 fn disk(

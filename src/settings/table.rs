@@ -111,7 +111,7 @@ settings! {
             docs "where the log files go; made if missing";
         BACKUP_PREFIX backup_prefix: String = "jorbites", Open, parse::prefix,
             why "How the names of the archives start.",
-            docs "how archive names start: `{prefix}_backup_YYYYMMDD_HHMMSS.tar.gz` (or `.tar.zst`), in local time";
+            docs "how archive names start: `{prefix}_backup_YYYYMMDD_HHMMSS.tar.gz` (or `.tar.zst`), in local time. One to a `BACKUP_DIR`: see [below](#what-is-kept)";
         BACKUP_COMPRESSION backup_compression: Compression = "gzip", Open, |text| parse::choice(text, COMPRESSIONS),
             why "How archives are compressed: gzip, which everything reads, or zstd, smaller and faster.",
             docs "or `zstd`, which makes smaller archives (`.tar.zst`) in less time and reads them faster; a machine that unpacks them by hand needs `zstd`. Both kinds are read at any time, whatever is set here";

@@ -17,8 +17,9 @@ use crate::archive::source::Source;
 use crate::settings::Settings;
 use crate::sys::atomic_file::{self, FileError};
 use crate::sys::time_zone::Tz;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use rustix::fs::{OFlags, statvfs};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -200,6 +201,26 @@ impl Repository {
     /// Likewise of those that hold what restores replaced. Only their owner removes them.
     pub(crate) fn safety_stems(&self) -> Result<Vec<String>, RepositoryError> {
         self.stems_with(&file_name::safety_prefix(&self.prefix))
+    }
+
+    /// By the prefixes of others, when their newest archives here were made; those that restores saved do not count.
+    pub(crate) fn others(&self) -> io::Result<BTreeMap<String, NaiveDateTime>> {
+        let mut others = BTreeMap::new();
+        let safety = file_name::safety_prefix("");
+        for name in self.names()? {
+            let Some(prefix) = file_name::prefix_of(&name) else {
+                continue;
+            };
+            let stem = file_name::stem_of(&name).unwrap_or_default();
+            let Some(time) = file_name::time_of(&prefix, stem) else {
+                continue;
+            };
+            if prefix != self.prefix && !prefix.ends_with(&safety) {
+                let newest = others.entry(prefix).or_insert(time);
+                *newest = time.max(*newest);
+            }
+        }
+        Ok(others)
     }
 
     fn stems_with(&self, prefix: &str) -> Result<Vec<String>, RepositoryError> {

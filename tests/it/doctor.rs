@@ -17,6 +17,33 @@ fn site() -> Site {
 }
 
 #[test]
+fn two_prefixes_at_work_in_one_folder_are_told_and_a_renamed_one_is_not() {
+    let told = "archives of another BACKUP_PREFIX are made here too: first";
+    let first = site().with("BACKUP_PREFIX", "first");
+    first.run(&["backup"]).done();
+    let second = first.with("BACKUP_PREFIX", "second");
+    // Names hold seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    second.run(&["backup"]).done();
+    let renamed = second.run(&["doctor"]).done();
+    assert!(!renamed.stdout.contains(told), "{}", renamed.stdout);
+
+    let saved = "first_before_restore_backup_20990101_020000.tar.gz";
+    fs::write(second.backups().join(saved), "").unwrap();
+    let renamed = second.run(&["doctor"]).done();
+    assert!(!renamed.stdout.contains(told), "{}", renamed.stdout);
+
+    std::thread::sleep(Duration::from_millis(1100));
+    let first = second.with("BACKUP_PREFIX", "first");
+    first.run(&["backup"]).done();
+    let second = first.with("BACKUP_PREFIX", "second");
+    second
+        .run(&["doctor"])
+        .done()
+        .printing(&[told, "give each prefix a BACKUP_DIR of its own"]);
+}
+
+#[test]
 fn all_is_well_and_the_next_runs_are_shown() {
     let smtp = Smtp::start(&["--login", "pantry@example.org", PASSWORD]);
     let site = Site::of(shared())
