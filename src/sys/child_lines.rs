@@ -1,6 +1,6 @@
 //! What a child writes on its stderr: read to the end, cut into lines, counted.
 
-use crate::sys::redact::{Redactor, Secret};
+use crate::sys::redact::{Redactor, Secret, beginning_of};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,9 +40,9 @@ impl ChildLine {
     }
 
     fn cut(raw: &str, mut shown: String) -> Self {
-        shown.truncate(shown.floor_char_boundary(LONGEST_LINE));
+        shown.truncate(beginning_of(&shown, LONGEST_LINE).len());
         ChildLine {
-            raw: Secret::new(&raw[..raw.floor_char_boundary(LONGEST_LINE)]),
+            raw: Secret::new(beginning_of(raw, LONGEST_LINE)),
             shown,
         }
     }

@@ -116,7 +116,7 @@ impl Redactor {
     ///
     /// [`margin`]: Redactor::margin
     pub(crate) fn redact_beginning(&self, text: &str) -> String {
-        let end = text.floor_char_boundary(text.len().saturating_sub(self.margin()));
+        let end = beginning_of(text, text.len().saturating_sub(self.margin())).len();
         let mut found = self.find(text);
         // The `@` behind a password may be what is missing.
         let last_word = text.rfind(char::is_whitespace).unwrap_or_default();
@@ -178,6 +178,15 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Redactor")
     }
+}
+
+/// As much of a text as `bytes` hold, to the end of a character.
+pub(crate) fn beginning_of(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Every occurrence, overlapping ones too, since each of them would betray a part of the secret.
