@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
@@ -61,15 +61,7 @@ pub(crate) fn spawn(
     let stderr = tokio::spawn(async move {
         let Some(errors) = errors else { return };
         let mut errors = BufReader::new(errors);
-        let mut line = Vec::new();
-        while let Ok(1..) = (&mut errors)
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .await
-        {
-            let text = String::from_utf8_lossy(&line);
-            let text = redactor.redact(text.trim()).into_owned();
-            line.clear();
+        while let Some(text) = next_line(&mut errors, &redactor).await {
             if !text.is_empty() && heard(&text) {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == LINES_KEPT {
@@ -88,6 +80,37 @@ pub(crate) fn spawn(
     })
 }
 
+/// The next line, without secrets; of a longer one its beginning. None at the end.
+async fn next_line(input: &mut (impl AsyncBufRead + Unpin), redactor: &Redactor) -> Option<String> {
+    let longest = LONGEST_LINE + redactor.margin() as u64;
+    let (mut line, mut rest) = (Vec::new(), Vec::new());
+    if let 0 = read_part(input, longest, &mut line).await {
+        return None;
+    }
+    let is_whole = line.ends_with(b"\n") || (line.len() as u64) < longest;
+    let text = String::from_utf8_lossy(&line);
+    if is_whole {
+        return Some(redactor.redact(text.trim()).into_owned());
+    }
+    while !rest.ends_with(b"\n") {
+        rest.clear();
+        if let 0 = read_part(input, longest, &mut rest).await {
+            break;
+        }
+    }
+    Some(redactor.redact_beginning(text.trim_start()))
+}
+
+/// Reads to the end of the line, or `longest` bytes of it. What cannot be read is the end.
+async fn read_part(
+    input: &mut (impl AsyncBufRead + Unpin),
+    longest: u64,
+    into: &mut Vec<u8>,
+) -> usize {
+    let mut part = input.take(longest);
+    part.read_until(b'\n', into).await.unwrap_or_default()
+}
+
 impl PipedChild {
     /// Its last lines on stderr, redacted; waits a moment for them if it has just ended.
     pub(crate) async fn last_lines(&mut self) -> Vec<String> {
@@ -104,5 +127,34 @@ impl PipedChild {
     pub(crate) async fn end(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         self.child.wait().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::redact::Secret;
+
+    #[tokio::test]
+    async fn a_secret_that_lies_over_the_end_of_what_is_kept_does_not_come_out_in_part() {
+        let redactor = Redactor::new([Secret::new("correct horse")]);
+        let longest = usize::try_from(LONGEST_LINE).unwrap();
+        for before in longest - 20..longest + 40 {
+            let text = format!(
+                "{}correct horse{}\nnext correct horse\nlast",
+                "-".repeat(before),
+                "-".repeat(3 * longest)
+            );
+            let mut input = text.as_bytes();
+            let first = next_line(&mut input, &redactor).await.unwrap();
+            assert!(
+                !first.contains("corr") && !first.contains("horse"),
+                "{before}"
+            );
+            assert!(first.len() >= longest - 20, "{before}");
+            assert_eq!(next_line(&mut input, &redactor).await.unwrap(), "next ***");
+            assert_eq!(next_line(&mut input, &redactor).await.unwrap(), "last");
+            assert_eq!(next_line(&mut input, &redactor).await, None);
+        }
     }
 }
