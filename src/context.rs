@@ -27,17 +27,14 @@ pub(crate) struct Context {
     pub cancel: Cancel,
     /// The end of the log.
     pub tail: Tail,
+    /// What the program runs under.
+    pub runtime: Runtime,
 }
 
 impl Context {
-    /// What the program runs under.
-    pub(crate) fn runtime(&self) -> Runtime {
-        Runtime::of(&self.environment)
-    }
-
     /// An error as it may be shown: what is wrong, and what to do about it.
     pub(crate) fn problem(&self, error: &impl Explain) -> Problem {
-        let problem = error.problem(self.runtime());
+        let problem = error.problem(self.runtime);
         let redacted = |text: String| self.redactor.redact(&text).into_owned();
         Problem {
             summary: redacted(problem.summary),

@@ -120,7 +120,7 @@ fn tell(
     let failure = Failure {
         stage: failed.stage.label(),
         problem,
-        help: failed.stage.help(ctx.runtime()),
+        help: failed.stage.help(ctx.runtime),
         no_room: matches!(failed.error, JobError::NoRoom { .. }),
     };
     let queued = notifier.failure(status, &failure);

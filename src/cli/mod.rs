@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::mongo::uri::MongoUri;
 use crate::settings::{self, Settings};
 use crate::status::textfile;
-use crate::sys::logging;
+use crate::sys::logging::{self, LogFiles};
 use crate::sys::process;
 use crate::sys::progress::Screen;
 use crate::sys::redact::Redactor;
@@ -109,15 +109,13 @@ fn prepare_and_run(
             now: Utc::now,
             cancel,
             tail,
+            runtime: settings.runtime,
         };
-        let ended = match command {
-            // It opens the log files once it would notice that their disk hangs.
-            Command::Run => commands::run::run(&settings, &ctx, backup_now, &log_files).await,
-            _ => {
-                log_files.open();
-                dispatch(command, &settings, &ctx, to.as_ref()).await
-            }
+        let scheduling = Scheduling {
+            backup_now,
+            log_files: &log_files,
         };
+        let ended = dispatch(command, &settings, &ctx, to.as_ref(), scheduling).await;
         if command.is_a_run() {
             textfile::write(&settings, (ctx.now)());
         }
@@ -128,13 +126,31 @@ fn prepare_and_run(
     ended
 }
 
+/// What the scheduler is given beside the settings.
+struct Scheduling<'l> {
+    backup_now: mpsc::Receiver<()>,
+    log_files: &'l LogFiles,
+}
+
 async fn dispatch(
     command: &Command,
     settings: &Settings,
     ctx: &Context,
     to: Option<&MongoUri>,
+    scheduling: Scheduling<'_>,
 ) -> Result<ExitStatus, CommandError> {
+    // The scheduler opens them itself, once it would notice that their disk hangs.
+    if !matches!(command, Command::Run) {
+        scheduling.log_files.open();
+    }
     match command {
+        Command::Run => {
+            let Scheduling {
+                backup_now,
+                log_files,
+            } = scheduling;
+            commands::run::run(settings, ctx, backup_now, log_files).await
+        }
         Command::Worker => commands::worker::worker(settings, ctx).await,
         Command::Send => commands::send::send(settings, ctx).await,
         Command::ServeStatus => commands::status::serve(settings, ctx).await,
@@ -161,8 +177,8 @@ async fn dispatch(
         Command::Drill(arguments) => commands::drill::drill(settings, ctx, arguments).await,
         Command::Prune(arguments) => commands::prune::prune(settings, ctx, arguments),
         Command::Doctor(output) => commands::doctor::doctor(settings, ctx, output).await,
-        // Done before there were settings, or by itself.
-        Command::Keygen(_) | Command::Run => Ok(ExitStatus::Done),
+        // Done before there were settings.
+        Command::Keygen(_) => Ok(ExitStatus::Done),
         Command::NotifyTest => commands::notify_test::notify_test(settings, ctx).await,
         Command::Health(output) => commands::health::health(settings, ctx, output),
     }

@@ -20,7 +20,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
     let repository = Repository::of(settings);
     let folder = settings.backup_dir.display().to_string();
     if let Err(error) = ready(&repository, settings) {
-        return findings.problem("folder", error.problem(ctx.runtime()));
+        return findings.problem("folder", error.problem(ctx.runtime));
     }
     let listed = match repository.list() {
         Ok(listed) => listed,
@@ -31,10 +31,10 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
                 "",
             );
         }
-        Err(error) => return findings.problem("folder", error.problem(ctx.runtime())),
+        Err(error) => return findings.problem("folder", error.problem(ctx.runtime)),
     };
-    let last = crate::report::last_good(&listed).map(|last| last.archive.as_str());
-    let last = last
+    let newest = crate::report::last_good(&listed).map(|last| last.archive.as_str());
+    let last = newest
         .map(|last| format!(", the last good one {last}"))
         .unwrap_or_default();
     findings.fine(
@@ -54,7 +54,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
             ),
         );
     }
-    permissions(findings, &repository, &listed);
+    permissions(findings, &repository, newest);
     others(findings, settings, &repository);
     disk(findings, settings, &repository, &listed, now);
     let state = StateStore::new(repository.own_folder()).state();
@@ -62,8 +62,7 @@ pub(super) fn folder(findings: &mut Findings, settings: &Settings, ctx: &Context
     retention(findings, settings, &listed, &state, now);
 }
 
-fn permissions(findings: &mut Findings, repository: &Repository, listed: &[ArchiveSummary]) {
-    let newest = crate::report::last_good(listed).map(|newest| newest.archive.as_str());
+fn permissions(findings: &mut Findings, repository: &Repository, newest: Option<&str>) {
     let open = newest.filter(|name| !file_name::is_sealed(name) && repository.is_open_to_all(name));
     if let Some(name) = open {
         findings.advice(

@@ -35,7 +35,7 @@ pub(crate) async fn inspect(
     let examined = cancel.or(examining).await?;
     match &examined {
         Ok(examination) => server::server(&mut findings, settings, uri, examination),
-        Err(error) => findings.problem("server", error.problem(ctx.runtime())),
+        Err(error) => findings.problem("server", error.problem(ctx.runtime)),
     }
     if let Err(ServerError::Credentials { .. }) = &examined
         && let Some(hint) = settings::env_file_hint(uri, &ctx.environment)
@@ -47,7 +47,7 @@ pub(crate) async fn inspect(
     if let Some(drill) = &settings.drill.uri {
         match cancel.or(inventory::examine(drill, &[], limit)).await? {
             Ok(examination) => server::drill(&mut findings, drill, &examination),
-            Err(error) => findings.problem("drill", error.problem(ctx.runtime())),
+            Err(error) => findings.problem("drill", error.problem(ctx.runtime)),
         }
     }
     folder::folder(&mut findings, settings, ctx);

@@ -39,7 +39,7 @@ pub(super) async fn tools(
                     ctx.cancel.or(probing).await?;
                 }
             }
-            Err(error) => findings.problem(name, error.problem(ctx.runtime())),
+            Err(error) => findings.problem(name, error.problem(ctx.runtime)),
         }
     }
     Ok(())
@@ -73,7 +73,7 @@ async fn probe(
             "connection",
             Problem::new(
                 format!("this program connects, and mongodump does not: {error}"),
-                error.help(ctx.runtime()).unwrap_or_else(|| {
+                error.help(ctx.runtime).unwrap_or_else(|| {
                     format!(
                         "if the server is slow to answer, {}; otherwise mongodump takes {} in another way: check its options, \
                          TLS files above all",

@@ -117,7 +117,7 @@ pub(crate) async fn run(
 
 /// Whether no archive was ever made in this folder. One that lost its archives, or another disk in its place, is no new one.
 fn never_had_one(settings: &Settings, repository: &Repository, state: &State) -> bool {
-    let is_the_disk = !settings.require_mount || repository.own_folder().is_dir();
+    let is_the_disk = repository.bears_traces(settings.require_mount).is_ok();
     let proven = |drill: &LastDrill| drill.problem.is_none();
     is_the_disk
         && state.problem.is_none()

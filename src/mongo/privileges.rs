@@ -8,8 +8,6 @@ use mongodb::bson::{Document, doc};
 const INTERNAL: [&str; 3] = ["admin", "config", "local"];
 /// Built-in roles that let their holder read the database they are of.
 const READING_ROLES: [&str; 3] = ["read", "readWrite", "dbOwner"];
-/// Mechanisms whose users the server knows by name alone, in no database that a connection string may name.
-const OUTSIDE: [&str; 3] = ["GSSAPI", "MONGODB-AWS", "MONGODB-X509"];
 
 /// The line that gives the user of the connection string what a backup needs, for an administrator's `mongosh`; none
 /// when the connection string names no user.
@@ -29,7 +27,7 @@ pub(super) fn grant_drop(uri: &MongoUri) -> String {
 
 /// The line for `mongosh` that gives `user` these roles of `admin`.
 pub(super) fn grant_roles(uri: &MongoUri, user: &str, roles: &[&str]) -> String {
-    let database = quoted(user_database(uri));
+    let database = quoted(uri.user_database());
     let user = quoted(user);
     let roles: Vec<String> = roles
         .iter()
@@ -39,18 +37,6 @@ pub(super) fn grant_roles(uri: &MongoUri, user: &str, roles: &[&str]) -> String 
         "db.getSiblingDB({database}).grantRolesToUser({user}, [{}])",
         roles.join(", ")
     )
-}
-
-/// Where the user is kept: as drivers take it where the connection string does not say.
-fn user_database(uri: &MongoUri) -> &str {
-    let mechanism = uri.option("authMechanism").unwrap_or_default();
-    let is = |name: &str| name.eq_ignore_ascii_case(mechanism);
-    let default = match OUTSIDE.iter().any(|name| is(name)) {
-        true => Some("$external"),
-        false if is("PLAIN") => uri.database().or(Some("$external")),
-        false => uri.database(),
-    };
-    uri.option("authSource").or(default).unwrap_or("admin")
 }
 
 /// As mongosh reads it.

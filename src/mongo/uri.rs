@@ -272,20 +272,29 @@ impl MongoUri {
     }
 
     fn implied_auth_source(&self) -> Option<&str> {
-        let external = self.option("authMechanism").is_some_and(|mechanism| {
-            EXTERNAL_MECHANISMS
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(mechanism))
-        });
-        if self.srv || external || self.user.is_none() || self.option("authSource").is_some() {
+        if self.srv || self.user.is_none() || self.option("authSource").is_some() {
+            return None;
+        }
+        self.source_of_path()
+    }
+
+    /// Where the user is kept: as drivers take it where the connection string does not say.
+    pub(super) fn user_database(&self) -> &str {
+        let said = self.option("authSource");
+        said.or_else(|| self.source_of_path())
+            .unwrap_or("$external")
+    }
+
+    /// Where users are looked for without authSource; none where that follows from the mechanism.
+    fn source_of_path(&self) -> Option<&str> {
+        let mechanism = self.option("authMechanism").unwrap_or_default();
+        let is = |name: &&str| name.eq_ignore_ascii_case(mechanism);
+        if EXTERNAL_MECHANISMS.iter().any(is) {
             return None;
         }
         // Without a database, PLAIN has a rule of its own. The others look in admin, which has to be said: mongodump would
         // look in the database it is told to dump.
-        let plain = self
-            .option("authMechanism")
-            .is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN"));
-        self.database().or((!plain).then_some("admin"))
+        self.database().or((!is(&"PLAIN")).then_some("admin"))
     }
 
     /// Everything in it that must never be shown.

@@ -206,7 +206,7 @@ impl<'o> Notifier<'o> {
             log: self.ctx.tail.lines(),
             ..Facts::default()
         };
-        let doctor = self.ctx.runtime().run("doctor");
+        let doctor = self.ctx.runtime.run("doctor");
         let doctor = format!("Have everything looked at, and be told what to do: {doctor}");
         let help = failure.problem.help.clone().into_iter();
         let help = help.chain([failure.help.clone(), doctor]);

@@ -99,23 +99,16 @@ pub(super) async fn unsent(
     });
     let mut left = false;
     for (id, ended) in join_all(sending).await {
-        match ended {
-            Ok(Delivery::Delivered { .. } | Delivery::GivenUp(_) | Delivery::Rejected { .. }) => {
-                notification.delivered_to.insert(id.to_owned());
-            }
-            Ok(Delivery::Partly { reached, lost, .. }) => {
-                notification.delivered_to.extend(reached);
-                notification.delivered_to.extend(lost);
-                left = true;
-            }
-            Ok(Delivery::Unanswered(_)) => match notification.count_unanswered(id) {
-                Some(_) => {
-                    notification.delivered_to.insert(id.to_owned());
-                }
-                None => left = true,
-            },
-            Ok(Delivery::Retry(_) | Delivery::PutOff(_)) | Err(_) => left = true,
-        }
+        let delivery = ended.map(|delivery| delivery.counted(&mut notification, id));
+        let settled = match &delivery {
+            // What it will not take now, it will not take later.
+            Ok(Delivery::Rejected { .. }) => vec![id],
+            Ok(delivery) => delivery.settled(id),
+            Err(_) => Vec::new(),
+        };
+        left |= !settled.contains(&id);
+        let settled = settled.into_iter().map(str::to_owned);
+        notification.delivered_to.extend(settled);
     }
     left.then_some(notification)
 }

@@ -36,7 +36,7 @@ impl Starting<'_> {
     /// Waits for what is missing if its owner has been told, since then nobody is watching; fails at once otherwise.
     pub(super) async fn until_possible(&mut self) -> Result<Lock, End> {
         let give_up = Instant::now() + GIVE_UP;
-        let is_told = Notifier::new(self.settings, self.uri, self.ctx, None).tells_failures();
+        let notifier = Notifier::new(self.settings, self.uri, self.ctx, None);
         let mut said = String::new();
         loop {
             self.stall_watch.alive();
@@ -51,12 +51,11 @@ impl Starting<'_> {
             };
             if problem != said {
                 tracing::error!(target: SCHEDULER, "cannot start: {problem}");
-                let notifier = Notifier::new(self.settings, self.uri, self.ctx, None);
                 self.sender
                     .post(notifier.start_failure(&mut self.status, &problem));
                 said = problem;
             }
-            if !is_told || Instant::now() > give_up {
+            if !notifier.tells_failures() || Instant::now() > give_up {
                 return Err(End::Failed);
             }
             tracing::info!(target: SCHEDULER, "trying again every {}", humanize::duration(AGAIN));

@@ -156,7 +156,7 @@ impl Service<'_> {
             "{runs} missed, the last of {when}; BACKUP_CATCH_UP is false, so nothing makes up for it"
         );
         let stage = "the machine was off";
-        let back_up = self.ctx.runtime().run("backup");
+        let back_up = self.ctx.runtime.run("backup");
         let advice = format!("Set BACKUP_CATCH_UP to true, or back up now: {back_up}");
         self.keep_ledger();
         self.record(

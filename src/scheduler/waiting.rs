@@ -65,7 +65,7 @@ impl Service<'_> {
             humanize::duration(waited),
             holder.map_or(String::new(), in_words),
         );
-        let advice = advice(holder, self.ctx.runtime().restart());
+        let advice = advice(holder, self.ctx.runtime.restart());
         let now = (self.ctx.now)();
         self.record(
             now - TimeDelta::from_std(waited).unwrap_or_default(),

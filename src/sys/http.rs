@@ -50,6 +50,7 @@ pub(crate) fn noting_body(bytes: impl Into<Bytes>, is_sent: Arc<AtomicBool>) -> 
     NotingBody { inner, is_sent }.boxed_unsync()
 }
 
+/// `BodyExt::map_frame` loses the length, so that the request would be sent in chunks.
 struct NotingBody {
     inner: Full<Bytes>,
     is_sent: Arc<AtomicBool>,

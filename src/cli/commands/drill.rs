@@ -38,7 +38,7 @@ pub(crate) async fn drill(
     sender::send_now(settings, ctx, outcome.queued.unkept).await;
     let report = outcome.result.map_err(|error| match error {
         error if too_early => {
-            let backup = ctx.runtime().run("backup");
+            let backup = ctx.runtime.run("backup");
             CommandError::usage(format!(
                 "nothing to drill: {error}; make a backup first: {backup}"
             ))

@@ -137,7 +137,7 @@ pub(super) async fn with_archive<T: Send + 'static>(
 
 /// How a command ends that could not look into an archive.
 pub(super) fn failure(error: &InspectError, ctx: &Context) -> CommandError {
-    let problem = error.problem(ctx.runtime()).to_string();
+    let problem = error.problem(ctx.runtime).to_string();
     let message = ctx.redactor.redact(&problem).into_owned();
     match error.is_usage() {
         true => CommandError::usage(message),

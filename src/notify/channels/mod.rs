@@ -104,6 +104,37 @@ pub(crate) enum Delivery {
 }
 
 impl Delivery {
+    /// The same, with one that is never answered given up: it is not sent for ever.
+    pub(crate) fn counted(self, notification: &mut Notification, channel: &str) -> Self {
+        match self {
+            Delivery::Unanswered(problem) => match notification.count_unanswered(channel) {
+                Some(count) => Delivery::GivenUp(Problem::new(
+                    format!(
+                        "{}; it was handed over {count} times without an answer, so it may have arrived, and is not sent again",
+                        problem.summary
+                    ),
+                    "",
+                )),
+                None => Delivery::Unanswered(problem),
+            },
+            delivery => delivery,
+        }
+    }
+
+    /// Who needs it no more, as a notification notes them: the channel, or some whom it tells.
+    pub(crate) fn settled<'d>(&'d self, channel: &'d str) -> Vec<&'d str> {
+        match self {
+            Delivery::Delivered { .. } | Delivery::GivenUp(_) => vec![channel],
+            Delivery::Partly { reached, lost, .. } => {
+                reached.iter().chain(lost).map(String::as_str).collect()
+            }
+            Delivery::Unanswered(_)
+            | Delivery::Retry(_)
+            | Delivery::PutOff(_)
+            | Delivery::Rejected { .. } => Vec::new(),
+        }
+    }
+
     /// Delivered, with nothing to say about it.
     pub(crate) const DONE: Self = Delivery::Delivered { complaint: None };
 

@@ -103,7 +103,7 @@ impl Notifier<'_> {
             log: self.ctx.tail.lines(),
             ..Facts::default()
         };
-        let read = self.ctx.runtime().run("verify --offsite --all");
+        let read = self.ctx.runtime.run("verify --offsite --all");
         let help = vec![
             format!(
                 "Read it back once more: {read}. If it differs again, a disk there may be dying, or somebody has changed it: ask \

@@ -56,7 +56,7 @@ impl Notifier<'_> {
             log: self.ctx.tail.lines(),
             ..Facts::default()
         };
-        let runtime = self.ctx.runtime();
+        let runtime = self.ctx.runtime;
         let (doctor, list) = (runtime.run("doctor"), runtime.run("list"));
         let drill = runtime.run("drill");
         let help = vec![

@@ -17,7 +17,7 @@ impl Notifier<'_> {
         let failure = Failure {
             stage: "starting",
             problem: Problem::new(error, ""),
-            help: format!("After putting it right: {}", self.ctx.runtime().restart()),
+            help: format!("After putting it right: {}", self.ctx.runtime.restart()),
             no_room: false,
         };
         let mut starting = status.state().starting;

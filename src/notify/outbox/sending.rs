@@ -52,7 +52,7 @@ impl Outbox {
                 _ => 0,
             };
             let delivery = self.in_time(&notification, delivery);
-            let delivery = count_unanswered(&mut notification, channel, delivery);
+            let delivery = delivery.counted(&mut notification, channel.id());
             self.note(&notification, channel, &delivery);
             flushed.note(&delivery);
             if holds_up_others(&delivery) || unanswered_in_a_row == MOST_UNANSWERED_IN_A_ROW {
@@ -95,11 +95,7 @@ impl Outbox {
     fn note(&self, notification: &Notification, channel: &dyn Channel, delivery: &Delivery) {
         let id = &notification.id;
         let key = || (id.clone(), channel.id().to_owned());
-        let done = match delivery {
-            Delivery::Delivered { .. } | Delivery::GivenUp(_) => vec![channel.id()],
-            Delivery::Partly { reached, lost, .. } => {
-                reached.iter().chain(lost).map(String::as_str).collect()
-            }
+        match delivery {
             Delivery::Unanswered(_) => {
                 let counts = &notification.unanswered;
                 let count = counts.get(channel.id()).copied().unwrap_or_default();
@@ -108,18 +104,17 @@ impl Outbox {
                 let _ = self.change(id, |one| {
                     one.unanswered.insert(channel.id().to_owned(), count);
                 });
-                Vec::new()
             }
             Delivery::Rejected {
                 only_this_one: true,
                 ..
             } => {
                 self.memory().rejected.insert(key());
-                Vec::new()
             }
-            Delivery::Retry(_) | Delivery::PutOff(_) | Delivery::Rejected { .. } => Vec::new(),
-        };
-        let errors = done.iter().filter_map(|key| self.delivered(id, key));
+            _ => {}
+        }
+        let settled = delivery.settled(channel.id());
+        let errors = settled.iter().filter_map(|key| self.delivered(id, key));
         if let Some(error) = errors.last() {
             let unit = channel.unit();
             tracing::warn!("a {unit} was sent, but is still in the outbox: {error}");
@@ -137,26 +132,5 @@ fn holds_up_others(delivery: &Delivery) -> bool {
         | Delivery::GivenUp(_)
         | Delivery::Unanswered(_)
         | Delivery::PutOff(_) => false,
-    }
-}
-
-/// One that is never answered is not sent for ever.
-fn count_unanswered(
-    notification: &mut Notification,
-    channel: &dyn Channel,
-    delivery: Delivery,
-) -> Delivery {
-    match delivery {
-        Delivery::Unanswered(problem) => match notification.count_unanswered(channel.id()) {
-            Some(count) => Delivery::GivenUp(Problem::new(
-                format!(
-                    "{}; it was handed over {count} times without an answer, so it may have arrived, and is not sent again",
-                    problem.summary
-                ),
-                "",
-            )),
-            None => Delivery::Unanswered(problem),
-        },
-        delivery => delivery,
     }
 }

@@ -1,7 +1,7 @@
 //! What is said about backups.
 
 use super::message::Message;
-use super::{fact, foot, list, local, log, surroundings};
+use super::{fact, foot, list, local, log, surroundings, time_since};
 use crate::notify::notification::{Notification, Severity};
 use crate::sys::humanize;
 use std::time::Duration;
@@ -73,16 +73,13 @@ fn last_good(notification: &Notification) -> String {
 pub(super) fn recovered(notification: &Notification) -> Message {
     let (origin, facts) = (&notification.origin, &notification.facts);
     let since = facts.failing_since.unwrap_or(notification.written_at);
-    let time = (notification.written_at - since)
-        .to_std()
-        .unwrap_or_default();
     let archive = facts.archive.as_deref().unwrap_or_default();
     let runs = u64::from(facts.failed_runs.unwrap_or(1));
     let paragraph = format!(
         "It had been failing since {} ({}, for {}).",
         local(since, origin.time_zone()),
         humanize::counted(runs, "failed run"),
-        humanize::duration(time)
+        time_since(since, notification)
     );
     made(
         notification,

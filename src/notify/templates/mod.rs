@@ -13,6 +13,7 @@ pub(crate) use message::{Message, Part, cut};
 
 use crate::notify::notification::{Event, FinishedMail, Notification};
 use crate::schedule::in_words;
+use crate::sys::humanize;
 use crate::sys::time_zone::Tz;
 use chrono::{DateTime, Utc};
 
@@ -143,6 +144,12 @@ fn log(notification: &Notification) -> Option<Part> {
         title: message::LOG,
         lines,
     })
+}
+
+/// How long ago it was when the notification was written.
+fn time_since(since: DateTime<Utc>, notification: &Notification) -> String {
+    let time = (notification.written_at - since).to_std();
+    humanize::duration(time.unwrap_or_default())
 }
 
 fn local(at: DateTime<Utc>, time_zone: Tz) -> String {

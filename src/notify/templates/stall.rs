@@ -1,9 +1,8 @@
 //! What is said about a scheduler that stands still.
 
 use super::message::Message;
-use super::{fact, foot, list, local, log, surroundings};
+use super::{fact, foot, list, local, log, surroundings, time_since};
 use crate::notify::notification::Notification;
-use crate::sys::humanize;
 
 /// It stands still, and begins no backup.
 pub(super) fn begun(notification: &Notification) -> Message {
@@ -38,14 +37,11 @@ pub(super) fn begun(notification: &Notification) -> Message {
 pub(super) fn over(notification: &Notification) -> Message {
     let (origin, facts) = (&notification.origin, &notification.facts);
     let since = facts.failing_since.unwrap_or(notification.written_at);
-    let time = (notification.written_at - since)
-        .to_std()
-        .unwrap_or_default();
     let paragraph = format!(
         "It had stood still since {} (for {}), most likely because a disk or network share did not answer. What came due meanwhile \
          is made up for.",
         local(since, origin.time_zone()),
-        humanize::duration(time)
+        time_since(since, notification)
     );
     Message {
         subject: format!("{} scheduler goes on", origin.prefix),

@@ -281,7 +281,7 @@ async fn report(plan: &MatchPlan, saved: Saved, written: Written, ctx: &Context)
             RestoreError::Damaged { name, damage } => {
                 format!("{name} could not be read to its end: {damage}")
             }
-            other => other.problem(ctx.runtime()).to_string(),
+            other => other.problem(ctx.runtime).to_string(),
         };
         problems.push(format!(
             "{why}; run the same again: what is there by now is left as it is"

@@ -27,7 +27,7 @@ impl Reconciliation<'_> {
             BuildEnd::Server(error) => {
                 self.problems.push(format!(
                     "the documents are there, but not all indexes could be built: {}",
-                    error.problem(self.ctx.runtime())
+                    error.problem(self.ctx.runtime)
                 ));
                 false
             }

@@ -46,7 +46,7 @@ impl Answers {
     pub(super) fn new(settings: &Settings, ctx: &Context) -> Self {
         Answers {
             settings: settings.status.clone(),
-            site: Site::new(settings, ctx.runtime()),
+            site: Site::new(settings, ctx.runtime),
             looking: Looking::new(settings, ctx.now),
             policy: page::content_security_policy(),
             overview: Mutex::new(None),
