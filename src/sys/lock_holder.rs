@@ -96,5 +96,6 @@ mod tests {
         assert_eq!(condition("42 (a) R) T 1 42"), Condition::Stopped);
         assert_eq!(condition("42 (pantry-keeper) D 1"), Condition::WaitsForDisk);
         assert_eq!(condition(""), Condition::Alive);
+        assert_eq!(condition_of(std::process::id()), Some(Condition::Alive));
     }
 }

@@ -199,11 +199,7 @@ pub(crate) fn shrinking(smtp: &Smtp) -> (Server, Site) {
     let site = Site::of(&server)
         .with("RETENTION_DAYS", 1)
         .with("RETENTION_MIN_KEEP", 1)
-        .with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org")
+        .mailing_through(smtp)
         .with_clock("2026-05-01T12:00:00Z");
     site.run(&["backup"]).done();
     (server, site)

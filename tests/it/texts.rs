@@ -23,11 +23,7 @@ fn doctor_where_nothing_is_as_it_should_be() {
         .with("BACKUP_DATABASES", "shop")
         .with("BACKUP_SCHEDULE", "30 2 * * *")
         .with("TZ", "Europe/Madrid")
-        .with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org");
+        .mailing_through(&smtp);
     let away = format!(
         "mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=50",
         empty_port()

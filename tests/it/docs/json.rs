@@ -575,12 +575,8 @@ fn started_again(web: &Web) {
 /// A scheduler whose disk hangs for a while.
 fn stalled(web: &Web) {
     let site = Site::of(shared()).with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
-    let log = site.path("logs/scheduler.log");
-    let site = site.hanging(&Hang {
-        path: log,
-        call: "openat",
-        from: 1,
-    });
+    let hang = Hang::of_the_log(&site);
+    let site = site.hanging(&hang);
     let running = site.start(&["run"]);
     running.until_it_says("the scheduler goes on");
     running.until_it_says("1 message sent");

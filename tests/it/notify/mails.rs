@@ -1,6 +1,5 @@
 //! Mails that some recipients, or the server, will not take at once.
 
-use super::messages::mailing;
 use super::{failing, mended, site};
 use crate::support::{SOON, Site, Smtp, until};
 use rustix::process::Signal;
@@ -9,7 +8,7 @@ use std::time::Duration;
 #[test]
 fn a_mail_at_which_the_server_breaks_off_holds_up_none_behind_it() {
     let smtp = Smtp::start(&["--break-at", "Subject: jorbites backup FAILED"]);
-    let site = failing(mailing(site(), &smtp));
+    let site = failing(site().mailing_through(&smtp));
     site.run(&["backup"]).ended_with(1).saying(&[
         "1 mail not sent: the mail server",
         "broke off, handing over the mail",
@@ -31,7 +30,7 @@ fn a_mail_at_which_the_server_breaks_off_holds_up_none_behind_it() {
 #[test]
 fn the_scheduler_waits_for_a_server_that_takes_its_time() {
     let smtp = Smtp::start(&["--slow", "32"]);
-    let site = failing(mailing(site(), &smtp));
+    let site = failing(site().mailing_through(&smtp));
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
@@ -46,7 +45,7 @@ fn the_scheduler_waits_for_a_server_that_takes_its_time() {
 #[test]
 fn a_server_that_takes_its_time_does_not_keep_the_scheduler_from_stopping() {
     let smtp = Smtp::start(&["--slow", "600"]);
-    let site = failing(mailing(site(), &smtp));
+    let site = failing(site().mailing_through(&smtp));
     let running = site.start(&["run"]);
     running.until_it_says("next backup");
     running.signal(Signal::USR1);
@@ -56,7 +55,7 @@ fn a_server_that_takes_its_time_does_not_keep_the_scheduler_from_stopping() {
 }
 
 fn to_two(smtp: &Smtp) -> Site {
-    failing(mailing(site(), smtp)).with("EMAIL_TO", "mira@example.org, jo@example.org")
+    failing(site().mailing_through(smtp)).with("EMAIL_TO", "mira@example.org, jo@example.org")
 }
 
 #[test]

@@ -9,20 +9,12 @@ fn ntfy(web: &Web) -> String {
     format!("ntfy://{TOKEN}@127.0.0.1:{}/alerts", web.port)
 }
 
-pub(super) fn mailing(site: Site, smtp: &Smtp) -> Site {
-    site.with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org")
-}
-
 #[test]
 fn a_channel_that_is_down_holds_up_no_other_and_gets_everything_later() {
     let web = Web::start(|_| Reply::ok());
     let mut smtp = Smtp::start(&[]);
     smtp.stop();
-    let site = failing(mailing(site(), &smtp)).with("NOTIFY_URLS", ntfy(&web));
+    let site = failing(site().mailing_through(&smtp)).with("NOTIFY_URLS", ntfy(&web));
     site.run(&["backup"]).ended_with(1).saying(&[
         "1 message sent through 127.0.0.1",
         "1 mail not sent: cannot reach the mail server",
@@ -63,7 +55,7 @@ fn what_waits_for_a_channel_that_was_taken_away_waits_no_more() {
     let gone = format!("json://127.0.0.1:{}/x", empty_port());
     let waiting =
         |site: &Site| site.run(&["status", "--json"]).json()["notifications_waiting"].clone();
-    let with_it = failing(mailing(site(), &smtp)).with("NOTIFY_URLS", gone);
+    let with_it = failing(site().mailing_through(&smtp)).with("NOTIFY_URLS", gone);
     with_it.run(&["backup"]).ended_with(1);
     assert_eq!(waiting(&with_it), 1);
     let outbox = with_it.backups().join(".pantry-keeper/outbox");

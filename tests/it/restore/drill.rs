@@ -9,14 +9,6 @@ fn drilling_on(site: Site, server: &Server) -> Site {
     site.with("DRILL_URI", server.uri())
 }
 
-fn mailing(site: Site, smtp: &Smtp) -> Site {
-    site.with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org")
-}
-
 pub(super) fn state(site: &Site) -> Value {
     serde_json::from_slice(&fs::read(site.backups().join(".pantry-keeper/state.json")).unwrap())
         .unwrap()
@@ -75,7 +67,9 @@ fn everything_is_proven_and_nothing_stays_behind() {
 #[test]
 fn before_the_first_archive_there_is_nothing_to_drill_and_nothing_has_failed() {
     let smtp = Smtp::start(&[]);
-    let site = mailing(Site::of(shared()), &smtp).with("DRILL_URI", shared().uri());
+    let site = Site::of(shared())
+        .mailing_through(&smtp)
+        .with("DRILL_URI", shared().uri());
     for _ in 0..2 {
         let json = site
             .run(&["drill", "--json"])
@@ -106,7 +100,7 @@ fn before_the_first_archive_there_is_nothing_to_drill_and_nothing_has_failed() {
 fn a_scratch_server_that_is_away_is_told_as_that_and_is_forgotten_with_its_setting() {
     let smtp = Smtp::start(&[]);
     let away = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
-    let site = mailing(Site::new(), &smtp).with("DRILL_URI", away);
+    let site = Site::new().mailing_through(&smtp).with("DRILL_URI", away);
     site.with_sound_archive();
     site.run(&["drill"])
         .ended_with(1)

@@ -227,11 +227,7 @@ fn one_that_is_due_before_the_first_archive_is_let_go_and_not_missed() {
         .with("BACKUP_DATABASES", "library")
         .with("DRILL_URI", shared().uri())
         .with("DRILL_SCHEDULE", "0 4 * * MON")
-        .with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org")
+        .mailing_through(&smtp)
         .with_clock("2026-05-31T12:00:00Z");
     let running = site.start(&["run"]);
     running.until_it_says("next drill: Monday 1 June 2026 at 04:00 UTC");
@@ -258,11 +254,7 @@ fn by_itself_it_drills_when_it_is_due_and_mails_when_it_failed() {
         .with("BACKUP_DATABASES", "shop,library")
         .with("DRILL_URI", scratch.uri())
         .with("DRILL_SCHEDULE", "0 4 * * MON")
-        .with("SMTP_HOST", "127.0.0.1")
-        .with("SMTP_PORT", smtp.port)
-        .with("SMTP_SECURITY", "none")
-        .with("EMAIL_FROM", "pantry@example.org")
-        .with("EMAIL_TO", "mira@example.org")
+        .mailing_through(&smtp)
         .with_clock("2026-05-30T12:00:00Z");
     site.run(&["backup"]).done();
     let site = site.with_false_mongorestore(&tampering(&scratch));

@@ -60,12 +60,8 @@ fn while_it_waits_for_its_next_run() {
 fn while_it_opens_its_logs() {
     let web = Web::start(|_| Reply::ok());
     let site = site().with("NOTIFY_URLS", format!("json://127.0.0.1:{}/", web.port));
-    let log = site.path("logs/scheduler.log");
-    let site = site.hanging(&Hang {
-        path: log,
-        call: "openat",
-        from: 1,
-    });
+    let hang = Hang::of_the_log(&site);
+    let site = site.hanging(&hang);
     let running = site.start(&["run"]);
     let seen = web.until_seen(2);
     let events: Vec<_> = seen

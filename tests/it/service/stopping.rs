@@ -153,11 +153,7 @@ fn while_it_mails() {
         let smtp = Smtp::start(options);
         let site = site()
             .with("BACKUP_DATABASES", "shopp")
-            .with("SMTP_HOST", "127.0.0.1")
-            .with("SMTP_PORT", smtp.port)
-            .with("SMTP_SECURITY", "none")
-            .with("EMAIL_FROM", "pantry@example.org")
-            .with("EMAIL_TO", "mira@example.org");
+            .mailing_through(&smtp);
         let running = site.start(&["run"]);
         running.until_it_says("next backup");
         running.signal(Signal::USR1);

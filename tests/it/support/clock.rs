@@ -51,6 +51,17 @@ pub(crate) struct Hang {
     pub from: u32,
 }
 
+impl Hang {
+    /// The first log, while it is opened.
+    pub(crate) fn of_the_log(site: &Site) -> Self {
+        Hang {
+            path: site.path("logs/scheduler.log"),
+            call: "openat",
+            from: 1,
+        }
+    }
+}
+
 impl Site {
     /// Hangs once, in a process for which two minutes go by in a second.
     pub(crate) fn hanging(self, hang: &Hang) -> Self {

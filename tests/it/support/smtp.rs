@@ -1,5 +1,6 @@
 //! Mail servers: `tests/support/smtp.py`, which ends with the test that started it.
 
+use super::site::Site;
 use super::tools::{in_project, python};
 use serde::Deserialize;
 use std::fs;
@@ -125,5 +126,16 @@ impl Smtp {
 impl Drop for Smtp {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Site {
+    /// Mails through this server, without signing in.
+    pub(crate) fn mailing_through(self, smtp: &Smtp) -> Self {
+        self.with("SMTP_HOST", "127.0.0.1")
+            .with("SMTP_PORT", smtp.port)
+            .with("SMTP_SECURITY", "none")
+            .with("EMAIL_FROM", "pantry@example.org")
+            .with("EMAIL_TO", "mira@example.org")
     }
 }
